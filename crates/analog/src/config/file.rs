@@ -1,0 +1,266 @@
+//! Configurations as files: TOML and JSON.
+
+use std::path::Path;
+
+use super::inference::InferenceRpuConfig;
+use super::section::from_value;
+use super::value::Value;
+use crate::Error;
+
+impl InferenceRpuConfig {
+    /// Reads TOML. Fields and sections left out have their defaults; the result is validated.
+    ///
+    /// ```
+    /// use ohmgrad_analog::config::InferenceRpuConfig;
+    ///
+    /// let config = InferenceRpuConfig::from_toml_str(r#"
+    ///     [forward]
+    ///     out_bound = 10
+    ///     w_noise = 0.0175
+    ///     w_noise_type = "PCM_READ"
+    ///
+    ///     [mapping]
+    ///     weight_scaling_omega = 1.0
+    /// "#)?;
+    /// assert_eq!(config.forward.w_noise, 0.0175);
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Text that is not TOML, an unknown section, field or name, a value of the wrong type or out
+    /// of range.
+    pub fn from_toml_str(text: &str) -> Result<Self, Error> {
+        let value: Value = toml::from_str(text).map_err(|error| Error::Parse {
+            format: "TOML",
+            line: error.span().map(|span| line(text, span.start)),
+            message: error.message().to_owned(),
+        })?;
+        from_value(value)
+    }
+
+    /// Reads JSON. Fields and sections left out have their defaults; the result is validated.
+    ///
+    /// ```
+    /// use ohmgrad_analog::config::InferenceRpuConfig;
+    ///
+    /// let error = InferenceRpuConfig::from_json_str(r#"{"forward": {"noise_management": "ABSMAX"}}"#).unwrap_err();
+    /// assert!(error.to_string().ends_with("; did you mean `ABS_MAX`?"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Text that is not JSON, an unknown section, field or name, a value of the wrong type or out
+    /// of range.
+    pub fn from_json_str(text: &str) -> Result<Self, Error> {
+        let value: Value = serde_json::from_str(text).map_err(|error| {
+            let place = format!(" at line {} column {}", error.line(), error.column());
+            let message = error.to_string();
+            Error::Parse {
+                format: "JSON",
+                line: Some(error.line()).filter(|line| *line > 0),
+                message: message.strip_suffix(&place).unwrap_or(&message).to_owned(),
+            }
+        })?;
+        from_value(value)
+    }
+
+    /// Reads a file, TOML or JSON by its extension.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_toml_str`](Self::from_toml_str) and [`from_json_str`](Self::from_json_str)
+    /// with the file named, a file that can't be read, or another extension than `.toml` and
+    /// `.json`.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let parse = match extension.map(str::to_ascii_lowercase).as_deref() {
+            Some("toml") => Self::from_toml_str,
+            Some("json") => Self::from_json_str,
+            _ => {
+                return Err(Error::UnknownFormat { path: path.to_owned() });
+            }
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| Error::File { path: path.to_owned(), error })?;
+        parse(&text).map_err(|error| error.in_file(path))
+    }
+
+    /// All fields as TOML; reading it gives back the same configuration, bit for bit.
+    ///
+    /// ```
+    /// use ohmgrad_analog::config::InferenceRpuConfig;
+    ///
+    /// let mut config = InferenceRpuConfig::default();
+    /// config.forward.w_noise = 0.02;
+    /// let text = config.to_toml_string()?;
+    /// assert!(text.contains("w_noise = 0.02\n"));
+    /// assert_eq!(InferenceRpuConfig::from_toml_str(&text)?, config);
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`validate`](Self::validate): what could not be read back is not written.
+    pub fn to_toml_string(&self) -> Result<String, Error> {
+        self.validate()?;
+        Ok(toml::to_string(self).expect("a valid configuration is tables of finite numbers, flags and names"))
+    }
+
+    /// All fields as indented JSON; reading it gives back the same configuration, bit for bit.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`validate`](Self::validate): what could not be read back is not written.
+    pub fn to_json_string(&self) -> Result<String, Error> {
+        self.validate()?;
+        Ok(serde_json::to_string_pretty(self)
+            .expect("a valid configuration is tables of finite numbers, flags and names"))
+    }
+}
+
+/// The line of a byte, counted from 1.
+fn line(text: &str, byte: usize) -> usize {
+    1 + text.bytes().take(byte).filter(|b| *b == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{BackwardIoParameters, IoParameters, MappingParameter, NoiseManagement};
+
+    fn toml_error(text: &str) -> String {
+        InferenceRpuConfig::from_toml_str(text).unwrap_err().to_string()
+    }
+
+    fn configs() -> impl Iterator<Item = InferenceRpuConfig> {
+        // Fractions in [0, 1) with all their bits in use, so that decimals have to be exact.
+        let mut state = 1_u64;
+        let mut fraction = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1 << 24) as f32
+        };
+        (0..200).map(move |n| InferenceRpuConfig {
+            forward: IoParameters {
+                inp_res: fraction() * 300.0 - 20.0,
+                out_bound: fraction() * 40.0 - 10.0,
+                out_noise: fraction(),
+                w_noise: fraction() * 1e-20,
+                nm_thres: -fraction(),
+                ir_drop_g_ratio: (fraction() + 0.1) * 1e9,
+                noise_management: NoiseManagement::ALL[n % NoiseManagement::ALL.len()],
+                max_bm_factor: u32::MAX - n as u32,
+                ..Default::default()
+            },
+            backward: BackwardIoParameters {
+                is_perfect: n % 2 == 0,
+                mask_saturated: n % 3 == 0,
+                out_scale: f32::MIN_POSITIVE * fraction(),
+                ..Default::default()
+            },
+            mapping: MappingParameter {
+                weight_scaling_omega: fraction() * f32::MAX,
+                max_input_size: n,
+                ..Default::default()
+            },
+        })
+    }
+
+    #[test]
+    fn files_round_trip_bit_for_bit() {
+        for config in configs().chain([InferenceRpuConfig::default()]) {
+            let toml = config.to_toml_string().unwrap();
+            assert_eq!(InferenceRpuConfig::from_toml_str(&toml).unwrap(), config, "{toml}");
+            let json = config.to_json_string().unwrap();
+            assert_eq!(InferenceRpuConfig::from_json_str(&json).unwrap(), config, "{json}");
+            assert_eq!(serde_json::from_str::<InferenceRpuConfig>(&json).unwrap(), config);
+            let value = serde_json::to_value(&config).unwrap();
+            assert_eq!(serde_json::from_value::<InferenceRpuConfig>(value).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(InferenceRpuConfig::from_toml_str("").unwrap(), InferenceRpuConfig::default());
+        assert_eq!(InferenceRpuConfig::from_json_str("{}").unwrap(), InferenceRpuConfig::default());
+    }
+
+    #[test]
+    fn mistakes_in_names_are_answered() {
+        assert_eq!(
+            toml_error("[forward]\nw_noise_typ = \"PCM_READ\""),
+            "unknown field `w_noise_typ` in [forward]; did you mean `w_noise_type`?"
+        );
+        assert_eq!(toml_error("[forwrd]\n"), "unknown field `forwrd` at the top level; did you mean `forward`?");
+        assert_eq!(toml_error("[mapping]\ncolour = 1"), "unknown field `colour` in [mapping]");
+        assert_eq!(
+            toml_error("w_noise = 1"),
+            "unknown field `w_noise` at the top level; did you mean `forward.w_noise`?"
+        );
+    }
+
+    #[test]
+    fn mistakes_in_values_are_answered() {
+        assert_eq!(toml_error("[forward]\nis_perfect = 1"), "forward.is_perfect = 1: must be true or false");
+        assert_eq!(
+            toml_error("[forward]\nout_noise = nan"),
+            "forward.out_noise = NaN: must be a finite number (32-bit)"
+        );
+        assert_eq!(toml_error("[forward]\nout_noise = -1"), "forward.out_noise = -1: must be at least 0");
+        assert_eq!(toml_error("forward = 3"), "forward = 3: must be a section of fields");
+        assert_eq!(
+            toml_error("[backward]\nbound_management = \"ITERATIVE\""),
+            "backward.bound_management = \"ITERATIVE\": bound management does not exist backwards; \
+             leave it out or say \"NONE\""
+        );
+        assert_eq!(
+            toml_error("[forward]\nbound_management = \"SHIFT\""),
+            "forward.bound_management = \"SHIFT\": exists only on GPUs in the reference simulator; \
+             must be one of NONE, ITERATIVE, ITERATIVE_WORST_CASE"
+        );
+        let null = InferenceRpuConfig::from_json_str(r#"{"mapping": {"digital_bias": null}}"#).unwrap_err();
+        assert_eq!(null.to_string(), "mapping.digital_bias = null: must be true or false");
+        assert_eq!(
+            InferenceRpuConfig::from_json_str("[1]").unwrap_err().to_string(),
+            "configuration = [1]: must be a section of fields"
+        );
+    }
+
+    #[test]
+    fn what_is_no_toml_or_json_names_its_line() {
+        let toml = toml_error("[forward]\nout_noise =\n");
+        assert!(toml.starts_with("not valid TOML, line 2: "), "{toml}");
+        let json = InferenceRpuConfig::from_json_str("{\n\"forward\": }").unwrap_err().to_string();
+        assert_eq!(json, "not valid JSON, line 2: expected value");
+        let twice = InferenceRpuConfig::from_json_str("{\"mapping\": {},\n\"mapping\": {}}").unwrap_err().to_string();
+        assert_eq!(twice, "not valid JSON, line 2: `mapping` is given twice");
+    }
+
+    #[test]
+    fn what_could_not_be_read_back_is_not_written() {
+        let mut config = InferenceRpuConfig::default();
+        config.forward.out_scale = f32::NAN;
+        assert!(config.to_json_string().is_err());
+        assert!(config.to_toml_string().is_err());
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let file = std::env::temp_dir().join(format!("ohmgrad-config-{}.toml", std::process::id()));
+        std::fs::write(&file, "[forward]\ninp_bound = 2").unwrap();
+        let error = InferenceRpuConfig::from_file(&file).unwrap_err().to_string();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(
+            error,
+            format!(
+                "forward.inp_bound = 2: must be 1 while noise_management is ABS_MAX (it scales each row to the DAC's range)\n  \
+                 --> {}, [forward]",
+                file.display()
+            )
+        );
+        let missing = InferenceRpuConfig::from_file("no/such/file.json").unwrap_err();
+        assert!(missing.to_string().starts_with("no/such/file.json: "), "{missing}");
+        let yaml = InferenceRpuConfig::from_file("chip.yaml").unwrap_err();
+        assert_eq!(yaml.to_string(), "chip.yaml: a configuration is a .toml or a .json file");
+    }
+}

@@ -1,0 +1,95 @@
+//! How a logical weight lies on tiles.
+
+use super::section::{Rules, parameters};
+use super::value::Value;
+
+parameters! {
+    /// How a logical weight is cut into tiles and scaled to their range (aihwkit `mapping.py`).
+    ///
+    /// A side longer than its limit is cut into the fewest parts that fit, equal but for one row or
+    /// column.
+    ///
+    /// ```
+    /// use ohmgrad_analog::config::MappingParameter;
+    ///
+    /// // Each output's weights use the whole range ±1 of the devices; a matrix of any size stays on one tile.
+    /// let mapping = MappingParameter {
+    ///     weight_scaling_omega: 1.0,
+    ///     weight_scaling_columnwise: true,
+    ///     max_input_size: 0,
+    ///     max_output_size: 0,
+    ///     ..Default::default()
+    /// };
+    /// mapping.validate()?;
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    #[derive(Copy)]
+    #[doc(alias = "MappableRPU")]
+    pub struct MappingParameter {
+        /// Whether the bias is added digitally after the product; otherwise it is one more column
+        /// of the array, with all of its noise.
+        digital_bias: bool = true;
+
+        /// The largest magnitude that weights have on the tile, in units of the tile weights: they
+        /// are divided by `max|W| / ω`, and the result multiplied with it. 0: weights lie on the
+        /// tile as they are.
+        weight_scaling_omega: f32 = 0.0, [>= 0.0];
+
+        /// Whether each output has a scale of its own (`true`) or the whole tile has one. Has an
+        /// effect only while `weight_scaling_omega` is on.
+        weight_scaling_columnwise: bool = false;
+
+        /// Whether each tile has further output scales that are trained, starting at 1.
+        learn_out_scaling: bool = false;
+
+        /// Whether each output has a trained scale of its own (`true`) or the whole tile has one.
+        /// Has an effect only with `learn_out_scaling`.
+        out_scaling_columnwise: bool = false;
+
+        /// Most inputs of one tile; 0: no limit.
+        max_input_size: usize = 512;
+
+        /// Most outputs of one tile; 0: no limit.
+        max_output_size: usize = 512;
+    }
+}
+
+impl Rules for MappingParameter {
+    fn absent(field: &str, value: &Value) -> Option<Result<(), &'static str>> {
+        match (field, value) {
+            ("weight_scaling_lr_compensation", Value::Bool(false)) => Some(Ok(())),
+            ("weight_scaling_lr_compensation", _) => {
+                Some(Err("does not exist here: training steps the logical weight, so there is nothing to compensate"))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        let mapping = MappingParameter { weight_scaling_omega: -0.5, ..Default::default() };
+        assert_eq!(mapping.validate().unwrap_err().to_string(), "weight_scaling_omega = -0.5: must be at least 0");
+        let mapping = MappingParameter { max_input_size: usize::MAX, ..Default::default() };
+        assert!(mapping.validate().is_err(), "no file could say it");
+    }
+
+    #[test]
+    fn the_references_compensation_is_explained() {
+        let off: MappingParameter = toml::from_str("weight_scaling_lr_compensation = false").unwrap();
+        assert_eq!(off, MappingParameter::default());
+        let error = toml::from_str::<MappingParameter>("weight_scaling_lr_compensation = true").unwrap_err();
+        assert!(error.message().contains("nothing to compensate"), "{error}");
+    }
+
+    #[test]
+    fn printing_shows_what_changed() {
+        let mapping = MappingParameter { max_input_size: 128, ..Default::default() };
+        assert_eq!(mapping.to_string(), "MappingParameter: max_input_size = 128");
+        assert_eq!(MappingParameter::default().to_string(), "MappingParameter: all defaults");
+    }
+}

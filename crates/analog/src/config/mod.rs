@@ -1,0 +1,35 @@
+//! What a user writes: the parameters of an analog product, the mapping, and their files.
+//!
+//! Plain data with public fields, `Default`, serde and `validate()`. Everything about a field
+//! (meaning, unit, default, range) stands where it is listed:
+//!
+//! | where is … | file |
+//! |---|---|
+//! | what is allowed in `inp_res`, which fields exist backwards | `io.rs` |
+//! | what must hold between fields | `io_rules.rs` |
+//! | the absolute step of a converter | `steps.rs` |
+//! | the names of `noise_management`, `w_noise_type`, … | `kinds.rs` |
+//! | what `to_string()` and files say, and how a section is made from its list of fields | `section.rs` |
+//! | what a number, a flag, a range is, and which name is near another | `setting.rs` |
+//! | TOML and JSON | `file.rs` |
+//! | the line in a trace | `summary.rs` |
+//!
+//! A further section is a `parameters!` list of its own and one line in [`InferenceRpuConfig`].
+
+pub(crate) mod choice;
+mod file;
+mod inference;
+mod io;
+mod io_rules;
+mod kinds;
+mod mapping;
+pub(crate) mod section;
+pub(crate) mod setting;
+mod steps;
+mod summary;
+pub(crate) mod value;
+
+pub use inference::InferenceRpuConfig;
+pub use io::{BackwardIoParameters, IoParameters};
+pub use kinds::{BoundManagement, MvType, NoiseManagement, WeightNoise};
+pub use mapping::MappingParameter;

@@ -1,0 +1,18 @@
+//! Simulated analog in-memory tiles.
+//!
+//! A weight matrix is stored as conductances of a crossbar, and a product with it is one physical read through
+//! converters, noise and saturation. [`config`] is what a user writes; [`mvm`] computes the read; [`TileArray`] holds a
+//! logical weight cut into tiles; [`AnalogMvm`] is the read as an operation on a tape, whose backward consults its
+//! [`BackwardIoParameters`].
+#![forbid(unsafe_code)]
+
+pub mod config;
+mod error;
+pub mod mvm;
+mod op;
+mod tile;
+
+pub use config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter};
+pub use error::Error;
+pub use op::{AnalogMvm, Saturation};
+pub use tile::{Tile, TileArray};

@@ -1,0 +1,163 @@
+//! The analog matrix-vector product, in the order in which a signal takes its way: noise management, DAC, array and its
+//! non-idealities, ADC, bound management.
+//!
+//! Pure functions of parameters, weights, rows and a key: nothing here knows tiles or tapes. The semantics and the order
+//! of operations are the reference's (IBM aihwkit 1.1, `rpu_forward_backward_pass.cpp`); `docs/mvm.md` tells them in
+//! full. Rows go through each stage together: the products are matrix products, and rows that hit a bound are read again
+//! together.
+
+mod adc;
+mod array;
+mod bound_management;
+mod dac;
+mod ir_drop;
+mod noise_management;
+mod offsets;
+mod pattern;
+mod weight_noise;
+
+use ohmgrad_tensor::{Key, Tensor, rows};
+
+use crate::config::{IoParameters, MvType};
+use bound_management::Pending;
+
+pub use noise_management::Average;
+pub use pattern::Pattern;
+
+/// The direction of a read through the array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// `W·x`, driven from the inputs.
+    Forward,
+    /// `Wᵀ·d`, driven from the outputs. There is no bound management.
+    Backward,
+}
+
+/// One batch of reads: everything that they depend on, but for weights and rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Mvm<'a> {
+    /// The parameters of this direction.
+    pub io: &'a IoParameters,
+    /// The fixed variations of this array in this direction.
+    pub pattern: &'a Pattern,
+    /// The direction.
+    pub direction: Direction,
+    /// The key of this call; directions, rounds, rows and purposes derive theirs from it.
+    pub key: Key,
+    /// The number of the first row in its data set: a row's noise depends on its own number.
+    pub first_row: usize,
+}
+
+/// Weights as the stages need them.
+struct Devices {
+    /// As they are, [out, in].
+    w: Tensor,
+    /// Their magnitudes, where a stage needs the total conductance.
+    magnitude: Option<Tensor>,
+}
+
+impl Mvm<'_> {
+    /// Reads each row of `x` [batch, in] through weights [out, in], giving [batch, out].
+    ///
+    /// `average` is the running mean of AVERAGE_ABS_MAX, which the rows advance in their order.
+    ///
+    /// A row with NaN, or with infinity under a noise management that scales by the largest magnitude, gives NaN in all
+    /// outputs; without noise management an infinite input is cut to the DAC's range. Bound management always ends.
+    ///
+    /// # Panics
+    /// If `x` and `w` do not fit.
+    pub fn read(&self, x: &Tensor, w: &Tensor, average: &mut Average) -> Tensor {
+        let io = self.io;
+        let (batch, outs) = (x.shape()[0], w.shape()[0]);
+        assert!(x.shape()[1] == w.shape()[1], "analog product: {:?} × {:?}ᵀ: inputs differ", x.shape(), w.shape());
+        if io.is_ideal() {
+            let y = ohmgrad_tensor::product::linear(x, w);
+            return if io.out_scale == 1.0 { y } else { &y * io.out_scale };
+        }
+        let x = x.contiguous();
+        let source = x.as_slice().expect("made contiguous above");
+        let ins = x.shape()[1];
+        let row_of = |row: usize| &source[row * ins..(row + 1) * ins];
+        let devices = Devices::new(w.clone(), io);
+        let asymmetric = io.mv_type != MvType::OnePass && io.w_read_asymmetry_dtod > 0.0;
+        let negative = asymmetric.then(|| Devices::new(w * &self.pattern.w_asymmetry, io));
+        let negative = negative.as_ref().unwrap_or(&devices);
+        let mut out = vec![0.0; batch * outs];
+        let mut pending: Vec<Pending> = Vec::with_capacity(batch);
+        for row in 0..batch {
+            let scale = noise_management::scale(io, row_of(row), average);
+            if !noise_management::is_silent(io, scale, self.direction) {
+                pending.push(Pending { row, scale, reduction: 1.0 });
+            }
+        }
+        for round in 0.. {
+            if pending.is_empty() {
+                break;
+            }
+            if round > 0 {
+                bound_management::reduce(io, round, &mut pending, row_of);
+            }
+            let key = self.key.fold(self.direction as u64).fold(round);
+            let factors: Vec<f32> = pending.iter().map(|p| p.factor(io)).collect();
+            let numbers: Vec<usize> = pending.iter().map(|p| self.first_row + p.row).collect();
+            let v = dac::drive(io, pending.len(), ins, |i| (row_of(pending[i].row), factors[i]), &numbers, key);
+            let (y, passed) = self.pass(&v, [&devices, negative], &numbers, key);
+            let y = y.as_slice().expect("the ADC writes rows");
+            for (i, p) in pending.iter().enumerate() {
+                if passed[i] || bound_management::gives_up(io, p.reduction) {
+                    let factor = io.out_scale / factors[i];
+                    let target = &mut out[p.row * outs..(p.row + 1) * outs];
+                    target.iter_mut().zip(&y[i * outs..(i + 1) * outs]).for_each(|(t, y)| *t = y * factor);
+                }
+            }
+            let mut rows = passed.into_iter();
+            pending
+                .retain(|p| !(rows.next().expect("one flag per row") || bound_management::gives_up(io, p.reduction)));
+        }
+        Tensor::from_vec(out, &[batch, outs])
+    }
+
+    /// One round: the array and the ADC, in one or two passes; tells which rows kept inside the bounds.
+    fn pass(&self, v: &Tensor, [devices, negative]: [&Devices; 2], numbers: &[usize], key: Key) -> (Tensor, Vec<bool>) {
+        let io = self.io;
+        let array =
+            |v: &Tensor, devices, pass: &str| array::multiply(io, self.pattern, v, devices, numbers, key.fold(pass));
+        let adc = |y: &mut Tensor, pass: &str| adc::convert(io, self.pattern, y, numbers, key.fold(pass));
+        if io.mv_type == MvType::OnePass {
+            let mut y = array(v, devices, "single");
+            let passed = adc(&mut y, "single");
+            return (y, passed);
+        }
+        let mut minus = array(&v.map(|v| if v < 0.0 { v } else { 0.0 }), negative, "negative");
+        let mut plus = array(&v.map(|v| if v > 0.0 { v } else { 0.0 }), devices, "positive");
+        if io.mv_type == MvType::PosNegSeparateDigitalSum {
+            let mut passed = adc(&mut minus, "negative");
+            passed.iter_mut().zip(adc(&mut plus, "positive")).for_each(|(a, b)| *a &= b);
+            plus.add_assign(&minus);
+            return (plus, passed);
+        }
+        plus.add_assign(&minus);
+        let passed = adc(&mut plus, "single");
+        (plus, passed)
+    }
+}
+
+impl Devices {
+    fn new(w: Tensor, io: &IoParameters) -> Self {
+        let magnitude = (io.ir_drop > 0.0 || weight_noise::needs_magnitude(io)).then(|| w.abs());
+        Self { w, magnitude }
+    }
+}
+
+/// Whether outputs count as saturated for the reference's mask: `|y| ≥ 0.999 · out_scale · out_bound`, for outputs `y` of
+/// [`Mvm::read`]; `None` where there is no bound.
+pub fn saturated(io: &IoParameters, y: &Tensor) -> Option<ohmgrad_tensor::Array<bool>> {
+    let limit = 0.999 * io.out_scale * io.out_bound;
+    (io.out_bound > 0.0).then(|| y.map(|y| y.abs() >= limit))
+}
+
+/// Calls `f` with each row of a matrix and the row's number in its data set.
+fn for_each_row(matrix: &mut Tensor, numbers: &[usize], f: impl Fn(usize, usize, &mut [f32]) + Sync) {
+    let width = matrix.shape()[1];
+    rows::for_each_row(matrix.make_mut(), width, |i, row| f(i, numbers[i], row));
+}

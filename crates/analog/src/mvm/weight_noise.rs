@@ -1,0 +1,52 @@
+//! Weight noise, referred to the outputs: what noisy devices do to a product, without drawing noise for each device.
+//!
+//! | type | `yᵢ +=` |
+//! |---|---|
+//! | ADDITIVE_CONSTANT | `w_noise·‖v‖₂·ξ`: every device has the same noise |
+//! | PCM_READ | `w_noise·√(Σⱼ\|wᵢⱼ\|vⱼ²)·ξ`: the variance grows with the conductance |
+//!
+//! Source: aihwkit `applyOutputWeightNoise`; Joshi et al. 2020 for PCM.
+
+use ohmgrad_tensor::{Key, Tensor, product, rows};
+
+use super::for_each_row;
+use crate::config::{IoParameters, WeightNoise};
+
+/// Whether the noise depends on the magnitude of the weights.
+pub(super) fn needs_magnitude(io: &IoParameters) -> bool {
+    io.w_noise_type == WeightNoise::PcmRead && io.w_noise > 0.0
+}
+
+/// Adds the noise to the outputs `y` [n, out] of inputs `v` [n, in].
+pub(super) fn apply(
+    io: &IoParameters,
+    y: &mut Tensor,
+    v: &Tensor,
+    magnitude: Option<&Tensor>,
+    numbers: &[usize],
+    key: Key,
+) {
+    if io.w_noise <= 0.0 {
+        return;
+    }
+    match (io.w_noise_type, magnitude) {
+        (WeightNoise::AdditiveConstant, _) => {
+            let ins = v.shape()[1];
+            let v = v.as_slice().expect("the DAC writes rows");
+            for_each_row(y, numbers, |i, number, row| {
+                let norm = rows::norm_squared(&v[i * ins..(i + 1) * ins]).sqrt();
+                rows::add_normal(row, io.w_noise * norm, key.fold(number));
+            });
+        }
+        (WeightNoise::PcmRead, Some(magnitude)) => {
+            let variance = product::linear(&v.square(), magnitude);
+            let sigma = variance.map(|variance| io.w_noise * variance.sqrt());
+            let outs = sigma.shape()[1];
+            let sigma = sigma.as_slice().expect("a product writes rows");
+            for_each_row(y, numbers, |i, number, row| {
+                rows::add_normal_each(row, &sigma[i * outs..(i + 1) * outs], key.fold(number));
+            });
+        }
+        _ => {}
+    }
+}

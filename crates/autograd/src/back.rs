@@ -1,0 +1,216 @@
+//! The walk back along the tape, and what an operation must provide for it.
+
+use std::any::Any;
+
+use ohmgrad_tensor::{Array, Key, Scalar};
+
+use crate::gradients::Gradients;
+use crate::param::Id;
+use crate::tape::{Kind, Node, Tape};
+use crate::var::Var;
+
+/// An operation on a tape: a name, what it says of itself in a trace, and its backward.
+///
+/// The forward is the function that computes the value and calls [`Tape::push`]. An operation finds its inputs and its
+/// output on the tape, and keeps nothing itself that shares storage with a parameter.
+pub trait Op<T: Scalar = f32>: Send {
+    /// The name in traces and in messages.
+    fn name(&self) -> &'static str;
+
+    /// What distinguishes this operation from others of its name, as pairs for the trace.
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        vec![]
+    }
+
+    /// Computes the gradients of the inputs from the gradient of the output, and [gives](Back::give) them.
+    fn backward(&self, cx: &mut Back<'_, T>);
+}
+
+/// What an operation sees in its backward.
+pub struct Back<'a, T: Scalar = f32> {
+    /// The gradient of the output.
+    pub grad: &'a Array<T>,
+    index: usize,
+    nodes: &'a [Node<T>],
+    setting: &'a dyn Any,
+    walk: &'a mut Walk<T>,
+}
+
+/// What a walk collects.
+struct Walk<T: Scalar> {
+    arrived: Vec<Option<Array<T>>>,
+    gradients: Gradients<T>,
+}
+
+impl<'a, T: Scalar> Back<'a, T> {
+    fn parent(&self, input: usize) -> usize {
+        self.nodes[self.index].parents[input]
+    }
+
+    /// The value of the operation's n-th input.
+    pub fn input(&self, input: usize) -> &'a Array<T> {
+        self.nodes[self.parent(input)].value()
+    }
+
+    /// The value of the operation's output.
+    pub fn output(&self) -> &'a Array<T> {
+        self.nodes[self.index].value()
+    }
+
+    /// Whether the gradient of the n-th input is of use to anybody. Ask before computing it.
+    pub fn wants(&self, input: usize) -> bool {
+        self.nodes[self.parent(input)].wants
+    }
+
+    /// Hands over the gradient of the n-th input; what several operations give to one input is added up.
+    ///
+    /// # Panics
+    /// If the gradient has another shape than the input.
+    pub fn give(&mut self, input: usize, gradient: Array<T>) {
+        let parent = self.parent(input);
+        let shape = &self.nodes[parent].shape;
+        assert!(
+            gradient.shape() == shape.as_slice(),
+            "backward of {}: gradient {:?} for input {input} of shape {shape:?}",
+            self.nodes[self.index].name(),
+            gradient.shape()
+        );
+        if !self.nodes[parent].wants {
+            return;
+        }
+        match &mut self.walk.arrived[parent] {
+            Some(sum) => sum.add_assign(&gradient),
+            empty => *empty = Some(gradient),
+        }
+    }
+
+    /// The setting of a type under which this walk is repeated, if there is one; see [`Var::backward_under`].
+    pub fn setting<S: Any>(&self) -> Option<&'a S> {
+        self.setting.downcast_ref()
+    }
+
+    /// Leaves something for the owner of a parameter, to be found in the [`Gradients`] in order of the forward calls.
+    pub fn deposit(&mut self, id: Id, content: impl Any + Send) {
+        self.walk.gradients.deposits.push((id, Box::new(content)));
+    }
+
+    /// A piece of state as this walk has left it so far; `init` if nothing has changed it. See [`Tape::state`].
+    pub fn state(&self, id: Id, init: &Array<T>) -> Array<T> {
+        self.walk.gradients.state.get(id).unwrap_or(init).clone()
+    }
+
+    /// Replaces a piece of state, for the optimizer's step to commit.
+    pub fn set_state(&mut self, id: Id, value: Array<T>) {
+        self.walk.gradients.state.set(id, value);
+    }
+}
+
+/// Walks back from `root` with output gradient `d`.
+pub(crate) fn run<T: Scalar>(root: Var<'_, T>, d: Array<T>, setting: &dyn Any) -> Gradients<T> {
+    let tape = root.tape();
+    let inner = tape.inner.borrow();
+    assert!(tape.is_training(), "backward: this is an evaluation tape, which records nothing");
+    assert!(!inner.ended, "backward: an earlier backward has ended this tape");
+    let nodes = inner.nodes.as_slice();
+    assert!(
+        d.shape() == nodes[root.index()].shape.as_slice(),
+        "backward: gradient {:?} for a value of shape {:?}",
+        d.shape(),
+        nodes[root.index()].shape
+    );
+    let mut arrived: Vec<_> = (0..=root.index()).map(|_| None).collect();
+    arrived[root.index()] = Some(d);
+    let mut walk = Walk { arrived, gradients: Gradients::new(tape.key(), inner.state.clone()) };
+    for index in (0..=root.index()).rev() {
+        let node = &nodes[index];
+        if !node.wants {
+            continue;
+        }
+        let Some(grad) = walk.arrived[index].take() else { continue };
+        if node.keep {
+            walk.gradients.kept.push((index, grad.clone()));
+        }
+        match &node.kind {
+            Kind::Op(op) => op.backward(&mut Back { grad: &grad, index, nodes, setting, walk: &mut walk }),
+            Kind::Param(id) => walk.gradients.params.push((*id, grad)),
+            _ => {}
+        }
+    }
+    // The walk met the last parameter and the last call first.
+    walk.gradients.params.reverse();
+    walk.gradients.deposits.reverse();
+    walk.gradients
+}
+
+/// Ends a tape: releases the parameters and all that shares their storage, and refuses new nodes.
+pub(crate) fn end<T: Scalar>(tape: &Tape<T>) {
+    let mut inner = tape.inner.borrow_mut();
+    inner.ended = true;
+    let of_params = |node: &mut Node<T>| matches!(node.kind, Kind::Param(_)).then(|| node.value.take()).flatten();
+    let released: Vec<_> = inner.nodes.iter_mut().filter_map(of_params).collect();
+    for node in &mut inner.nodes {
+        if node.value.as_ref().is_some_and(|v| released.iter().any(|r| r.shares_storage(v))) {
+            node.value = None;
+        }
+    }
+}
+
+/// A key for the n-th use of randomness of one kind on a tape.
+pub(crate) fn key_of_call<T: Scalar>(tape: &Tape<T>, purpose: &str) -> Key {
+    tape.call_key(Key::new(0).fold(purpose).to_words()[0])
+}
+
+impl<T: Scalar> Node<T> {
+    pub(crate) fn name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Constant => "constant",
+            Kind::Variable => "variable",
+            Kind::Param(_) => "param",
+            Kind::Op(op) => op.name(),
+            Kind::Unrecorded => "value",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Param, Tape};
+    use ohmgrad_tensor::{Key, Tensor};
+
+    #[test]
+    fn a_backward_leaves_no_parameter_shared() {
+        let w = Param::new(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+        let tape = Tape::train(Key::new(0));
+        let y = tape.constant(Tensor::from([[1.0, 1.0]])).matmul(tape.param(&w).t()).sum();
+        let _again = y.backward_under(&());
+        assert!(w.value.is_shared());
+        y.backward();
+        assert!(!w.value.is_shared());
+        assert_eq!(y.item(), 10.0);
+    }
+
+    #[test]
+    fn intermediate_gradients_on_request() {
+        let tape = Tape::train(Key::new(0));
+        let x = tape.variable(Tensor::from([3.0]));
+        let (square, forgotten) = ((x * x).keep_gradient(), x * 2.0);
+        let gradients = (square * 5.0 + forgotten).sum().backward();
+        assert_eq!(gradients.wrt(square).unwrap().item(), 5.0);
+        assert_eq!(gradients.wrt(x).unwrap().item(), 32.0);
+        assert!(gradients.wrt(forgotten).is_none());
+    }
+
+    #[test]
+    fn detached_values_pass_no_gradient() {
+        let tape = Tape::train(Key::new(0));
+        let x = tape.variable(Tensor::from([3.0]));
+        let gradients = (x * x.detach()).sum().backward();
+        assert_eq!(gradients.wrt(x).unwrap().item(), 3.0);
+    }
+
+    #[test]
+    #[should_panic(expected = "backward: shape [2] is not a scalar")]
+    fn only_scalars_start_a_backward() {
+        Tape::train(Key::new(0)).variable(Tensor::from([1.0, 2.0])).backward();
+    }
+}

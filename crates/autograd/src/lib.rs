@@ -1,0 +1,38 @@
+//! Reverse-mode differentiation on a tape.
+//!
+//! A [`Tape`] records operations on [`Var`]s; [`Var::backward`] walks it back and gives owned [`Gradients`]. Every
+//! operation is one struct in one file of `ops/`, with its forward, its backward, its formula and its check by finite
+//! differences. The tape knows nothing of networks or tiles: what an analog product does backwards is the business of
+//! its own [`Op`].
+//!
+//! ```
+//! use ohmgrad_autograd::{Param, Tape};
+//! use ohmgrad_tensor::{Key, Tensor};
+//!
+//! let w = Param::new(Tensor::from([2.0, 3.0]));
+//! let tape = Tape::train(Key::new(0));
+//! let x = tape.constant(Tensor::from([5.0, 7.0]));
+//! let gradients = (x * tape.param(&w)).sum().backward();
+//! assert_eq!(gradients.of(&w).unwrap().to_vec(), [5.0, 7.0]);
+//! ```
+#![forbid(unsafe_code)]
+
+mod back;
+mod gradcheck;
+mod gradients;
+mod ops;
+mod param;
+mod tape;
+mod trace;
+mod var;
+
+pub use back::{Back, Op};
+pub use gradcheck::{Mismatch, gradcheck};
+pub use gradients::{Gradients, State};
+pub use param::{Id, Param};
+pub use tape::Tape;
+pub use trace::{Trace, TraceNode};
+pub use var::Var;
+
+#[cfg(test)]
+pub(crate) use gradcheck::testing;

@@ -1,0 +1,11 @@
+//! The operations, a file per family. Each is a struct with its forward, its backward and its check in one place.
+
+mod activation;
+mod arithmetic;
+mod dropout;
+mod elementwise;
+mod loss;
+mod matmul;
+mod reduce;
+pub(crate) mod shape;
+mod softmax;

@@ -1,0 +1,239 @@
+//! The tape: what was computed, in order.
+
+use std::cell::{Ref, RefCell};
+use std::collections::HashMap;
+
+use ohmgrad_tensor::{Array, Dims, Key, Scalar};
+use smallvec::SmallVec;
+
+use crate::back::Op;
+use crate::gradients::State;
+use crate::param::{Id, Param};
+use crate::var::Var;
+
+/// A record of operations on arrays: values forward, gradients back.
+///
+/// A training tape lives for one step. It carries the step's key, from which every random number of the step is derived.
+/// [`Var::backward`] ends it: the parameters are released, so that the optimizer can write them in place, and no
+/// operation can be added; other values and the [`trace`](Self::trace) stay readable.
+///
+/// An evaluation tape records values alone: no operations, no gradients, and state is not committed.
+pub struct Tape<T: Scalar = f32> {
+    key: Key,
+    training: bool,
+    first_row: usize,
+    pub(crate) inner: RefCell<Inner<T>>,
+}
+
+pub(crate) struct Inner<T: Scalar> {
+    pub nodes: Vec<Node<T>>,
+    pub ended: bool,
+    pub state: State<T>,
+    leaves: HashMap<Id, usize>,
+    calls: HashMap<u64, u64>,
+}
+
+pub(crate) struct Node<T: Scalar> {
+    /// `None` once a backward has released it.
+    pub value: Option<Array<T>>,
+    pub shape: Dims,
+    pub parents: SmallVec<[usize; 3]>,
+    pub kind: Kind<T>,
+    /// Whether a gradient that arrives here is of use to anybody.
+    pub wants: bool,
+    /// Whether the gradient is kept for [`Gradients::wrt`](crate::Gradients::wrt).
+    pub keep: bool,
+}
+
+pub(crate) enum Kind<T: Scalar> {
+    Constant,
+    Variable,
+    Param(Id),
+    Op(Box<dyn Op<T>>),
+    /// The value of an operation on an evaluation tape.
+    Unrecorded,
+}
+
+impl<T: Scalar> Tape<T> {
+    /// A tape for one training step, with the key that all randomness of the step is derived from.
+    pub fn train(key: Key) -> Self {
+        Self::new(key, true)
+    }
+
+    /// A tape for evaluation: nothing is recorded and nothing that a forward changes is committed.
+    pub fn eval(key: Key) -> Self {
+        Self::new(key, false)
+    }
+
+    fn new(key: Key, training: bool) -> Self {
+        let inner = Inner {
+            nodes: vec![],
+            ended: false,
+            state: State::default(),
+            leaves: HashMap::new(),
+            calls: HashMap::new(),
+        };
+        Self { key, training, first_row: 0, inner: RefCell::new(inner) }
+    }
+
+    /// States that the first row of this tape's batch is row `first` of a larger data set, so that the noise of a row
+    /// does not depend on how the set was cut into batches.
+    pub fn rows_from(mut self, first: usize) -> Self {
+        self.first_row = first;
+        self
+    }
+
+    /// The number of the batch's first row in its data set; see [`rows_from`](Self::rows_from).
+    pub fn first_row(&self) -> usize {
+        self.first_row
+    }
+
+    /// The key of this step.
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
+    /// Whether this is a training tape.
+    pub fn is_training(&self) -> bool {
+        self.training
+    }
+
+    /// A value that gets no gradient.
+    ///
+    /// # Panics
+    /// If a backward has ended this tape (as do all functions here that add a node).
+    pub fn constant(&self, value: Array<T>) -> Var<'_, T> {
+        self.add(Node::leaf(value, Kind::Constant, false))
+    }
+
+    /// A value whose gradient is asked for, to be read with [`Gradients::wrt`](crate::Gradients::wrt).
+    pub fn variable(&self, value: Array<T>) -> Var<'_, T> {
+        self.add(Node::leaf(value, Kind::Variable, self.training))
+    }
+
+    /// The value of a parameter. A parameter is one node per tape, however often it is asked for.
+    pub fn param(&self, param: &Param<T>) -> Var<'_, T> {
+        let known = self.inner.borrow().leaves.get(&param.id()).copied();
+        if let Some(index) = known {
+            return Var::new(self, index);
+        }
+        let var = self.add(Node::leaf(param.value.clone(), Kind::Param(param.id()), self.training));
+        self.inner.borrow_mut().leaves.insert(param.id(), var.index());
+        var
+    }
+
+    /// Records an operation with its result. This is how operations outside of this crate are made.
+    ///
+    /// # Panics
+    /// If a parent is on another tape.
+    pub fn push(&self, value: Array<T>, parents: &[Var<'_, T>], op: impl Op<T> + 'static) -> Var<'_, T> {
+        assert!(parents.iter().all(|p| std::ptr::eq(p.tape(), self)), "{}: an operand is on another tape", op.name());
+        let mut node = Node::leaf(value, Kind::Unrecorded, false);
+        if self.training {
+            let nodes = &self.inner.borrow().nodes;
+            node.wants = parents.iter().any(|p| nodes[p.index()].wants);
+            node.parents = parents.iter().map(|p| p.index()).collect();
+            node.kind = Kind::Op(Box::new(op));
+        }
+        self.add(node)
+    }
+
+    fn add(&self, node: Node<T>) -> Var<'_, T> {
+        let mut inner = self.inner.borrow_mut();
+        assert!(!inner.ended, "a backward has ended this tape: start another one for the next step");
+        inner.nodes.push(node);
+        Var::new(self, inner.nodes.len() - 1)
+    }
+
+    /// The key of the next call at a site (a tile, a layer): a function of the step's key, the site, and the number of
+    /// calls that the site has had on this tape; of nothing else.
+    pub fn call_key(&self, site: u64) -> Key {
+        let mut inner = self.inner.borrow_mut();
+        let call = inner.calls.entry(site).or_insert(0);
+        *call += 1;
+        self.key.fold(site).fold(*call - 1)
+    }
+
+    /// A piece of state (a running mean, a counter) as the forwards on this tape have left it; `init` if none has.
+    pub fn state(&self, id: Id, init: &Array<T>) -> Array<T> {
+        self.inner.borrow().state.get(id).unwrap_or(init).clone()
+    }
+
+    /// Replaces a piece of state for the rest of this tape. It reaches the network when the optimizer steps or when the
+    /// network applies [`Tape::into_state`]; evaluation commits nothing.
+    pub fn set_state(&self, id: Id, value: Array<T>) {
+        self.inner.borrow_mut().state.set(id, value);
+    }
+
+    /// The state that forwards on this tape have changed; empty for an evaluation tape.
+    pub fn into_state(self) -> State<T> {
+        if self.training { self.inner.into_inner().state } else { State::default() }
+    }
+
+    /// Several variables joined along an existing axis.
+    ///
+    /// # Panics
+    /// If there are none, or their shapes differ in another axis.
+    pub fn concat(&self, parts: &[Var<'_, T>], axis: usize) -> Var<'_, T> {
+        crate::ops::shape::concat(self, parts, axis)
+    }
+
+    pub(crate) fn nodes(&self) -> Ref<'_, [Node<T>]> {
+        Ref::map(self.inner.borrow(), |inner| inner.nodes.as_slice())
+    }
+}
+
+impl<T: Scalar> Node<T> {
+    fn leaf(value: Array<T>, kind: Kind<T>, wants: bool) -> Self {
+        let keep = wants && matches!(kind, Kind::Variable);
+        let shape = value.shape().into();
+        Self { value: Some(value), shape, parents: SmallVec::new(), kind, wants, keep }
+    }
+
+    pub(crate) fn value(&self) -> &Array<T> {
+        self.value.as_ref().expect("a backward has released this parameter: read it from the network instead")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ohmgrad_tensor::Tensor;
+
+    #[test]
+    fn call_keys_depend_on_the_calls_of_their_own_site() {
+        let tape = Tape::<f32>::train(Key::new(1));
+        let (a, b, c) = (tape.call_key(1), tape.call_key(2), tape.call_key(1));
+        let other = Tape::<f32>::train(Key::new(1));
+        assert_eq!((other.call_key(2), other.call_key(1), other.call_key(1)), (b, a, c));
+        assert_ne!(a, c);
+    }
+
+    #[test]
+    fn a_shared_parameter_is_one_node() {
+        let w = Param::new(Tensor::from([3.0]));
+        let tape = Tape::train(Key::new(0));
+        let y = tape.param(&w) * tape.param(&w);
+        assert_eq!(y.sum().backward().of(&w).unwrap().to_vec(), [6.0]);
+    }
+
+    #[test]
+    fn evaluation_records_and_commits_nothing() {
+        let tape = Tape::eval(Key::new(0));
+        let id = Id::unique();
+        tape.set_state(id, Tensor::from([1.0]));
+        assert_eq!(tape.state(id, &Tensor::from([0.0])).to_vec(), [1.0]);
+        let y = tape.variable(Tensor::from([1.0])).exp();
+        assert!(matches!(tape.nodes()[y.index()].kind, Kind::Unrecorded));
+        assert_eq!(tape.into_state().iter().count(), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "a backward has ended this tape")]
+    fn an_ended_tape_refuses_operations() {
+        let tape = Tape::train(Key::new(0));
+        let x = tape.variable(Tensor::from([1.0]));
+        x.sum().backward();
+        x.exp();
+    }
+}

@@ -1,0 +1,292 @@
+//! The strided array: shared storage, a shape, strides.
+
+use std::ops::Index;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::shape::{self, Dims};
+
+/// An n-dimensional array on shared storage.
+///
+/// Cloning and every view (transpose, slice, broadcast, reshape where strides allow) share the storage and copy nothing;
+/// writing copies only when the storage is shared. Numeric operations exist for `f32` and `f64`.
+///
+/// ```
+/// use ohmgrad_tensor::Tensor;
+/// let a = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+/// assert_eq!(a.t().to_vec(), [1.0, 3.0, 2.0, 4.0]);
+/// assert_eq!((&a + &a.row(0)).to_vec(), [2.0, 4.0, 4.0, 6.0]);
+/// ```
+#[derive(Clone)]
+pub struct Array<T> {
+    pub(crate) data: Arc<Vec<T>>,
+    pub(crate) offset: usize,
+    pub(crate) shape: Dims,
+    pub(crate) strides: Dims,
+}
+
+/// The array that networks are made of: 32-bit floats.
+pub type Tensor = Array<f32>;
+
+impl<T: Clone> Array<T> {
+    /// An array of the given shape over `data` in row-major order.
+    ///
+    /// # Panics
+    /// If the shape does not hold exactly `data.len()` elements.
+    pub fn from_vec(data: Vec<T>, shape: &[usize]) -> Self {
+        assert!(
+            shape.iter().product::<usize>() == data.len(),
+            "from_vec: shape {shape:?} does not hold {} elements",
+            data.len()
+        );
+        Self { data: Arc::new(data), offset: 0, shape: shape.into(), strides: shape::row_major(shape) }
+    }
+
+    /// An array of the given shape filled with one value.
+    pub fn full(shape: &[usize], value: T) -> Self {
+        Self::from_vec(vec![value; shape.iter().product()], shape)
+    }
+
+    /// An array without axes that holds one value.
+    pub fn scalar(value: T) -> Self {
+        Self::from_vec(vec![value], &[])
+    }
+
+    /// An array whose element at each index is `f` of that index.
+    ///
+    /// ```
+    /// use ohmgrad_tensor::Tensor;
+    /// let a = Tensor::from_fn(&[2, 3], |i| (10 * i[0] + i[1]) as f32);
+    /// assert_eq!(a.to_vec(), [0.0, 1.0, 2.0, 10.0, 11.0, 12.0]);
+    /// ```
+    pub fn from_fn(shape: &[usize], mut f: impl FnMut(&[usize]) -> T) -> Self {
+        let mut index: Dims = SmallVec::from_elem(0, shape.len());
+        let mut data = Vec::with_capacity(shape.iter().product());
+        for _ in 0..data.capacity() {
+            data.push(f(&index));
+            for axis in (0..shape.len()).rev() {
+                index[axis] += 1;
+                if index[axis] < shape[axis] {
+                    break;
+                }
+                index[axis] = 0;
+            }
+        }
+        Self::from_vec(data, shape)
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The distances in storage between neighbours along each axis; 0 along broadcast axes.
+    pub fn strides(&self) -> &[usize] {
+        &self.strides
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The elements as one slice, if they lie in storage in row-major order without gaps.
+    pub fn as_slice(&self) -> Option<&[T]> {
+        self.is_contiguous().then(|| &self.data[self.offset..self.offset + self.len()])
+    }
+
+    /// Whether the elements lie in storage in row-major order without gaps.
+    pub fn is_contiguous(&self) -> bool {
+        let mut expected = 1;
+        self.shape.iter().zip(&self.strides).rev().all(|(&n, &stride)| {
+            let fits = n == 1 || stride == expected;
+            expected *= n;
+            fits
+        }) || self.is_empty()
+    }
+
+    /// Whether the elements fill one stretch of storage, in any order of the axes.
+    pub(crate) fn is_dense(&self) -> bool {
+        shape::is_dense(&self.shape, &self.strides)
+    }
+
+    /// The stretch of storage of a dense array, in storage order.
+    pub(crate) fn storage(&self) -> &[T] {
+        debug_assert!(self.is_dense());
+        &self.data[self.offset..self.offset + self.len()]
+    }
+
+    /// An array of the same shape and strides over new storage, for results computed in storage order.
+    pub(crate) fn with_storage<U>(&self, data: Vec<U>) -> Array<U> {
+        Array { data: Arc::new(data), offset: 0, shape: self.shape.clone(), strides: self.strides.clone() }
+    }
+
+    /// The elements in row-major order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        let len = self.len();
+        let mut index: Dims = SmallVec::from_elem(0, self.rank());
+        let mut at = self.offset;
+        (0..len).map(move |_| {
+            let item = &self.data[at];
+            for axis in (0..index.len()).rev() {
+                index[axis] += 1;
+                at += self.strides[axis];
+                if index[axis] < self.shape[axis] {
+                    break;
+                }
+                at -= self.strides[axis] * self.shape[axis];
+                index[axis] = 0;
+            }
+            item
+        })
+    }
+
+    /// The elements in row-major order, copied.
+    pub fn to_vec(&self) -> Vec<T> {
+        if let Some(slice) = self.as_slice() {
+            return slice.to_vec();
+        }
+        let mut out = Vec::with_capacity(self.len());
+        let inner = self.shape.last().copied().unwrap_or(1);
+        let stride = self.strides.last().copied().unwrap_or(1);
+        shape::for_each_row(&self.shape, [&self.strides], |[at]| {
+            let at = self.offset + at;
+            match stride {
+                1 => out.extend_from_slice(&self.data[at..at + inner]),
+                _ => out.extend((0..inner).map(|i| self.data[at + i * stride].clone())),
+            }
+        });
+        out
+    }
+
+    /// The same elements in row-major order in storage; copies only if they are not so already.
+    pub fn contiguous(&self) -> Self {
+        if self.is_contiguous() { self.clone() } else { Self::from_vec(self.to_vec(), &self.shape) }
+    }
+
+    /// The elements in row-major order, for writing; copies first if the storage is shared or in another order.
+    pub fn make_mut(&mut self) -> &mut [T] {
+        if !self.is_contiguous() {
+            *self = self.contiguous();
+        }
+        let range = self.offset..self.offset + self.len();
+        &mut Arc::make_mut(&mut self.data)[range]
+    }
+
+    /// Whether two arrays are views of one storage.
+    pub fn shares_storage(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.data, &other.data)
+    }
+
+    /// Whether writing to this array would first copy its storage because somebody else holds it too.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.data) > 1
+    }
+
+    /// The only element.
+    ///
+    /// # Panics
+    /// If there is not exactly one element.
+    pub fn item(&self) -> T {
+        assert!(self.len() == 1, "item: shape {:?} does not hold exactly one element", self.shape);
+        self.data[self.offset].clone()
+    }
+
+    fn at(&self, index: &[usize]) -> usize {
+        assert!(
+            index.len() == self.rank() && index.iter().zip(&self.shape).all(|(i, n)| i < n),
+            "index {index:?} is outside of shape {:?}",
+            self.shape
+        );
+        self.offset + index.iter().zip(&self.strides).map(|(i, s)| i * s).sum::<usize>()
+    }
+}
+
+/// Element access, `a[[row, column]]`.
+///
+/// # Panics
+/// If the index has another number of axes than the array or lies outside of it.
+impl<T: Clone, const N: usize> Index<[usize; N]> for Array<T> {
+    type Output = T;
+
+    fn index(&self, index: [usize; N]) -> &T {
+        &self.data[self.at(&index)]
+    }
+}
+
+impl<T: Clone + PartialEq> PartialEq for Array<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.shape == other.shape && self.iter().eq(other.iter())
+    }
+}
+
+impl<T: Clone> From<Vec<T>> for Array<T> {
+    fn from(data: Vec<T>) -> Self {
+        let n = data.len();
+        Self::from_vec(data, &[n])
+    }
+}
+
+impl<T: Clone> From<&[T]> for Array<T> {
+    fn from(data: &[T]) -> Self {
+        data.to_vec().into()
+    }
+}
+
+impl<T: Clone, const N: usize> From<[T; N]> for Array<T> {
+    fn from(data: [T; N]) -> Self {
+        Vec::from(data).into()
+    }
+}
+
+impl<T: Clone, const M: usize, const N: usize> From<[[T; N]; M]> for Array<T> {
+    fn from(rows: [[T; N]; M]) -> Self {
+        Self::from_vec(rows.into_iter().flatten().collect(), &[M, N])
+    }
+}
+
+impl<T: Clone, const L: usize, const M: usize, const N: usize> From<[[[T; N]; M]; L]> for Array<T> {
+    fn from(blocks: [[[T; N]; M]; L]) -> Self {
+        Self::from_vec(blocks.into_iter().flatten().flatten().collect(), &[L, M, N])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writing_copies_only_shared_storage() {
+        let mut a = Tensor::from([1.0, 2.0]);
+        let before = a.as_slice().unwrap().as_ptr();
+        a.make_mut()[0] = 5.0;
+        assert_eq!(a.as_slice().unwrap().as_ptr(), before);
+        let b = a.clone();
+        a.make_mut()[0] = 7.0;
+        assert_eq!((a[[0]], b[[0]]), (7.0, 5.0));
+    }
+
+    #[test]
+    fn equality_looks_at_elements_not_strides() {
+        let a = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+        assert_eq!(a.t().contiguous(), a.t());
+        assert_ne!(a.t(), a);
+    }
+
+    #[test]
+    #[should_panic(expected = "index [2, 0] is outside of shape [2, 2]")]
+    fn an_index_outside_names_itself() {
+        let _ = Tensor::from([[1.0, 2.0], [3.0, 4.0]])[[2, 0]];
+    }
+}

@@ -1,0 +1,325 @@
+//! Elementwise functions and arithmetic with broadcasting.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::array::Array;
+use crate::scalar::Scalar;
+use crate::shape;
+
+/// Arrays with fewer elements are handled by one thread: starting others would take longer.
+const PARALLEL: usize = 1 << 15;
+
+impl<T: Copy + Send + Sync> Array<T> {
+    /// `f` of every element.
+    pub fn map<U: Clone + Send + Sync>(&self, f: impl Fn(T) -> U + Sync) -> Array<U> {
+        if !self.is_dense() {
+            return self.compact().map(f);
+        }
+        let source = self.storage();
+        let data = if source.len() < PARALLEL {
+            source.iter().map(|&x| f(x)).collect()
+        } else {
+            source.par_iter().with_min_len(PARALLEL / 2).map(|&x| f(x)).collect()
+        };
+        self.with_storage(data)
+    }
+
+    /// `f` of the pairs of elements of two arrays, under NumPy's broadcasting rules.
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast to a common one.
+    pub fn zip<U: Copy + Send + Sync, V: Clone + Send + Sync>(
+        &self,
+        other: &Array<U>,
+        f: impl Fn(T, U) -> V + Sync,
+    ) -> Array<V> {
+        self.zip_named("zip", other, f)
+    }
+
+    pub(crate) fn zip_named<U: Copy + Send + Sync, V: Clone + Send + Sync>(
+        &self,
+        operation: &str,
+        other: &Array<U>,
+        f: impl Fn(T, U) -> V + Sync,
+    ) -> Array<V> {
+        if self.shape == other.shape && self.strides == other.strides && self.is_dense() {
+            let (a, b) = (self.storage(), other.storage());
+            let data = if a.len() < PARALLEL {
+                a.iter().zip(b).map(|(&x, &y)| f(x, y)).collect()
+            } else {
+                a.par_iter().zip(b).with_min_len(PARALLEL / 2).map(|(&x, &y)| f(x, y)).collect()
+            };
+            return self.with_storage(data);
+        }
+        let shape = shape::broadcast(&self.shape, &other.shape)
+            .unwrap_or_else(|| panic!("{operation}: shapes {:?} and {:?} do not broadcast", self.shape, other.shape));
+        let (a, b) = (self.broadcast_to(&shape), other.broadcast_to(&shape));
+        let rows = shape.first().copied().unwrap_or(1);
+        let run = shape.iter().skip(1).product::<usize>();
+        if run * rows < PARALLEL || rows < 2 {
+            return Array::from_vec(zip_rows(&a, &b, &f), &shape);
+        }
+        let block = (PARALLEL / 2).div_ceil(run.max(1));
+        let blocks: Vec<Vec<V>> = (0..rows.div_ceil(block))
+            .into_par_iter()
+            .map(|i| {
+                let range = i * block..rows.min((i + 1) * block);
+                zip_rows(&a.slice(0, range.clone()), &b.slice(0, range), &f)
+            })
+            .collect();
+        Array::from_vec(blocks.concat(), &shape)
+    }
+
+    /// Changes every element in place; copies first if the storage is shared.
+    pub fn map_mut(&mut self, f: impl Fn(&mut T) + Sync + Send) {
+        let data = self.storage_mut();
+        if data.len() < PARALLEL {
+            data.iter_mut().for_each(f);
+        } else {
+            data.par_iter_mut().with_min_len(PARALLEL / 2).for_each(f);
+        }
+    }
+
+    /// Changes every element in place with the help of another array, which is broadcast to this one's shape.
+    ///
+    /// # Panics
+    /// If the other array does not broadcast to this shape.
+    pub fn zip_mut<U: Copy + Send + Sync>(&mut self, other: &Array<U>, f: impl Fn(&mut T, U) + Sync + Send) {
+        let other = if other.shape == self.shape { other.clone() } else { other.broadcast_to(&self.shape) };
+        if !self.is_dense() {
+            *self = self.compact();
+        }
+        if self.strides == other.strides {
+            let (a, b) = (self.storage_mut(), other.storage());
+            if a.len() < PARALLEL {
+                a.iter_mut().zip(b).for_each(|(x, &y)| f(x, y));
+            } else {
+                a.par_iter_mut().zip(b).with_min_len(PARALLEL / 2).for_each(|(x, &y)| f(x, y));
+            }
+            return;
+        }
+        let inner = self.shape.last().copied().unwrap_or(1);
+        let (sa, sb) = (self.strides.last().copied().unwrap_or(1), other.strides.last().copied().unwrap_or(1));
+        let (shape, strides) = (self.shape.clone(), self.strides.clone());
+        let a = self.storage_mut();
+        shape::for_each_row(&shape, [&strides, &other.strides], |[x, y]| {
+            let y = other.offset + y;
+            (0..inner).for_each(|i| f(&mut a[x + i * sa], other.data[y + i * sb]));
+        });
+    }
+
+    /// The storage of a dense array for writing, in storage order; other arrays are made contiguous first.
+    fn storage_mut(&mut self) -> &mut [T] {
+        if !self.is_dense() {
+            *self = self.compact();
+        }
+        let range = self.offset..self.offset + self.len();
+        &mut Arc::make_mut(&mut self.data)[range]
+    }
+
+    /// The same elements without gaps or repetition in storage.
+    fn compact(&self) -> Self {
+        Self::from_vec(self.to_vec(), &self.shape)
+    }
+}
+
+fn zip_rows<T: Copy, U: Copy, V>(a: &Array<T>, b: &Array<U>, f: &impl Fn(T, U) -> V) -> Vec<V> {
+    let inner = a.shape.last().copied().unwrap_or(1);
+    let (sa, sb) = (a.strides.last().copied().unwrap_or(1), b.strides.last().copied().unwrap_or(1));
+    let mut out = Vec::with_capacity(a.shape.iter().product());
+    shape::for_each_row(&a.shape, [&a.strides, &b.strides], |[x, y]| {
+        let (x, y) = (a.offset + x, b.offset + y);
+        match (sa, sb) {
+            (1, 1) => {
+                let (x, y) = (&a.data[x..x + inner], &b.data[y..y + inner]);
+                out.extend(x.iter().zip(y).map(|(&x, &y)| f(x, y)));
+            }
+            (1, 0) => out.extend(a.data[x..x + inner].iter().map(|&x| f(x, b.data[y]))),
+            _ => out.extend((0..inner).map(|i| f(a.data[x + i * sa], b.data[y + i * sb]))),
+        }
+    });
+    out
+}
+
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident => $f:expr;)*) => {
+        impl<T: Scalar> Array<T> {
+            $($(#[$doc])* pub fn $name(&self) -> Self { self.map($f) })*
+        }
+    };
+}
+
+functions! {
+    /// The absolute value.
+    abs => T::abs;
+    /// `eˣ`.
+    exp => T::exp;
+    /// The natural logarithm.
+    ln => T::ln;
+    /// The square root.
+    sqrt => T::sqrt;
+    /// `x²`.
+    square => |x: T| x * x;
+    /// `1/x`.
+    recip => T::recip;
+    /// The sine of an angle in radians.
+    sin => T::sin;
+    /// The cosine of an angle in radians.
+    cos => T::cos;
+    /// The hyperbolic tangent.
+    tanh => T::tanh;
+    /// The logistic function, `1/(1 + e⁻ˣ)`.
+    sigmoid => sigmoid::<T>;
+    /// `ln(1 + eˣ)`, without overflow for large `x`.
+    softplus => softplus::<T>;
+    /// `max(x, 0)`; NaN stays NaN.
+    relu => |x: T| if x < T::zero() { T::zero() } else { x };
+    /// −1, 0 or 1 by the sign of the element; NaN stays NaN.
+    sign => |x: T| if x > T::zero() { T::one() } else if x < T::zero() { -T::one() } else { x };
+}
+
+/// The logistic function, `1/(1 + e⁻ˣ)`.
+pub fn sigmoid<T: Scalar>(x: T) -> T {
+    T::one() / (T::one() + (-x).exp())
+}
+
+/// `ln(1 + eˣ)`, without overflow for large `x`.
+pub fn softplus<T: Scalar>(x: T) -> T {
+    (-x.abs()).exp().ln_1p() + if x < T::zero() { T::zero() } else { x }
+}
+
+impl<T: Scalar> Array<T> {
+    /// Each element to a constant power.
+    pub fn powf(&self, exponent: T) -> Self {
+        self.map(|x| x.powf(exponent))
+    }
+
+    /// Each element cut to the range from `low` to `high`; NaN stays NaN.
+    pub fn clamp(&self, low: T, high: T) -> Self {
+        self.map(|x| clamp(x, low, high))
+    }
+
+    /// The larger of each pair of elements, broadcast; NaN if either is.
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    pub fn maximum(&self, other: &Self) -> Self {
+        self.zip_named("maximum", other, larger)
+    }
+
+    /// The smaller of each pair of elements, broadcast; NaN if either is.
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    pub fn minimum(&self, other: &Self) -> Self {
+        self.zip_named("minimum", other, |x, y| -larger(-x, -y))
+    }
+
+    /// Adds another array in place, broadcast to this one's shape.
+    ///
+    /// # Panics
+    /// If it does not broadcast to this shape.
+    pub fn add_assign(&mut self, other: &Self) {
+        self.zip_mut(other, |x, y| *x += y);
+    }
+}
+
+pub(crate) fn clamp<T: Scalar>(x: T, low: T, high: T) -> T {
+    if x < low {
+        low
+    } else if x > high {
+        high
+    } else {
+        x
+    }
+}
+
+/// The larger number, NaN if either is: `f32::max` would drop the NaN.
+pub(crate) fn larger<T: Scalar>(x: T, y: T) -> T {
+    if x > y || x.is_nan() { x } else { y }
+}
+
+macro_rules! operator {
+    ($trait:ident, $method:ident, $name:literal, $op:tt) => {
+        #[doc = concat!("Elementwise `a ", stringify!($op), " b` under NumPy's broadcasting rules; panics if the shapes do not broadcast.")]
+        impl<T: Scalar> $trait<&Array<T>> for &Array<T> {
+            type Output = Array<T>;
+            fn $method(self, other: &Array<T>) -> Array<T> {
+                self.zip_named($name, other, |x, y| x $op y)
+            }
+        }
+
+        #[doc = concat!("Elementwise `a ", stringify!($op), " number`.")]
+        impl<T: Scalar> $trait<T> for &Array<T> {
+            type Output = Array<T>;
+            fn $method(self, other: T) -> Array<T> {
+                self.map(|x| x $op other)
+            }
+        }
+    };
+}
+
+operator!(Add, add, "add", +);
+operator!(Sub, sub, "sub", -);
+operator!(Mul, mul, "mul", *);
+operator!(Div, div, "div", /);
+
+/// The elements with the opposite sign.
+impl<T: Scalar> Neg for &Array<T> {
+    type Output = Array<T>;
+    fn neg(self) -> Array<T> {
+        self.map(|x| -x)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Tensor;
+    use proptest::prelude::*;
+
+    #[test]
+    fn large_arguments_do_not_overflow() {
+        let x = Tensor::from([-1000.0, 0.0, 1000.0]);
+        assert_eq!(x.softplus().to_vec(), [0.0, 2f32.ln(), 1000.0]);
+        assert_eq!(x.sigmoid().to_vec(), [0.0, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn not_a_number_survives() {
+        let x = Tensor::from([f32::NAN]);
+        for y in [x.relu(), x.clamp(0.0, 1.0), x.maximum(&Tensor::from([1.0])), x.minimum(&Tensor::from([1.0]))] {
+            assert!(y.item().is_nan());
+        }
+        assert!(Tensor::from([1.0]).maximum(&x).item().is_nan());
+    }
+
+    #[test]
+    #[should_panic(expected = "add: shapes [2] and [3] do not broadcast")]
+    fn shapes_that_do_not_fit_name_themselves() {
+        let _ = &Tensor::from([1.0, 2.0]) + &Tensor::from([1.0, 2.0, 3.0]);
+    }
+
+    proptest! {
+        #[test]
+        fn strides_and_threads_do_not_matter(rows in 1usize..300, cols in 1usize..300, transposed: bool, bias in 0usize..3) {
+            let a = Tensor::from_fn(&[rows, cols], |i| (i[0] * 7 + i[1]) as f32);
+            let b = match bias {
+                0 => Tensor::from_fn(&[cols], |i| i[0] as f32),
+                1 => Tensor::from_fn(&[rows, 1], |i| i[0] as f32),
+                _ => Tensor::from_fn(&[rows, cols], |i| (i[0] + 3 * i[1]) as f32),
+            };
+            let a = if transposed { a.t().contiguous().t() } else { a };
+            let sum = &a - &b;
+            let wide = b.broadcast_to(&[rows, cols]);
+            for (i, j) in [(0, 0), (rows - 1, cols - 1), (rows / 2, cols / 3)] {
+                prop_assert_eq!(sum[[i, j]], a[[i, j]] - wide[[i, j]]);
+            }
+            let mut c = a.clone();
+            c.zip_mut(&b, |x, y| *x -= y);
+            prop_assert_eq!(c, sum);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Strided arrays on the CPU, with random numbers that are functions of keys.
+//!
+//! The bottom of ohmgrad: it knows nothing of tapes or tiles. [`Array`] holds `f32` or `f64` (or anything else, where no
+//! arithmetic is needed) on shared storage; [`Tensor`] is the 32-bit one. What a program gets wrong about shapes panics
+//! with both shapes and the operation named.
+//!
+//! `unsafe` occurs in the matrix product alone.
+
+mod array;
+mod display;
+mod elementwise;
+mod fill;
+mod key;
+mod npy;
+pub mod product;
+pub mod random;
+mod reduce;
+pub mod rows;
+mod scalar;
+mod shape;
+mod softmax;
+mod view;
+
+pub use array::{Array, Tensor};
+pub use elementwise::{sigmoid, softplus};
+pub use key::{Fold, Key};
+pub use npy::NpyError;
+pub use scalar::{Matrix, Scalar};
+pub use shape::Dims;

@@ -1,0 +1,198 @@
+//! Matrix products, and the three products that every layer with a weight is made of.
+//!
+//! A product is cut into blocks of rows or columns by its shape alone. A cut of rows or columns changes no bit of the
+//! result, because each element's sum over the inner dimension is taken in the kernel's own order.
+
+use rayon::prelude::*;
+
+use crate::array::Array;
+use crate::scalar::{Matrix, Scalar};
+use crate::shape;
+
+/// Rows or columns of the result that one task computes.
+const BLOCK: usize = 64;
+
+/// Multiply-adds below which a product is left to one thread.
+const PARALLEL: usize = 1 << 18;
+
+/// A pointer that tasks may share, because they write to disjoint blocks.
+#[derive(Clone, Copy)]
+struct Shared<P>(P);
+
+// SAFETY: `product` gives every task a block of rows or columns of its own, and the inputs are only read.
+unsafe impl<P> Send for Shared<P> {}
+// SAFETY: as above.
+unsafe impl<P> Sync for Shared<P> {}
+
+impl<P: Copy> Shared<P> {
+    fn get(&self) -> P {
+        self.0
+    }
+}
+
+/// The product of two matrices (rank 2), into new row-major storage.
+fn product<T: Scalar>(a: &Array<T>, b: &Array<T>, out: &mut [T]) {
+    let (m, k, n) = (a.shape[0], a.shape[1], b.shape[1]);
+    if m == 0 || n == 0 {
+        return;
+    }
+    if k == 0 {
+        out.fill(T::zero());
+        return;
+    }
+    assert_eq!(out.len(), m * n);
+    let at = |x: &Array<T>, row: usize, col: usize| Matrix {
+        // SAFETY: the offset of an element inside the array's shape is inside its storage.
+        start: unsafe { x.data.as_ptr().add(x.offset + row * x.strides[0] + col * x.strides[1]) },
+        rs: x.strides[0],
+        cs: x.strides[1],
+    };
+    let c = Shared(out.as_mut_ptr());
+    let block = |rows: std::ops::Range<usize>, cols: std::ops::Range<usize>| {
+        let (a, b) = (at(a, rows.start, 0), at(b, 0, cols.start));
+        // SAFETY: the block lies inside the m×n elements of `out`, no other task has it, and `a`, `b` are borrowed.
+        unsafe {
+            let c = Matrix { start: c.get().add(rows.start * n + cols.start), rs: n, cs: 1 };
+            T::gemm([rows.len(), k, cols.len()], a, b, T::zero(), c);
+        }
+    };
+    if m * k * n < PARALLEL || m.max(n) <= BLOCK {
+        block(0..m, 0..n);
+    } else if m >= n.min(2 * BLOCK) {
+        (0..m.div_ceil(BLOCK)).into_par_iter().for_each(|i| block(i * BLOCK..m.min((i + 1) * BLOCK), 0..n));
+    } else {
+        (0..n.div_ceil(BLOCK)).into_par_iter().for_each(|i| block(0..m, i * BLOCK..n.min((i + 1) * BLOCK)));
+    }
+}
+
+impl<T: Scalar> Array<T> {
+    /// The matrix product over the last two axes; leading axes are batches and broadcast.
+    ///
+    /// ```
+    /// use ohmgrad_tensor::Tensor;
+    /// let a = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(a.matmul(&a.t()).to_vec(), [5.0, 11.0, 11.0, 25.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If an operand has fewer than two axes, the inner dimensions differ, or the batches do not broadcast.
+    pub fn matmul(&self, other: &Self) -> Self {
+        let (r, q) = (self.rank(), other.rank());
+        assert!(r >= 2 && q >= 2, "matmul: {:?} × {:?}: both need two axes or more", self.shape, other.shape);
+        let (m, k, n) = (self.shape[r - 2], self.shape[r - 1], other.shape[q - 1]);
+        assert!(
+            k == other.shape[q - 2],
+            "matmul: {:?} × {:?}: inner dimensions {k} and {} differ",
+            self.shape,
+            other.shape,
+            other.shape[q - 2]
+        );
+        let mut shape = shape::broadcast(&self.shape[..r - 2], &other.shape[..q - 2])
+            .unwrap_or_else(|| panic!("matmul: {:?} × {:?}: batches do not broadcast", self.shape, other.shape));
+        let batch = shape.clone();
+        shape.extend([m, n]);
+        let mut out = vec![T::zero(); shape.iter().product()];
+        if batch.is_empty() {
+            product(self, other, &mut out);
+        } else if m * n > 0 {
+            let wide = |x: &Self, rank: usize| {
+                let mut full = batch.clone();
+                full.extend_from_slice(&x.shape[rank - 2..]);
+                x.broadcast_to(&full)
+            };
+            let (a, b) = (wide(self, r), wide(other, q));
+            let mut offsets = vec![];
+            let mut index = batch.clone();
+            index.push(1);
+            let strides = |x: &Self| x.strides[..batch.len() + 1].to_vec();
+            shape::for_each_row(&index, [&strides(&a), &strides(&b)], |o| offsets.push(o));
+            out.par_chunks_mut(m * n).zip(&offsets).for_each(|(out, &[i, j])| {
+                let matrix = |x: &Self, offset: usize| Self {
+                    data: x.data.clone(),
+                    offset: x.offset + offset,
+                    shape: x.shape[batch.len()..].into(),
+                    strides: x.strides[batch.len()..].into(),
+                };
+                product(&matrix(&a, i), &matrix(&b, j), out);
+            });
+        }
+        Self::from_vec(out, &shape)
+    }
+}
+
+/// A layer's forward product: rows `x` [batch, in] times a weight `w` [out, in], giving `x·wᵀ` [batch, out].
+///
+/// Digital layers and perfect tiles both call this very function, and are so equal bit for bit.
+///
+/// # Panics
+/// If the inner dimensions differ.
+pub fn linear<T: Scalar>(x: &Array<T>, w: &Array<T>) -> Array<T> {
+    x.matmul(&w.t())
+}
+
+/// The gradient of [`linear`] with respect to its rows: `d·w` [batch, in] for the gradient `d` [batch, out].
+///
+/// # Panics
+/// If the inner dimensions differ.
+pub fn linear_input_gradient<T: Scalar>(d: &Array<T>, w: &Array<T>) -> Array<T> {
+    d.matmul(w)
+}
+
+/// The gradient of [`linear`] with respect to its weight: `dᵀ·x` [out, in].
+///
+/// # Panics
+/// If `d` and `x` have different numbers of rows.
+pub fn linear_weight_gradient<T: Scalar>(d: &Array<T>, x: &Array<T>) -> Array<T> {
+    d.t().matmul(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Key, Tensor};
+    use proptest::prelude::*;
+
+    fn naive(a: &Array<f64>, b: &Array<f64>) -> Array<f64> {
+        Array::from_fn(&[a.shape()[0], b.shape()[1]], |i| (0..a.shape()[1]).map(|k| a[[i[0], k]] * b[[k, i[1]]]).sum())
+    }
+
+    proptest! {
+        #[test]
+        fn products_equal_naive_loops(m in 0usize..20, k in 0usize..20, n in 0usize..20, ta: bool, tb: bool, step in 1usize..3) {
+            let key = Key::new(7).fold(m).fold(k).fold(n);
+            let a = Array::<f64>::normal(&if ta { [k * step, m] } else { [m, k * step] }, key.fold("a"));
+            let a = (if ta { a.t() } else { a }).slice_step(1, 0..k * step, step);
+            let b = Array::<f64>::normal(&if tb { [n, k] } else { [k, n] }, key.fold("b"));
+            let b = if tb { b.t() } else { b };
+            let (fast, slow) = (a.matmul(&b), naive(&a, &b));
+            prop_assert_eq!(fast.shape(), slow.shape());
+            prop_assert!((&fast - &slow).abs().max() < 1e-12 || fast.is_empty());
+        }
+
+        #[test]
+        fn cutting_rows_or_columns_changes_no_bit(m in 1usize..200, k in 1usize..600, n in 1usize..200, cut in 0.0..1.0f64) {
+            let a = Tensor::normal(&[m, k], Key::new(1));
+            let b = Tensor::normal(&[n, k], Key::new(2)).t();
+            let whole = a.matmul(&b);
+            let (i, j) = ((m as f64 * cut) as usize, (n as f64 * cut) as usize);
+            prop_assert_eq!(a.slice(0, i..m).matmul(&b), whole.slice(0, i..m));
+            prop_assert_eq!(a.matmul(&b.slice(1, j..n)), whole.slice(1, j..n));
+        }
+    }
+
+    #[test]
+    fn batches_broadcast() {
+        let a = Array::<f64>::normal(&[2, 1, 3, 4], Key::new(1));
+        let b = Array::<f64>::normal(&[5, 4, 2], Key::new(2));
+        let c = a.matmul(&b);
+        assert_eq!(c.shape(), [2, 5, 3, 2]);
+        let one = naive(&a.select(0, 1).select(0, 0), &b.row(3));
+        assert!((&c.select(0, 1).select(0, 3) - &one).abs().max() < 1e-12);
+    }
+
+    #[test]
+    #[should_panic(expected = "matmul: [64, 784] × [512, 256]: inner dimensions 784 and 512 differ")]
+    fn wrong_shapes_name_both() {
+        Tensor::full(&[64, 784], 0.0).matmul(&Tensor::full(&[512, 256], 0.0));
+    }
+}

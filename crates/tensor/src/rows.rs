@@ -1,0 +1,232 @@
+//! Passes over rows: what converters and noise do to the numbers of one analog read.
+//!
+//! Each function is compiled twice, for any x86-64 and for AVX2 (on other machines once), and chosen at run time. Both
+//! versions give the same bits: plain multiplies, adds, divisions and roundings, nothing fused.
+
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+use crate::key::Key;
+use crate::random::Lanes;
+
+/// Elements that one task handles at least: less is not worth handing to another thread.
+const TASK: usize = 1 << 14;
+
+/// Calls `f` with the number of each row and the row, for all rows of `width` elements, on all threads.
+///
+/// How rows are given to threads changes nothing, as long as `f` treats each row alike.
+pub fn for_each_row(data: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+    let mut nothing = vec![(); data.len().checked_div(width).unwrap_or(0)];
+    for_each_row_and(data, width, &mut nothing, |i, row, ()| f(i, row));
+}
+
+/// As [`for_each_row`], with an entry of `results` for each row to write to.
+///
+/// # Panics
+/// If there is not one result per row.
+pub fn for_each_row_and<R: Send>(
+    data: &mut [f32],
+    width: usize,
+    results: &mut [R],
+    f: impl Fn(usize, &mut [f32], &mut R) + Sync,
+) {
+    if width == 0 {
+        return;
+    }
+    assert!(data.len() == width * results.len(), "rows: {} results for {} rows", results.len(), data.len() / width);
+    let rows = TASK.div_ceil(width);
+    let block = |(i, (block, results)): (usize, (&mut [f32], &mut [R]))| {
+        for (row, (out, result)) in block.chunks_exact_mut(width).zip(results).enumerate() {
+            f(i * rows + row, out, result);
+        }
+    };
+    if results.len() <= rows {
+        block((0, (data, results)));
+    } else {
+        data.par_chunks_mut(rows * width).zip(results.par_chunks_mut(rows)).enumerate().for_each(block);
+    }
+}
+
+/// The largest magnitude of a row; NaN if one element is NaN, 0 if there are none.
+#[multiversion(targets("x86_64+avx+avx2"))]
+pub fn abs_max(row: &[f32]) -> f32 {
+    // As integers, magnitudes are ordered as they are as floats, with NaN above infinity.
+    let magnitude = |x: &f32| (x.to_bits() & 0x7fff_ffff) as i32;
+    f32::from_bits(row.iter().map(magnitude).fold(0, i32::max) as u32)
+}
+
+/// The square of the Euclidean norm of a row, summed in a fixed order.
+#[multiversion(targets("x86_64+avx+avx2"))]
+pub fn norm_squared(row: &[f32]) -> f32 {
+    let mut lanes = [0f32; 16];
+    let chunks = row.chunks_exact(16);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += x * x;
+        }
+    }
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        *lane += x * x;
+    }
+    for width in [8, 4, 2, 1] {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+    }
+    lanes[0]
+}
+
+/// A converter: rounding to multiples of `step` (ties to even; none if `step` is 0), then a cut to ±`bound`.
+#[derive(Clone, Copy, Debug)]
+pub struct Converter {
+    /// The distance of neighbouring codes; 0 converts nothing.
+    pub step: f32,
+    /// The range; infinity cuts nothing.
+    pub bound: f32,
+}
+
+/// Writes `source · factor`, converted. NaN stays NaN.
+#[multiversion(targets("x86_64+avx+avx2"))]
+pub fn scale_convert(out: &mut [f32], source: &[f32], factor: f32, by: Converter) {
+    let Converter { step, bound } = by;
+    if step > 0.0 {
+        for (o, &x) in out.iter_mut().zip(source) {
+            *o = cut(((x * factor) / step).round_ties_even() * step, bound);
+        }
+    } else {
+        for (o, &x) in out.iter_mut().zip(source) {
+            *o = cut(x * factor, bound);
+        }
+    }
+}
+
+/// Converts a row in place; tells whether an element lay beyond the bound.
+#[multiversion(targets("x86_64+avx+avx2"))]
+pub fn convert(row: &mut [f32], by: Converter) -> bool {
+    let Converter { step, bound } = by;
+    let mut beyond = 0;
+    if step > 0.0 {
+        for x in row {
+            let y = (*x / step).round_ties_even() * step;
+            beyond |= u32::from(y.abs() > bound);
+            *x = cut(y, bound);
+        }
+    } else {
+        for x in row {
+            beyond |= u32::from(x.abs() > bound);
+            *x = cut(*x, bound);
+        }
+    }
+    beyond != 0
+}
+
+/// Stochastic rounding before [`convert`] or a cut: `rint(x/step + u − ½)·step` with uniform `u` from the key's stream.
+#[multiversion(targets("x86_64+avx+avx2"))]
+pub fn round_stochastically(row: &mut [f32], step: f32, key: Key) {
+    let mut lanes = Lanes::new(key);
+    for chunk in row.chunks_mut(8) {
+        let u = lanes.uniforms();
+        for (x, u) in chunk.iter_mut().zip(u) {
+            *x = (*x / step + (u - 0.5)).round_ties_even() * step;
+        }
+    }
+}
+
+/// Adds `sigma · ξ` to each element, with normal `ξ` from the key's stream.
+#[multiversion(targets("x86_64+avx+avx2"))]
+pub fn add_normal(row: &mut [f32], sigma: f32, key: Key) {
+    let mut lanes = Lanes::new(key);
+    let mut chunks = row.chunks_exact_mut(16);
+    for chunk in &mut chunks {
+        let noise = lanes.normals();
+        for (x, n) in chunk.iter_mut().zip(noise) {
+            *x += sigma * n;
+        }
+    }
+    let rest = chunks.into_remainder();
+    if !rest.is_empty() {
+        let noise = lanes.normals();
+        for (x, n) in rest.iter_mut().zip(noise) {
+            *x += sigma * n;
+        }
+    }
+}
+
+/// Adds `sigmas[i] · ξ` to each element, with normal `ξ` from the key's stream.
+pub fn add_normal_each(row: &mut [f32], sigmas: &[f32], key: Key) {
+    let mut lanes = Lanes::new(key);
+    for (chunk, sigmas) in row.chunks_mut(16).zip(sigmas.chunks(16)) {
+        let noise = lanes.normals();
+        for ((x, n), sigma) in chunk.iter_mut().zip(noise).zip(sigmas) {
+            *x += sigma * n;
+        }
+    }
+}
+
+#[inline(always)]
+fn cut(x: f32, bound: f32) -> f32 {
+    let x = if x > bound { bound } else { x };
+    if x < -bound { -bound } else { x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random;
+
+    #[test]
+    fn ties_go_to_even_and_bounds_cut() {
+        let by = Converter { step: 0.5, bound: 1.0 };
+        let mut out = [0.0; 5];
+        scale_convert(&mut out, &[0.5, 1.5, 9.0, -9.0, f32::NAN], 0.5, by);
+        assert_eq!(out[..4], [0.0, 1.0, 1.0, -1.0]);
+        assert!(out[4].is_nan());
+    }
+
+    #[test]
+    fn only_what_lies_beyond_the_bound_counts() {
+        let by = Converter { step: 0.0, bound: 1.0 };
+        assert!(!convert(&mut [1.0, -1.0, f32::NAN], by));
+        assert!(convert(&mut [0.0, -1.0001], by));
+        assert!(!convert(&mut [f32::MAX], Converter { step: 0.0, bound: f32::INFINITY }));
+    }
+
+    #[test]
+    fn magnitudes_see_signs_and_not_a_number() {
+        assert_eq!(abs_max(&[1.0, -3.0, 2.0]), 3.0);
+        assert_eq!(abs_max(&[]), 0.0);
+        assert!(abs_max(&[1.0, f32::NAN, f32::INFINITY]).is_nan());
+        assert_eq!(norm_squared(&[2.0; 37]), 148.0);
+    }
+
+    #[test]
+    fn noise_is_the_streams_own_whatever_the_length() {
+        let key = Key::new(3);
+        let mut samples = [0.0; 40];
+        random::fill_normal(&mut samples, key);
+        for n in [1, 15, 16, 17, 40] {
+            let (mut one, mut each) = (vec![1.0; n], vec![1.0; n]);
+            add_normal(&mut one, 0.5, key);
+            add_normal_each(&mut each, &vec![0.5; n], key);
+            assert!(one.iter().zip(&samples).all(|(x, s)| *x == 1.0 + 0.5 * s));
+            assert_eq!(one, each);
+        }
+    }
+
+    #[test]
+    fn stochastic_rounding_keeps_the_mean() {
+        let mut row = vec![0.3; 40_000];
+        round_stochastically(&mut row, 1.0, Key::new(1));
+        let mean = row.iter().sum::<f32>() / 40_000.0;
+        // 4.5σ of a Bernoulli mean.
+        assert!((mean - 0.3).abs() < 4.5 * (0.21f32 / 40_000.0).sqrt(), "{mean}");
+    }
+
+    #[test]
+    fn every_row_is_visited_once() {
+        let mut data = vec![0.0; 3 * 20_000];
+        for_each_row(&mut data, 3, |i, row| row.fill(i as f32));
+        assert!(data.chunks(3).enumerate().all(|(i, row)| row == [i as f32; 3]));
+    }
+}

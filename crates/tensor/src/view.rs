@@ -1,0 +1,290 @@
+//! Views: other shapes and strides over the same storage.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::array::Array;
+use crate::shape::{self, Dims};
+
+impl<T: Clone> Array<T> {
+    fn view(&self, shape: Dims, strides: Dims, offset: usize) -> Self {
+        Self { data: Arc::clone(&self.data), offset, shape, strides }
+    }
+
+    fn check_axis(&self, operation: &str, axis: usize) {
+        assert!(axis < self.rank(), "{operation}: axis {axis} is outside of shape {:?}", self.shape);
+    }
+
+    /// The axes in another order: axis `i` of the result is axis `axes[i]` of this array.
+    ///
+    /// # Panics
+    /// If `axes` does not name every axis once.
+    pub fn permute(&self, axes: &[usize]) -> Self {
+        let mut seen: SmallVec<[bool; 4]> = SmallVec::from_elem(false, self.rank());
+        let valid = axes.len() == self.rank()
+            && axes.iter().all(|&a| a < self.rank() && !std::mem::replace(&mut seen[a], true));
+        assert!(valid, "permute: {axes:?} is not an order of the axes of shape {:?}", self.shape);
+        self.view(
+            axes.iter().map(|&a| self.shape[a]).collect(),
+            axes.iter().map(|&a| self.strides[a]).collect(),
+            self.offset,
+        )
+    }
+
+    /// Two axes exchanged.
+    ///
+    /// # Panics
+    /// If an axis does not exist.
+    pub fn transpose(&self, a: usize, b: usize) -> Self {
+        self.check_axis("transpose", a.max(b));
+        let mut view = self.clone();
+        view.shape.swap(a, b);
+        view.strides.swap(a, b);
+        view
+    }
+
+    /// The last two axes exchanged: the transpose of a matrix, or of each matrix of a batch.
+    ///
+    /// # Panics
+    /// If there are fewer than two axes.
+    pub fn t(&self) -> Self {
+        assert!(self.rank() >= 2, "t: shape {:?} has fewer than two axes", self.shape);
+        self.transpose(self.rank() - 2, self.rank() - 1)
+    }
+
+    /// The indices `range` of one axis.
+    ///
+    /// # Panics
+    /// If the axis does not exist or the range reaches outside of it.
+    pub fn slice(&self, axis: usize, range: Range<usize>) -> Self {
+        self.slice_step(axis, range, 1)
+    }
+
+    /// Every `step`-th index of `range` of one axis.
+    ///
+    /// ```
+    /// use ohmgrad_tensor::Tensor;
+    /// let a = Tensor::from([0.0, 1.0, 2.0, 3.0, 4.0]);
+    /// assert_eq!(a.slice_step(0, 1..5, 2).to_vec(), [1.0, 3.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis does not exist, the range reaches outside of it, or the step is 0.
+    pub fn slice_step(&self, axis: usize, range: Range<usize>, step: usize) -> Self {
+        self.check_axis("slice", axis);
+        assert!(
+            range.start <= range.end && range.end <= self.shape[axis] && step > 0,
+            "slice: {range:?} in steps of {step} does not fit axis {axis} of shape {:?}",
+            self.shape
+        );
+        let mut view = self.clone();
+        view.shape[axis] = range.len().div_ceil(step);
+        view.strides[axis] *= step;
+        if !range.is_empty() {
+            view.offset += range.start * self.strides[axis];
+        }
+        view
+    }
+
+    /// One index of one axis, which disappears.
+    ///
+    /// # Panics
+    /// If the axis or the index does not exist.
+    pub fn select(&self, axis: usize, index: usize) -> Self {
+        self.check_axis("select", axis);
+        self.slice(axis, index..index + 1).squeeze(axis)
+    }
+
+    /// One index of the first axis, which disappears: a row of a matrix.
+    ///
+    /// # Panics
+    /// If there is no axis or no such row.
+    pub fn row(&self, index: usize) -> Self {
+        self.select(0, index)
+    }
+
+    /// The array repeated along new leading axes and along axes of size 1, without copying.
+    ///
+    /// # Panics
+    /// If `shape` can't be reached by NumPy's broadcasting rules.
+    pub fn broadcast_to(&self, shape: &[usize]) -> Self {
+        let strides = shape::broadcast_strides(&self.shape, &self.strides, shape)
+            .unwrap_or_else(|| panic!("broadcast_to: shape {:?} does not broadcast to {shape:?}", self.shape));
+        self.view(shape.into(), strides, self.offset)
+    }
+
+    /// The elements in the same row-major order under another shape; copies only if strides can't express it.
+    ///
+    /// # Panics
+    /// If the shapes hold different numbers of elements.
+    pub fn reshape(&self, shape: &[usize]) -> Self {
+        assert!(
+            shape.iter().product::<usize>() == self.len(),
+            "reshape: {:?} holds {} elements, {shape:?} does not",
+            self.shape,
+            self.len()
+        );
+        match shape::reshape_strides(&self.shape, &self.strides, shape) {
+            Some(strides) => self.view(shape.into(), strides, self.offset),
+            None => Self::from_vec(self.to_vec(), shape),
+        }
+    }
+
+    /// An axis of size 1 removed.
+    ///
+    /// # Panics
+    /// If the axis does not exist or has another size.
+    pub fn squeeze(&self, axis: usize) -> Self {
+        self.check_axis("squeeze", axis);
+        assert!(self.shape[axis] == 1, "squeeze: axis {axis} of shape {:?} is not 1", self.shape);
+        let mut view = self.clone();
+        view.shape.remove(axis);
+        view.strides.remove(axis);
+        view
+    }
+
+    /// A new axis of size 1 before `axis`.
+    ///
+    /// # Panics
+    /// If `axis` is larger than the number of axes.
+    pub fn unsqueeze(&self, axis: usize) -> Self {
+        assert!(axis <= self.rank(), "unsqueeze: axis {axis} is outside of shape {:?}", self.shape);
+        let mut view = self.clone();
+        view.shape.insert(axis, 1);
+        view.strides.insert(axis, 1);
+        view
+    }
+
+    /// Arrays joined along an existing axis.
+    ///
+    /// # Panics
+    /// If there are none, or their shapes differ in another axis.
+    pub fn concat(parts: &[Self], axis: usize) -> Self {
+        let first = parts.first().expect("concat: needs at least one array");
+        first.check_axis("concat", axis);
+        for part in parts {
+            let fits =
+                part.rank() == first.rank() && (0..first.rank()).all(|a| a == axis || part.shape[a] == first.shape[a]);
+            assert!(fits, "concat: {:?} and {:?} differ in another axis than {axis}", first.shape, part.shape);
+        }
+        let mut shape = first.shape.clone();
+        shape[axis] = parts.iter().map(|p| p.shape[axis]).sum();
+        let parts: Vec<_> = parts.iter().map(|p| (p.contiguous(), p.shape[axis..].iter().product::<usize>())).collect();
+        let mut data = Vec::with_capacity(shape.iter().product());
+        for block in 0..shape[..axis].iter().product() {
+            for (part, run) in &parts {
+                let slice = part.as_slice().expect("made contiguous above");
+                data.extend_from_slice(&slice[block * run..(block + 1) * run]);
+            }
+        }
+        Self::from_vec(data, &shape)
+    }
+
+    /// Arrays of one shape joined along a new axis.
+    ///
+    /// # Panics
+    /// If there are none, their shapes differ, or the axis lies beyond the end.
+    pub fn stack(parts: &[Self], axis: usize) -> Self {
+        let parts: Vec<_> = parts.iter().map(|p| p.unsqueeze(axis)).collect();
+        Self::concat(&parts, axis)
+    }
+
+    /// The rows (first-axis entries) of the given indices, in that order, copied.
+    ///
+    /// # Panics
+    /// If there is no axis or an index lies outside of it.
+    pub fn take_rows(&self, rows: &[usize]) -> Self {
+        self.check_axis("take_rows", 0);
+        let source = self.contiguous();
+        let slice = source.as_slice().expect("made contiguous above");
+        let run: usize = self.shape[1..].iter().product();
+        let mut data = Vec::with_capacity(rows.len() * run);
+        for &row in rows {
+            assert!(row < self.shape[0], "take_rows: row {row} is outside of shape {:?}", self.shape);
+            data.extend_from_slice(&slice[row * run..(row + 1) * run]);
+        }
+        let mut shape = self.shape.clone();
+        shape[0] = rows.len();
+        Self::from_vec(data, &shape)
+    }
+}
+
+impl<T: Clone + Default> Array<T> {
+    /// An array of `shape` filled with zeros but for the indices `start`, `start + step`, … of one axis, which hold this
+    /// array: the gradient of [`slice_step`](Self::slice_step).
+    ///
+    /// # Panics
+    /// If this array does not fit there.
+    pub fn embed(&self, shape: &[usize], axis: usize, start: usize, step: usize) -> Self {
+        self.check_axis("embed", axis);
+        let n = self.shape[axis];
+        let fits = shape.len() == self.rank()
+            && (0..shape.len()).all(|a| a == axis || shape[a] == self.shape[a])
+            && (n == 0 || start + (n - 1) * step < shape[axis]);
+        assert!(fits, "embed: {:?} from {start} in steps of {step} does not fit {shape:?}", self.shape);
+        let source = self.contiguous();
+        let source = source.as_slice().expect("made contiguous above");
+        let run: usize = shape[axis + 1..].iter().product();
+        let mut data = vec![T::default(); shape.iter().product()];
+        for block in 0..shape[..axis].iter().product() {
+            for i in 0..n {
+                let (from, to) = ((block * n + i) * run, (block * shape[axis] + start + i * step) * run);
+                data[to..to + run].clone_from_slice(&source[from..from + run]);
+            }
+        }
+        Self::from_vec(data, shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Tensor;
+
+    fn counting(shape: &[usize]) -> Tensor {
+        let n = shape.iter().product();
+        Tensor::from_vec((0..n).map(|i| i as f32).collect(), shape)
+    }
+
+    #[test]
+    fn views_share_storage() {
+        let a = counting(&[2, 3, 4]);
+        for view in [
+            a.permute(&[2, 0, 1]),
+            a.slice_step(2, 0..4, 3),
+            a.reshape(&[6, 4]),
+            a.broadcast_to(&[5, 2, 3, 4]),
+            a.unsqueeze(1),
+            a.row(1),
+        ] {
+            assert!(view.shares_storage(&a));
+        }
+    }
+
+    #[test]
+    fn reshape_of_a_transpose_copies_in_order() {
+        let a = counting(&[2, 3]).t().reshape(&[6]);
+        assert_eq!(a.to_vec(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+    }
+
+    #[test]
+    fn concat_and_stack_join_views() {
+        let a = counting(&[2, 2]);
+        assert_eq!(Tensor::concat(&[a.t(), a.clone()], 1).to_vec(), [0.0, 2.0, 0.0, 1.0, 1.0, 3.0, 2.0, 3.0]);
+        let s = Tensor::stack(&[a.clone(), a.t()], 1);
+        assert_eq!((s.shape(), s.to_vec()), (&[2, 2, 2][..], vec![0.0, 1.0, 0.0, 2.0, 2.0, 3.0, 1.0, 3.0]));
+    }
+
+    #[test]
+    fn empty_slices_are_arrays_too() {
+        let a = counting(&[2, 3]).slice(1, 1..1);
+        assert_eq!((a.shape(), a.to_vec().len(), a.reshape(&[0, 7]).len()), (&[2, 0][..], 0, 0));
+    }
+
+    #[test]
+    #[should_panic(expected = "reshape: [2, 3] holds 6 elements, [4] does not")]
+    fn a_wrong_reshape_names_both_shapes() {
+        counting(&[2, 3]).reshape(&[4]);
+    }
+}
