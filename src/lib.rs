@@ -1,9 +1,62 @@
 //! Autodiff for networks whose matrix products run on simulated analog in-memory tiles.
 //!
-//! This crate re-exports the four crates of the workspace; `use ohmgrad::prelude::*` brings what most programs need.
+//! In analog in-memory computing a weight matrix is stored as conductances of a crossbar, and a matrix-vector product is
+//! one physical read: through converters, with noise and saturation. Here such networks are built, trained with the
+//! hardware in the loop, and evaluated. Every choice that changes a gradient is an explicit operation on a tape, and every
+//! noise sample is a function of a key.
+//!
+//! ```
+//! use ohmgrad::prelude::*;
+//!
+//! let key = Key::new(42);
+//! let mut net = Sequential::new().linear(2, 16).softplus().linear(16, 1).init(key.fold("weights"));
+//!
+//! let forward = IoParameters {
+//!     out_res: -1.0,
+//!     w_noise: 0.02,
+//!     w_noise_type: WeightNoise::AdditiveConstant,
+//!     ..Default::default()
+//! };
+//! let config = InferenceRpuConfig { forward, ..Default::default() }; // backward: perfect
+//! net.to_analog(&config, key.fold("hardware"))?;
+//!
+//! let x = Tensor::uniform(&[256, 2], key.fold("x"));
+//! let y = &x.slice(1, 0..1) * &x.slice(1, 1..2);
+//! let data = Dataset::new(x, y);
+//! let mut adam = Adam::new(1e-2);
+//! let mut last = f32::INFINITY;
+//! for epoch in 0..20 {
+//!     for (step, batch) in data.batches(32, key.fold("shuffle").fold(epoch)).enumerate() {
+//!         let tape = Tape::train(key.fold("steps").fold(epoch).fold(step));
+//!         let loss = net.forward(tape.constant(batch.x)).mse(tape.constant(batch.y));
+//!         last = loss.item();
+//!         adam.step(&mut net, loss.backward());
+//!     }
+//! }
+//! assert!(last < 0.05);
+//! # Ok::<(), ohmgrad::analog::Error>(())
+//! ```
+//!
+//! The parts: [`tensor`] (arrays, keys), [`autograd`] (the tape), [`analog`] (tiles), [`models`] (layers, optimizers,
+//! data). This crate has no code of its own.
 #![forbid(unsafe_code)]
 
 pub use ohmgrad_analog as analog;
 pub use ohmgrad_autograd as autograd;
 pub use ohmgrad_models as models;
 pub use ohmgrad_tensor as tensor;
+
+pub use ohmgrad_models::visit;
+
+/// What most programs need: `use ohmgrad::prelude::*`.
+pub mod prelude {
+    pub use ohmgrad_analog::config::{BoundManagement, MvType, NoiseManagement, WeightNoise};
+    pub use ohmgrad_analog::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter, TileArray};
+    pub use ohmgrad_autograd::{Gradients, Param, Tape, Var};
+    pub use ohmgrad_models::data::{Dataset, Mnist};
+    pub use ohmgrad_models::{
+        Activation, Adam, Affine, Dropout, Flatten, Linear, Module, Network, Optimizer, Progress, Schedule, Sequential,
+        Sgd, Visit, accuracy, predict, visit,
+    };
+    pub use ohmgrad_tensor::{Array, Key, Tensor};
+}

@@ -114,8 +114,8 @@ impl Op for AnalogMvm {
 
     fn backward(&self, cx: &mut Back<'_>) {
         let backward = cx.setting::<BackwardIoParameters>().unwrap_or(&self.config.backward);
-        let scaling = (!self.unscaled.is_empty()).then(|| cx.input(self.scaling_input()));
-        if let (Some(scaling), true) = (scaling, cx.wants(self.scaling_input())) {
+        let scaling = self.has_scaling().then(|| cx.input(self.scaling_input()));
+        if let Some(scaling) = scaling.filter(|_| cx.wants(self.scaling_input())) {
             cx.give(self.scaling_input(), self.scaling_gradient(cx.grad, scaling));
         }
         // The output gradient as each input part sees it: one for all, unless they have learned scales.
@@ -151,6 +151,11 @@ impl AnalogMvm {
     /// The tiles that take the same inputs, for each part of the inputs.
     fn parts(&self) -> impl Iterator<Item = &[Tile]> {
         self.tiles.chunk_by(|a, b| a.ins == b.ins)
+    }
+
+    /// Whether there are learned output scales.
+    fn has_scaling(&self) -> bool {
+        !self.unscaled.is_empty()
     }
 
     fn scaling_input(&self) -> usize {

@@ -1,1 +1,26 @@
-//! x
+//! Layers, conversion to analog tiles, optimizers, data and evaluation.
+//!
+//! A network is anything that implements [`Module`]: a [`Sequential`], or a struct of layers with [`visit!`]. Layers with
+//! weights hold them in an [`Affine`], which does not tell them whether the weight is digital or on tiles;
+//! [`Network::to_analog`] moves all of them in place.
+#![forbid(unsafe_code)]
+
+mod affine;
+mod convert;
+pub mod data;
+mod evaluate;
+pub mod init;
+mod layers;
+mod module;
+mod optim;
+mod progress;
+mod visit;
+
+pub use affine::{Affine, Weight};
+pub use convert::Network;
+pub use evaluate::{accuracy, confusion_matrix, predict};
+pub use layers::{Activation, Dropout, Flatten, Linear, Sequential, SequentialBuilder};
+pub use module::{CloneBox, Module};
+pub use optim::{Adam, Optimizer, Schedule, Sgd};
+pub use progress::Progress;
+pub use visit::{Slot, SlotMut, Visit, join};

@@ -1,0 +1,129 @@
+//! The slot of a weight and a bias: the one place that knows where a weight lives.
+
+use ohmgrad_analog::{Error, InferenceRpuConfig, TileArray};
+use ohmgrad_autograd::{Param, Var};
+use ohmgrad_tensor::{Key, Tensor};
+
+/// Where the weight [out, in] of a layer lives.
+#[derive(Clone, Debug)]
+pub enum Weight {
+    /// In digital memory.
+    Digital(Param),
+    /// On analog tiles.
+    Analog(TileArray),
+}
+
+/// `y = x·Wᵀ + b`: what every layer with a weight holds, whether digital or on tiles.
+#[derive(Clone, Debug)]
+pub struct Affine {
+    /// The weight.
+    pub weight: Weight,
+    /// The bias [out]. It is digital and added after the product, unless the tiles hold it as a column.
+    pub bias: Option<Param>,
+}
+
+impl Affine {
+    /// A digital weight [out, in] and bias [out].
+    pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight: Weight::Digital(Param::new(weight)), bias: bias.map(Param::new) }
+    }
+
+    /// The logical weight: without learned output scales, as training sees it.
+    pub fn weight(&self) -> &Param {
+        match &self.weight {
+            Weight::Digital(weight) => weight,
+            Weight::Analog(tiles) => &tiles.weight,
+        }
+    }
+
+    /// The tiles, if the weight lives on some.
+    pub fn tiles(&self) -> Option<&TileArray> {
+        match &self.weight {
+            Weight::Digital(_) => None,
+            Weight::Analog(tiles) => Some(tiles),
+        }
+    }
+
+    /// The product of rows [batch, in] with the weight, plus the bias: [batch, out].
+    ///
+    /// # Panics
+    /// If the rows do not fit the weight.
+    pub fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        let tape = x.tape();
+        let bias = self.bias.as_ref().map(|b| tape.param(b));
+        let (y, bias) = match &self.weight {
+            Weight::Digital(weight) => (x.linear(tape.param(weight)), bias),
+            Weight::Analog(tiles) if tiles.has_analog_bias() => (tiles.forward(x, bias), None),
+            Weight::Analog(tiles) => (tiles.forward(x, None), bias),
+        };
+        bias.map_or(y, |b| y + b)
+    }
+
+    /// The same weight and bias on tiles. A weight that is on tiles already moves to new ones.
+    ///
+    /// # Errors
+    /// If the configuration is not valid.
+    pub fn on_tiles(&self, config: &InferenceRpuConfig, path: &str, key: Key) -> Result<Self, Error> {
+        let mut digital = self.clone();
+        digital.to_digital();
+        let bias = digital.bias.as_ref().map(|b| &b.value);
+        let tiles = TileArray::new(digital.weight().value.clone(), bias, config, path, key)?;
+        Ok(Self { weight: Weight::Analog(tiles), bias: digital.bias })
+    }
+
+    /// Moves the weight back into digital memory, learned output scales included.
+    pub fn to_digital(&mut self) {
+        let Weight::Analog(tiles) = &self.weight else { return };
+        let (weight, of_bias) = tiles.to_digital();
+        if let (Some(bias), Some(factor)) = (&mut self.bias, of_bias) {
+            bias.value = &bias.value * &factor;
+        }
+        self.weight = Weight::Digital(Param::new(weight));
+    }
+
+    /// Replaces weight and bias; tiles recompute their mapping scales.
+    ///
+    /// # Panics
+    /// If a shape differs from what it replaces, or a bias is given where there is none.
+    pub fn set(&mut self, weight: Tensor, bias: Option<Tensor>) {
+        if let Some(new) = bias {
+            let old = self.bias.as_mut().expect("set: there is no bias");
+            assert!(new.shape() == old.value.shape(), "set: bias {:?} for {:?}", new.shape(), old.value.shape());
+            old.value = new;
+        }
+        match &mut self.weight {
+            Weight::Digital(old) => {
+                assert!(weight.shape() == old.value.shape(), "set: {:?} for {:?}", weight.shape(), old.value.shape());
+                old.value = weight;
+            }
+            Weight::Analog(tiles) => tiles.set_weight(weight, self.bias.as_ref().map(|b| &b.value)),
+        }
+    }
+
+    /// Every parameter that is trained, with its name in this slot.
+    pub(crate) fn params(&self) -> impl Iterator<Item = (&'static str, &Param)> {
+        let scaling = self.tiles().and_then(|tiles| tiles.out_scaling.as_ref());
+        [("weight", Some(self.weight())), ("bias", self.bias.as_ref()), ("out_scaling", scaling)]
+            .into_iter()
+            .filter_map(|(name, param)| Some((name, param?)))
+    }
+
+    /// As [`params`](Self::params), for changing them; then the buffers.
+    pub(crate) fn slots_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Param, bool)> {
+        let (weight, scaling, averages) = match &mut self.weight {
+            Weight::Digital(weight) => (weight, None, None),
+            Weight::Analog(tiles) => {
+                let averages = Some(&mut tiles.averages).filter(|a| !a.value.is_empty());
+                (&mut tiles.weight, tiles.out_scaling.as_mut(), averages)
+            }
+        };
+        [
+            ("weight", Some(weight), true),
+            ("bias", self.bias.as_mut(), true),
+            ("out_scaling", scaling, true),
+            ("averages", averages, false),
+        ]
+        .into_iter()
+        .filter_map(|(name, param, trained)| Some((name, param?, trained)))
+    }
+}

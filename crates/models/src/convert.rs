@@ -1,0 +1,185 @@
+//! What can be done with a whole network: naming, counting, moving it onto tiles and back.
+
+use std::collections::HashMap;
+
+use ohmgrad_analog::{Error, InferenceRpuConfig};
+use ohmgrad_autograd::{Id, Param, State};
+use ohmgrad_tensor::{Key, Tensor};
+
+use crate::affine::Affine;
+use crate::visit::{Slot, SlotMut, Visit, join};
+
+/// Functions of every network, by way of its [`Visit`].
+pub trait Network: Visit {
+    /// Calls `f` with the path and each parameter that is trained.
+    fn each_parameter(&self, mut f: impl FnMut(&str, &Param)) {
+        self.visit("", &mut |path, slot| match slot {
+            Slot::Param(param) => f(path, param),
+            Slot::Affine(affine) => affine.params().for_each(|(name, param)| f(&join(path, name), param)),
+            Slot::Buffer(_) => {}
+        });
+    }
+
+    /// As [`each_parameter`](Self::each_parameter), for changing them.
+    fn each_parameter_mut(&mut self, mut f: impl FnMut(&str, &mut Param)) {
+        each_slot(self, |path, param, trained| {
+            if trained {
+                f(path, param);
+            }
+        });
+    }
+
+    /// The paths of all parameters, in order.
+    fn parameter_names(&self) -> Vec<String> {
+        let mut names = vec![];
+        self.each_parameter(|path, _| names.push(path.into()));
+        names
+    }
+
+    /// The number of trained numbers.
+    fn parameter_count(&self) -> usize {
+        let mut count = 0;
+        self.each_parameter(|_, param| count += param.value.len());
+        count
+    }
+
+    /// The paths of all parameters by their identity, for [`Trace::named`](ohmgrad_autograd::Trace::named).
+    fn names(&self) -> HashMap<Id, String> {
+        let mut names = HashMap::new();
+        self.each_parameter(|path, param| {
+            names.insert(param.id(), path.into());
+        });
+        names
+    }
+
+    /// All parameters with their paths, like a PyTorch state dict.
+    fn state_dict(&self) -> Vec<(String, Tensor)> {
+        let mut dict = vec![];
+        self.each_parameter(|path, param| dict.push((path.into(), param.value.clone())));
+        dict
+    }
+
+    /// Moves every weight onto tiles, in place: all of them, or none if one can't be.
+    ///
+    /// `key` is the hardware's: fixed variations from device to device are drawn from it.
+    ///
+    /// ```
+    /// use ohmgrad_analog::InferenceRpuConfig;
+    /// use ohmgrad_models::{Network, Sequential};
+    /// use ohmgrad_tensor::Key;
+    ///
+    /// let key = Key::new(1);
+    /// let mut net = Sequential::new().linear(784, 10).init(key.fold("weights"));
+    /// net.to_analog(&InferenceRpuConfig::default(), key.fold("hardware"))?;
+    /// assert!(net.is_analog());
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the configuration is not valid; the network is then as it was.
+    fn to_analog(&mut self, config: &InferenceRpuConfig, key: Key) -> Result<(), Error> {
+        let mut moved = vec![];
+        let mut failed = None;
+        self.visit("", &mut |path, slot| {
+            if let Slot::Affine(affine) = slot {
+                match affine.on_tiles(config, path, key) {
+                    Ok(analog) => moved.push(analog),
+                    Err(error) => failed = failed.take().or(Some(error)),
+                }
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let mut moved = moved.into_iter();
+        each_affine(self, |affine| *affine = moved.next().expect("both walks find the same slots"));
+        Ok(())
+    }
+
+    /// Moves every weight back into digital memory, in place, learned output scales included.
+    fn to_digital(&mut self) {
+        each_affine(self, Affine::to_digital);
+    }
+
+    /// Whether a weight lives on tiles.
+    fn is_analog(&self) -> bool {
+        let mut analog = false;
+        self.visit("", &mut |_, slot| {
+            analog |= matches!(slot, Slot::Affine(affine) if affine.tiles().is_some());
+        });
+        analog
+    }
+
+    /// Commits state that forwards have changed (running means), as an optimizer's step does.
+    fn apply(&mut self, state: &State) {
+        each_slot(self, |_, param, _| {
+            if let Some(value) = state.get(param.id()) {
+                param.value = value.clone();
+            }
+        });
+    }
+}
+
+impl<V: Visit + ?Sized> Network for V {}
+
+/// Calls `f` with the path of each parameter and buffer, and with whether it is trained.
+pub(crate) fn each_slot<V: Visit + ?Sized>(net: &mut V, mut f: impl FnMut(&str, &mut Param, bool)) {
+    net.visit_mut("", &mut |path, slot| match slot {
+        SlotMut::Param(param) => f(path, param, true),
+        SlotMut::Buffer(param) => f(path, param, false),
+        SlotMut::Affine(affine) => {
+            affine.slots_mut().for_each(|(name, param, trained)| f(&join(path, name), param, trained));
+        }
+    });
+}
+
+fn each_affine<V: Visit + ?Sized>(net: &mut V, mut f: impl FnMut(&mut Affine)) {
+    net.visit_mut("", &mut |_, slot| {
+        if let SlotMut::Affine(affine) = slot {
+            f(affine);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sequential;
+    use ohmgrad_analog::{IoParameters, MappingParameter};
+
+    fn net() -> Sequential {
+        Sequential::new().linear(3, 4).relu().linear(4, 2).init(Key::new(1))
+    }
+
+    #[test]
+    fn there_and_back_is_the_identity() {
+        let mapping = MappingParameter {
+            digital_bias: false,
+            weight_scaling_omega: 0.7,
+            max_input_size: 2,
+            ..Default::default()
+        };
+        let config = InferenceRpuConfig { mapping, ..Default::default() };
+        let mut net = net();
+        let before = net.state_dict();
+        net.to_analog(&config, Key::new(2)).unwrap();
+        assert!(net.is_analog());
+        net.to_digital();
+        assert_eq!(net.state_dict(), before);
+    }
+
+    #[test]
+    fn a_conversion_that_fails_changes_nothing() {
+        let forward = IoParameters { out_noise: f32::NAN, ..Default::default() };
+        let config = InferenceRpuConfig { forward, ..Default::default() };
+        let mut net = net();
+        assert!(net.to_analog(&config, Key::new(2)).is_err());
+        assert!(!net.is_analog());
+    }
+
+    #[test]
+    fn paths_are_those_of_a_state_dict() {
+        assert_eq!(net().parameter_names(), ["0.weight", "0.bias", "2.weight", "2.bias"]);
+        assert_eq!(net().parameter_count(), 12 + 4 + 8 + 2);
+    }
+}

@@ -1,0 +1,160 @@
+//! Rows with targets, and batches of them.
+
+use ohmgrad_tensor::{Key, Tensor, random};
+
+/// Targets of a data set, one per row: class labels (`Vec<usize>`) or rows of numbers ([`Tensor`]).
+pub trait Targets: Clone {
+    /// The number of targets.
+    fn count(&self) -> usize;
+
+    /// The targets of the given rows, in that order.
+    fn select(&self, rows: &[usize]) -> Self;
+}
+
+impl Targets for Vec<usize> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn select(&self, rows: &[usize]) -> Self {
+        rows.iter().map(|&row| self[row]).collect()
+    }
+}
+
+impl Targets for Tensor {
+    fn count(&self) -> usize {
+        self.shape().first().copied().unwrap_or(0)
+    }
+
+    fn select(&self, rows: &[usize]) -> Self {
+        self.take_rows(rows)
+    }
+}
+
+/// Inputs, one per row of the first axis, with their targets.
+///
+/// ```
+/// use ohmgrad_models::data::Dataset;
+/// use ohmgrad_tensor::{Key, Tensor};
+///
+/// let data = Dataset::new(Tensor::normal(&[100, 6], Key::new(1)), vec![0; 100]);
+/// let sizes: Vec<_> = data.batches(32, Key::new(2)).map(|batch| batch.y.len()).collect();
+/// assert_eq!(sizes, [32, 32, 32, 4]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dataset<Y> {
+    /// The inputs.
+    pub x: Tensor,
+    /// Their targets.
+    pub y: Y,
+}
+
+/// Some rows of a [`Dataset`].
+#[derive(Clone, Debug)]
+pub struct Batch<Y> {
+    /// The inputs.
+    pub x: Tensor,
+    /// Their targets.
+    pub y: Y,
+}
+
+impl<Y: Targets> Dataset<Y> {
+    /// A data set of inputs and targets.
+    ///
+    /// # Panics
+    /// If there is not one target per row.
+    pub fn new(x: Tensor, y: Y) -> Self {
+        let rows = Targets::count(&x);
+        assert!(rows == y.count(), "data set: {rows} rows and {} targets", y.count());
+        Self { x, y }
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.y.count()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The given rows, in that order.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        Self { x: self.x.take_rows(rows), y: self.y.select(rows) }
+    }
+
+    /// The first `n` rows, or all if there are fewer.
+    pub fn take(&self, n: usize) -> Self {
+        self.select(&(0..n.min(self.len())).collect::<Vec<_>>())
+    }
+
+    /// Batches of `size` rows in an order drawn from `key`; the last one may be smaller. Once through the data.
+    ///
+    /// # Panics
+    /// If `size` is 0.
+    pub fn batches(&self, size: usize, key: Key) -> Batches<'_, Y> {
+        Batches::new(self, size, random::permutation(self.len(), key))
+    }
+
+    /// Batches of `size` rows in order; the last one may be smaller.
+    ///
+    /// # Panics
+    /// If `size` is 0.
+    pub fn in_order(&self, size: usize) -> Batches<'_, Y> {
+        Batches::new(self, size, (0..self.len()).collect())
+    }
+}
+
+/// Once through a data set; see [`Dataset::batches`].
+#[derive(Clone, Debug)]
+pub struct Batches<'a, Y> {
+    data: &'a Dataset<Y>,
+    order: Vec<usize>,
+    size: usize,
+    start: usize,
+}
+
+impl<'a, Y> Batches<'a, Y> {
+    fn new(data: &'a Dataset<Y>, size: usize, order: Vec<usize>) -> Self {
+        assert!(size > 0, "batches: a batch of 0 rows");
+        Self { data, order, size, start: 0 }
+    }
+}
+
+impl<Y: Targets> Iterator for Batches<'_, Y> {
+    type Item = Batch<Y>;
+
+    fn next(&mut self) -> Option<Batch<Y>> {
+        let end = self.order.len().min(self.start + self.size);
+        let rows = &self.order[std::mem::replace(&mut self.start, end)..end];
+        (!rows.is_empty()).then(|| Batch { x: self.data.x.take_rows(rows), y: self.data.y.select(rows) })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = (self.order.len() - self.start).div_ceil(self.size);
+        (left, Some(left))
+    }
+}
+
+impl<Y: Targets> ExactSizeIterator for Batches<'_, Y> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_hold_every_row_once_with_its_target() {
+        let x = Tensor::from_fn(&[10, 1], |i| i[0] as f32);
+        let data = Dataset::new(x, (0..10).collect::<Vec<_>>());
+        let mut seen = vec![];
+        for batch in data.batches(3, Key::new(5)) {
+            assert!(batch.x.iter().zip(&batch.y).all(|(&x, &y)| x as usize == y));
+            seen.extend(batch.y);
+        }
+        assert_ne!(seen, data.y);
+        seen.sort();
+        assert_eq!(seen, data.y);
+        assert_eq!(data.in_order(4).len(), 3);
+    }
+}

@@ -1,0 +1,78 @@
+//! The fully connected layer.
+
+use ohmgrad_autograd::Var;
+use ohmgrad_tensor::{Key, Tensor};
+
+use crate::affine::Affine;
+use crate::init;
+use crate::module::Module;
+use crate::visit::{Slot, SlotMut, Visit};
+
+/// `y = x·Wᵀ + b` over the last axis, digital or on tiles.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    /// The weight [out, in] and the bias [out].
+    pub affine: Affine,
+}
+
+impl Linear {
+    /// A layer with PyTorch's default initialisation: uniform within ±1/√in.
+    pub fn new(ins: usize, outs: usize, key: Key) -> Self {
+        let weight = init::torch_default(&[outs, ins], ins, key.fold("weight"));
+        let bias = init::torch_default(&[outs], ins, key.fold("bias"));
+        Self { affine: Affine::new(weight, Some(bias)) }
+    }
+
+    /// A layer with a given weight [out, in] and bias [out].
+    pub fn from_weight(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { affine: Affine::new(weight, bias) }
+    }
+
+    /// The same layer without a bias.
+    pub fn without_bias(mut self) -> Self {
+        self.affine.bias = None;
+        self
+    }
+}
+
+impl Module for Linear {
+    /// Leading axes of the input are all batch.
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        let mut shape = x.shape();
+        if shape.len() == 2 {
+            return self.affine.forward(x);
+        }
+        let ins = shape.pop().unwrap_or_default();
+        assert!(ins > 0, "linear: an input of shape {:?} has no last axis to multiply with", x.shape());
+        let y = self.affine.forward(x.reshape(&[shape.iter().product(), ins]));
+        shape.push(y.shape()[1]);
+        y.reshape(&shape)
+    }
+}
+
+impl Visit for Linear {
+    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
+        f(path, Slot::Affine(&self.affine));
+    }
+
+    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
+        f(path, SlotMut::Affine(&mut self.affine));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ohmgrad_autograd::Tape;
+
+    #[test]
+    fn leading_axes_are_batch() {
+        let layer = Linear::new(3, 2, Key::new(1));
+        let x = Tensor::normal(&[4, 5, 3], Key::new(2));
+        let tape = Tape::eval(Key::new(0));
+        let y = layer.forward(tape.constant(x.clone()));
+        assert_eq!(y.shape().as_slice(), [4, 5, 2]);
+        let flat = layer.forward(tape.constant(x.reshape(&[20, 3])));
+        assert_eq!(y.value().reshape(&[20, 2]), flat.value());
+    }
+}

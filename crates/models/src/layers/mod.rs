@@ -1,0 +1,9 @@
+//! The layers.
+
+mod activation;
+mod linear;
+mod sequential;
+
+pub use activation::{Activation, Dropout, Flatten};
+pub use linear::Linear;
+pub use sequential::{Sequential, SequentialBuilder};

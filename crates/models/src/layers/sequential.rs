@@ -1,0 +1,118 @@
+//! Layers one after the other.
+
+use ohmgrad_autograd::Var;
+use ohmgrad_tensor::Key;
+
+use super::{Activation, Dropout, Flatten, Linear};
+use crate::module::Module;
+use crate::visit::{Slot, SlotMut, Visit};
+
+/// A network of layers one after the other; each is named by its place, as in PyTorch.
+#[derive(Clone)]
+pub struct Sequential {
+    layers: Vec<Box<dyn Module>>,
+}
+
+/// A list of layers that are yet to be initialised; it has no forward before [`init`](Self::init).
+#[derive(Default)]
+pub struct SequentialBuilder {
+    layers: Vec<Box<dyn FnOnce(Key) -> Box<dyn Module>>>,
+}
+
+impl Sequential {
+    /// Starts a list of layers.
+    ///
+    /// ```
+    /// use ohmgrad_autograd::Tape;
+    /// use ohmgrad_models::{Module, Sequential};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// let net = Sequential::new().linear(6, 128).softplus().linear(128, 3).init(Key::new(42));
+    /// let tape = Tape::eval(Key::new(0));
+    /// let y = net.forward(tape.constant(Tensor::normal(&[32, 6], Key::new(1))));
+    /// assert_eq!(y.shape().as_slice(), [32, 3]);
+    /// ```
+    #[allow(clippy::new_ret_no_self, reason = "a list of layers is begun; the network is what init gives")]
+    pub fn new() -> SequentialBuilder {
+        SequentialBuilder::default()
+    }
+
+    /// The layers.
+    pub fn layers(&self) -> &[Box<dyn Module>] {
+        &self.layers
+    }
+
+    /// The layers, for exchanging some.
+    pub fn layers_mut(&mut self) -> &mut Vec<Box<dyn Module>> {
+        &mut self.layers
+    }
+}
+
+impl SequentialBuilder {
+    fn add(mut self, layer: impl FnOnce(Key) -> Box<dyn Module> + 'static) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+
+    /// Any module.
+    pub fn layer(self, module: impl Module + 'static) -> Self {
+        self.add(|_| Box::new(module))
+    }
+
+    /// A fully connected layer with a bias.
+    pub fn linear(self, ins: usize, outs: usize) -> Self {
+        self.add(move |key| Box::new(Linear::new(ins, outs, key)))
+    }
+
+    /// `max(x, 0)`.
+    pub fn relu(self) -> Self {
+        self.layer(Activation::Relu)
+    }
+
+    /// `ln(1 + eˣ)`.
+    pub fn softplus(self) -> Self {
+        self.layer(Activation::Softplus)
+    }
+
+    /// The logistic function.
+    pub fn sigmoid(self) -> Self {
+        self.layer(Activation::Sigmoid)
+    }
+
+    /// The hyperbolic tangent.
+    pub fn tanh(self) -> Self {
+        self.layer(Activation::Tanh)
+    }
+
+    /// Dropout with probability `p`.
+    pub fn dropout(self, p: f64) -> Self {
+        self.layer(Dropout(p))
+    }
+
+    /// All axes but the first become one.
+    pub fn flatten(self) -> Self {
+        self.layer(Flatten)
+    }
+
+    /// The network, with weights drawn from `key` under the number of their layer.
+    pub fn init(self, key: Key) -> Sequential {
+        let layers = self.layers.into_iter().enumerate().map(|(i, layer)| layer(key.fold(i))).collect();
+        Sequential { layers }
+    }
+}
+
+impl Module for Sequential {
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        self.layers.iter().fold(x, |x, layer| layer.forward(x))
+    }
+}
+
+impl Visit for Sequential {
+    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
+        self.layers.visit(path, f);
+    }
+
+    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
+        self.layers.visit_mut(path, f);
+    }
+}

@@ -1,0 +1,46 @@
+//! Networks and their parts.
+
+use ohmgrad_autograd::Var;
+
+use crate::visit::{Slot, SlotMut, Visit};
+
+/// A network, or a part of one: a function of a tape value with parameters that can be walked.
+///
+/// Modules have no interior mutability: state that a forward changes goes through the tape and is committed by the
+/// optimizer's step. A clone trains on its own.
+pub trait Module: Visit + CloneBox + Send + Sync {
+    /// The output for an input, recorded on the input's tape.
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t>;
+}
+
+/// Cloning behind a box; every module that is `Clone` has it.
+pub trait CloneBox {
+    /// A boxed clone.
+    fn clone_box(&self) -> Box<dyn Module>;
+}
+
+impl<M: Module + Clone + 'static> CloneBox for M {
+    fn clone_box(&self) -> Box<dyn Module> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Module> {
+    fn clone(&self) -> Self {
+        self.as_ref().clone_box()
+    }
+}
+
+/// Implements [`Visit`] for modules without parameters.
+macro_rules! visits_nothing {
+    ($($name:ident),*) => {
+        $(impl Visit for $name {
+            fn visit(&self, _: &str, _: &mut dyn FnMut(&str, Slot<'_>)) {}
+            fn visit_mut(&mut self, _: &str, _: &mut dyn FnMut(&str, SlotMut<'_>)) {}
+        })*
+    };
+}
+
+visits_nothing!(Activation, Dropout, Flatten);
+
+use crate::layers::{Activation, Dropout, Flatten};

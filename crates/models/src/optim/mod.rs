@@ -1,0 +1,50 @@
+//! Optimizers and learning-rate schedules.
+
+mod adam;
+mod schedule;
+mod sgd;
+
+use std::collections::BTreeMap;
+
+use ohmgrad_autograd::{Gradients, Param};
+use ohmgrad_tensor::Tensor;
+
+use crate::convert::{Network, each_slot};
+use crate::visit::Visit;
+
+pub use adam::Adam;
+pub use schedule::Schedule;
+pub use sgd::Sgd;
+
+/// What changes a network's parameters along their gradients.
+pub trait Optimizer {
+    /// One step: changes every parameter that has a gradient, and commits the state that the step's forwards changed.
+    fn step(&mut self, net: &mut dyn Visit, gradients: Gradients);
+
+    /// The learning rate.
+    fn lr(&self) -> f32;
+
+    /// Sets the learning rate, as from a [`Schedule`].
+    fn set_lr(&mut self, lr: f32);
+}
+
+/// What an optimizer remembers of each parameter, by its path.
+type Memory<M> = BTreeMap<String, M>;
+
+/// Calls `update` with each parameter that has a gradient, the gradient, and what is remembered of the parameter; then
+/// commits the state.
+fn update<M: Default>(
+    net: &mut dyn Visit,
+    gradients: &Gradients,
+    memory: &mut Memory<M>,
+    mut update: impl FnMut(&mut Param, &Tensor, &mut M),
+) {
+    each_slot(net, |path, param, trained| {
+        let Some(gradient) = gradients.get(param.id()).filter(|_| trained) else { return };
+        if !memory.contains_key(path) {
+            memory.insert(path.into(), M::default());
+        }
+        update(param, gradient, memory.get_mut(path).expect("inserted above"));
+    });
+    net.apply(gradients.state());
+}
