@@ -50,13 +50,17 @@ impl Affine {
     /// If the rows do not fit the weight.
     pub fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let tape = x.tape();
-        let bias = self.bias.as_ref().map(|b| tape.param(b));
-        let (y, bias) = match &self.weight {
-            Weight::Digital(weight) => (x.linear(tape.param(weight)), bias),
-            Weight::Analog(tiles) if tiles.has_analog_bias() => (tiles.forward(x, bias), None),
-            Weight::Analog(tiles) => (tiles.forward(x, None), bias),
-        };
-        bias.map_or(y, |b| y + b)
+        let bias = || self.bias.as_ref().map(|b| tape.param(b));
+        match &self.weight {
+            Weight::Analog(tiles) if tiles.has_analog_bias() => tiles.forward(x, bias()),
+            weight => {
+                let y = match weight {
+                    Weight::Digital(weight) => x.linear(tape.param(weight)),
+                    Weight::Analog(tiles) => tiles.forward(x, None),
+                };
+                bias().map_or(y, |b| y + b)
+            }
+        }
     }
 
     /// The same weight and bias on tiles. A weight that is on tiles already moves to new ones.

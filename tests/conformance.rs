@@ -1,0 +1,138 @@
+//! Agreement with the reference simulator, case by case; and that the runner can tell when there is none.
+
+#[path = "conformance/mod.rs"]
+mod conformance;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+fn data(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/data").join(path)
+}
+
+fn assert_all_pass(family: &str) {
+    let report = conformance::run(&[data(family)]);
+    assert!(report.is_ok(), "\n{report}");
+}
+
+#[test]
+fn mvm() {
+    assert_all_pass("mvm");
+}
+
+#[test]
+fn training() {
+    assert_all_pass("training");
+}
+
+/// A folder of its own for a test, empty at first.
+fn folder(test: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance").join(test);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// What the runner says of one of our cases after a change.
+fn report_of(test: &str, case: &str, change: impl FnOnce(&mut Value)) -> String {
+    let mut content = serde_json::from_str(&fs::read_to_string(data(case)).unwrap()).unwrap();
+    change(&mut content);
+    let folder = folder(test);
+    fs::write(folder.join("case.json"), content.to_string()).unwrap();
+    let report = conformance::run(&[folder]);
+    assert_eq!(report.is_ok(), report.to_string() == "1 passed, 0 failed");
+    report.to_string()
+}
+
+fn add(number: &mut Value, more: f64) {
+    *number = json!(number.as_f64().unwrap() + more);
+}
+
+#[test]
+fn a_case_as_it_is_passes() {
+    assert_eq!(report_of("as_it_is", "mvm/forward_dac_only.json", |_| {}), "1 passed, 0 failed");
+}
+
+#[test]
+fn a_changed_value_fails() {
+    let report = report_of("exact", "mvm/forward_dac_only.json", |case| add(&mut case["expected"][2][1], 1e-3));
+    assert!(report.starts_with("forward_dac_only: output [2, 1] is "), "{report}");
+    assert!(report.ends_with(" allowed (1 of 20 beyond)\n0 passed, 1 failed"), "{report}");
+}
+
+/// The allowance for rounding ties is a step wide and no wider, and not for every value.
+#[test]
+fn values_beyond_a_rounding_tie_fail() {
+    let report = |test, changes: &[f64]| {
+        report_of(test, "mvm/forward_adc_only.json", |case| {
+            changes.iter().enumerate().for_each(|(i, &more)| add(&mut case["expected"][0][i], more));
+        })
+    };
+    let step = 24.0 / 62.0 * 2.5; // about: the scale is the row's largest input
+    assert_eq!(report("tie", &[0.1 * step]), "1 passed, 0 failed");
+    assert!(report("two_ties", &[0.1 * step, 0.1 * step]).ends_with("(2 of 20 beyond)\n0 passed, 1 failed"));
+    assert!(report("far", &[5.0 * step]).ends_with("(1 of 20 beyond)\n0 passed, 1 failed"));
+}
+
+#[test]
+fn changed_moments_fail() {
+    let case = "mvm/stat_forward_out_noise.json";
+    let mean = report_of("mean", case, |case| add(&mut case["mean"][0][3], 5e-3));
+    assert!(mean.starts_with("stat_forward_out_noise: mean of output [0, 3] is "), "{mean}");
+    let std = report_of("std", case, |case| add(&mut case["std"][1][0], 1e-2));
+    assert!(std.starts_with("stat_forward_out_noise: std of output [1, 0] is "), "{std}");
+    let quantile = report_of("quantile", case, |case| add(&mut case["quantiles"][0][2][4], 2e-2));
+    assert!(quantile.starts_with("stat_forward_out_noise: share up to quantile [0, 2, 4] is "), "{quantile}");
+}
+
+#[test]
+fn a_changed_training_fails() {
+    let case = "training/classifier_saturated.json";
+    let report = report_of("mask", case, |case| case["config"]["backward"]["mask_saturated"] = json!(false));
+    assert!(report.ends_with("0 passed, 1 failed"), "{report}");
+    let report = report_of("layer", case, |case| case["net"][1]["layer"] = json!("swish"));
+    assert!(report.starts_with("classifier_saturated: unknown variant `swish`, expected one of"), "{report}");
+    let report = report_of("name", case, |case| {
+        let loss = case["expected"]["final"]["0.bias"].take();
+        case["expected"]["final"] = json!({ "9.bias": loss });
+    });
+    assert!(report.starts_with("classifier_saturated: the network has no `9.bias`\n"), "{report}");
+}
+
+#[test]
+fn what_cannot_be_run_fails() {
+    let case = "mvm/forward_dac_only.json";
+    let unknown = report_of("op", case, |case| case["op"] = json!("levitate"));
+    assert_eq!(unknown, "forward_dac_only: unknown operation `levitate`\n0 passed, 1 failed");
+    let field = report_of("field", case, |case| case["io"]["inp_rse"] = json!(0.1));
+    assert!(field.contains("did you mean `inp_res`?\n0 passed, 1 failed"), "{field}");
+    let shape = report_of("shape", case, |case| case["inputs"] = json!([[1, 2, 3]]));
+    assert!(shape.starts_with("forward_dac_only: panicked: analog product: "), "{shape}");
+    let nothing = report_of("nothing", case, |case| *case = json!({}));
+    assert_eq!(nothing, "case: unknown operation ``\n0 passed, 1 failed");
+}
+
+#[test]
+fn a_file_that_is_no_json_fails() {
+    let folder = folder("no_json");
+    fs::write(folder.join("broken.json"), "{\"name\": ").unwrap();
+    let report = conformance::run(&[folder]);
+    assert!(!report.is_ok());
+    assert!(report.to_string().starts_with("broken: EOF while parsing"), "{report}");
+}
+
+#[test]
+fn no_case_is_a_failure() {
+    let empty = folder("empty");
+    let report = conformance::run(std::slice::from_ref(&empty));
+    assert!(!report.is_ok());
+    assert_eq!(report.to_string(), format!("{}: no cases\n0 passed, 0 failed", empty.display()));
+    let missing = conformance::run(&[empty.join("missing"), data("mvm/forward_dac_only.json")]);
+    assert!(!missing.is_ok());
+    assert!(missing.to_string().ends_with("\n1 passed, 0 failed"), "{missing}");
+    assert!(!conformance::run(&[]).is_ok());
+}

@@ -1,0 +1,177 @@
+//! Whole training runs of small networks on tiles.
+
+use std::collections::BTreeMap;
+
+use ohmgrad::analog::InferenceRpuConfig;
+use ohmgrad::autograd::{Gradients, Tape, Var};
+use ohmgrad::models::{Adam, Module, Network, Optimizer, Sequential, Sgd};
+use ohmgrad::tensor::{Array, Key, Tensor};
+use rayon::prelude::*;
+use serde::Deserialize;
+
+use crate::conformance::Case;
+use crate::conformance::compare::{Check, Expected, Moments};
+use crate::conformance::numbers::Numbers;
+
+/// Of the largest |mean| + std of an array: some gradients come from rare events.
+const SLACK: f64 = 1e-3;
+
+#[derive(Deserialize)]
+struct Training {
+    net: Vec<Layer>,
+    init: BTreeMap<String, Numbers>,
+    config: InferenceRpuConfig,
+    loss: Loss,
+    optimizer: Rule,
+    inputs: Numbers,
+    targets: Numbers,
+    steps: usize,
+    repeats: usize,
+    expected: Results,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "layer", rename_all = "snake_case", deny_unknown_fields)]
+enum Layer {
+    Linear {
+        #[serde(rename = "in")]
+        ins: usize,
+        #[serde(rename = "out")]
+        outs: usize,
+    },
+    Relu,
+    Softplus,
+    Sigmoid,
+    Tanh,
+    Flatten,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Loss {
+    Mse,
+    CrossEntropy,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+enum Rule {
+    Sgd { lr: f32 },
+    Adam { lr: f32 },
+}
+
+#[derive(Deserialize)]
+struct Results {
+    loss: Moments,
+    #[serde(rename = "final")]
+    trained: BTreeMap<String, Moments>,
+    first_gradient_std: Option<Moments>,
+}
+
+/// What is measured in one run.
+struct Run {
+    losses: Vec<f32>,
+    /// The spread of all parameters' first gradients together.
+    gradient_std: f32,
+    trained: BTreeMap<String, Tensor>,
+}
+
+pub fn check(case: &Case) -> Result<Check, String> {
+    let training: Training = case.parse()?;
+    let net = training.network()?;
+    let key = case.key();
+    let run = |run: usize| training.run(net.clone(), key.fold(run));
+    let runs = (0..training.repeats.max(400)).into_par_iter().map(run).collect::<Result<Vec<_>, _>>()?;
+    let Results { loss, trained, first_gradient_std } = &training.expected;
+    let mut check = Check::default();
+    let mut compare = |what: &str, moments: &Moments, of: &dyn Fn(&Run) -> Tensor| {
+        let draws = Array::stack(&runs.iter().map(of).collect::<Vec<_>>(), 0);
+        Expected { what, moments, repeats: training.repeats, slack: SLACK }.moments(&mut check, &draws)
+    };
+    compare("loss", loss, &|run| run.losses.clone().into())?;
+    for (name, moments) in trained {
+        if !runs[0].trained.contains_key(name) {
+            return Err(format!("the network has no `{name}`"));
+        }
+        compare(name, moments, &|run| run.trained[name].clone())?;
+    }
+    if let Some(moments) = first_gradient_std {
+        compare("first_gradient_std", moments, &|run| Tensor::scalar(run.gradient_std))?;
+    }
+    Ok(check)
+}
+
+impl Training {
+    /// The digital network that every run begins with.
+    fn network(&self) -> Result<Sequential, String> {
+        let layers = self.net.iter().fold(Sequential::new(), |net, layer| match *layer {
+            Layer::Linear { ins, outs } => net.linear(ins, outs),
+            Layer::Relu => net.relu(),
+            Layer::Softplus => net.softplus(),
+            Layer::Sigmoid => net.sigmoid(),
+            Layer::Tanh => net.tanh(),
+            Layer::Flatten => net.flatten(),
+        });
+        let mut net = layers.init(Key::new(0));
+        let mut left = self.init.clone();
+        let mut error = None;
+        net.each_parameter_mut(|name, param| match left.remove(name) {
+            Some(init) if init.shape == param.value.shape() => param.value = init.tensor(),
+            Some(init) => error = Some(format!("init: `{name}` is {:?}, not {:?}", param.value.shape(), init.shape)),
+            None => error = Some(format!("init: `{name}` is missing")),
+        });
+        if let Some(name) = left.keys().next() {
+            error = Some(format!("init: the network has no `{name}`"));
+        }
+        error.map_or(Ok(net), Err)
+    }
+
+    fn run(&self, mut net: Sequential, key: Key) -> Result<Run, String> {
+        net.to_analog(&self.config, key.fold("hardware")).map_err(|error| error.to_string())?;
+        let mut optimizer = self.optimizer.new_optimizer();
+        let mut losses = vec![];
+        let mut gradient_std = 0.0;
+        for step in 0..self.steps {
+            let tape = Tape::train(key.fold("steps").fold(step));
+            let loss = self.loss(net.forward(tape.constant(self.inputs.tensor())));
+            losses.push(loss.item());
+            let gradients = loss.backward();
+            if step == 0 {
+                gradient_std = spread(&net, &gradients);
+            }
+            optimizer.step(&mut net, gradients);
+        }
+        net.to_digital();
+        Ok(Run { losses, gradient_std, trained: net.state_dict().into_iter().collect() })
+    }
+
+    fn loss<'t>(&self, output: Var<'t>) -> Var<'t> {
+        match self.loss {
+            Loss::Mse => output.mse(output.tape().constant(self.targets.tensor())),
+            Loss::CrossEntropy => {
+                let labels: Vec<usize> = self.targets.values.iter().map(|&label| label as usize).collect();
+                output.cross_entropy(&labels)
+            }
+        }
+    }
+}
+
+impl Rule {
+    fn new_optimizer(&self) -> Box<dyn Optimizer> {
+        match *self {
+            Self::Sgd { lr } => Box::new(Sgd::new(lr)),
+            Self::Adam { lr } => Box::new(Adam::new(lr)),
+        }
+    }
+}
+
+/// The standard deviation of the gradients of all weights and biases together.
+fn spread(net: &Sequential, gradients: &Gradients) -> f32 {
+    let mut all = vec![];
+    net.each_parameter(|name, param| {
+        if !name.ends_with("out_scaling") {
+            all.extend(gradients.of(param).into_iter().map(|g| g.reshape(&[g.len()])));
+        }
+    });
+    Array::concat(&all, 0).std(1)
+}
