@@ -14,6 +14,9 @@ use crate::conformance::numbers::Numbers;
 /// What `quantiles` are at.
 const SHARES: [f64; 5] = [0.01, 0.1, 0.5, 0.9, 0.99];
 
+/// Fields that the reference has in both directions, and disregards backwards.
+const ONLY_FORWARD: [&str; 3] = ["bound_management", "max_bm_factor", "bm_test_negative_bound"];
+
 #[derive(Deserialize)]
 struct Product {
     direction: Way,
@@ -80,8 +83,7 @@ impl Product {
         match self.direction {
             Way::Forward => from_value(io.into()),
             Way::Backward => {
-                // The reference has them in its parameters, and disregards them in this direction.
-                ["bound_management", "max_bm_factor", "bm_test_negative_bound"].map(|field| io.remove(field));
+                io.retain(|field, _| !ONLY_FORWARD.contains(&field.as_str()));
                 from_value::<BackwardIoParameters>(io.into()).map(|backward| backward.read())
             }
         }

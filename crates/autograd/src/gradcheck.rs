@@ -84,8 +84,7 @@ pub fn gradcheck(f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>, inputs: &[
             };
             let numeric = (at(1.0) - at(-1.0)) / (2.0 * STEP);
             let relative = (analytic - numeric).abs() / scale;
-            // Written so that NaN counts as off.
-            if !(relative <= worst.as_ref().map_or(TOLERANCE, |w| w.relative)) {
+            if relative.is_nan() || relative > worst.as_ref().map_or(TOLERANCE, |w| w.relative) {
                 worst = Some(Mismatch { input, element, analytic, numeric, relative });
             }
         }

@@ -10,7 +10,7 @@ pub enum Weight {
     /// In digital memory.
     Digital(Param),
     /// On analog tiles.
-    Analog(TileArray),
+    Analog(Box<TileArray>),
 }
 
 /// `y = x·Wᵀ + b`: what every layer with a weight holds, whether digital or on tiles.
@@ -72,7 +72,7 @@ impl Affine {
         digital.to_digital();
         let bias = digital.bias.as_ref().map(|b| &b.value);
         let tiles = TileArray::new(digital.weight().value.clone(), bias, config, path, key)?;
-        Ok(Self { weight: Weight::Analog(tiles), bias: digital.bias })
+        Ok(Self { weight: Weight::Analog(Box::new(tiles)), bias: digital.bias })
     }
 
     /// Moves the weight back into digital memory, learned output scales included.

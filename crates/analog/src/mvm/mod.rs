@@ -128,8 +128,9 @@ impl Mvm<'_> {
             let passed = adc(&mut y, "single");
             return (y, passed);
         }
-        let mut minus = array(&v.map(|v| if v < 0.0 { v } else { 0.0 }), negative, "negative");
-        let mut plus = array(&v.map(|v| if v > 0.0 { v } else { 0.0 }), devices, "positive");
+        // Written so that NaN goes through both passes.
+        let mut minus = array(&v.map(|v| if v > 0.0 { 0.0 } else { v }), negative, "negative");
+        let mut plus = array(&v.map(|v| if v < 0.0 { 0.0 } else { v }), devices, "positive");
         if io.mv_type == MvType::PosNegSeparateDigitalSum {
             let mut passed = adc(&mut minus, "negative");
             passed.iter_mut().zip(adc(&mut plus, "positive")).for_each(|(a, b)| *a &= b);

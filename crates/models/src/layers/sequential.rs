@@ -13,10 +13,13 @@ pub struct Sequential {
     layers: Vec<Box<dyn Module>>,
 }
 
+/// What makes a layer from its key.
+type Init = Box<dyn FnOnce(Key) -> Box<dyn Module>>;
+
 /// A list of layers that are yet to be initialised; it has no forward before [`init`](Self::init).
 #[derive(Default)]
 pub struct SequentialBuilder {
-    layers: Vec<Box<dyn FnOnce(Key) -> Box<dyn Module>>>,
+    layers: Vec<Init>,
 }
 
 impl Sequential {
