@@ -19,7 +19,7 @@ mod visit;
 pub use affine::{Affine, Weight};
 pub use convert::Network;
 pub use evaluate::{accuracy, confusion_matrix, predict};
-pub use layers::{Activation, Dropout, Flatten, Linear, Sequential, SequentialBuilder};
+pub use layers::{Activation, Conv, Conv1d, Conv2d, Conv3d, Dropout, Flatten, Linear, Sequential, SequentialBuilder};
 pub use module::{CloneBox, Module};
 pub use optim::{Adam, Optimizer, Schedule, Sgd};
 pub use progress::Progress;

@@ -3,7 +3,7 @@
 use ohmgrad_autograd::Var;
 use ohmgrad_tensor::Key;
 
-use super::{Activation, Dropout, Flatten, Linear};
+use super::{Activation, Conv2d, Dropout, Flatten, Linear};
 use crate::module::Module;
 use crate::visit::{Slot, SlotMut, Visit};
 
@@ -65,6 +65,11 @@ impl SequentialBuilder {
     /// A fully connected layer with a bias.
     pub fn linear(self, ins: usize, outs: usize) -> Self {
         self.add(move |key| Box::new(Linear::new(ins, outs, key)))
+    }
+
+    /// A convolution over two axes with a square kernel, stride 1, no padding, and a bias.
+    pub fn conv2d(self, ins: usize, outs: usize, kernel: usize) -> Self {
+        self.add(move |key| Box::new(Conv2d::new(ins, outs, [kernel; 2], key)))
     }
 
     /// `max(x, 0)`.
