@@ -14,6 +14,7 @@ mod layers;
 mod module;
 mod optim;
 mod progress;
+mod summary;
 mod visit;
 
 pub use affine::{Affine, Weight};
@@ -23,4 +24,5 @@ pub use layers::{Activation, Conv, Conv1d, Conv2d, Conv3d, Dropout, Flatten, Lin
 pub use module::{CloneBox, Module};
 pub use optim::{Adam, Optimizer, Schedule, Sgd};
 pub use progress::Progress;
+pub use summary::{LayerSummary, Summary};
 pub use visit::{Slot, SlotMut, Visit, join};
