@@ -95,7 +95,7 @@ impl TileArray {
         config.validate()?;
         let shape = weight.shape();
         assert!(
-            shape.len() >= 2 && groups > 0 && shape[0] % groups == 0,
+            shape.len() >= 2 && groups > 0 && shape[0].is_multiple_of(groups),
             "tiles: a weight of shape {shape:?} in {groups} groups"
         );
         let (outs_all, ins_all) = (shape[0], shape[1..].iter().product());

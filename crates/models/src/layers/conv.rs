@@ -57,7 +57,9 @@ impl<const AXES: usize> Conv<AXES> {
     pub fn grouped(ins: usize, outs: usize, kernel: [usize; AXES], groups: usize, key: Key) -> Self {
         const { assert!(AXES >= 1 && AXES <= 3, "one to three axes") };
         assert!(
-            ins * outs * groups * kernel.iter().product::<usize>() > 0 && ins % groups == 0 && outs % groups == 0,
+            ins * outs * groups * kernel.iter().product::<usize>() > 0
+                && ins.is_multiple_of(groups)
+                && outs.is_multiple_of(groups),
             "convolution: {ins} → {outs} channels, kernel {kernel:?}, {groups} groups"
         );
         let shape = [&[outs, ins / groups][..], &kernel].concat();
