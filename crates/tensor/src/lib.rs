@@ -17,6 +17,7 @@ pub mod random;
 mod reduce;
 pub mod rows;
 mod scalar;
+mod scatter;
 mod shape;
 mod softmax;
 mod view;
