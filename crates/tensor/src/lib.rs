@@ -12,6 +12,7 @@ mod elementwise;
 mod fill;
 mod key;
 mod npy;
+pub mod pool;
 pub mod product;
 pub mod random;
 mod reduce;
