@@ -86,6 +86,16 @@ impl<'a, T: Scalar> Back<'a, T> {
         }
     }
 
+    /// Adds to the gradient of the n-th input in place, beginning with zeros: for operations that see a small part of a
+    /// large input, many times.
+    pub fn add_into(&mut self, input: usize, add: impl FnOnce(&mut Array<T>)) {
+        let parent = self.parent(input);
+        if self.wants(input) {
+            let shape = &self.nodes[parent].shape;
+            add(self.walk.arrived[parent].get_or_insert_with(|| Array::full(shape, T::zero())));
+        }
+    }
+
     /// The setting of a type under which this walk is repeated, if there is one; see [`Var::backward_under`].
     pub fn setting<S: Any>(&self) -> Option<&'a S> {
         let setting = self.setting.downcast_ref();

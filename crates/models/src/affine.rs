@@ -4,6 +4,8 @@ use ohmgrad_analog::{Error, InferenceRpuConfig, TileArray};
 use ohmgrad_autograd::{Param, Var};
 use ohmgrad_tensor::{Key, Tensor, Window};
 
+use crate::visit::join;
+
 /// Where the weight [out, in] of a layer lives.
 #[derive(Clone, Debug)]
 pub enum Weight {
@@ -22,12 +24,45 @@ pub struct Affine {
     pub groups: usize,
     /// The bias [out]. It is digital and added after the product, unless the tiles hold it as a column.
     pub bias: Option<Param>,
+    /// How its parameters are called in a state dict.
+    pub(crate) naming: Naming,
+}
+
+/// How the path of a slot becomes that of a parameter in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// `fc` has `fc.weight` and `fc.bias`.
+    #[default]
+    Inside,
+    /// `rnn.ih_l0` has `rnn.weight_ih_l0` and `rnn.bias_ih_l0`, as PyTorch's recurrent layers.
+    Prefixed,
+}
+
+impl Naming {
+    /// The path of the parameter `name` in the slot at `path`.
+    pub(crate) fn path(self, path: &str, name: &str) -> String {
+        match (self, path.rsplit_once('.')) {
+            (Self::Inside, _) => join(path, name),
+            (Self::Prefixed, Some((layer, slot))) => format!("{layer}.{name}_{slot}"),
+            (Self::Prefixed, None) => format!("{name}_{path}"),
+        }
+    }
 }
 
 impl Affine {
     /// A digital weight [out, in, …] and bias [out].
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight: Weight::Digital(Param::new(weight)), groups: 1, bias: bias.map(Param::new) }
+        Self {
+            weight: Weight::Digital(Param::new(weight)),
+            groups: 1,
+            bias: bias.map(Param::new),
+            naming: Naming::Inside,
+        }
+    }
+
+    /// The same with parameters named after the slot: for layers with several slots, as PyTorch's recurrent ones.
+    pub(crate) fn prefixed(self) -> Self {
+        Self { naming: Naming::Prefixed, ..self }
     }
 
     /// The logical weight: without learned output scales, as training sees it.

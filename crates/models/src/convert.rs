@@ -8,7 +8,7 @@ use ohmgrad_tensor::{Key, Tensor};
 
 use crate::affine::Affine;
 use crate::summary::Summary;
-use crate::visit::{Slot, SlotMut, Visit, join};
+use crate::visit::{Slot, SlotMut, Visit};
 
 /// Functions of every network, by way of its [`Visit`].
 pub trait Network: Visit {
@@ -16,7 +16,9 @@ pub trait Network: Visit {
     fn each_parameter(&self, mut f: impl FnMut(&str, &Param)) {
         self.visit("", &mut |path, slot| match slot {
             Slot::Param(param) => f(path, param),
-            Slot::Affine(affine) => affine.params().for_each(|(name, param)| f(&join(path, name), param)),
+            Slot::Affine(affine) => {
+                affine.params().for_each(|(name, param)| f(&affine.naming.path(path, name), param));
+            }
             Slot::Buffer(_) => {}
         });
     }
@@ -53,10 +55,20 @@ pub trait Network: Visit {
         names
     }
 
-    /// All parameters with their paths, like a PyTorch state dict.
+    /// Calls `f` with the path and the value of each of the layers' buffers, such as running means.
+    fn each_buffer(&self, mut f: impl FnMut(&str, &Param)) {
+        self.visit("", &mut |path, slot| {
+            if let Slot::Buffer(param) = slot {
+                f(path, param);
+            }
+        });
+    }
+
+    /// All parameters, then all buffers, with their paths, like a PyTorch state dict.
     fn state_dict(&self) -> Vec<(String, Tensor)> {
         let mut dict = vec![];
         self.each_parameter(|path, param| dict.push((path.into(), param.value.clone())));
+        self.each_buffer(|path, param| dict.push((path.into(), param.value.clone())));
         dict
     }
 
@@ -170,7 +182,8 @@ pub(crate) fn each_slot<V: Visit + ?Sized>(net: &mut V, mut f: impl FnMut(&str, 
         SlotMut::Param(param) => f(path, param, true),
         SlotMut::Buffer(param) => f(path, param, false),
         SlotMut::Affine(affine) => {
-            affine.slots_mut().for_each(|(name, param, trained)| f(&join(path, name), param, trained));
+            let naming = affine.naming;
+            affine.slots_mut().for_each(|(name, param, trained)| f(&naming.path(path, name), param, trained));
         }
     });
 }

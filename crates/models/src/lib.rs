@@ -20,7 +20,12 @@ mod visit;
 pub use affine::{Affine, Weight};
 pub use convert::Network;
 pub use evaluate::{accuracy, confusion_matrix, predict};
-pub use layers::{Activation, Conv, Conv1d, Conv2d, Conv3d, Dropout, Flatten, Linear, Sequential, SequentialBuilder};
+pub use layers::{
+    Activation, AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AvgPool, AvgPool1d,
+    AvgPool2d, AvgPool3d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, Cell, Conv, Conv1d, Conv2d, Conv3d,
+    Dropout, Embedding, Flatten, Gates, Gru, GruCell, LayerNorm, Linear, Lstm, LstmCell, MaxPool, MaxPool1d, MaxPool2d,
+    MaxPool3d, Recurrent, RecurrentOptions, Rnn, RnnCell, Running, Sequential, SequentialBuilder, Sizes,
+};
 pub use module::{CloneBox, Module};
 pub use optim::{Adam, Optimizer, Schedule, Sgd};
 pub use progress::Progress;

@@ -33,14 +33,14 @@ impl Clone for Box<dyn Module> {
 
 /// Implements [`Visit`] for modules without parameters.
 macro_rules! visits_nothing {
-    ($($name:ident),*) => {
-        $(impl Visit for $name {
+    ($($(const $n:ident:)? $name:ty),*) => {
+        $(impl$(<const $n: usize>)? Visit for $name {
             fn visit(&self, _: &str, _: &mut dyn FnMut(&str, Slot<'_>)) {}
             fn visit_mut(&mut self, _: &str, _: &mut dyn FnMut(&str, SlotMut<'_>)) {}
         })*
     };
 }
 
-visits_nothing!(Activation, Dropout, Flatten);
+visits_nothing!(Activation, Dropout, Flatten, const N: MaxPool<N>, const N: AvgPool<N>, const N: AdaptiveAvgPool<N>);
 
-use crate::layers::{Activation, Dropout, Flatten};
+use crate::layers::{Activation, AdaptiveAvgPool, AvgPool, Dropout, Flatten, MaxPool};

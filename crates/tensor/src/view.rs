@@ -211,33 +211,6 @@ impl<T: Clone> Array<T> {
     }
 }
 
-impl<T: Clone + Default> Array<T> {
-    /// An array of `shape` filled with zeros but for the indices `start`, `start + step`, … of one axis, which hold this
-    /// array: the gradient of [`slice_step`](Self::slice_step).
-    ///
-    /// # Panics
-    /// If this array does not fit there.
-    pub fn embed(&self, shape: &[usize], axis: usize, start: usize, step: usize) -> Self {
-        self.check_axis("embed", axis);
-        let n = self.shape[axis];
-        let fits = shape.len() == self.rank()
-            && (0..shape.len()).all(|a| a == axis || shape[a] == self.shape[a])
-            && (n == 0 || start + (n - 1) * step < shape[axis]);
-        assert!(fits, "embed: {:?} from {start} in steps of {step} does not fit {shape:?}", self.shape);
-        let source = self.contiguous();
-        let source = source.as_slice().expect("made contiguous above");
-        let run: usize = shape[axis + 1..].iter().product();
-        let mut data = vec![T::default(); shape.iter().product()];
-        for block in 0..shape[..axis].iter().product() {
-            for i in 0..n {
-                let (from, to) = ((block * n + i) * run, (block * shape[axis] + start + i * step) * run);
-                data[to..to + run].clone_from_slice(&source[from..from + run]);
-            }
-        }
-        Self::from_vec(data, shape)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::Tensor;

@@ -60,7 +60,9 @@ impl<T: Scalar> Op<T> for Slice {
     }
 
     fn backward(&self, cx: &mut Back<'_, T>) {
-        cx.give(0, cx.grad.embed(cx.input(0).shape(), self.axis, self.start, self.step));
+        // A sequence is sliced once a time step: its gradient is one array that all of them add to.
+        let d = cx.grad;
+        cx.add_into(0, |sum| sum.add_slice(self.axis, self.start, self.step, d));
     }
 }
 

@@ -3,7 +3,10 @@
 use ohmgrad_autograd::Var;
 use ohmgrad_tensor::Key;
 
-use super::{Activation, Conv2d, Dropout, Flatten, Linear};
+use super::{
+    Activation, AdaptiveAvgPool, AvgPool, BatchNorm, Conv2d, Dropout, Embedding, Flatten, Gru, LayerNorm, Linear, Lstm,
+    MaxPool, RecurrentOptions, Rnn, Sizes,
+};
 use crate::module::Module;
 use crate::visit::{Slot, SlotMut, Visit};
 
@@ -95,6 +98,71 @@ impl SequentialBuilder {
     /// Dropout with probability `p`.
     pub fn dropout(self, p: f64) -> Self {
         self.layer(Dropout(p))
+    }
+
+    /// The largest of each window of `kernel` over the last axis.
+    pub fn max_pool1d(self, kernel: usize) -> Self {
+        self.layer(MaxPool::<1>::new(kernel))
+    }
+
+    /// The largest of each window of `kernel` (or `[rows, columns]`) over the last two axes.
+    pub fn max_pool2d(self, kernel: impl Sizes<2>) -> Self {
+        self.layer(MaxPool::new(kernel))
+    }
+
+    /// The mean of each window of `kernel` over the last axis.
+    pub fn avg_pool1d(self, kernel: usize) -> Self {
+        self.layer(AvgPool::<1>::new(kernel))
+    }
+
+    /// The mean of each window of `kernel` (or `[rows, columns]`) over the last two axes.
+    pub fn avg_pool2d(self, kernel: impl Sizes<2>) -> Self {
+        self.layer(AvgPool::new(kernel))
+    }
+
+    /// The means of as many parts of the last axis as `output` says.
+    pub fn adaptive_avg_pool1d(self, output: usize) -> Self {
+        self.layer(AdaptiveAvgPool::<1>::new(output))
+    }
+
+    /// The means of as many parts of the last two axes as `output` (or `[rows, columns]`) says.
+    pub fn adaptive_avg_pool2d(self, output: impl Sizes<2>) -> Self {
+        self.layer(AdaptiveAvgPool::new(output))
+    }
+
+    /// Batch norm of [batch, features] or [batch, features, length].
+    pub fn batch_norm1d(self, features: usize) -> Self {
+        self.layer(BatchNorm::<1>::new(features))
+    }
+
+    /// Batch norm of images [batch, features, rows, columns].
+    pub fn batch_norm2d(self, features: usize) -> Self {
+        self.layer(BatchNorm::<2>::new(features))
+    }
+
+    /// Layer norm over the last axes, which have this shape.
+    pub fn layer_norm(self, shape: &[usize]) -> Self {
+        self.layer(LayerNorm::new(shape))
+    }
+
+    /// A table of `count` rows of `width`, which the input numbers.
+    pub fn embedding(self, count: usize, width: usize) -> Self {
+        self.add(move |key| Box::new(Embedding::new(count, width, key)))
+    }
+
+    /// A plain recurrent layer; it passes on the whole sequence of outputs.
+    pub fn rnn(self, ins: usize, hidden: usize, options: RecurrentOptions) -> Self {
+        self.add(move |key| Box::new(Rnn::new(ins, hidden, options, key)))
+    }
+
+    /// An LSTM; it passes on the whole sequence of outputs.
+    pub fn lstm(self, ins: usize, hidden: usize, options: RecurrentOptions) -> Self {
+        self.add(move |key| Box::new(Lstm::new(ins, hidden, options, key)))
+    }
+
+    /// A GRU; it passes on the whole sequence of outputs.
+    pub fn gru(self, ins: usize, hidden: usize, options: RecurrentOptions) -> Self {
+        self.add(move |key| Box::new(Gru::new(ins, hidden, options, key)))
     }
 
     /// All axes but the first become one.

@@ -1,0 +1,61 @@
+//! Layer normalisation.
+
+use ohmgrad_autograd::{Param, Var};
+use ohmgrad_tensor::Tensor;
+
+use crate::module::Module;
+use crate::visit::{Slot, SlotMut, Visit, join};
+
+/// Layer norm (Ba et al. 2016): `(x − μ)/√(σ² + ε)·weight + bias`, with mean and (biased) variance over the last axes.
+#[derive(Clone, Debug)]
+pub struct LayerNorm {
+    /// The shape of the last axes.
+    shape: Vec<usize>,
+    /// The factor of each place, 1 at first.
+    pub weight: Option<Param>,
+    /// What is added to each place, 0 at first.
+    pub bias: Option<Param>,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+impl LayerNorm {
+    /// A layer with PyTorch's defaults, over last axes of this shape: eps 1e-5, with weight and bias.
+    pub fn new(shape: &[usize]) -> Self {
+        let all = |value| Some(Param::new(Tensor::full(shape, value)));
+        Self { shape: shape.to_vec(), weight: all(1.0), bias: all(0.0), eps: 1e-5 }
+    }
+
+    /// The same layer without weight and bias.
+    pub fn without_affine(self) -> Self {
+        Self { weight: None, bias: None, ..self }
+    }
+
+    /// The same layer without a bias.
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
+    }
+}
+
+impl Module for LayerNorm {
+    /// # Panics
+    /// If the last axes of the input have another shape.
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        let tape = x.tape();
+        assert!(x.shape().ends_with(&self.shape), "layer_norm: {:?} for last axes {:?}", x.shape(), self.shape);
+        let [weight, bias] = [&self.weight, &self.bias].map(|param| param.as_ref().map(|param| tape.param(param)));
+        x.layer_norm(self.shape.len(), weight, bias, self.eps)
+    }
+}
+
+impl Visit for LayerNorm {
+    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
+        self.weight.visit(&join(path, "weight"), f);
+        self.bias.visit(&join(path, "bias"), f);
+    }
+
+    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
+        self.weight.visit_mut(&join(path, "weight"), f);
+        self.bias.visit_mut(&join(path, "bias"), f);
+    }
+}

@@ -1,0 +1,124 @@
+//! One walk along a sequence: the weights of one layer in one direction.
+
+use ohmgrad_autograd::Var;
+use ohmgrad_tensor::{Array, Key, Tensor};
+
+use super::cell::Cell;
+use super::{Gates, RecurrentOptions};
+use crate::affine::Affine;
+use crate::init;
+use crate::visit::{Slot, SlotMut, join};
+
+/// The weights for inputs and for outputs of the step before: one slot each, or one a gate.
+#[derive(Clone, Debug)]
+pub(super) struct Pass {
+    input: Vec<Affine>,
+    hidden: Vec<Affine>,
+}
+
+impl Pass {
+    /// Weights [gates·hidden, ins] and [gates·hidden, hidden] and biases, uniform within ±1/√hidden as in PyTorch.
+    pub fn new(name: &str, gates: usize, ins: usize, hidden: usize, options: &RecurrentOptions, key: Key) -> Self {
+        let draw = |what: &str, slot: &str, shape: &[usize]| {
+            init::torch_default(shape, hidden, key.fold(format!("{what}_{slot}_{name}").as_str()))
+        };
+        let affine = |slot: &str, ins: usize| {
+            let weight = draw("weight", slot, &[gates * hidden, ins]);
+            let bias = options.bias.then(|| draw("bias", slot, &[gates * hidden]));
+            vec![Affine::new(weight, bias).prefixed()]
+        };
+        Self { input: affine("ih", ins), hidden: affine("hh", hidden) }
+    }
+
+    /// The same weights in digital memory, in as many slots as asked for.
+    pub fn hold(&mut self, gates: Gates, count: usize) {
+        for slots in [&mut self.input, &mut self.hidden] {
+            slots.iter_mut().for_each(Affine::to_digital);
+            match gates {
+                Gates::Combined if slots.len() > 1 => *slots = vec![combined(slots)],
+                Gates::Separate if slots.len() < count => *slots = separated(&slots[0], count),
+                _ => {}
+            }
+        }
+    }
+
+    /// Walks along a sequence of [batch, ins], backwards if `reverse`; gives the outputs in the sequence's order, and the
+    /// last state.
+    pub fn run<'t, C: Cell<N>, const N: usize>(
+        &self,
+        cell: &C,
+        sequence: &[Var<'t>],
+        mut state: [Var<'t>; N],
+        reverse: bool,
+    ) -> (Vec<Var<'t>>, [Var<'t>; N]) {
+        let gates = C::GATES.len();
+        // A product a time step, not one for all: a read's noise belongs to the sample's row and the step's call, so that
+        // how a data set is cut into batches changes nothing.
+        let mut step = |x: &Var<'t>| {
+            state = cell.step(&products(&self.input, *x, gates), &products(&self.hidden, state[0], gates), state);
+            state[0]
+        };
+        let mut outputs: Vec<_> =
+            if reverse { sequence.iter().rev().map(&mut step).collect() } else { sequence.iter().map(step).collect() };
+        if reverse {
+            outputs.reverse();
+        }
+        (outputs, state)
+    }
+
+    pub fn visit(&self, path: &str, name: &str, gates: &[&str], f: &mut dyn FnMut(&str, Slot<'_>)) {
+        for (what, slots) in [("ih", &self.input), ("hh", &self.hidden)] {
+            for (i, affine) in slots.iter().enumerate() {
+                f(&slot(path, what, name, slots.len(), gates[i]), Slot::Affine(affine));
+            }
+        }
+    }
+
+    pub fn visit_mut(&mut self, path: &str, name: &str, gates: &[&str], f: &mut dyn FnMut(&str, SlotMut<'_>)) {
+        for (what, slots) in [("ih", &mut self.input), ("hh", &mut self.hidden)] {
+            let count = slots.len();
+            for (i, affine) in slots.iter_mut().enumerate() {
+                f(&slot(path, what, name, count, gates[i]), SlotMut::Affine(affine));
+            }
+        }
+    }
+}
+
+/// The path of a slot: `ih_l0`, or `ih_l0_f` where each gate has one.
+fn slot(path: &str, what: &str, name: &str, count: usize, gate: &str) -> String {
+    let end = if count > 1 { format!("_{gate}") } else { String::new() };
+    join(path, &format!("{what}_{name}{end}"))
+}
+
+/// The product with each gate's weight.
+fn products<'t>(slots: &[Affine], x: Var<'t>, gates: usize) -> Vec<Var<'t>> {
+    match slots {
+        [combined] if gates > 1 => {
+            let y = combined.forward(x);
+            let width = y.shape()[1] / gates;
+            (0..gates).map(|gate| y.slice(1, gate * width..(gate + 1) * width)).collect()
+        }
+        _ => slots.iter().map(|slot| slot.forward(x)).collect(),
+    }
+}
+
+fn combined(slots: &[Affine]) -> Affine {
+    let weights: Vec<_> = slots.iter().map(|slot| slot.weight().value.clone()).collect();
+    let biases: Option<Vec<Tensor>> =
+        slots.iter().map(|slot| slot.bias.as_ref().map(|bias| bias.value.clone())).collect();
+    Affine::new(Array::concat(&weights, 0), biases.map(|biases| Array::concat(&biases, 0))).prefixed()
+}
+
+fn separated(slot: &Affine, count: usize) -> Vec<Affine> {
+    let width = slot.weight().value.shape()[0] / count;
+    // Storage of their own: training writes weights in place.
+    let part = |of: &Tensor, gate: usize| {
+        let part = of.slice(0, gate * width..(gate + 1) * width);
+        Tensor::from_vec(part.to_vec(), part.shape())
+    };
+    let gate = |gate: usize| {
+        let bias = slot.bias.as_ref().map(|bias| part(&bias.value, gate));
+        Affine::new(part(&slot.weight().value, gate), bias).prefixed()
+    };
+    (0..count).map(gate).collect()
+}
