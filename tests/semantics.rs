@@ -309,6 +309,82 @@ fn learned_scales_are_ordinary_factors() {
     }
 }
 
+/// Steps of a sequence are rows of their sample: their noise does not depend on how the samples are batched either.
+#[test]
+fn steps_of_a_sequence_belong_to_their_sample() {
+    let (_, layer, ..) = twins([1, 5, 3], &InferenceRpuConfig::default(), Key::new(1));
+    let x = Tensor::normal(&[300, 4, 5], Key::new(2));
+    let together = layer.forward(Tape::eval(Key::new(3)).constant(x.clone())).value();
+    assert_eq!(predict(&layer, &x, Key::new(3)), together);
+}
+
+/// A trained running mean is what evaluation scales by, for every row.
+#[test]
+fn evaluation_keeps_to_the_trained_mean() {
+    let forward = IoParameters { noise_management: NoiseManagement::AverageAbsMax, ..Default::default() };
+    let config = InferenceRpuConfig { forward, ..Default::default() };
+    let (_, mut layer, ..) = twins([1, 5, 3], &config, Key::new(1));
+    let x = Tensor::normal(&[300, 5], Key::new(2));
+    let tape = Tape::train(Key::new(3));
+    layer.forward(tape.constant(x.clone()));
+    let state = tape.into_state();
+    layer.apply(&state);
+    let together = layer.forward(Tape::eval(Key::new(4)).constant(x.clone())).value();
+    assert_eq!(predict(&layer, &x, Key::new(4)), together);
+}
+
+/// Measured variations are used whatever the spread in the parameters, and must be as many as there are outputs.
+#[test]
+fn measured_variations_replace_drawn_ones() {
+    let forward = IoParameters { out_noise: 0.0, out_res: -1.0, inp_res: -1.0, ..Default::default() };
+    let config = InferenceRpuConfig { forward, ..Default::default() };
+    let (_, mut layer, x, _) = twins([2, 5, 3], &config, Key::new(1));
+    let read = |layer: &Linear| {
+        layer.affine.tiles().expect("on tiles").forward(Tape::eval(Key::new(2)).constant(x.clone()), None).value()
+    };
+    let before = read(&layer);
+    let ohmgrad::models::Weight::Analog(tiles) = &mut layer.affine.weight else { unreachable!("on tiles") };
+    tiles.tiles_mut()[0].forward.out_nonlinearity = vec![0.0, 0.0, 0.5];
+    let after = read(&layer);
+    assert_eq!(after.slice(1, 0..2), before.slice(1, 0..2));
+    assert!(after[[0, 2]].abs() < before[[0, 2]].abs());
+}
+
+/// Inputs that do not fit are refused on tiles as they are in digital layers.
+#[test]
+fn inputs_that_do_not_fit_are_refused() {
+    let (digital, analog, ..) = twins([2, 5, 3], &InferenceRpuConfig::default(), Key::new(1));
+    for layer in [digital, analog] {
+        let read = std::panic::catch_unwind(|| {
+            layer.forward(Tape::eval(Key::new(2)).constant(Tensor::full(&[2, 6], 1.0)));
+        });
+        assert!(read.is_err());
+    }
+}
+
+/// Running means are taken in order under the lock of nobody: with many threads nothing waits for itself.
+#[test]
+fn running_means_of_a_convolution_do_not_block_threads() {
+    for averaging_forward in [false, true] {
+        let averaging = NoiseManagement::AverageAbsMax;
+        let other = NoiseManagement::AbsMax;
+        let (forward, backward) = if averaging_forward { (averaging, other) } else { (other, averaging) };
+        let config = InferenceRpuConfig {
+            forward: IoParameters { noise_management: forward, ..Default::default() },
+            backward: BackwardIoParameters { noise_management: backward, ..BackwardIoParameters::default() },
+            ..Default::default()
+        };
+        let mut layer = Conv2d::new(16, 16, [3, 3], Key::new(1));
+        layer.to_analog(&config, Key::new(2)).expect("valid");
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(8).build().expect("a small pool");
+        pool.install(|| {
+            let tape = Tape::train(Key::new(3));
+            let x = tape.variable(Tensor::normal(&[16, 16, 12, 12], Key::new(4)));
+            layer.forward(x).sum().backward();
+        });
+    }
+}
+
 /// Rows of nothing but subnormal numbers give zeros: in the reference zero times an infinite factor makes them NaN.
 #[test]
 fn vanishing_rows_give_zeros() {

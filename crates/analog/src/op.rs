@@ -1,7 +1,7 @@
 //! The operation that the project exists for: an analog product on a tape, whose backward consults its parameters.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ohmgrad_autograd::{Back, Id, Op, Var};
 use ohmgrad_tensor::{Array, Key, Lowering, Tensor, product};
@@ -40,6 +40,7 @@ pub struct AnalogMvm {
     averages: Id,
     /// The running means as they were before the forward.
     averages_before: Tensor,
+    training: bool,
 }
 
 /// How much a backward masked: found in the gradients by [`deposited`](ohmgrad_autograd::Gradients::deposited), one for
@@ -71,6 +72,7 @@ pub(crate) fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bia
         learned_scales: array.out_scaling.is_some(),
         averages: array.averages.id(),
         averages_before: before.clone(),
+        training: tape.is_training(),
     };
     let mut inputs = vec![x, tape.param(&array.weight)];
     if op.analog_bias {
@@ -79,6 +81,7 @@ pub(crate) fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bia
     inputs.extend(array.out_scaling.as_ref().map(|param| tape.param(param)));
     let values: Vec<Tensor> = inputs.iter().map(|input| input.value()).collect();
     let operands = op.operands(|input| &values[input]);
+    op.check(&operands);
     let averages = Mutex::new(before);
     let y = op.lowering.forward(operands.x, operands.w.shape()[0], op.averages_forward(), |group, rows, first| {
         if op.config.forward.is_ideal() && operands.scaling.is_none() {
@@ -141,6 +144,18 @@ struct Operands<'a> {
     w: Tensor,
     bias: Option<&'a Tensor>,
     scaling: Option<&'a Tensor>,
+    /// What each tile stores, made when the first block is read.
+    stored: OnceLock<Vec<Tensor>>,
+}
+
+impl Operands<'_> {
+    fn stored(&self, tiles: &[Tile], number: usize) -> &Tensor {
+        let all = || {
+            let w = with_bias(&self.w, self.bias);
+            tiles.iter().map(|tile| tile.stored(&w)).collect()
+        };
+        &self.stored.get_or_init(all)[number]
+    }
 }
 
 impl AnalogMvm {
@@ -150,7 +165,18 @@ impl AnalogMvm {
             w: as_matrix(input(W)),
             bias: self.analog_bias.then(|| input(BIAS)),
             scaling: self.learned_scales.then(|| input(self.scaling_input())),
+            stored: OnceLock::new(),
         }
+    }
+
+    fn check(&self, operands: &Operands<'_>) {
+        let (x, w) = (operands.x.shape(), operands.w.shape());
+        let groups = self.tiles.last().map_or(1, |tile| tile.group + 1);
+        let fits = matches!(self.lowering, Lowering::Patches(_)) || x.len() == 2;
+        assert!(
+            fits && groups == self.lowering.groups() && self.lowering.row_len(x) == w[1],
+            "tiles: an input of {x:?} does not fit a weight of {w:?} in {groups} groups"
+        );
     }
 
     fn scaling_input(&self) -> usize {
@@ -196,14 +222,12 @@ impl AnalogMvm {
         averages: &Mutex<Tensor>,
     ) -> Vec<Tensor> {
         let io = &self.config.forward;
-        let (rows, w) = match operands.bias {
-            Some(_) => (&with_ones(rows), &with_bias(&operands.w, operands.bias)),
-            None => (rows, &operands.w),
-        };
+        let rows = if operands.bias.is_some() { &with_ones(rows) } else { rows };
         let tile = |number: usize, tile: &Tile| {
-            let (rows, stored) = (rows.slice(1, tile.ins.clone()), tile.stored(w));
-            let mvm = self.mvm(io, &tile.forward, Direction::Forward, number, first);
-            average(averages, number, Direction::Forward, |mean| mvm.read(&rows, &stored, mean))
+            let (rows, stored) = (rows.slice(1, tile.ins.clone()), operands.stored(&self.tiles, number));
+            self.averaged(io, averages, number, Direction::Forward, |io, mean| {
+                self.mvm(io, &tile.forward, Direction::Forward, number, first).read(&rows, stored, mean)
+            })
         };
         self.input_parts(group)
             .map(|(start, tiles)| join(tiles.iter().enumerate().map(|(i, t)| tile(start + i, t)).collect()))
@@ -219,6 +243,34 @@ impl AnalogMvm {
         first: usize,
     ) -> Mvm<'a> {
         Mvm { io, pattern, direction, key: self.keys[tile], first_row: self.first_row + first }
+    }
+
+    /// Lets a read advance the running mean of one tile and direction, where its parameters ask for one. Evaluation keeps
+    /// to the mean that training has found.
+    fn averaged<R>(
+        &self,
+        io: &IoParameters,
+        averages: &Mutex<Tensor>,
+        tile: usize,
+        direction: Direction,
+        read: impl FnOnce(&IoParameters, &mut mvm::Average) -> R,
+    ) -> R {
+        let averages = || averages.lock().unwrap_or_else(PoisonError::into_inner);
+        // The lock is not held during a read: it may run on other threads that wait for the same lock.
+        if io.noise_management != NoiseManagement::AverageAbsMax || averages().is_empty() {
+            return read(io, &mut None);
+        }
+        let column = direction as usize;
+        let mut average = Some(averages()[[tile, column]]).filter(|&mean| mean >= 0.0);
+        if let Some(mean) = average.filter(|&mean| mean > 0.0 && !self.training) {
+            let constant = IoParameters { noise_management: NoiseManagement::Constant, nm_thres: mean, ..*io };
+            return read(&constant, &mut None);
+        }
+        let result = read(io, &mut average);
+        if let Some(mean) = average {
+            averages().make_mut()[2 * tile + column] = mean;
+        }
+        result
     }
 
     /// Outputs of a group times mapping scales and learned scales.
@@ -346,15 +398,16 @@ impl AnalogMvm {
         averages: &Mutex<Tensor>,
     ) -> Tensor {
         let recorded = self.config.backward.read();
-        let w = with_bias(&operands.w, operands.bias);
         let parts = self.input_parts(group).zip(heard).map(|((start, tiles), d)| {
             let outputs = tiles.iter().enumerate().map(|(i, tile)| {
                 let drawn = (!Pattern::same_variations(io, &recorded)).then(|| tile.draw(io, Direction::Backward));
                 let pattern = drawn.as_ref().unwrap_or(&tile.backward);
                 let driven = d.slice(1, tile.outs_in(tiles));
                 let driven = tile.scales.as_ref().map_or(driven.clone(), |s| &driven * &s.t());
-                let mvm = self.mvm(io, pattern, Direction::Backward, start + i, first);
-                average(averages, start + i, Direction::Backward, |mean| mvm.read(&driven, &tile.stored(&w).t(), mean))
+                let stored = operands.stored(&self.tiles, start + i).t();
+                self.averaged(io, averages, start + i, Direction::Backward, |io, mean| {
+                    self.mvm(io, pattern, Direction::Backward, start + i, first).read(&driven, &stored, mean)
+                })
             });
             sum(outputs.collect())
         });
@@ -402,27 +455,6 @@ pub(crate) fn learned_row(scaling: &Tensor, outs: usize, part: usize, group: usi
         row.slice(1, column..column + 1).broadcast_to(&[1, tile.outs.len()])
     };
     join(tiles.iter().enumerate().map(of_tile).collect())
-}
-
-/// Lets a read advance the running mean of one tile and direction, where there are such means.
-fn average<R>(
-    averages: &Mutex<Tensor>,
-    tile: usize,
-    direction: Direction,
-    read: impl FnOnce(&mut mvm::Average) -> R,
-) -> R {
-    let mut averages = averages.lock().unwrap_or_else(PoisonError::into_inner);
-    if averages.is_empty() {
-        drop(averages);
-        return read(&mut None);
-    }
-    let column = direction as usize;
-    let mut average = Some(averages[[tile, column]]).filter(|&mean| mean >= 0.0);
-    let result = read(&mut average);
-    if let Some(mean) = average {
-        averages.make_mut()[2 * tile + column] = mean;
-    }
-    result
 }
 
 fn scaled(x: Tensor, factor: f32) -> Tensor {

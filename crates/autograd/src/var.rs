@@ -74,9 +74,14 @@ impl<'t, T: Scalar> Var<'t, T> {
     }
 
     /// Asks that the gradient of this intermediate value be kept, to be read with [`Gradients::wrt`].
+    ///
+    /// # Panics
+    /// If no gradient would arrive, because the value depends on nothing that gets one and has been used already.
     pub fn keep_gradient(self) -> Self {
         let mut inner = self.tape.inner.borrow_mut();
+        let used = inner.nodes.iter().skip(self.index).any(|node| node.parents.contains(&self.index));
         let node = &mut inner.nodes[self.index];
+        assert!(node.wants || !used, "keep_gradient: ask before the value is used");
         node.keep = self.tape.is_training();
         node.wants |= node.keep;
         self

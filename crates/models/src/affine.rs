@@ -81,19 +81,32 @@ impl Affine {
         }
     }
 
-    /// The product of rows [batch, in] with the weight, plus the bias: [batch, out].
+    /// The product of rows [batch, …, in] with the weight, plus the bias: [batch, …, out].
     ///
     /// # Panics
     /// If the rows do not fit the weight.
     pub fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        let mut shape = x.shape();
+        assert!(shape.len() >= 2, "an input of shape {shape:?} is not [batch, …, in]");
+        if shape.len() == 2 {
+            return self.forward_rows(x, 1);
+        }
+        let last = shape.len() - 1;
+        let (rows, per_sample) = (shape[..last].iter().product(), shape[1..last].iter().product());
+        let y = self.forward_rows(x.reshape(&[rows, shape[last]]), per_sample);
+        shape[last] = y.shape()[1];
+        y.reshape(&shape)
+    }
+
+    fn forward_rows<'t>(&self, x: Var<'t>, per_sample: usize) -> Var<'t> {
         let tape = x.tape();
         let bias = || self.bias.as_ref().map(|b| tape.param(b));
         match &self.weight {
-            Weight::Analog(tiles) if tiles.has_analog_bias() => tiles.forward(x, bias()),
+            Weight::Analog(tiles) if tiles.has_analog_bias() => tiles.forward_rows(x, per_sample, bias()),
             weight => {
                 let y = match weight {
                     Weight::Digital(weight) => x.linear(tape.param(weight)),
-                    Weight::Analog(tiles) => tiles.forward(x, None),
+                    Weight::Analog(tiles) => tiles.forward_rows(x, per_sample, None),
                 };
                 bias().map_or(y, |b| y + b)
             }

@@ -6,8 +6,7 @@ use ohmgrad_tensor::{Array, Key, Tensor};
 use crate::data::Dataset;
 use crate::module::Module;
 
-/// Rows that are evaluated together. Results do not depend on it, but for the running mean of AVERAGE_ABS_MAX, which
-/// starts from its trained value in every batch.
+/// Rows that are evaluated together. Results do not depend on it.
 const BATCH: usize = 256;
 
 /// The outputs of a network in evaluation, for all rows. Analog reads are noisy in evaluation too; the noise of a row

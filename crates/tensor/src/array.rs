@@ -35,17 +35,13 @@ impl<T: Clone> Array<T> {
     /// # Panics
     /// If the shape does not hold exactly `data.len()` elements.
     pub fn from_vec(data: Vec<T>, shape: &[usize]) -> Self {
-        assert!(
-            shape.iter().product::<usize>() == data.len(),
-            "from_vec: shape {shape:?} does not hold {} elements",
-            data.len()
-        );
+        assert!(shape::len(shape) == data.len(), "from_vec: shape {shape:?} does not hold {} elements", data.len());
         Self { data: Arc::new(data), offset: 0, shape: shape.into(), strides: shape::row_major(shape) }
     }
 
     /// An array of the given shape filled with one value.
     pub fn full(shape: &[usize], value: T) -> Self {
-        Self::from_vec(vec![value; shape.iter().product()], shape)
+        Self::from_vec(vec![value; shape::len(shape)], shape)
     }
 
     /// An array without axes that holds one value.
@@ -62,7 +58,7 @@ impl<T: Clone> Array<T> {
     /// ```
     pub fn from_fn(shape: &[usize], mut f: impl FnMut(&[usize]) -> T) -> Self {
         let mut index: Dims = SmallVec::from_elem(0, shape.len());
-        let mut data = Vec::with_capacity(shape.iter().product());
+        let mut data = Vec::with_capacity(shape::len(shape));
         for _ in 0..data.capacity() {
             data.push(f(&index));
             for axis in (0..shape.len()).rev() {
@@ -93,7 +89,7 @@ impl<T: Clone> Array<T> {
 
     /// The number of elements.
     pub fn len(&self) -> usize {
-        self.shape.iter().product()
+        shape::len(&self.shape)
     }
 
     /// Whether there are no elements.

@@ -31,7 +31,7 @@ impl<T: Copy + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If the shapes do not broadcast to a common one.
-    pub fn zip<U: Copy + Send + Sync, V: Clone + Send + Sync>(
+    pub fn zip<U: Copy + Send + Sync, V: Clone + Default + Send + Sync>(
         &self,
         other: &Array<U>,
         f: impl Fn(T, U) -> V + Sync,
@@ -39,7 +39,7 @@ impl<T: Copy + Send + Sync> Array<T> {
         self.zip_named("zip", other, f)
     }
 
-    pub(crate) fn zip_named<U: Copy + Send + Sync, V: Clone + Send + Sync>(
+    pub(crate) fn zip_named<U: Copy + Send + Sync, V: Clone + Default + Send + Sync>(
         &self,
         operation: &str,
         other: &Array<U>,
@@ -59,18 +59,17 @@ impl<T: Copy + Send + Sync> Array<T> {
         let (a, b) = (self.broadcast_to(&shape), other.broadcast_to(&shape));
         let rows = shape.first().copied().unwrap_or(1);
         let run = shape.iter().skip(1).product::<usize>();
+        let mut out = vec![V::default(); rows * run];
         if run * rows < PARALLEL || rows < 2 {
-            return Array::from_vec(zip_rows(&a, &b, &f), &shape);
-        }
-        let block = (PARALLEL / 2).div_ceil(run.max(1));
-        let blocks: Vec<Vec<V>> = (0..rows.div_ceil(block))
-            .into_par_iter()
-            .map(|i| {
+            zip_rows(&a, &b, &mut out, &f);
+        } else {
+            let block = (PARALLEL / 2).div_ceil(run);
+            out.par_chunks_mut(block * run).enumerate().for_each(|(i, out)| {
                 let range = i * block..rows.min((i + 1) * block);
-                zip_rows(&a.slice(0, range.clone()), &b.slice(0, range), &f)
-            })
-            .collect();
-        Array::from_vec(blocks.concat(), &shape)
+                zip_rows(&a.slice(0, range.clone()), &b.slice(0, range), out, &f);
+            });
+        }
+        Array::from_vec(out, &shape)
     }
 
     /// Changes every element in place; copies first if the storage is shared.
@@ -126,22 +125,25 @@ impl<T: Copy + Send + Sync> Array<T> {
     }
 }
 
-fn zip_rows<T: Copy, U: Copy, V>(a: &Array<T>, b: &Array<U>, f: &impl Fn(T, U) -> V) -> Vec<V> {
+fn zip_rows<T: Copy, U: Copy, V>(a: &Array<T>, b: &Array<U>, out: &mut [V], f: &impl Fn(T, U) -> V) {
     let inner = a.shape.last().copied().unwrap_or(1);
     let (sa, sb) = (a.strides.last().copied().unwrap_or(1), b.strides.last().copied().unwrap_or(1));
-    let mut out = Vec::with_capacity(a.shape.iter().product());
+    let mut rows = out.chunks_exact_mut(inner.max(1));
     shape::for_each_row(&a.shape, [&a.strides, &b.strides], |[x, y]| {
         let (x, y) = (a.offset + x, b.offset + y);
+        let Some(row) = rows.next() else { return };
         match (sa, sb) {
             (1, 1) => {
                 let (x, y) = (&a.data[x..x + inner], &b.data[y..y + inner]);
-                out.extend(x.iter().zip(y).map(|(&x, &y)| f(x, y)));
+                row.iter_mut().zip(x).zip(y).for_each(|((o, &x), &y)| *o = f(x, y));
             }
-            (1, 0) => out.extend(a.data[x..x + inner].iter().map(|&x| f(x, b.data[y]))),
-            _ => out.extend((0..inner).map(|i| f(a.data[x + i * sa], b.data[y + i * sb]))),
+            (1, 0) => {
+                let y = b.data[y];
+                row.iter_mut().zip(&a.data[x..x + inner]).for_each(|(o, &x)| *o = f(x, y));
+            }
+            _ => row.iter_mut().enumerate().for_each(|(i, o)| *o = f(a.data[x + i * sa], b.data[y + i * sb])),
         }
     });
-    out
 }
 
 macro_rules! functions {

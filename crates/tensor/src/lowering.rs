@@ -39,8 +39,11 @@ impl Window {
 /// Where rows come from.
 #[derive(Clone, Debug)]
 pub enum Lowering {
-    /// The rows of a matrix.
-    Rows,
+    /// The rows of a matrix, so many for each sample of the batch.
+    Rows {
+        /// Rows of one sample.
+        per_sample: usize,
+    },
     /// The patches of a convolution.
     Patches(Patches),
 }
@@ -86,15 +89,23 @@ impl Lowering {
     /// Groups of channels: each has rows of its own.
     pub fn groups(&self) -> usize {
         match self {
-            Self::Rows => 1,
+            Self::Rows { .. } => 1,
             Self::Patches(patches) => patches.groups,
+        }
+    }
+
+    /// The length of the rows that an input of the given shape gives.
+    pub fn row_len(&self, shape: &[usize]) -> usize {
+        match self {
+            Self::Rows { .. } => shape.last().copied().unwrap_or(0),
+            Self::Patches(patches) => patches.row_len(),
         }
     }
 
     /// Rows that one sample of the batch gives.
     pub fn rows_per_sample(&self) -> usize {
         match self {
-            Self::Rows => 1,
+            Self::Rows { per_sample } => *per_sample,
             Self::Patches(patches) => patches.places.iter().product(),
         }
     }
@@ -109,7 +120,7 @@ impl Lowering {
         multiply: impl Fn(usize, &Array<T>, usize) -> Array<T> + Sync,
     ) -> Array<T> {
         let patches = match self {
-            Self::Rows => return multiply(0, x, 0),
+            Self::Rows { .. } => return multiply(0, x, 0),
             Self::Patches(patches) => patches,
         };
         let x = patches.wide(x);
@@ -144,7 +155,7 @@ impl Lowering {
         outer: impl Fn(usize, &Array<T>, &Array<T>, usize) -> Array<T> + Sync,
     ) -> Array<T> {
         let patches = match self {
-            Self::Rows => return outer(0, d, x, 0),
+            Self::Rows { .. } => return outer(0, d, x, 0),
             Self::Patches(patches) => patches,
         };
         let (x, d) = (patches.wide(x), patches.rows_last(d));
@@ -182,7 +193,7 @@ impl Lowering {
         back: impl Fn(usize, &Array<T>, &dyn Fn() -> Array<T>, usize) -> Array<T> + Sync,
     ) -> Array<T> {
         let patches = match self {
-            Self::Rows => return back(0, d, &|| x.clone(), 0),
+            Self::Rows { .. } => return back(0, d, &|| x.clone(), 0),
             Self::Patches(patches) => patches,
         };
         let (x, d) = (patches.wide(x), patches.rows_last(d));

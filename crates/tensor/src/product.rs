@@ -9,7 +9,7 @@ use crate::array::Array;
 use crate::scalar::{Matrix, Scalar};
 use crate::shape;
 
-/// Rows or columns of the result that one task computes.
+/// Rows or columns of the result that one task computes, at least.
 const BLOCK: usize = 64;
 
 /// Multiply-adds below which a product is left to one thread.
@@ -59,10 +59,17 @@ fn product<T: Scalar>(a: &Array<T>, b: &Array<T>, out: &mut [T]) {
     if m * k * n < PARALLEL || m.max(n) <= BLOCK {
         block(0..m, 0..n);
     } else if m >= n.min(2 * BLOCK) {
-        (0..m.div_ceil(BLOCK)).into_par_iter().for_each(|i| block(i * BLOCK..m.min((i + 1) * BLOCK), 0..n));
+        let rows = block_size(m);
+        (0..m.div_ceil(rows)).into_par_iter().for_each(|i| block(i * rows..m.min((i + 1) * rows), 0..n));
     } else {
-        (0..n.div_ceil(BLOCK)).into_par_iter().for_each(|i| block(0..m, i * BLOCK..n.min((i + 1) * BLOCK)));
+        let cols = block_size(n);
+        (0..n.div_ceil(cols)).into_par_iter().for_each(|i| block(0..m, i * cols..n.min((i + 1) * cols)));
     }
+}
+
+/// Eight blocks where that makes them large enough: every block packs the other operand anew.
+fn block_size(n: usize) -> usize {
+    (n / 8).clamp(BLOCK, 4 * BLOCK).next_multiple_of(8)
 }
 
 impl<T: Scalar> Array<T> {
@@ -91,7 +98,7 @@ impl<T: Scalar> Array<T> {
             .unwrap_or_else(|| panic!("matmul: {:?} × {:?}: batches do not broadcast", self.shape, other.shape));
         let batch = shape.clone();
         shape.extend([m, n]);
-        let mut out = vec![T::zero(); shape.iter().product()];
+        let mut out = vec![T::zero(); shape::len(&shape)];
         if batch.is_empty() {
             product(self, other, &mut out);
         } else if m * n > 0 {

@@ -154,11 +154,21 @@ pub fn add_normal(row: &mut [f32], sigma: f32, key: Key) {
 }
 
 /// Adds `sigmas[i] · ξ` to each element, with normal `ξ` from the key's stream.
+#[multiversion(targets("x86_64+avx+avx2"))]
 pub fn add_normal_each(row: &mut [f32], sigmas: &[f32], key: Key) {
     let mut lanes = Lanes::new(key);
-    for (chunk, sigmas) in row.chunks_mut(16).zip(sigmas.chunks(16)) {
+    let mut chunks = row.chunks_exact_mut(16);
+    let mut spreads = sigmas.chunks_exact(16);
+    for (chunk, sigmas) in (&mut chunks).zip(&mut spreads) {
         let noise = lanes.normals();
         for ((x, n), sigma) in chunk.iter_mut().zip(noise).zip(sigmas) {
+            *x += sigma * n;
+        }
+    }
+    let rest = chunks.into_remainder();
+    if !rest.is_empty() {
+        let noise = lanes.normals();
+        for ((x, n), sigma) in rest.iter_mut().zip(noise).zip(spreads.remainder()) {
             *x += sigma * n;
         }
     }

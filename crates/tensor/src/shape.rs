@@ -5,6 +5,19 @@ use smallvec::SmallVec;
 /// Sizes or strides of the axes of an array; up to four axes need no allocation.
 pub type Dims = SmallVec<[usize; 4]>;
 
+/// The number of elements of a shape.
+///
+/// # Panics
+/// If there are more than memory can hold: pointers are computed from this number.
+pub(crate) fn len(shape: &[usize]) -> usize {
+    let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size.max(1)));
+    let len = len.filter(|&len| len <= isize::MAX as usize / 8);
+    len.map_or_else(
+        || panic!("shape {shape:?} has more elements than memory can hold"),
+        |len| if shape.contains(&0) { 0 } else { len },
+    )
+}
+
 /// Row-major strides of a shape.
 pub(crate) fn row_major(shape: &[usize]) -> Dims {
     let mut strides: Dims = SmallVec::from_elem(1, shape.len());

@@ -112,6 +112,7 @@ impl<T: Clone> Array<T> {
     pub fn broadcast_to(&self, shape: &[usize]) -> Self {
         let strides = shape::broadcast_strides(&self.shape, &self.strides, shape)
             .unwrap_or_else(|| panic!("broadcast_to: shape {:?} does not broadcast to {shape:?}", self.shape));
+        shape::len(shape); // refuses shapes that nothing could walk through
         self.view(shape.into(), strides, self.offset)
     }
 
@@ -121,7 +122,7 @@ impl<T: Clone> Array<T> {
     /// If the shapes hold different numbers of elements.
     pub fn reshape(&self, shape: &[usize]) -> Self {
         assert!(
-            shape.iter().product::<usize>() == self.len(),
+            shape::len(shape) == self.len(),
             "reshape: {:?} holds {} elements, {shape:?} does not",
             self.shape,
             self.len()
@@ -172,7 +173,7 @@ impl<T: Clone> Array<T> {
         let mut shape = first.shape.clone();
         shape[axis] = parts.iter().map(|p| p.shape[axis]).sum();
         let parts: Vec<_> = parts.iter().map(|p| (p.contiguous(), p.shape[axis..].iter().product::<usize>())).collect();
-        let mut data = Vec::with_capacity(shape.iter().product());
+        let mut data = Vec::with_capacity(shape::len(&shape));
         for block in 0..shape[..axis].iter().product() {
             for (part, run) in &parts {
                 let slice = part.as_slice().expect("made contiguous above");
@@ -253,6 +254,12 @@ mod tests {
     fn empty_slices_are_arrays_too() {
         let a = counting(&[2, 3]).slice(1, 1..1);
         assert_eq!((a.shape(), a.to_vec().len(), a.reshape(&[0, 7]).len()), (&[2, 0][..], 0, 0));
+    }
+
+    #[test]
+    #[should_panic(expected = "has more elements than memory can hold")]
+    fn a_shape_that_wraps_around_is_refused() {
+        Tensor::full(&[1, 1], 0.0).broadcast_to(&[1 << 63, 2]);
     }
 
     #[test]

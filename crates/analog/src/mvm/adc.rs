@@ -13,7 +13,7 @@ use crate::config::{BoundManagement, IoParameters};
 pub(super) fn convert(io: &IoParameters, pattern: &Pattern, y: &mut Tensor, numbers: &[usize], key: Key) -> Vec<bool> {
     let bound = if io.out_bound > 0.0 { io.out_bound } else { f32::INFINITY };
     let step = io.out_step().unwrap_or(0.0);
-    let slope = (io.out_nonlinearity > 0.0 || io.r_series > 0.0).then(|| slope_factor(io, pattern));
+    let slope = (!pattern.out_nonlinearity.is_empty() || io.r_series > 0.0).then(|| slope_factor(io, pattern));
     let dither = (io.out_sto_round && step > 0.0).then(|| key.fold("ADC rounding"));
     let noise = key.fold("ADC noise");
     // The reference lets the last hit of a row decide when negative hits are not to count.
@@ -23,14 +23,15 @@ pub(super) fn convert(io: &IoParameters, pattern: &Pattern, y: &mut Tensor, numb
     rows::for_each_row_and(y.make_mut(), outs, &mut passed, |i, row, passed| {
         let number = numbers[i];
         if let Some(k) = slope {
-            for (y, n) in row.iter_mut().zip(&pattern.out_nonlinearity) {
+            for (o, y) in row.iter_mut().enumerate() {
+                let n = pattern.out_nonlinearity.get(o).copied().unwrap_or(0.0);
                 *y = k * *y / (1.0 + (n * *y).abs());
             }
         }
         if io.out_asymmetry > 0.0 {
             row.iter_mut().filter(|y| **y < 0.0).for_each(|y| *y *= 1.0 - io.out_asymmetry);
         }
-        if io.out_noise_std > 0.0 {
+        if !pattern.out_noise.is_empty() {
             rows::add_normal_each(row, &pattern.out_noise, noise.fold(number));
         } else if io.out_noise > 0.0 {
             rows::add_normal(row, io.out_noise, noise.fold(number));
@@ -58,10 +59,7 @@ fn slope_factor(io: &IoParameters, pattern: &Pattern) -> f32 {
         return 1.0;
     }
     let bound = if io.out_bound > 0.0 { io.out_bound } else { 1.0 };
-    let mean = match io.out_nonlinearity > 0.0 {
-        true => pattern.out_nonlinearity.iter().sum::<f32>() / pattern.out_nonlinearity.len() as f32,
-        false => 0.0,
-    };
+    let mean = pattern.out_nonlinearity.iter().sum::<f32>() / pattern.out_nonlinearity.len().max(1) as f32;
     let f = 1.0 + (mean + io.r_series) * io.slope_calibration * bound;
     f * f
 }

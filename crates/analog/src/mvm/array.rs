@@ -21,7 +21,7 @@ pub(super) fn multiply(
     if let (true, Some(magnitude)) = (io.ir_drop > 0.0, &devices.magnitude) {
         ir_drop::apply(io, &mut y, v, &devices.w, magnitude);
     }
-    if offsets::present(io) {
+    if offsets::present(io, pattern) {
         offsets::apply(io, pattern, &mut y, v);
     }
     weight_noise::apply(io, &mut y, v, devices.magnitude.as_ref(), numbers, key.fold("weight noise"));

@@ -19,7 +19,7 @@ pub(super) fn apply(io: &IoParameters, y: &mut Tensor, v: &Tensor, w: &Tensor, m
         .collect::<Vec<_>>()
         .into();
     let current = product::linear(&v.abs(), magnitude);
-    let lost = product::linear(&(v * &far), w);
+    let lost = product::linear(v, &(w * &far));
     let scale = n as f32 / io.ir_drop_g_ratio;
     let drop = current.zip(&lost, |current, lost| {
         let a = scale * current;

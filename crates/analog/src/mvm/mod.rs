@@ -65,21 +65,27 @@ impl Mvm<'_> {
     /// outputs; without noise management an infinite input is cut to the DAC's range. Bound management always ends.
     ///
     /// # Panics
-    /// If `x` and `w` do not fit.
+    /// If `x` and `w` do not fit, or the pattern is one of another size.
     pub fn read(&self, x: &Tensor, w: &Tensor, average: &mut Average) -> Tensor {
         let io = self.io;
+        assert!(
+            x.rank() == 2 && w.rank() == 2 && x.shape()[1] == w.shape()[1],
+            "analog product: {:?} × {:?}ᵀ: inputs differ",
+            x.shape(),
+            w.shape()
+        );
         let (batch, outs) = (x.shape()[0], w.shape()[0]);
-        assert!(x.shape()[1] == w.shape()[1], "analog product: {:?} × {:?}ᵀ: inputs differ", x.shape(), w.shape());
         if io.is_ideal() {
             let y = ohmgrad_tensor::product::linear(x, w);
             return if io.out_scale == 1.0 { y } else { &y * io.out_scale };
         }
+        self.pattern.check(outs, w.shape()[1]);
         let x = x.contiguous();
         let source = x.as_slice().expect("made contiguous above");
         let ins = x.shape()[1];
         let row_of = |row: usize| &source[row * ins..(row + 1) * ins];
         let devices = Devices::new(w.clone(), io);
-        let asymmetric = io.mv_type != MvType::OnePass && io.w_read_asymmetry_dtod > 0.0;
+        let asymmetric = io.mv_type != MvType::OnePass && !self.pattern.w_asymmetry.is_empty();
         let negative = asymmetric.then(|| Devices::new(w * &self.pattern.w_asymmetry, io));
         let negative = negative.as_ref().unwrap_or(&devices);
         let mut out = vec![0.0; batch * outs];

@@ -10,8 +10,8 @@ use super::Pattern;
 use crate::config::IoParameters;
 
 /// Whether there is anything to do.
-pub(super) fn present(io: &IoParameters) -> bool {
-    io.v_offset_std > 0.0 || io.r_series > 0.0
+pub(super) fn present(io: &IoParameters, pattern: &Pattern) -> bool {
+    !pattern.v_offset.is_empty() || io.r_series > 0.0
 }
 
 /// Changes the outputs `y` [n, out] of inputs `v` [n, in].
@@ -22,7 +22,8 @@ pub(super) fn apply(io: &IoParameters, pattern: &Pattern, y: &mut Tensor, v: &Te
     let outs = y.shape()[1];
     rows::for_each_row(y.make_mut(), outs, |i, row| {
         let reference = -io.v_offset_w_min * sums[[i, 0]];
-        for (y, &offset) in row.iter_mut().zip(&pattern.v_offset) {
+        for (o, y) in row.iter_mut().enumerate() {
+            let offset = pattern.v_offset.get(o).copied().unwrap_or(0.0);
             *y = if io.v_offset_w_min == 0.0 {
                 (1.0 - offset) * series(*y)
             } else if r <= 0.0 {

@@ -4,17 +4,18 @@ use ohmgrad_tensor::{Key, Tensor, random};
 
 use crate::config::IoParameters;
 
-/// The fixed-pattern variations of one array in one direction. They can be read, and replaced by measured ones.
+/// The fixed-pattern variations of one array in one direction. They can be read, and replaced by measured ones: what is
+/// empty does not vary, what is not is used, whatever the spread in the parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pattern {
     /// Voltage offset of each output, `max(v_offset_std·ξ, 0)`.
     pub v_offset: Vec<f32>,
     /// Nonlinearity of each output, `|out_nonlinearity/out_bound·(1 + out_nonlinearity_std·ξ)|`.
     pub out_nonlinearity: Vec<f32>,
-    /// Standard deviation of each output's noise, `|out_noise·(1 + out_noise_std·ξ)|`; used where out_noise_std > 0.
+    /// Standard deviation of each output's noise, `|out_noise·(1 + out_noise_std·ξ)|`.
     pub out_noise: Vec<f32>,
-    /// Factor on each weight [out, in] that negative inputs see, `1 + w_read_asymmetry_dtod·ξ`; of no elements where
-    /// w_read_asymmetry_dtod is 0.
+    /// Factor on each weight [out, in] that negative inputs see, `1 + w_read_asymmetry_dtod·ξ`; in two-pass
+    /// products only.
     pub w_asymmetry: Tensor,
 }
 
@@ -30,18 +31,16 @@ impl Pattern {
 
     /// Draws the variations of an array with `outs` outputs and `ins` inputs; a function of parameters and key alone.
     pub fn draw(io: &IoParameters, outs: usize, ins: usize, key: Key) -> Self {
-        let each = |name: &str, used: bool, f: &dyn Fn(f32) -> f32| {
-            let mut values = vec![0.0; outs];
-            if used {
-                random::fill_normal(&mut values, key.fold(name));
-            }
+        let each = |name: &str, varies: bool, f: &dyn Fn(f32) -> f32| -> Vec<f32> {
+            let mut values = vec![0.0; if varies { outs } else { 0 }];
+            random::fill_normal(&mut values, key.fold(name));
             values.into_iter().map(f).collect()
         };
         let bound = if io.out_bound > 0.0 { io.out_bound } else { 1.0 };
         let dtod = io.w_read_asymmetry_dtod;
         Self {
             v_offset: each("v_offset", io.v_offset_std > 0.0, &|xi| (io.v_offset_std * xi).max(0.0)),
-            out_nonlinearity: each("out_nonlinearity", io.out_nonlinearity_std > 0.0, &|xi| {
+            out_nonlinearity: each("out_nonlinearity", io.out_nonlinearity > 0.0, &|xi| {
                 (io.out_nonlinearity / bound * (1.0 + io.out_nonlinearity_std * xi)).abs()
             }),
             out_noise: each("out_noise", io.out_noise_std > 0.0, &|xi| {
@@ -53,9 +52,23 @@ impl Pattern {
             },
         }
     }
+
+    /// Checks that what varies does so for each of `outs` outputs and `ins` inputs.
+    pub(super) fn check(&self, outs: usize, ins: usize) {
+        let lists = [
+            ("v_offset", &self.v_offset),
+            ("out_nonlinearity", &self.out_nonlinearity),
+            ("out_noise", &self.out_noise),
+        ];
+        for (name, list) in lists {
+            assert!([0, outs].contains(&list.len()), "pattern: {} entries of {name} for {outs} outputs", list.len());
+        }
+        let shape = self.w_asymmetry.shape();
+        assert!(shape == [outs, ins] || shape == [0, 0], "pattern: w_asymmetry {shape:?} for [{outs}, {ins}]");
+    }
 }
 
-/// No outputs: what a perfect product needs.
+/// Nothing varies.
 impl Default for Pattern {
     fn default() -> Self {
         Self { v_offset: vec![], out_nonlinearity: vec![], out_noise: vec![], w_asymmetry: Tensor::full(&[0, 0], 0.0) }
@@ -82,6 +95,6 @@ mod tests {
         assert!(a.v_offset.iter().all(|&v| v >= 0.0) && a.v_offset.iter().any(|&v| v > 0.0));
         assert!((a.w_asymmetry.std(1) - 0.05).abs() < 0.005);
         let plain = Pattern::draw(&IoParameters::default(), 2, 2, Key::new(1));
-        assert_eq!((plain.out_noise, plain.v_offset), (vec![0.06; 2], vec![0.0; 2]));
+        assert_eq!(plain, Pattern::default());
     }
 }

@@ -57,7 +57,8 @@ pub struct Tile {
 /// ```
 #[derive(Clone, Debug)]
 pub struct TileArray {
-    /// The logical weight, [out, in, …].
+    /// The logical weight, [out, in, …]. Training writes it in place; to put another weight on the tiles, use
+    /// [`set_weight`](Self::set_weight), which maps it anew.
     pub weight: Param,
     /// The learned output scales, if the mapping has them: [input parts, output parts of all groups], or [input parts,
     /// out] if column-wise.
@@ -72,7 +73,8 @@ pub struct TileArray {
 
 impl TileArray {
     /// Puts a weight [out, in, …] on tiles, together with a bias [out] if the mapping wants it analog and one tile is
-    /// enough for the weight (the bias of an array of tiles is always digital, as in the reference).
+    /// enough for the weight. The bias of an array of tiles is always digital, as in the reference, where also a mapping
+    /// that limits one size and not the other makes an array.
     ///
     /// In a grouped convolution each group of outputs has tiles of its own; otherwise `groups` is 1. `path` is the weight's
     /// place in its network; together with `key`, the hardware's, it determines the fixed variations, and it tells the
@@ -102,7 +104,9 @@ impl TileArray {
         let mapping = &config.mapping;
         let ins = split::split(ins_all, mapping.max_input_size);
         let outs = split::split(outs_all / groups, mapping.max_output_size);
-        let single = groups * ins.len() * outs.len() == 1;
+        // As in the reference, one limit of 0 alone makes an array, if of one tile.
+        let limited = (mapping.max_input_size == 0) != (mapping.max_output_size == 0);
+        let single = groups * ins.len() * outs.len() == 1 && !limited;
         let analog_bias = bias.is_some() && !mapping.digital_bias && single;
         let mut tiles = vec![];
         for group in 0..groups {
@@ -184,7 +188,16 @@ impl TileArray {
     /// # Panics
     /// If `x` does not fit the weight, or the tiles hold a bias and none is given.
     pub fn forward<'t>(&self, x: Var<'t>, bias: Option<Var<'t>>) -> Var<'t> {
-        op::forward(self, Lowering::Rows, x, bias)
+        self.forward_rows(x, 1, bias)
+    }
+
+    /// As [`forward`](Self::forward), for inputs that have so many rows for each sample of the batch: in evaluation the
+    /// noise of a row depends on its sample's number in the data set, and on its own in the sample.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn forward_rows<'t>(&self, x: Var<'t>, per_sample: usize, bias: Option<Var<'t>>) -> Var<'t> {
+        op::forward(self, Lowering::Rows { per_sample }, x, bias)
     }
 
     /// The convolution of `x` [batch, in, …] with the weight: one analog read for each patch. Otherwise as
@@ -193,8 +206,18 @@ impl TileArray {
     /// # Panics
     /// If `x` and the window do not fit the weight, or the tiles hold a bias and none is given.
     pub fn convolve<'t>(&self, x: Var<'t>, window: Window, bias: Option<Var<'t>>) -> Var<'t> {
-        let groups = self.tiles.last().map_or(1, |tile| tile.group + 1);
-        op::forward(self, Lowering::patches(window, groups, &x.shape()), x, bias)
+        let (shape, weight) = (x.shape(), self.weight.value.shape());
+        assert!(
+            shape.len() == weight.len() && weight[2..] == window.kernel[(5 - shape.len().min(5))..],
+            "tiles: a window of {:?} over {shape:?} with a weight of {weight:?}",
+            window.kernel
+        );
+        op::forward(self, Lowering::patches(window, self.groups(), &shape), x, bias)
+    }
+
+    /// Groups of channels: 1 but for grouped convolutions.
+    pub(crate) fn groups(&self) -> usize {
+        self.tiles.last().map_or(1, |tile| tile.group + 1)
     }
 
     /// The weight and the factor of an analog bias [out] or of nothing: what a digital layer would hold, learned output
@@ -239,8 +262,9 @@ impl Tile {
         place: Key,
         hardware: Key,
     ) -> Self {
-        let site = place.to_words()[0];
-        let key = hardware.fold(site);
+        // Another chip has other noise, also where both are used on one tape.
+        let [site, _] = hardware.fold(place.to_words()[0]).to_words();
+        let key = hardware.fold("variations").fold(site);
         let none = Pattern::default;
         let mut tile = Self { group, outs, ins, scales: None, forward: none(), backward: none(), site, key };
         tile.forward = tile.draw(&config.forward, Direction::Forward);

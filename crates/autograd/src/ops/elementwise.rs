@@ -45,7 +45,7 @@ impl<T: Scalar> Op<T> for Sqrt {
     }
 }
 
-/// `xᵖ` for a constant p. Gradient: `d·p·xᵖ⁻¹`.
+/// `xᵖ` for a constant p. Gradient: `d·p·xᵖ⁻¹`, 0 for p = 0.
 struct Powf<T>(T);
 
 impl<T: Scalar> Op<T> for Powf<T> {
@@ -59,7 +59,8 @@ impl<T: Scalar> Op<T> for Powf<T> {
 
     fn backward(&self, cx: &mut Back<'_, T>) {
         let p = self.0;
-        let d = cx.grad.zip(cx.input(0), |d, x| d * p * x.powf(p - T::one()));
+        let slope = |x: T| if p == T::zero() { p } else { p * x.powf(p - T::one()) };
+        let d = cx.grad.zip(cx.input(0), |d, x| d * slope(x));
         cx.give(0, d);
     }
 }

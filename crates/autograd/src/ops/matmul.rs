@@ -45,7 +45,9 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If an operand is no matrix, or the inner dimensions differ.
     pub fn linear(self, weight: Self) -> Self {
-        self.tape().push(product::linear(&self.value(), &weight.value()), &[self, weight], Linear)
+        let (x, w) = (self.value(), weight.value());
+        assert!(x.rank() == 2 && w.rank() == 2, "linear: {:?} × {:?}ᵀ: both must be matrices", x.shape(), w.shape());
+        self.tape().push(product::linear(&x, &w), &[self, weight], Linear)
     }
 }
 

@@ -66,7 +66,7 @@ impl<Y: Targets> Dataset<Y> {
     pub fn new(x: Tensor, y: Y) -> Self {
         let rows = Targets::count(&x);
         assert!(rows == y.count(), "data set: {rows} rows and {} targets", y.count());
-        Self { x, y }
+        Self { x: x.contiguous(), y }
     }
 
     /// The number of rows.

@@ -36,17 +36,9 @@ impl Linear {
 }
 
 impl Module for Linear {
-    /// Leading axes of the input are all batch.
+    /// All axes but the last are rows, those of one sample together.
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
-        let mut shape = x.shape();
-        if shape.len() == 2 {
-            return self.affine.forward(x);
-        }
-        let ins = shape.pop().unwrap_or_default();
-        assert!(ins > 0, "linear: an input of shape {:?} has no last axis to multiply with", x.shape());
-        let y = self.affine.forward(x.reshape(&[shape.iter().product(), ins]));
-        shape.push(y.shape()[1]);
-        y.reshape(&shape)
+        self.affine.forward(x)
     }
 }
 
