@@ -10,6 +10,7 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Parser;
 use ohmgrad::prelude::*;
@@ -44,8 +45,17 @@ struct Args {
     threads: Option<usize>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
@@ -67,13 +77,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let mut digital = network(&mnist, key);
-    train("digital", &mut digital, &mnist, &args, key)?;
+    train("digital", &mut digital, &mnist, args, key)?;
 
     let mut on_tiles = digital.clone();
     on_tiles.to_analog(&config, key.fold("hardware"))?;
 
     let mut aware = on_tiles.clone();
-    train("hardware_aware", &mut aware, &mnist, &args, key)?;
+    train("hardware_aware", &mut aware, &mnist, args, key)?;
 
     let test = |net: &Sequential| accuracy(net, &mnist.test, key.fold("test"));
     let (digital, on_tiles, aware) = (test(&digital), test(&on_tiles), test(&aware));

@@ -13,6 +13,7 @@
 
 use std::error::Error;
 use std::f32::consts::FRAC_PI_2;
+use std::process::ExitCode;
 
 use clap::Parser;
 use ohmgrad::analog::Saturation;
@@ -54,8 +55,17 @@ struct Run {
     masked: (usize, usize),
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
@@ -79,11 +89,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("backward_masked", Some(with(BackwardIoParameters { mask_saturated: true, ..perfect() }))),
     ];
     if !args.json {
-        introduce(&by_default, &data, &args)?;
+        introduce(&by_default, &data, args)?;
     }
     let mut runs = vec![];
     for (name, config) in configs {
-        let run = train(name, config.as_ref(), &data, &args)?;
+        let run = train(name, config.as_ref(), &data, args)?;
         if args.json {
             println!("{}", run.json());
         }
@@ -91,7 +101,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if !args.json {
         compare(&runs);
-        cosines(&by_default, &data, &args)?;
+        cosines(&by_default, &data, args)?;
         answer(&runs);
     }
     Ok(())

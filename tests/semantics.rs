@@ -1,84 +1,10 @@
 //! What the project promises about gradients, noise and bits, as properties over random networks and configurations.
 
+mod common;
+
+use common::{bits, config, io, mapping};
 use ohmgrad::prelude::*;
 use proptest::prelude::*;
-
-/// Forward parameters of all kinds, noisy ones among them.
-fn io() -> impl Strategy<Value = IoParameters> {
-    let converters = (
-        prop::sample::select(vec![-1.0, 1.0 / 126.0, 30.0]),
-        prop::sample::select(vec![-1.0, 1.0 / 510.0, 62.0]),
-        prop::sample::select(vec![-1.0, 0.4, 2.0, 12.0]),
-        any::<[bool; 2]>(),
-    );
-    let noise = (0.0f32..0.2, 0.0f32..0.2, 0.0f32..0.1, 0usize..3, 0.0f32..0.3);
-    let managed = (
-        prop::sample::select(vec![
-            NoiseManagement::None,
-            NoiseManagement::AbsMax,
-            NoiseManagement::Max,
-            NoiseManagement::Constant,
-            NoiseManagement::AverageAbsMax,
-            NoiseManagement::AbsMaxNpSum,
-        ]),
-        prop::sample::select(vec![
-            BoundManagement::None,
-            BoundManagement::Iterative,
-            BoundManagement::IterativeWorstCase,
-        ]),
-        prop::sample::select(vec![MvType::OnePass, MvType::PosNegSeparate, MvType::PosNegSeparateDigitalSum]),
-    );
-    let array = (any::<[bool; 4]>(), 0.0f32..0.1);
-    (converters, noise, managed, array).prop_map(|(converters, noise, managed, (array, r))| {
-        let (inp_res, out_res, out_bound, [inp_sto_round, out_sto_round]) = converters;
-        let (out_noise, inp_noise, w_noise, w_noise_type, out_noise_std) = noise;
-        let (noise_management, bound_management, mv_type) = managed;
-        let if_on = |on: bool, value: f32| if on { value } else { 0.0 };
-        IoParameters {
-            inp_res,
-            out_res,
-            out_bound,
-            inp_sto_round,
-            out_sto_round,
-            out_noise,
-            inp_noise,
-            w_noise,
-            w_noise_type: [WeightNoise::None, WeightNoise::AdditiveConstant, WeightNoise::PcmRead][w_noise_type],
-            out_noise_std,
-            noise_management,
-            bound_management,
-            mv_type,
-            ir_drop: if_on(array[0], 1.0),
-            r_series: if_on(array[1], r),
-            v_offset_std: if_on(array[2], r),
-            out_nonlinearity: if_on(array[3], r),
-            w_read_asymmetry_dtod: r,
-            ..Default::default()
-        }
-    })
-}
-
-/// Mappings without learned scales.
-fn mapping() -> impl Strategy<Value = MappingParameter> {
-    let omega = prop::sample::select(vec![0.0, 0.6, 1.0]);
-    (any::<bool>(), omega, any::<bool>(), 0usize..8, 0usize..8).prop_map(
-        |(digital_bias, weight_scaling_omega, weight_scaling_columnwise, max_input_size, max_output_size)| {
-            MappingParameter {
-                digital_bias,
-                weight_scaling_omega,
-                weight_scaling_columnwise,
-                max_input_size,
-                max_output_size,
-                ..Default::default()
-            }
-        },
-    )
-}
-
-/// A configuration with the default backward.
-fn config() -> impl Strategy<Value = InferenceRpuConfig> {
-    (io(), mapping()).prop_map(|(forward, mapping)| InferenceRpuConfig { forward, mapping, ..Default::default() })
-}
 
 /// Batch, inputs, outputs of a layer.
 fn sizes() -> impl Strategy<Value = [usize; 3]> {
@@ -102,10 +28,6 @@ fn gradients(layer: &Linear, x: &Tensor, d: &Tensor, key: Key) -> [Vec<u32>; 3] 
     let bias = layer.affine.bias.as_ref().expect("the layer has a bias");
     [gradients.wrt(x), gradients.of(layer.affine.weight()), gradients.of(bias)]
         .map(|g| bits(g.expect("all are asked for")))
-}
-
-fn bits(x: &Tensor) -> Vec<u32> {
-    x.iter().map(|v| v.to_bits()).collect()
 }
 
 /// `Σ d·y`, whose gradient for y is d.
@@ -385,6 +307,19 @@ fn learned_scales_are_ordinary_factors() {
         let after = analog.forward(Tape::eval(Key::new(0)).constant(x.clone())).value();
         assert!((&before - &after).abs().max() < 1e-5);
     }
+}
+
+/// Rows of nothing but subnormal numbers give zeros: in the reference zero times an infinite factor makes them NaN.
+#[test]
+fn vanishing_rows_give_zeros() {
+    let config = InferenceRpuConfig { backward: BackwardIoParameters::default(), ..Default::default() };
+    let (_, layer, ..) = twins([1, 3, 2], &config, Key::new(1));
+    let tape = Tape::train(Key::new(2));
+    let x = tape.variable(Tensor::from([[1e-40, 0.0, -1e-41]]));
+    let y = layer.affine.tiles().expect("on tiles").forward(x, None);
+    assert_eq!(y.value().to_vec(), [0.0; 2]);
+    let gradients = y.backward_from(Tensor::from([[0.0, 1e-41]]));
+    assert_eq!(gradients.wrt(x).expect("asked for").to_vec(), [0.0; 3]);
 }
 
 /// A training step writes weights where they lie: no copy on write, over all layers and both kinds of weight.

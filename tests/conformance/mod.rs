@@ -75,7 +75,7 @@ impl Outcome {
         // Shapes that don't fit panic, and one bad case should not hide what came of the others.
         let checked = panic::catch_unwind(|| case.check()).unwrap_or_else(|payload| Err(panic_message(payload)));
         let failure = checked.map_or_else(Some, |check| check.failure());
-        Self { name: case.name, failure }
+        Self { name: case.name, failure: failure.map(|failure| failure.replace('\n', " ")) }
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, from_value};
 
 use crate::conformance::Case;
 use crate::conformance::compare::{Check, Expected, Moments, exact};
-use crate::conformance::numbers::Numbers;
+use crate::conformance::numbers::{Numbers, largest};
 
 /// What `quantiles` are at.
 const SHARES: [f64; 5] = [0.01, 0.1, 0.5, 0.9, 0.99];
@@ -54,11 +54,8 @@ pub fn check(case: &Case) -> Result<Check, String> {
     let inputs = product.inputs.tensor();
     match &product.result {
         Outputs::Exact { expected } => {
-            let outs = expected.shape.last().copied().unwrap_or_default();
-            let step = |i: usize| match expected.values.chunks(outs).nth(i / outs) {
-                Some(row) => code_distance(&io, &product.inputs, row),
-                None => 0.0,
-            };
+            let row = |i: usize| i / expected.row(0).len();
+            let step = |i: usize| code_distance(&io, &product.inputs, row(i), expected.row(row(i)));
             exact(&product.read(&io, &inputs, case.key()), expected, step)
         }
         Outputs::Statistical { repeats, moments, quantiles } => {
@@ -106,23 +103,25 @@ impl Product {
 ///
 /// Outputs are codes times the row's scale s and reduction r. Bound management doubles r no longer than until the outputs
 /// fit: s·r is either the scale of the first round, or less than twice what brings the largest output to the bound. The
-/// worst case is a scale too: that of all inputs meeting the largest weight.
-fn code_distance(io: &IoParameters, inputs: &Numbers, outputs: &[f64]) -> f64 {
+/// worst case, all inputs meeting the largest weight, is a scale too.
+fn code_distance(io: &IoParameters, inputs: &Numbers, row: usize, outputs: &[f64]) -> f64 {
     let Some(step) = io.out_step().filter(|_| !io.is_ideal()) else { return 0.0 };
-    let (step, bound, out_scale) = (f64::from(step), f64::from(io.out_bound), f64::from(io.out_scale));
-    let constant = if io.nm_thres > 0.0 { f64::from(io.nm_thres) } else { 1.0 };
-    let worst_case = inputs.values.iter().map(|x| x.abs()).sum::<f64>() * f64::from(io.nm_assumed_wmax) / bound;
+    let (step, bound, out_scale) = (f64::from(step), f64::from(io.out_bound), f64::from(io.out_scale.abs()));
+    let x = inputs.row(row);
+    let worst_case = x.iter().map(|x| x.abs()).sum::<f64>() * f64::from(io.nm_assumed_wmax) / bound;
     let first = match io.noise_management {
         NoiseManagement::None => 1.0,
-        NoiseManagement::Constant => constant,
-        NoiseManagement::AbsMaxNpSum => worst_case.max(inputs.largest()),
-        NoiseManagement::AbsMax | NoiseManagement::Max | NoiseManagement::AverageAbsMax => inputs.largest(),
+        NoiseManagement::Constant if io.nm_thres > 0.0 => io.nm_thres.into(),
+        NoiseManagement::Constant => 1.0,
+        NoiseManagement::AbsMax | NoiseManagement::Max => largest(x),
+        NoiseManagement::AverageAbsMax => largest(&inputs.values),
+        NoiseManagement::AbsMaxNpSum => worst_case.max(largest(x)),
     };
-    let largest = outputs.iter().fold(0.0, |top: f64, y| top.max(y.abs()));
+    let fitting = 2.0 * largest(outputs) / (bound * out_scale);
     let reduced = match io.bound_management {
         BoundManagement::None => 0.0,
-        BoundManagement::Iterative => 2.0 * largest / (bound * out_scale),
-        BoundManagement::IterativeWorstCase => worst_case.max(2.0 * largest / (bound * out_scale)),
+        BoundManagement::Iterative => fitting,
+        BoundManagement::IterativeWorstCase => worst_case.max(fitting),
     };
     step * out_scale * first.max(reduced)
 }
@@ -134,10 +133,15 @@ mod tests {
     #[test]
     fn codes_are_apart_by_step_times_scale() {
         let io = IoParameters { out_bound: 2.0, out_res: 0.01, out_scale: 3.0, ..Default::default() };
-        let inputs = Numbers { shape: vec![1, 2], values: vec![1.0, -5.0] };
-        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-6 * b, "{a} {b}");
-        near(code_distance(&io, &inputs, &[6.0, -8.0]), 0.04 * 3.0 * 5.0);
-        near(code_distance(&io, &inputs, &[60.0, -80.0]), 0.04 * 3.0 * 2.0 * 80.0 / 6.0);
-        assert_eq!(code_distance(&IoParameters { out_res: -1.0, ..io }, &inputs, &[1.0]), 0.0);
+        let inputs = Numbers { shape: vec![2, 2], values: vec![9.0, 9.0, 1.0, -5.0] };
+        let near = |io: IoParameters, outputs: &[f64], distance: f64| {
+            let ours = code_distance(&io, &inputs, 1, outputs);
+            assert!((ours - distance).abs() <= 1e-6 * distance, "{ours} {distance}");
+        };
+        near(io, &[6.0, -8.0], 0.04 * 3.0 * 5.0);
+        near(io, &[60.0, -80.0], 0.04 * 3.0 * 2.0 * 80.0 / 6.0);
+        near(IoParameters { bound_management: BoundManagement::None, ..io }, &[60.0, -80.0], 0.04 * 3.0 * 5.0);
+        near(IoParameters { noise_management: NoiseManagement::AverageAbsMax, ..io }, &[6.0], 0.04 * 3.0 * 9.0);
+        near(IoParameters { out_res: -1.0, ..io }, &[1.0], 0.0);
     }
 }

@@ -18,9 +18,10 @@ impl Numbers {
         Tensor::from_vec(self.values.iter().map(|&v| v as f32).collect(), &self.shape)
     }
 
-    /// The largest magnitude.
-    pub fn largest(&self) -> f64 {
-        self.values.iter().fold(0.0, |top, v| top.max(v.abs()))
+    /// The numbers of one row of the first axis.
+    pub fn row(&self, i: usize) -> &[f64] {
+        let width = self.shape[1..].iter().product::<usize>();
+        &self.values[i * width..(i + 1) * width]
     }
 
     /// Where the i-th number is, as `[1, 2]`; nothing for a single number.
@@ -39,6 +40,11 @@ impl Numbers {
             false => Err(format!("{what}: shape {shape:?}, expected {:?}", self.shape)),
         }
     }
+}
+
+/// The largest magnitude.
+pub fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |top, v| top.max(v.abs()))
 }
 
 impl TryFrom<Value> for Numbers {
@@ -68,7 +74,8 @@ mod tests {
     #[test]
     fn lists_become_arrays() {
         let numbers = Numbers::try_from(json!([[1, 2.5, 3], [4, 5, -6e3]])).unwrap();
-        assert_eq!((numbers.shape.as_slice(), numbers.largest()), ([2, 3].as_slice(), 6000.0));
+        assert_eq!((numbers.shape.as_slice(), largest(&numbers.values)), ([2, 3].as_slice(), 6000.0));
+        assert_eq!(numbers.row(1), [4.0, 5.0, -6000.0]);
         assert_eq!((numbers.place(1), numbers.place(5)), ("[0, 1]".into(), "[1, 2]".into()));
         assert_eq!(Numbers::try_from(json!(7)).unwrap().place(0), "");
         assert!(Numbers::try_from(json!([[1, 2], [3]])).is_err());

@@ -1,15 +1,16 @@
 //! The operation that the project exists for: an analog product on a tape, whose backward consults its parameters.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ohmgrad_autograd::{Back, Id, Op, Var};
-use ohmgrad_tensor::{Array, Key, Tensor, product};
+use ohmgrad_tensor::{Array, Key, Lowering, Tensor, product};
 
-use crate::config::{BackwardIoParameters, InferenceRpuConfig, IoParameters};
-use crate::mvm::{self, Direction, Mvm};
+use crate::config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, NoiseManagement};
+use crate::mvm::{self, Direction, Mvm, Pattern};
 use crate::tile::{Tile, TileArray};
 
-/// A batch times weights on tiles: one analog read a row.
+/// A batch times weights on tiles: one analog read for each row, or for each patch of a convolution.
 ///
 /// | gradient | what is computed |
 /// |---|---|
@@ -21,9 +22,13 @@ use crate::tile::{Tile, TileArray};
 /// With `mask_saturated`, `d` is 0 for the input gradient wherever the forward output counts as
 /// [saturated](mvm::saturated), as it always is in the reference.
 ///
+/// The forward read is a function of its inputs and key. What a backward needs of it beyond the output (which outputs were
+/// saturated; the outputs before learned scales) it reads again instead of keeping it.
+///
 /// The operation looks for a setting of type [`BackwardIoParameters`], so that
 /// [`Var::backward_under`](ohmgrad_autograd::Var::backward_under) repeats a backward under other ones.
 pub struct AnalogMvm {
+    lowering: Lowering,
     tiles: Arc<Vec<Tile>>,
     config: Arc<InferenceRpuConfig>,
     /// One for each tile: the call's.
@@ -31,17 +36,14 @@ pub struct AnalogMvm {
     first_row: usize,
     weight: Id,
     analog_bias: bool,
+    learned_scales: bool,
     averages: Id,
-    /// As they were before the forward.
+    /// The running means as they were before the forward.
     averages_before: Tensor,
-    /// The outputs of each input part before learned scales, if there are any.
-    unscaled: Vec<Tensor>,
-    /// Which outputs of each input part were saturated, if the recorded backward masks them.
-    masks: Option<Vec<Option<Array<bool>>>>,
 }
 
-/// How much a backward masked: found in the gradients by [`deposited`](ohmgrad_autograd::Gradients::deposited), one per
-/// call of a layer whose backward masks saturated outputs.
+/// How much a backward masked: found in the gradients by [`deposited`](ohmgrad_autograd::Gradients::deposited), one for
+/// each call of a layer whose backward masks and whose input gradient is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Saturation {
     /// Outputs of tiles that were masked.
@@ -55,47 +57,40 @@ const X: usize = 0;
 const W: usize = 1;
 const BIAS: usize = 2;
 
-pub(crate) fn forward<'t>(array: &TileArray, x: Var<'t>, bias: Option<Var<'t>>) -> Var<'t> {
+pub(crate) fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bias: Option<Var<'t>>) -> Var<'t> {
     let tape = x.tape();
     let before = tape.state(array.averages.id(), &array.averages.value);
-    let mut op = AnalogMvm {
+    let op = AnalogMvm {
+        first_row: tape.first_row() * lowering.rows_per_sample(),
+        lowering,
         tiles: Arc::clone(&array.tiles),
         config: Arc::clone(&array.config),
         keys: array.tiles.iter().map(|tile| tape.call_key(tile.site)).collect(),
-        first_row: tape.first_row(),
         weight: array.weight.id(),
         analog_bias: array.has_analog_bias(),
+        learned_scales: array.out_scaling.is_some(),
         averages: array.averages.id(),
         averages_before: before.clone(),
-        unscaled: vec![],
-        masks: None,
     };
     let mut inputs = vec![x, tape.param(&array.weight)];
     if op.analog_bias {
         inputs.push(bias.expect("tiles: the bias is on the tile, and the forward needs it"));
     }
-    let bias = inputs.get(BIAS).map(|b| b.value());
-    let scaling = array.out_scaling.as_ref().map(|param| tape.param(param));
-    inputs.extend(scaling);
-    let (x, w) = (x.value(), inputs[W].value());
-    let mask = op.config.backward.mask_saturated && tape.is_training();
-    let value = if op.config.forward.is_ideal() && scaling.is_none() && !mask {
-        op.perfect(&x, &w, bias.as_ref())
-    } else {
-        let mut averages = before;
-        let (mut outputs, masks) = op.read(&x, &w, bias.as_ref(), mask, &mut averages);
-        if !averages.is_empty() {
-            tape.set_state(op.averages, averages);
+    inputs.extend(array.out_scaling.as_ref().map(|param| tape.param(param)));
+    let values: Vec<Tensor> = inputs.iter().map(|input| input.value()).collect();
+    let operands = op.operands(|input| &values[input]);
+    let averages = Mutex::new(before);
+    let y = op.lowering.forward(operands.x, operands.w.shape()[0], op.averages_forward(), |group, rows, first| {
+        if op.config.forward.is_ideal() && operands.scaling.is_none() {
+            return op.perfect(rows, &op.part(&operands.w, group), operands.bias);
         }
-        op.masks = mask.then_some(masks);
-        if let Some(scaling) = scaling {
-            op.unscaled = outputs;
-            let scaling = scaling.value();
-            outputs = (0..op.unscaled.len()).map(|part| &op.unscaled[part] * &op.scaling(&scaling, part)).collect();
-        }
-        sum(outputs)
-    };
-    tape.push(value, &inputs, op)
+        sum(op.scaled_parts(&operands, group, op.read(&operands, group, rows, first, &averages)))
+    });
+    let averages = averages.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if !averages.is_empty() {
+        tape.set_state(op.averages, averages);
+    }
+    tape.push(y, &inputs, op)
 }
 
 impl Op for AnalogMvm {
@@ -106,194 +101,265 @@ impl Op for AnalogMvm {
     fn attributes(&self) -> Vec<(&'static str, String)> {
         let mut said = vec![("forward:", self.config.forward.summary()), ("backward:", self.config.backward.summary())];
         if self.tiles.len() > 1 {
-            let parts = self.parts().count();
-            said.push(("tiles:", format!("{} × {} (out × in)", self.tiles.len() / parts, parts)));
+            said.push(("tiles:", self.tiles.len().to_string()));
         }
         said
     }
 
     fn backward(&self, cx: &mut Back<'_>) {
         let backward = cx.setting::<BackwardIoParameters>().unwrap_or(&self.config.backward);
-        let scaling = self.has_scaling().then(|| cx.input(self.scaling_input()));
-        if let Some(scaling) = scaling.filter(|_| cx.wants(self.scaling_input())) {
-            cx.give(self.scaling_input(), self.scaling_gradient(cx.grad, scaling));
-        }
-        // The output gradient as each input part sees it: one for all, unless they have learned scales.
-        let d: Vec<Tensor> = match scaling {
-            None => vec![cx.grad.clone(); self.parts().count()],
-            Some(a) => (0..self.parts().count()).map(|part| cx.grad * &self.scaling(a, part)).collect(),
-        };
+        let (d, operands) = (cx.grad, self.operands(|input| cx.input(input)));
         if cx.wants(W) {
-            cx.give(W, self.weight_gradient(&d, cx.input(X), scaling.is_none()));
+            let outer = |group: usize, d: &Tensor, rows: &Tensor, _| self.weight_gradient(&operands, group, d, rows);
+            let gradient = self.lowering.weight_gradient(d, operands.x, false, outer);
+            cx.give(W, gradient.reshape(cx.input(W).shape()));
         }
         if self.analog_bias && cx.wants(BIAS) {
-            cx.give(BIAS, d[0].sum_to(cx.input(BIAS).shape()));
+            cx.give(BIAS, self.bias_gradient(&operands, d));
         }
-        if !cx.wants(X) {
-            return;
+        if self.learned_scales && cx.wants(self.scaling_input()) {
+            cx.give(self.scaling_input(), self.scaling_gradient(&operands, d));
         }
-        let masks = self.masks(cx, backward);
-        let plain = scaling.is_none() && masks.is_none();
-        let d = match masks {
-            Some(masks) => d.iter().zip(&masks).map(|(d, mask)| masked(d, mask.as_ref())).collect(),
-            None => d,
-        };
-        let gradient = if backward.is_ideal() {
-            self.perfect_input_gradient(&d, cx.input(W), plain, backward.out_scale)
-        } else {
-            self.read_back(&d, cx, backward)
-        };
-        cx.give(X, gradient);
+        if cx.wants(X) {
+            let averages = cx.state(self.averages, &self.averages_before);
+            let (gradient, averages, saturation) = self.input_gradient(&operands, d, backward, averages);
+            if !averages.is_empty() {
+                cx.set_state(self.averages, averages);
+            }
+            if backward.mask_saturated {
+                cx.deposit(self.weight, saturation);
+            }
+            cx.give(X, gradient);
+        }
     }
 }
 
-impl AnalogMvm {
-    /// The tiles that take the same inputs, for each part of the inputs.
-    fn parts(&self) -> impl Iterator<Item = &[Tile]> {
-        self.tiles.chunk_by(|a, b| a.ins == b.ins)
-    }
+/// The values of the operation's inputs.
+struct Operands<'a> {
+    x: &'a Tensor,
+    /// As a matrix [out, in].
+    w: Tensor,
+    bias: Option<&'a Tensor>,
+    scaling: Option<&'a Tensor>,
+}
 
-    /// Whether there are learned output scales.
-    fn has_scaling(&self) -> bool {
-        !self.unscaled.is_empty()
+impl AnalogMvm {
+    fn operands<'a>(&self, input: impl Fn(usize) -> &'a Tensor) -> Operands<'a> {
+        Operands {
+            x: input(X),
+            w: as_matrix(input(W)),
+            bias: self.analog_bias.then(|| input(BIAS)),
+            scaling: self.learned_scales.then(|| input(self.scaling_input())),
+        }
     }
 
     fn scaling_input(&self) -> usize {
         BIAS + usize::from(self.analog_bias)
     }
 
+    /// The rows of the weight that a group has.
+    fn part(&self, w: &Tensor, group: usize) -> Tensor {
+        let outs = w.shape()[0] / self.lowering.groups();
+        w.slice(0, group * outs..(group + 1) * outs)
+    }
+
+    /// The tiles of a group with their numbers, in lists of those that take the same inputs.
+    fn input_parts(&self, group: usize) -> impl Iterator<Item = (usize, &[Tile])> {
+        let mut number = 0;
+        self.tiles
+            .chunk_by(Tile::same_inputs)
+            .map(move |tiles| {
+                number += tiles.len();
+                (number - tiles.len(), tiles)
+            })
+            .filter(move |(_, tiles)| tiles[0].group == group)
+    }
+
+    fn averages_forward(&self) -> bool {
+        self.config.forward.noise_management == NoiseManagement::AverageAbsMax
+    }
+
     /// The digital layer's own product, and its bias: equal bit for bit.
-    fn perfect(&self, x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        let y = product::linear(x, w);
+    fn perfect(&self, rows: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let y = product::linear(rows, w);
         let y = bias.map_or(y.clone(), |b| &y + b);
         scaled(y, self.config.forward.out_scale)
     }
 
-    /// The outputs of each input part before learned scales, and which of them were saturated, if asked.
+    /// What the tiles of a group put out, before any scale: for each part of the inputs [n, out of the group].
     fn read(
         &self,
-        x: &Tensor,
-        w: &Tensor,
-        bias: Option<&Tensor>,
-        mask: bool,
-        averages: &mut Tensor,
-    ) -> (Vec<Tensor>, Vec<Option<Array<bool>>>) {
+        operands: &Operands<'_>,
+        group: usize,
+        rows: &Tensor,
+        first: usize,
+        averages: &Mutex<Tensor>,
+    ) -> Vec<Tensor> {
         let io = &self.config.forward;
-        let (x_wide, w_wide) = match bias {
-            Some(_) if !io.is_ideal() => (with_ones(x), with_bias(w, bias)),
-            _ => (x.clone(), w.clone()),
+        let (rows, w) = match operands.bias {
+            Some(_) => (&with_ones(rows), &with_bias(&operands.w, operands.bias)),
+            None => (rows, &operands.w),
         };
-        let mut number = 0;
-        let part = |tiles: &[Tile]| {
-            let (mut outputs, mut masks) = (vec![], vec![]);
-            for tile in tiles {
-                let y = if io.is_ideal() {
-                    let ins = tile.ins.start..tile.ins.end.min(x.shape()[1]);
-                    let y = self.perfect(&x.slice(1, ins.clone()), &w.slice(0, tile.outs.clone()).slice(1, ins), bias);
-                    tile.scales.as_ref().map_or(y.clone(), |s| &y / &s.t())
-                } else {
-                    let mvm = self.mvm(io, &tile.forward, Direction::Forward, number);
-                    average(averages, number, 0, |average| {
-                        mvm.read(&x_wide.slice(1, tile.ins.clone()), &tile.stored(&w_wide), average)
-                    })
-                };
-                number += 1;
-                masks.push(mask.then(|| mvm::saturated(io, &y)).flatten());
-                outputs.push(tile.scales.as_ref().map_or(y.clone(), |s| &y * &s.t()));
-            }
-            let masks: Option<Vec<_>> = masks.into_iter().collect();
-            (join(outputs), masks.map(join))
+        let tile = |number: usize, tile: &Tile| {
+            let (rows, stored) = (rows.slice(1, tile.ins.clone()), tile.stored(w));
+            let mvm = self.mvm(io, &tile.forward, Direction::Forward, number, first);
+            average(averages, number, Direction::Forward, |mean| mvm.read(&rows, &stored, mean))
         };
-        self.parts().map(part).unzip()
+        self.input_parts(group)
+            .map(|(start, tiles)| join(tiles.iter().enumerate().map(|(i, t)| tile(start + i, t)).collect()))
+            .collect()
     }
 
-    fn mvm<'a>(&self, io: &'a IoParameters, pattern: &'a mvm::Pattern, direction: Direction, tile: usize) -> Mvm<'a> {
-        Mvm { io, pattern, direction, key: self.keys[tile], first_row: self.first_row }
+    fn mvm<'a>(
+        &self,
+        io: &'a IoParameters,
+        pattern: &'a Pattern,
+        direction: Direction,
+        tile: usize,
+        first: usize,
+    ) -> Mvm<'a> {
+        Mvm { io, pattern, direction, key: self.keys[tile], first_row: self.first_row + first }
     }
 
-    /// The learned scales of one input part, as a row [out].
-    fn scaling(&self, scaling: &Tensor, part: usize) -> Tensor {
-        let tiles = self.parts().nth(part).expect("as many parts as scales");
-        expand_scaling(scaling, part, tiles, tiles.last().map_or(0, |t| t.outs.end))
-    }
-
-    fn scaling_gradient(&self, d: &Tensor, scaling: &Tensor) -> Tensor {
-        let columnwise = scaling.shape()[1] == d.shape()[1];
-        let row = |(part, tiles): (usize, &[Tile])| {
-            let each = (d * &self.unscaled[part]).sum_axes(&[0]);
-            let sums = |tile: &Tile| Tensor::from([[each.slice(1, tile.outs.clone()).sum()]]);
-            if columnwise { each } else { join(tiles.iter().map(sums).collect()) }
+    /// Outputs of a group times mapping scales and learned scales.
+    fn scaled_parts(&self, operands: &Operands<'_>, group: usize, parts: Vec<Tensor>) -> Vec<Tensor> {
+        let scale = |(part, y): (usize, Tensor)| {
+            let y = self.mapping_row(group, part).map_or(y.clone(), |s| &y * &s);
+            self.learned_row(operands, group, part).map_or(y.clone(), |a| &y * &a)
         };
-        Array::concat(&self.parts().enumerate().map(row).collect::<Vec<_>>(), 0)
+        parts.into_iter().enumerate().map(scale).collect()
     }
 
-    fn weight_gradient(&self, d: &[Tensor], x: &Tensor, plain: bool) -> Tensor {
-        if plain {
-            return product::linear_weight_gradient(&d[0], x);
+    /// The mapping scales of a group's outputs as a row, for one part of the inputs.
+    fn mapping_row(&self, group: usize, part: usize) -> Option<Tensor> {
+        let (_, tiles) = self.input_parts(group).nth(part)?;
+        let row = |tile: &Tile| Some(tile.scales.as_ref()?.broadcast_to(&[tile.outs.len(), 1]).t());
+        tiles.iter().map(row).collect::<Option<Vec<_>>>().map(join)
+    }
+
+    /// The learned scales of a group's outputs as a row, for one part of the inputs.
+    fn learned_row(&self, operands: &Operands<'_>, group: usize, part: usize) -> Option<Tensor> {
+        let (_, tiles) = self.input_parts(group).nth(part)?;
+        Some(learned_row(operands.scaling?, operands.w.shape()[0], part, group, tiles))
+    }
+
+    /// Output gradients of a group as each part of the inputs sees them: times learned scales.
+    fn heard(&self, operands: &Operands<'_>, group: usize, d: &Tensor) -> Vec<Tensor> {
+        (0..self.input_parts(group).count())
+            .map(|part| self.learned_row(operands, group, part).map_or(d.clone(), |a| d * &a))
+            .collect()
+    }
+
+    fn weight_gradient(&self, operands: &Operands<'_>, group: usize, d: &Tensor, rows: &Tensor) -> Tensor {
+        if operands.scaling.is_none() {
+            return product::linear_weight_gradient(d, rows);
         }
-        let inputs = |tiles: &[Tile]| x.slice(1, tiles[0].ins.start..tiles[0].ins.end.min(x.shape()[1]));
-        join(self.parts().zip(d).map(|(tiles, d)| product::linear_weight_gradient(d, &inputs(tiles))).collect())
+        let columns = self.input_parts(group).zip(self.heard(operands, group, d)).map(|((_, tiles), d)| {
+            product::linear_weight_gradient(&d, &rows.slice(1, tiles[0].digital_ins(rows.shape()[1])))
+        });
+        join(columns.collect())
     }
 
-    /// `d·W`: the digital layer's own function where every part sees the same `d`.
-    fn perfect_input_gradient(&self, d: &[Tensor], w: &Tensor, plain: bool, out_scale: f32) -> Tensor {
-        let gradient = if plain {
-            product::linear_input_gradient(&d[0], w)
-        } else {
-            let inputs = |tiles: &[Tile]| w.slice(1, tiles[0].ins.start..tiles[0].ins.end.min(w.shape()[1]));
-            join(self.parts().zip(d).map(|(tiles, d)| product::linear_input_gradient(d, &inputs(tiles))).collect())
+    /// `Σ d` by the very sum that a digital bias takes.
+    fn bias_gradient(&self, operands: &Operands<'_>, d: &Tensor) -> Tensor {
+        let outs = operands.w.shape()[0];
+        let mut shape = vec![outs];
+        shape.resize(d.rank() - 1, 1);
+        let gradient = d.sum_to(&shape).reshape(&[outs]);
+        let learned = self.learned_row(operands, 0, 0).map(|a| a.reshape(&[outs]));
+        learned.map_or(gradient.clone(), |a| &gradient * &a)
+    }
+
+    fn scaling_gradient(&self, operands: &Operands<'_>, d: &Tensor) -> Tensor {
+        let scaling = operands.scaling.expect("asked for where there are learned scales");
+        let columnwise = scaling.shape()[1] == operands.w.shape()[0];
+        let averages = Mutex::new(self.averages_before.clone());
+        let outer = |group: usize, d: &Tensor, rows: &Tensor, first: usize| {
+            let outputs = self.read(operands, group, rows, first, &averages).into_iter().enumerate();
+            let part = |(part, y): (usize, Tensor)| {
+                let y = self.mapping_row(group, part).map_or(y.clone(), |s| &y * &s);
+                let each = (d * &y).sum_axes(&[0]).t();
+                let (_, tiles) = self.input_parts(group).nth(part).expect("as many parts as outputs");
+                let of_tile = |tile: &Tile| each.slice(0, tile.outs_in(tiles)).sum_axes(&[0]);
+                if columnwise { each } else { Array::concat(&tiles.iter().map(of_tile).collect::<Vec<_>>(), 0) }
+            };
+            join(outputs.map(part).collect())
         };
-        scaled(gradient, out_scale)
+        self.lowering.weight_gradient(d, operands.x, self.averages_forward(), outer).t().contiguous()
+    }
+
+    /// The input gradient, the running means after it, and how much was masked.
+    fn input_gradient(
+        &self,
+        operands: &Operands<'_>,
+        d: &Tensor,
+        backward: &BackwardIoParameters,
+        averages: Tensor,
+    ) -> (Tensor, Tensor, Saturation) {
+        let io = backward.read();
+        let in_order = self.averages_forward() || io.noise_management == NoiseManagement::AverageAbsMax;
+        let (forward_again, averages) = (Mutex::new(self.averages_before.clone()), Mutex::new(averages));
+        let (masked, outputs) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let gradient = self.lowering.input_gradient(d, operands.x, in_order, |group, d, rows, first| {
+            let mut heard = self.heard(operands, group, d);
+            let plain = operands.scaling.is_none() && !backward.mask_saturated;
+            if backward.mask_saturated {
+                for (d, y) in heard.iter_mut().zip(self.read(operands, group, &rows(), first, &forward_again)) {
+                    outputs.fetch_add(y.len(), Ordering::Relaxed);
+                    if let Some(mask) = mvm::saturated(&self.config.forward, &y) {
+                        masked.fetch_add(mask.iter().filter(|&&m| m).count(), Ordering::Relaxed);
+                        *d = d.zip(&mask, |d, masked| if masked { 0.0 } else { d });
+                    }
+                }
+            }
+            if io.is_ideal() {
+                let w = self.part(&operands.w, group);
+                scaled(self.perfect_input_gradient(&w, group, &heard, plain), io.out_scale)
+            } else {
+                self.read_back(operands, group, &heard, &io, first, &averages)
+            }
+        });
+        let saturation = Saturation { masked: masked.into_inner(), outputs: outputs.into_inner() };
+        (gradient, averages.into_inner().unwrap_or_else(PoisonError::into_inner), saturation)
+    }
+
+    /// `d·W`: the digital layer's own function where every part of the inputs sees the same `d`.
+    fn perfect_input_gradient(&self, w: &Tensor, group: usize, heard: &[Tensor], plain: bool) -> Tensor {
+        if plain {
+            return product::linear_input_gradient(&heard[0], w);
+        }
+        let columns = self
+            .input_parts(group)
+            .zip(heard)
+            .map(|((_, tiles), d)| product::linear_input_gradient(d, &w.slice(1, tiles[0].digital_ins(w.shape()[1]))));
+        join(columns.collect())
     }
 
     /// Reads of the transposed tiles, driven by `d·s`, under the backward parameters.
-    fn read_back(&self, d: &[Tensor], cx: &mut Back<'_>, backward: &BackwardIoParameters) -> Tensor {
-        let io = backward.read();
-        let bias = self.analog_bias.then(|| cx.input(BIAS));
-        let w = with_bias(cx.input(W), bias);
-        let mut averages = cx.state(self.averages, &self.averages_before);
-        let mut number = 0;
-        let mut gradients = vec![];
-        for (tiles, d) in self.parts().zip(d) {
-            let mut outputs = vec![];
-            for tile in tiles {
-                let drawn;
-                let pattern = if *backward == self.config.backward {
-                    &tile.backward
-                } else {
-                    drawn = tile.draw(&io, Direction::Backward);
-                    &drawn
-                };
-                let driven = d.slice(1, tile.outs.clone());
+    fn read_back(
+        &self,
+        operands: &Operands<'_>,
+        group: usize,
+        heard: &[Tensor],
+        io: &IoParameters,
+        first: usize,
+        averages: &Mutex<Tensor>,
+    ) -> Tensor {
+        let recorded = self.config.backward.read();
+        let w = with_bias(&operands.w, operands.bias);
+        let parts = self.input_parts(group).zip(heard).map(|((start, tiles), d)| {
+            let outputs = tiles.iter().enumerate().map(|(i, tile)| {
+                let drawn = (!Pattern::same_variations(io, &recorded)).then(|| tile.draw(io, Direction::Backward));
+                let pattern = drawn.as_ref().unwrap_or(&tile.backward);
+                let driven = d.slice(1, tile.outs_in(tiles));
                 let driven = tile.scales.as_ref().map_or(driven.clone(), |s| &driven * &s.t());
-                let mvm = self.mvm(&io, pattern, Direction::Backward, number);
-                outputs.push(average(&mut averages, number, 1, |average| {
-                    mvm.read(&driven, &tile.stored(&w).t(), average)
-                }));
-                number += 1;
-            }
-            gradients.push(sum(outputs));
-        }
-        if !averages.is_empty() {
-            cx.set_state(self.averages, averages);
-        }
-        let gradient = join(gradients);
-        if self.analog_bias { gradient.slice(1, 0..cx.input(X).shape()[1]) } else { gradient }
-    }
-
-    /// Which outputs of each input part are masked, if the backward masks; says how many there are.
-    fn masks(&self, cx: &mut Back<'_>, backward: &BackwardIoParameters) -> Option<Vec<Option<Array<bool>>>> {
-        if !backward.mask_saturated {
-            return None;
-        }
-        let masks = self.masks.clone().unwrap_or_else(|| {
-            // Recorded without a mask: the forward read is a function of its key, so it can be had again.
-            let bias = self.analog_bias.then(|| cx.input(BIAS));
-            self.read(cx.input(X), cx.input(W), bias, true, &mut self.averages_before.clone()).1
+                let mvm = self.mvm(io, pattern, Direction::Backward, start + i, first);
+                average(averages, start + i, Direction::Backward, |mean| mvm.read(&driven, &tile.stored(&w).t(), mean))
+            });
+            sum(outputs.collect())
         });
-        let masked = masks.iter().flatten().map(|m| m.iter().filter(|&&m| m).count()).sum();
-        cx.deposit(self.weight, Saturation { masked, outputs: cx.grad.len() * masks.len() });
-        Some(masks)
+        let gradient = join(parts.collect());
+        if self.analog_bias { gradient.slice(1, 0..operands.w.shape()[1]) } else { gradient }
     }
 }
 
@@ -303,6 +369,16 @@ impl Tile {
         let part = weight.slice(0, self.outs.clone()).slice(1, self.ins.clone());
         self.scales.as_ref().map_or(part.clone(), |s| &part / s)
     }
+
+    /// The place of this tile's outputs among those of its list of tiles.
+    fn outs_in(&self, tiles: &[Tile]) -> std::ops::Range<usize> {
+        self.outs.start - tiles[0].outs.start..self.outs.end - tiles[0].outs.start
+    }
+}
+
+/// A weight [out, …] as a matrix.
+pub(crate) fn as_matrix(w: &Tensor) -> Tensor {
+    w.reshape(&[w.shape()[0], w.shape()[1..].iter().product()])
 }
 
 /// The weight with an analog bias as its last column.
@@ -311,35 +387,42 @@ pub(crate) fn with_bias(w: &Tensor, bias: Option<&Tensor>) -> Tensor {
 }
 
 /// Rows with the constant input of an analog bias.
-fn with_ones(x: &Tensor) -> Tensor {
-    Array::concat(&[x.clone(), Tensor::full(&[x.shape()[0], 1], 1.0)], 1)
+fn with_ones(rows: &Tensor) -> Tensor {
+    Array::concat(&[rows.clone(), Tensor::full(&[rows.shape()[0], 1], 1.0)], 1)
 }
 
-/// The learned scales of one input part as a row [out], from a table with one per tile or one per output.
-pub(crate) fn expand_scaling(scaling: &Tensor, part: usize, tiles: &[Tile], outs: usize) -> Tensor {
-    let row = scaling.row(part);
-    if row.len() == outs {
-        return row;
+/// The learned scales of some tiles' outputs as a row, from a table with one per tile or one per output.
+pub(crate) fn learned_row(scaling: &Tensor, outs: usize, part: usize, group: usize, tiles: &[Tile]) -> Tensor {
+    let row = scaling.slice(0, part..part + 1);
+    if row.shape()[1] == outs {
+        return row.slice(1, tiles[0].outs.start..tiles[tiles.len() - 1].outs.end);
     }
-    let each = tiles.iter().enumerate().flat_map(|(i, tile)| std::iter::repeat_n(row[[i]], tile.outs.len()));
-    each.collect::<Vec<_>>().into()
+    let of_tile = |(i, tile): (usize, &Tile)| {
+        let column = group * tiles.len() + i;
+        row.slice(1, column..column + 1).broadcast_to(&[1, tile.outs.len()])
+    };
+    join(tiles.iter().enumerate().map(of_tile).collect())
 }
 
-/// Lets a read advance the running mean of one tile and direction.
-fn average<R>(averages: &mut Tensor, tile: usize, column: usize, read: impl FnOnce(&mut mvm::Average) -> R) -> R {
+/// Lets a read advance the running mean of one tile and direction, where there are such means.
+fn average<R>(
+    averages: &Mutex<Tensor>,
+    tile: usize,
+    direction: Direction,
+    read: impl FnOnce(&mut mvm::Average) -> R,
+) -> R {
+    let mut averages = averages.lock().unwrap_or_else(PoisonError::into_inner);
     if averages.is_empty() {
+        drop(averages);
         return read(&mut None);
     }
+    let column = direction as usize;
     let mut average = Some(averages[[tile, column]]).filter(|&mean| mean >= 0.0);
     let result = read(&mut average);
     if let Some(mean) = average {
         averages.make_mut()[2 * tile + column] = mean;
     }
     result
-}
-
-fn masked(d: &Tensor, mask: Option<&Array<bool>>) -> Tensor {
-    mask.map_or(d.clone(), |mask| d.zip(mask, |d, masked| if masked { 0.0 } else { d }))
 }
 
 fn scaled(x: Tensor, factor: f32) -> Tensor {
@@ -355,6 +438,6 @@ fn sum(parts: Vec<Tensor>) -> Tensor {
 }
 
 /// Columns side by side.
-fn join<T: Clone>(mut parts: Vec<Array<T>>) -> Array<T> {
+fn join(mut parts: Vec<Tensor>) -> Tensor {
     if parts.len() == 1 { parts.remove(0) } else { Array::concat(&parts, 1) }
 }

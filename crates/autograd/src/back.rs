@@ -1,6 +1,7 @@
 //! The walk back along the tape, and what an operation must provide for it.
 
 use std::any::Any;
+use std::cell::Cell;
 
 use ohmgrad_tensor::{Array, Key, Scalar};
 
@@ -33,6 +34,7 @@ pub struct Back<'a, T: Scalar = f32> {
     index: usize,
     nodes: &'a [Node<T>],
     setting: &'a dyn Any,
+    asked: &'a Cell<bool>,
     walk: &'a mut Walk<T>,
 }
 
@@ -96,7 +98,9 @@ impl<'a, T: Scalar> Back<'a, T> {
 
     /// The setting of a type under which this walk is repeated, if there is one; see [`Var::backward_under`].
     pub fn setting<S: Any>(&self) -> Option<&'a S> {
-        self.setting.downcast_ref()
+        let setting = self.setting.downcast_ref();
+        self.asked.set(self.asked.get() || setting.is_some());
+        setting
     }
 
     /// Leaves something for the owner of a parameter, to be found in the [`Gradients`] in order of the forward calls.
@@ -131,6 +135,7 @@ pub(crate) fn run<T: Scalar>(root: Var<'_, T>, d: Array<T>, setting: &dyn Any) -
     let mut arrived: Vec<_> = (0..=root.index()).map(|_| None).collect();
     arrived[root.index()] = Some(d);
     let mut walk = Walk { arrived, gradients: Gradients::new(tape.key(), inner.state.clone()) };
+    let asked = Cell::new(setting.is::<()>());
     for index in (0..=root.index()).rev() {
         let node = &nodes[index];
         if !node.wants {
@@ -141,11 +146,14 @@ pub(crate) fn run<T: Scalar>(root: Var<'_, T>, d: Array<T>, setting: &dyn Any) -
             walk.gradients.kept.push((index, grad.clone()));
         }
         match &node.kind {
-            Kind::Op(op) => op.backward(&mut Back { grad: &grad, index, nodes, setting, walk: &mut walk }),
+            Kind::Op(op) => {
+                op.backward(&mut Back { grad: &grad, index, nodes, setting, asked: &asked, walk: &mut walk })
+            }
             Kind::Param(id) => walk.gradients.params.push((*id, grad)),
             _ => {}
         }
     }
+    assert!(asked.get(), "backward_under: no operation on this tape asks for a setting of the given type");
     // The walk met the last parameter and the last call first.
     walk.gradients.params.reverse();
     walk.gradients.deposits.reverse();
@@ -216,6 +224,12 @@ mod tests {
         let x = tape.variable(Tensor::from([3.0]));
         let gradients = (x * x.detach()).sum().backward();
         assert_eq!(gradients.wrt(x).unwrap().item(), 3.0);
+    }
+
+    #[test]
+    #[should_panic(expected = "no operation on this tape asks for a setting of the given type")]
+    fn a_setting_that_nobody_asks_for_is_a_mistake() {
+        Tape::train(Key::new(0)).variable(Tensor::from([1.0])).sum().backward_under(&"perfect");
     }
 
     #[test]

@@ -107,7 +107,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// An analog product asks for its backward parameters; `&()` changes nothing and gives the gradients as recorded.
     ///
     /// # Panics
-    /// If this is not a scalar, the tape has ended, or it is an evaluation tape.
+    /// If this is not a scalar, the tape has ended, it is an evaluation tape, or no operation asks for a setting of this
+    /// type.
     pub fn backward_under(self, setting: &dyn Any) -> Gradients<T> {
         back::run(self, self.one(), setting)
     }

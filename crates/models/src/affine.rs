@@ -2,7 +2,7 @@
 
 use ohmgrad_analog::{Error, InferenceRpuConfig, TileArray};
 use ohmgrad_autograd::{Param, Var};
-use ohmgrad_tensor::{Key, Tensor};
+use ohmgrad_tensor::{Key, Tensor, Window};
 
 use crate::visit::join;
 
@@ -15,11 +15,13 @@ pub enum Weight {
     Analog(Box<TileArray>),
 }
 
-/// `y = x·Wᵀ + b`: what every layer with a weight holds, whether digital or on tiles.
+/// `y = x·Wᵀ + b`, or a convolution: what every layer with a weight holds, whether digital or on tiles.
 #[derive(Clone, Debug)]
 pub struct Affine {
-    /// The weight.
+    /// The weight, [out, in] or [out, in/groups, …kernel].
     pub weight: Weight,
+    /// Groups of channels of a convolution, else 1: each has tiles of its own.
+    pub groups: usize,
     /// The bias [out]. It is digital and added after the product, unless the tiles hold it as a column.
     pub bias: Option<Param>,
     /// How its parameters are called in a state dict.
@@ -48,9 +50,14 @@ impl Naming {
 }
 
 impl Affine {
-    /// A digital weight [out, in] and bias [out].
+    /// A digital weight [out, in, …] and bias [out].
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight: Weight::Digital(Param::new(weight)), bias: bias.map(Param::new), naming: Naming::Inside }
+        Self {
+            weight: Weight::Digital(Param::new(weight)),
+            groups: 1,
+            bias: bias.map(Param::new),
+            naming: Naming::Inside,
+        }
     }
 
     /// The same with parameters named after the slot: for layers with several slots, as PyTorch's recurrent ones.
@@ -93,6 +100,27 @@ impl Affine {
         }
     }
 
+    /// The convolution of `x` [batch, in, …] with the weight, plus the bias for each output channel.
+    ///
+    /// # Panics
+    /// If the input or the window do not fit the weight.
+    pub fn convolve<'t>(&self, x: Var<'t>, window: Window) -> Var<'t> {
+        let tape = x.tape();
+        let bias = || self.bias.as_ref().map(|b| tape.param(b));
+        match &self.weight {
+            Weight::Analog(tiles) if tiles.has_analog_bias() => tiles.convolve(x, window, bias()),
+            weight => {
+                let y = match weight {
+                    Weight::Digital(weight) => x.convolution(tape.param(weight), window, self.groups),
+                    Weight::Analog(tiles) => tiles.convolve(x, window, None),
+                };
+                let mut shape = vec![y.shape()[1]];
+                shape.resize(y.shape().len() - 1, 1);
+                bias().map_or(y, |b| y + b.reshape(&shape))
+            }
+        }
+    }
+
     /// The same weight and bias on tiles. A weight that is on tiles already moves to new ones.
     ///
     /// # Errors
@@ -101,7 +129,7 @@ impl Affine {
         let mut digital = self.clone();
         digital.to_digital();
         let bias = digital.bias.as_ref().map(|b| &b.value);
-        let tiles = TileArray::new(digital.weight().value.clone(), bias, config, path, key)?;
+        let tiles = TileArray::new(digital.weight().value.clone(), self.groups, bias, config, path, key)?;
         Ok(Self { weight: Weight::Analog(Box::new(tiles)), ..digital })
     }
 

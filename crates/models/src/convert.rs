@@ -7,6 +7,7 @@ use ohmgrad_autograd::{Id, Param, State};
 use ohmgrad_tensor::{Key, Tensor};
 
 use crate::affine::Affine;
+use crate::summary::Summary;
 use crate::visit::{Slot, SlotMut, Visit};
 
 /// Functions of every network, by way of its [`Visit`].
@@ -90,11 +91,37 @@ pub trait Network: Visit {
     /// # Errors
     /// If the configuration is not valid; the network is then as it was.
     fn to_analog(&mut self, config: &InferenceRpuConfig, key: Key) -> Result<(), Error> {
+        self.to_analog_with(key, |_| Some(config))
+    }
+
+    /// Moves weights onto tiles under a configuration that `pick` chooses by the path of their layer; those for which it
+    /// chooses none stay where they are. All that are chosen move, or none if one can't.
+    ///
+    /// ```
+    /// use ohmgrad_analog::{InferenceRpuConfig, MappingParameter};
+    /// use ohmgrad_models::{Network, Sequential};
+    /// use ohmgrad_tensor::Key;
+    ///
+    /// let mut net = Sequential::new().linear(784, 256).relu().linear(256, 10).init(Key::new(1));
+    /// let config = InferenceRpuConfig::default();
+    /// // The last layer stays digital.
+    /// net.to_analog_with(Key::new(2), |path| (path != "2").then_some(&config))?;
+    /// assert_eq!(net.summary().layers.iter().map(|l| l.tiles).collect::<Vec<_>>(), [2, 0]);
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a configuration is not valid; the network is then as it was.
+    fn to_analog_with<'c>(
+        &mut self,
+        key: Key,
+        pick: impl Fn(&str) -> Option<&'c InferenceRpuConfig>,
+    ) -> Result<(), Error> {
         let mut moved = vec![];
         let mut failed = None;
         self.visit("", &mut |path, slot| {
             if let Slot::Affine(affine) = slot {
-                match affine.on_tiles(config, path, key) {
+                match pick(path).map(|config| affine.on_tiles(config, path, key)).transpose() {
                     Ok(analog) => moved.push(analog),
                     Err(error) => failed = failed.take().or(Some(error)),
                 }
@@ -104,7 +131,11 @@ pub trait Network: Visit {
             return Err(error);
         }
         let mut moved = moved.into_iter();
-        each_affine(self, |affine| *affine = moved.next().expect("both walks find the same slots"));
+        each_affine(self, |affine| {
+            if let Some(analog) = moved.next().expect("both walks find the same slots") {
+                *affine = analog;
+            }
+        });
         Ok(())
     }
 
@@ -120,6 +151,17 @@ pub trait Network: Visit {
             analog |= matches!(slot, Slot::Affine(affine) if affine.tiles().is_some());
         });
         analog
+    }
+
+    /// What the network consists of: its weights, where they live, and how well they fill their tiles.
+    fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        self.visit("", &mut |path, slot| match slot {
+            Slot::Affine(affine) => summary.add_affine(path, affine),
+            Slot::Param(param) => summary.add_param(path, param),
+            Slot::Buffer(_) => {}
+        });
+        summary
     }
 
     /// Commits state that forwards have changed (running means), as an optimizer's step does.

@@ -6,7 +6,8 @@ use ohmgrad_tensor::{Array, Key, Tensor};
 use crate::data::Dataset;
 use crate::module::Module;
 
-/// Rows that are evaluated together. Results do not depend on it.
+/// Rows that are evaluated together. Results do not depend on it, but for the running mean of AVERAGE_ABS_MAX, which
+/// starts from its trained value in every batch.
 const BATCH: usize = 256;
 
 /// The outputs of a network in evaluation, for all rows. Analog reads are noisy in evaluation too; the noise of a row

@@ -14,6 +14,7 @@ mod layers;
 mod module;
 mod optim;
 mod progress;
+mod summary;
 mod visit;
 
 pub use affine::{Affine, Weight};
@@ -21,11 +22,12 @@ pub use convert::Network;
 pub use evaluate::{accuracy, confusion_matrix, predict};
 pub use layers::{
     Activation, AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AvgPool, AvgPool1d,
-    AvgPool2d, AvgPool3d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, Cell, Dropout, Embedding, Flatten, Gates,
-    Gru, GruCell, LayerNorm, Linear, Lstm, LstmCell, MaxPool, MaxPool1d, MaxPool2d, MaxPool3d, Recurrent,
-    RecurrentOptions, Rnn, RnnCell, Running, Sequential, SequentialBuilder, Sizes,
+    AvgPool2d, AvgPool3d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, Cell, Conv, Conv1d, Conv2d, Conv3d,
+    Dropout, Embedding, Flatten, Gates, Gru, GruCell, LayerNorm, Linear, Lstm, LstmCell, MaxPool, MaxPool1d, MaxPool2d,
+    MaxPool3d, Recurrent, RecurrentOptions, Rnn, RnnCell, Running, Sequential, SequentialBuilder, Sizes,
 };
 pub use module::{CloneBox, Module};
 pub use optim::{Adam, Optimizer, Schedule, Sgd};
 pub use progress::Progress;
+pub use summary::{LayerSummary, Summary};
 pub use visit::{Slot, SlotMut, Visit, join};

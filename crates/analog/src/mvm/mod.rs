@@ -150,10 +150,10 @@ impl Devices {
     }
 }
 
-/// Whether outputs count as saturated for the reference's mask: `|y| ≥ 0.999 · out_scale · out_bound`, for outputs `y` of
+/// Whether outputs count as saturated for the reference's mask: `|y| ≥ 0.999 · |out_scale| · out_bound`, for outputs `y` of
 /// [`Mvm::read`]; `None` where there is no bound.
 pub fn saturated(io: &IoParameters, y: &Tensor) -> Option<ohmgrad_tensor::Array<bool>> {
-    let limit = 0.999 * io.out_scale * io.out_bound;
+    let limit = 0.999 * io.out_scale.abs() * io.out_bound;
     (io.out_bound > 0.0).then(|| y.map(|y| y.abs() >= limit))
 }
 

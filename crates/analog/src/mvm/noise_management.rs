@@ -28,7 +28,10 @@ pub(super) fn scale(io: &IoParameters, row: &[f32], average: &mut Average) -> f3
         NoiseManagement::AverageAbsMax => {
             let top = rows::abs_max(row);
             let mean = average.map_or(top, |m| m * (1.0 - io.nm_decay) + io.nm_decay * top);
-            *average = Some(mean);
+            // A row with NaN or infinity is lost; the mean is not to be lost with it.
+            if mean.is_finite() {
+                *average = Some(mean);
+            }
             mean
         }
         NoiseManagement::AbsMaxNpSum => np_sum(io, row),
@@ -55,12 +58,14 @@ pub(super) fn np_sum(io: &IoParameters, row: &[f32]) -> f32 {
     larger(top, sum)
 }
 
-/// Whether a row with this scale is not read at all and gives zeros: nothing but noise would come of it.
+/// Whether a row with this scale is not read at all and gives zeros: nothing but noise would come of it. So are rows so
+/// small that the reciprocal of their scale is infinite (below 3e-39), which the reference turns into NaN.
 ///
 /// Backwards, as in the reference, also where the DAC adds noise of its own.
 pub(super) fn is_silent(io: &IoParameters, scale: f32, direction: Direction) -> bool {
     let noisy = io.inp_noise > 0.0 && direction == Direction::Forward;
-    io.noise_management != NoiseManagement::None && scale <= 0.0 && !noisy
+    let vanishes = scale <= 0.0 && !noisy || scale > 0.0 && scale.recip().is_infinite();
+    io.noise_management != NoiseManagement::None && vanishes
 }
 
 /// The larger number, NaN if either is.
@@ -103,5 +108,7 @@ mod tests {
         assert!(!is_silent(&io, 0.0, Direction::Forward));
         assert!(is_silent(&io, 0.0, Direction::Backward));
         assert!(is_silent(&IoParameters::default(), 0.0, Direction::Forward));
+        assert!(is_silent(&io, 1e-39, Direction::Forward) && !is_silent(&io, 1e-38, Direction::Forward));
+        assert!(!is_silent(&io, f32::NAN, Direction::Backward));
     }
 }

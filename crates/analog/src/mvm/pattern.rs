@@ -19,6 +19,15 @@ pub struct Pattern {
 }
 
 impl Pattern {
+    /// Whether two sets of parameters draw the same variations from the same key.
+    pub fn same_variations(a: &IoParameters, b: &IoParameters) -> bool {
+        let drawn_from = |io: &IoParameters| {
+            let nonlinearity = (io.out_nonlinearity, io.out_nonlinearity_std, io.out_bound);
+            (io.v_offset_std, nonlinearity, io.out_noise, io.out_noise_std, io.w_read_asymmetry_dtod)
+        };
+        drawn_from(a) == drawn_from(b)
+    }
+
     /// Draws the variations of an array with `outs` outputs and `ins` inputs; a function of parameters and key alone.
     pub fn draw(io: &IoParameters, outs: usize, ins: usize, key: Key) -> Self {
         let each = |name: &str, used: bool, f: &dyn Fn(f32) -> f32| {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ohmgrad_autograd::{Param, Var};
-use ohmgrad_tensor::{Array, Key, Tensor};
+use ohmgrad_tensor::{Array, Key, Lowering, Tensor, Window};
 
 use crate::config::{InferenceRpuConfig, NoiseManagement};
 use crate::error::Error;
@@ -17,6 +17,8 @@ use crate::op;
 /// One crossbar of a [`TileArray`]: a rectangle of the logical weight.
 #[derive(Clone, Debug)]
 pub struct Tile {
+    /// The group of channels that it belongs to; 0 but for grouped convolutions.
+    pub group: usize,
     /// The outputs that this tile computes.
     pub outs: Range<usize>,
     /// The inputs that it takes.
@@ -33,9 +35,9 @@ pub struct Tile {
     pub(crate) key: Key,
 }
 
-/// A weight [out, in] that lives on analog tiles.
+/// A weight [out, in], or that of a convolution [out, in, …kernel], that lives on analog tiles.
 ///
-/// The logical weight W is one parameter: optimizers, and everything that is exact, see it whole. Its tiles are
+/// A kernel's entries are inputs of their own: the tiles hold the matrix [out, in · kernel]. The logical weight W is one parameter: optimizers, and everything that is exact, see it whole. Its tiles are
 /// rectangles of it with mapping scales, fixed variations and noise of their own, which only analog reads consult.
 ///
 /// ```
@@ -44,7 +46,7 @@ pub struct Tile {
 /// use ohmgrad_tensor::{Key, Tensor};
 ///
 /// let w = Tensor::normal(&[3, 1000], Key::new(1));
-/// let tiles = TileArray::new(w.clone(), None, &InferenceRpuConfig::default(), "fc", Key::new(2))?;
+/// let tiles = TileArray::new(w.clone(), 1, None, &InferenceRpuConfig::default(), "fc", Key::new(2))?;
 /// assert_eq!(tiles.tiles().len(), 2);
 ///
 /// let tape = Tape::eval(Key::new(3));
@@ -55,10 +57,10 @@ pub struct Tile {
 /// ```
 #[derive(Clone, Debug)]
 pub struct TileArray {
-    /// The logical weight, [out, in].
+    /// The logical weight, [out, in, …].
     pub weight: Param,
-    /// The learned output scales, if the mapping has them: [input parts, output parts], or [input parts, out] if
-    /// column-wise.
+    /// The learned output scales, if the mapping has them: [input parts, output parts of all groups], or [input parts,
+    /// out] if column-wise.
     pub out_scaling: Option<Param>,
     /// The running means of AVERAGE_ABS_MAX, a forward and a backward one per tile, below 0 before the first row; of no
     /// elements where they are not used.
@@ -69,40 +71,53 @@ pub struct TileArray {
 }
 
 impl TileArray {
-    /// Puts a weight [out, in] on tiles, together with a bias [out] if the mapping wants it analog and one tile is enough
-    /// for the weight (the bias of an array of tiles is always digital, as in the reference).
+    /// Puts a weight [out, in, …] on tiles, together with a bias [out] if the mapping wants it analog and one tile is
+    /// enough for the weight (the bias of an array of tiles is always digital, as in the reference).
     ///
-    /// `path` is the weight's place in its network; together with `key`, the hardware's, it determines the fixed
-    /// variations, and it tells the noise of this array from that of others.
+    /// In a grouped convolution each group of outputs has tiles of its own; otherwise `groups` is 1. `path` is the weight's
+    /// place in its network; together with `key`, the hardware's, it determines the fixed variations, and it tells the
+    /// noise of this array from that of others.
     ///
     /// # Errors
     /// If the configuration is not valid.
     ///
     /// # Panics
-    /// If the weight is no matrix, or the bias does not have one element per output.
+    /// If the weight has fewer than two axes, its outputs can't be grouped so, or the bias does not have one element per
+    /// output.
     pub fn new(
         weight: Tensor,
+        groups: usize,
         bias: Option<&Tensor>,
         config: &InferenceRpuConfig,
         path: &str,
         key: Key,
     ) -> Result<Self, Error> {
         config.validate()?;
-        assert!(weight.rank() == 2, "tiles: a weight of shape {:?} is no matrix", weight.shape());
+        let shape = weight.shape();
+        assert!(
+            shape.len() >= 2 && groups > 0 && shape[0].is_multiple_of(groups),
+            "tiles: a weight of shape {shape:?} in {groups} groups"
+        );
+        let (outs_all, ins_all) = (shape[0], shape[1..].iter().product());
         let mapping = &config.mapping;
-        let ins = split::split(weight.shape()[1], mapping.max_input_size);
-        let outs = split::split(weight.shape()[0], mapping.max_output_size);
-        let single = ins.len() * outs.len() == 1;
+        let ins = split::split(ins_all, mapping.max_input_size);
+        let outs = split::split(outs_all / groups, mapping.max_output_size);
+        let single = groups * ins.len() * outs.len() == 1;
         let analog_bias = bias.is_some() && !mapping.digital_bias && single;
         let mut tiles = vec![];
-        for ins in &ins {
-            for outs in &outs {
-                let place = Key::new(0).fold("site").fold(path).fold(tiles.len());
-                tiles.push(Tile::new(outs.clone(), ins.clone(), analog_bias, config, place, key));
+        for group in 0..groups {
+            let first = group * (outs_all / groups);
+            for ins in &ins {
+                for outs in &outs {
+                    let place = Key::new(0).fold("site").fold(path).fold(tiles.len());
+                    let outs = first + outs.start..first + outs.end;
+                    let ins = ins.start..ins.end + usize::from(analog_bias);
+                    tiles.push(Tile::new(group, outs, ins, config, place, key));
+                }
             }
         }
         let scaling = mapping.learn_out_scaling.then(|| {
-            let columns = if mapping.out_scaling_columnwise { weight.shape()[0] } else { outs.len() };
+            let columns = if mapping.out_scaling_columnwise { outs_all } else { groups * outs.len() };
             Param::new(Tensor::full(&[ins.len(), columns], 1.0))
         });
         let averaging = [config.forward.noise_management, config.backward.noise_management]
@@ -120,7 +135,7 @@ impl TileArray {
         Ok(array)
     }
 
-    /// The tiles, ordered by the inputs that they take, then by the outputs that they compute.
+    /// The tiles, ordered by group, by the inputs that they take, then by the outputs that they compute.
     pub fn tiles(&self) -> &[Tile] {
         &self.tiles
     }
@@ -156,7 +171,7 @@ impl TileArray {
     }
 
     fn remap(&mut self, bias: Option<&Tensor>) {
-        let weight = op::with_bias(&self.weight.value, bias.filter(|_| self.analog_bias));
+        let weight = op::with_bias(&op::as_matrix(&self.weight.value), bias.filter(|_| self.analog_bias));
         for tile in Arc::make_mut(&mut self.tiles) {
             let part = weight.slice(0, tile.outs.clone()).slice(1, tile.ins.clone());
             tile.scales = mapping::scales(&self.config.mapping, &part);
@@ -169,50 +184,78 @@ impl TileArray {
     /// # Panics
     /// If `x` does not fit the weight, or the tiles hold a bias and none is given.
     pub fn forward<'t>(&self, x: Var<'t>, bias: Option<Var<'t>>) -> Var<'t> {
-        op::forward(self, x, bias)
+        op::forward(self, Lowering::Rows, x, bias)
+    }
+
+    /// The convolution of `x` [batch, in, …] with the weight: one analog read for each patch. Otherwise as
+    /// [`forward`](Self::forward).
+    ///
+    /// # Panics
+    /// If `x` and the window do not fit the weight, or the tiles hold a bias and none is given.
+    pub fn convolve<'t>(&self, x: Var<'t>, window: Window, bias: Option<Var<'t>>) -> Var<'t> {
+        let groups = self.tiles.last().map_or(1, |tile| tile.group + 1);
+        op::forward(self, Lowering::patches(window, groups, &x.shape()), x, bias)
     }
 
     /// The weight and the factor of an analog bias [out] or of nothing: what a digital layer would hold, learned output
     /// scales included.
     pub fn to_digital(&self) -> (Tensor, Option<Tensor>) {
-        let Some(scaling) = &self.out_scaling else { return (self.weight.value.clone(), None) };
-        let outs = self.weight.value.shape()[0];
-        let columns: Vec<Tensor> = self
-            .input_parts()
-            .enumerate()
-            .map(|(part, tiles)| {
-                let ins = tiles[0].ins.start..tiles[0].ins.end.min(self.weight.value.shape()[1]);
-                let factor = op::expand_scaling(&scaling.value, part, tiles, outs).unsqueeze(1);
-                &self.weight.value.slice(1, ins) * &factor
+        let weight = &self.weight.value;
+        let Some(scaling) = &self.out_scaling else { return (weight.clone(), None) };
+        let matrix = op::as_matrix(weight);
+        let (outs, ins) = (matrix.shape()[0], matrix.shape()[1]);
+        let lists: Vec<&[Tile]> = self.tiles.chunk_by(Tile::same_inputs).collect();
+        let per_group = lists.len() / lists.last().map_or(1, |tiles| tiles[0].group + 1);
+        let factor = |(i, tiles): (usize, &&[Tile])| {
+            op::learned_row(&scaling.value, outs, i % per_group, i / per_group, tiles).t()
+        };
+        let factors: Vec<Tensor> = lists.iter().enumerate().map(factor).collect();
+        let rows: Vec<Tensor> = lists
+            .chunks(per_group)
+            .zip(factors.chunks(per_group))
+            .map(|(lists, factors)| {
+                let columns: Vec<Tensor> = lists
+                    .iter()
+                    .zip(factors)
+                    .map(|(tiles, factor)| {
+                        let outs = tiles[0].outs.start..tiles[tiles.len() - 1].outs.end;
+                        &matrix.slice(0, outs).slice(1, tiles[0].digital_ins(ins)) * factor
+                    })
+                    .collect();
+                Array::concat(&columns, 1)
             })
             .collect();
-        let of_bias = self.analog_bias.then(|| op::expand_scaling(&scaling.value, 0, &self.tiles, outs));
-        (Array::concat(&columns, 1), of_bias)
-    }
-
-    /// The tiles that take the same inputs, for each part of the inputs.
-    fn input_parts(&self) -> impl Iterator<Item = &[Tile]> {
-        self.tiles.chunk_by(|a, b| a.ins == b.ins)
+        let of_bias = self.analog_bias.then(|| factors[0].reshape(&[outs]));
+        (Array::concat(&rows, 0).reshape(weight.shape()), of_bias)
     }
 }
 
 impl Tile {
     fn new(
+        group: usize,
         outs: Range<usize>,
         ins: Range<usize>,
-        analog_bias: bool,
         config: &InferenceRpuConfig,
         place: Key,
         hardware: Key,
     ) -> Self {
-        let ins = ins.start..ins.end + usize::from(analog_bias);
         let site = place.to_words()[0];
         let key = hardware.fold(site);
-        let mut tile =
-            Self { outs, ins, scales: None, forward: Pattern::default(), backward: Pattern::default(), site, key };
+        let none = Pattern::default;
+        let mut tile = Self { group, outs, ins, scales: None, forward: none(), backward: none(), site, key };
         tile.forward = tile.draw(&config.forward, Direction::Forward);
         tile.backward = tile.draw(&config.backward.read(), Direction::Backward);
         tile
+    }
+
+    /// Whether two neighbouring tiles take the same inputs of the same group.
+    pub(crate) fn same_inputs(&self, other: &Self) -> bool {
+        self.group == other.group && self.ins == other.ins
+    }
+
+    /// The inputs without the constant one of an analog bias, for a weight with `ins` columns.
+    pub(crate) fn digital_ins(&self, ins: usize) -> Range<usize> {
+        self.ins.start..self.ins.end.min(ins)
     }
 
     /// Draws this tile's fixed variations under given parameters.

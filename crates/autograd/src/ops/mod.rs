@@ -2,6 +2,7 @@
 
 mod activation;
 mod arithmetic;
+mod conv;
 mod dropout;
 mod elementwise;
 mod embedding;

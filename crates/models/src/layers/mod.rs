@@ -2,6 +2,7 @@
 
 mod activation;
 mod batch_norm;
+mod conv;
 mod embedding;
 mod layer_norm;
 mod linear;
@@ -11,6 +12,7 @@ mod sequential;
 
 pub use activation::{Activation, Dropout, Flatten};
 pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, Running};
+pub use conv::{Conv, Conv1d, Conv2d, Conv3d};
 pub use embedding::Embedding;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;

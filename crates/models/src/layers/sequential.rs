@@ -4,7 +4,7 @@ use ohmgrad_autograd::Var;
 use ohmgrad_tensor::Key;
 
 use super::{
-    Activation, AdaptiveAvgPool, AvgPool, BatchNorm, Dropout, Embedding, Flatten, Gru, LayerNorm, Linear, Lstm,
+    Activation, AdaptiveAvgPool, AvgPool, BatchNorm, Conv2d, Dropout, Embedding, Flatten, Gru, LayerNorm, Linear, Lstm,
     MaxPool, RecurrentOptions, Rnn, Sizes,
 };
 use crate::module::Module;
@@ -68,6 +68,11 @@ impl SequentialBuilder {
     /// A fully connected layer with a bias.
     pub fn linear(self, ins: usize, outs: usize) -> Self {
         self.add(move |key| Box::new(Linear::new(ins, outs, key)))
+    }
+
+    /// A convolution over two axes with a square kernel, stride 1, no padding, and a bias.
+    pub fn conv2d(self, ins: usize, outs: usize, kernel: usize) -> Self {
+        self.add(move |key| Box::new(Conv2d::new(ins, outs, [kernel; 2], key)))
     }
 
     /// `max(x, 0)`.

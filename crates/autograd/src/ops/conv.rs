@@ -1,0 +1,102 @@
+//! Convolutions over one, two or three axes.
+
+use ohmgrad_tensor::{Lowering, Scalar, Window, product};
+
+use crate::back::{Back, Op};
+use crate::var::Var;
+
+/// The products of all patches of `x` with a weight: `y[n, o, p] = Σ w[o, …]·patch(x, n, p)`.
+///
+/// Gradients: `d·w` for each patch, added up where patches overlap, and `Σ dᵀ·patch`. Patches are made again for it.
+struct Convolution {
+    lowering: Lowering,
+}
+
+impl<'t, T: Scalar> Var<'t, T> {
+    /// The convolution (cross-correlation, as everywhere in deep learning) of this value [batch, channels, …] with a
+    /// weight [out, channels/groups, …kernel], over as many axes as the kernel has. In memory the result has its channels
+    /// last.
+    ///
+    /// ```
+    /// # use ohmgrad_autograd::Tape;
+    /// # use ohmgrad_tensor::{Key, Tensor, Window};
+    /// let tape = Tape::eval(Key::new(0));
+    /// let x = tape.constant(Tensor::from([[[1.0, 2.0, 3.0, 4.0]]]));
+    /// let difference = tape.constant(Tensor::from([[[-1.0, 1.0]]]));
+    /// let window = Window { kernel: [1, 1, 2], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
+    /// assert_eq!(x.convolution(difference, window, 1).value().to_vec(), [1.0; 3]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes, the window and the groups do not fit.
+    pub fn convolution(self, weight: Self, window: Window, groups: usize) -> Self {
+        let (x, w) = (self.value(), weight.value());
+        let lowering = Lowering::patches(window, groups, x.shape());
+        let fits = w.rank() == x.rank()
+            && w.shape()[0] % groups == 0
+            && w.shape()[1] * groups == x.shape()[1]
+            && w.shape()[2..] == window.kernel[5 - x.rank()..];
+        assert!(
+            fits,
+            "convolution: input {:?}, weight {:?}, window {:?}, {groups} groups do not fit",
+            x.shape(),
+            w.shape(),
+            window.kernel
+        );
+        let matrix = w.reshape(&[w.shape()[0], w.shape()[1..].iter().product()]);
+        let outs = w.shape()[0] / groups;
+        let part = |group: usize| matrix.slice(0, group * outs..(group + 1) * outs);
+        let y = lowering.forward(&x, w.shape()[0], false, |group, rows, _| product::linear(rows, &part(group)));
+        self.tape().push(y, &[self, weight], Convolution { lowering })
+    }
+}
+
+impl<T: Scalar> Op<T> for Convolution {
+    fn name(&self) -> &'static str {
+        "convolution"
+    }
+
+    fn backward(&self, cx: &mut Back<'_, T>) {
+        let (x, w) = (cx.input(0), cx.input(1));
+        if cx.wants(1) {
+            let outer = |_, d: &_, rows: &_, _| product::linear_weight_gradient(d, rows);
+            cx.give(1, self.lowering.weight_gradient(cx.grad, x, false, outer).reshape(w.shape()));
+        }
+        if cx.wants(0) {
+            let matrix = w.reshape(&[w.shape()[0], w.shape()[1..].iter().product()]);
+            let outs = w.shape()[0] / self.lowering.groups();
+            let part = |group: usize| matrix.slice(0, group * outs..(group + 1) * outs);
+            let gradient = self
+                .lowering
+                .input_gradient(cx.grad, x, false, |group, d, _, _| product::linear_input_gradient(d, &part(group)));
+            cx.give(0, gradient);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::gradcheck;
+    use crate::testing::array;
+    use ohmgrad_tensor::{Key, Window};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn convolution(
+            rank in 1usize..4, kernel in 1usize..3, stride in 1usize..3, padding in 0usize..2, dilation in 1usize..3,
+            groups in 1usize..3, seed: u64, layouts: [u8; 2]
+        ) {
+            let last = |value: usize, other: usize| [0, 1, 2].map(|axis| if axis + rank < 3 { other } else { value });
+            let window = Window {
+                kernel: last(kernel, 1), stride: last(stride, 1), padding: last(padding, 0), dilation: last(dilation, 1)
+            };
+            let key = Key::new(seed);
+            let x = array(&[&[2, groups][..], &[4, 3, 3][3 - rank..]].concat(), key.fold("x"), layouts[0]);
+            let w = array(&[&[2 * groups, 1][..], &vec![kernel; rank]].concat(), key.fold("w"), layouts[1]);
+            let check = gradcheck(|v| v[0].convolution(v[1], window, groups), &[x, w]);
+            prop_assert!(check.is_ok(), "{}", check.unwrap_err());
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Convolutions over one, two and three axes.
+
+use ohmgrad_autograd::Var;
+use ohmgrad_tensor::{Key, Window};
+
+use crate::affine::Affine;
+use crate::init;
+use crate::module::Module;
+use crate::visit::{Slot, SlotMut, Visit};
+
+/// A convolution over `AXES` axes, digital or on tiles: input [batch, in, …], output [batch, out, …].
+///
+/// On tiles each patch of the input is one analog read, and each group of channels has tiles of its own.
+///
+/// ```
+/// use ohmgrad_autograd::Tape;
+/// use ohmgrad_models::{Conv2d, Module};
+/// use ohmgrad_tensor::{Key, Tensor};
+///
+/// let layer = Conv2d::new(3, 8, [5, 5], Key::new(1)).with_stride([2, 2]).with_padding([2, 2]);
+/// let tape = Tape::eval(Key::new(0));
+/// let y = layer.forward(tape.constant(Tensor::normal(&[4, 3, 28, 28], Key::new(2))));
+/// assert_eq!(y.shape().as_slice(), [4, 8, 14, 14]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Conv<const AXES: usize> {
+    /// The weight [out, in/groups, …kernel] and the bias [out].
+    pub affine: Affine,
+    window: Window,
+}
+
+/// A convolution of [batch, channels, length].
+pub type Conv1d = Conv<1>;
+/// A convolution of [batch, channels, height, width].
+pub type Conv2d = Conv<2>;
+/// A convolution of [batch, channels, depth, height, width].
+pub type Conv3d = Conv<3>;
+
+/// The values of some axes as those of the last of three.
+fn last<const AXES: usize>(values: [usize; AXES], other: usize) -> [usize; 3] {
+    [0, 1, 2].map(|axis| (axis + AXES).checked_sub(3).map_or(other, |i| values[i]))
+}
+
+impl<const AXES: usize> Conv<AXES> {
+    /// A layer with PyTorch's default initialisation: uniform within `±1/√(in · kernel)`. Stride 1, no padding.
+    ///
+    /// # Panics
+    /// If a size is 0.
+    pub fn new(ins: usize, outs: usize, kernel: [usize; AXES], key: Key) -> Self {
+        Self::grouped(ins, outs, kernel, 1, key)
+    }
+
+    /// As [`new`](Self::new), with the channels in groups that do not mix.
+    ///
+    /// # Panics
+    /// If a size is 0, or the channels can't be grouped so.
+    pub fn grouped(ins: usize, outs: usize, kernel: [usize; AXES], groups: usize, key: Key) -> Self {
+        const { assert!(AXES >= 1 && AXES <= 3, "one to three axes") };
+        assert!(
+            ins * outs * groups * kernel.iter().product::<usize>() > 0
+                && ins.is_multiple_of(groups)
+                && outs.is_multiple_of(groups),
+            "convolution: {ins} → {outs} channels, kernel {kernel:?}, {groups} groups"
+        );
+        let shape = [&[outs, ins / groups][..], &kernel].concat();
+        let fan_in = shape[1..].iter().product();
+        let weight = init::torch_default(&shape, fan_in, key.fold("weight"));
+        let bias = init::torch_default(&[outs], fan_in, key.fold("bias"));
+        let window = Window { kernel: last(kernel, 1), stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
+        Self { affine: Affine { groups, ..Affine::new(weight, Some(bias)) }, window }
+    }
+
+    /// With another distance between the window's places.
+    ///
+    /// # Panics
+    /// If a stride is 0.
+    pub fn with_stride(mut self, stride: [usize; AXES]) -> Self {
+        assert!(!stride.contains(&0), "convolution: stride {stride:?}");
+        self.window.stride = last(stride, 1);
+        self
+    }
+
+    /// With zeros around the input.
+    pub fn with_padding(mut self, padding: [usize; AXES]) -> Self {
+        self.window.padding = last(padding, 0);
+        self
+    }
+
+    /// With a distance between neighbouring entries of the window.
+    ///
+    /// # Panics
+    /// If a dilation is 0.
+    pub fn with_dilation(mut self, dilation: [usize; AXES]) -> Self {
+        assert!(!dilation.contains(&0), "convolution: dilation {dilation:?}");
+        self.window.dilation = last(dilation, 1);
+        self
+    }
+
+    /// Without a bias.
+    pub fn without_bias(mut self) -> Self {
+        self.affine.bias = None;
+        self
+    }
+}
+
+impl<const AXES: usize> Module for Conv<AXES> {
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        assert!(
+            x.shape().len() == AXES + 2,
+            "convolution over {AXES} axes: an input of shape {:?} is not [batch, channels, …]",
+            x.shape()
+        );
+        self.affine.convolve(x, self.window)
+    }
+}
+
+impl<const AXES: usize> Visit for Conv<AXES> {
+    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
+        f(path, Slot::Affine(&self.affine));
+    }
+
+    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
+        f(path, SlotMut::Affine(&mut self.affine));
+    }
+}

@@ -1,0 +1,139 @@
+//! What a network consists of, as a table.
+
+use std::fmt;
+
+use ohmgrad_autograd::Param;
+
+use crate::affine::Affine;
+
+/// The weights of a network, in order; [`Display`](fmt::Display) prints the table.
+///
+/// ```
+/// use ohmgrad_analog::InferenceRpuConfig;
+/// use ohmgrad_models::{Network, Sequential};
+/// use ohmgrad_tensor::Key;
+///
+/// let mut net = Sequential::new().linear(784, 256).relu().linear(256, 10).init(Key::new(1));
+/// net.to_analog(&InferenceRpuConfig::default(), Key::new(2))?;
+/// let summary = net.summary();
+/// assert_eq!((summary.parameters(), summary.tiles()), (784 * 256 + 256 + 2560 + 10, 3));
+/// println!("{summary}");
+/// # Ok::<(), ohmgrad_analog::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// One entry for each weight, with its bias, or for each other parameter.
+    pub layers: Vec<LayerSummary>,
+}
+
+/// One weight with its bias, or one other parameter.
+#[derive(Clone, Debug)]
+pub struct LayerSummary {
+    /// Its path in the network.
+    pub path: String,
+    /// The shape of the weight.
+    pub shape: Vec<usize>,
+    /// Trained numbers, bias and learned scales included.
+    pub parameters: usize,
+    /// Tiles that hold the weight; 0 for a digital one.
+    pub tiles: usize,
+    /// The largest tile, as [out, in]; of zeros for a digital weight.
+    pub tile_size: [usize; 2],
+    /// The share of the tiles' devices that hold a weight; of 1 where the mapping does not limit the size.
+    pub utilisation: f64,
+}
+
+impl Summary {
+    /// All trained numbers.
+    pub fn parameters(&self) -> usize {
+        self.layers.iter().map(|layer| layer.parameters).sum()
+    }
+
+    /// All tiles.
+    pub fn tiles(&self) -> usize {
+        self.layers.iter().map(|layer| layer.tiles).sum()
+    }
+
+    pub(crate) fn add_param(&mut self, path: &str, param: &Param) {
+        self.layers.push(LayerSummary {
+            path: path.into(),
+            shape: param.value.shape().to_vec(),
+            parameters: param.value.len(),
+            tiles: 0,
+            tile_size: [0; 2],
+            utilisation: 0.0,
+        });
+    }
+
+    pub(crate) fn add_affine(&mut self, path: &str, affine: &Affine) {
+        let mut layer = LayerSummary {
+            path: path.into(),
+            shape: affine.weight().value.shape().to_vec(),
+            parameters: affine.params().map(|(_, param)| param.value.len()).sum(),
+            tiles: 0,
+            tile_size: [0; 2],
+            utilisation: 0.0,
+        };
+        if let Some(array) = affine.tiles() {
+            let mapping = &array.config().mapping;
+            let capacity = |size: usize, max: usize| if max == 0 { size } else { max.max(size) };
+            let (mut used, mut there) = (0, 0);
+            for tile in array.tiles() {
+                let [outs, ins] = [tile.outs.len(), tile.ins.len()];
+                used += outs * ins;
+                there += capacity(outs, mapping.max_output_size) * capacity(ins, mapping.max_input_size);
+                layer.tile_size = [layer.tile_size[0].max(outs), layer.tile_size[1].max(ins)];
+            }
+            layer.tiles = array.tiles().len();
+            layer.utilisation = used as f64 / there.max(1) as f64;
+        }
+        self.layers.push(layer);
+    }
+}
+
+/// A line for each entry, then the totals.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shape = |shape: &[usize]| shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+        let shapes: Vec<String> = self.layers.iter().map(|layer| shape(&layer.shape)).collect();
+        let path = self.layers.iter().map(|layer| layer.path.len()).max().unwrap_or(0).max(5);
+        let size = shapes.iter().map(|s| s.chars().count()).max().unwrap_or(0).max(6);
+        writeln!(
+            f,
+            "{:path$}  {:>size$}  {:>10}  {:>5}  {:>9}  {:>11}",
+            "layer", "weight", "parameters", "tiles", "tile size", "utilisation"
+        )?;
+        for (layer, weight) in self.layers.iter().zip(&shapes) {
+            write!(f, "{:path$}  {weight:>size$}  {:>10}", layer.path, layer.parameters)?;
+            if layer.tiles == 0 {
+                writeln!(f, "  {:>5}", "–")?;
+            } else {
+                let utilisation = 100.0 * layer.utilisation;
+                writeln!(f, "  {:>5}  {:>9}  {utilisation:>9.1} %", layer.tiles, shape(&layer.tile_size))?;
+            }
+        }
+        let (parameters, tiles) = (self.parameters(), self.tiles());
+        write!(f, "{:path$}  {:>size$}  {parameters:>10}  {tiles:>5}", "total", "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Network, Sequential};
+    use ohmgrad_analog::InferenceRpuConfig;
+    use ohmgrad_tensor::Key;
+
+    #[test]
+    fn tiles_and_their_filling_are_counted() {
+        let mut net = Sequential::new().linear(784, 256).relu().linear(256, 10).init(Key::new(1));
+        let config = InferenceRpuConfig::default();
+        net.to_analog_with(Key::new(2), |path| (path == "0").then_some(&config)).unwrap();
+        let summary = net.summary();
+        assert_eq!((summary.layers[0].tiles, summary.layers[0].tile_size), (2, [256, 392]));
+        assert!((summary.layers[0].utilisation - 784.0 * 256.0 / (2.0 * 512.0 * 512.0)).abs() < 1e-12);
+        assert_eq!(summary.layers[1].tiles, 0);
+        let text = summary.to_string();
+        assert_eq!(text.lines().count(), 4);
+        assert!(text.contains("0       256×784      200960      2    256×392       38.3 %"), "{text}");
+    }
+}

@@ -1,0 +1,446 @@
+//! Lowering: how rows for a product with a weight come out of an array, and how gradients of rows go back.
+//!
+//! For a matrix the rows are its rows. For a convolution they are its unfolded patches, one for each place of the window;
+//! they are made in blocks of whole samples, and made again in the backward, so that only as many are in memory at once as
+//! there are threads. Blocks are cut by shape alone, and sums over blocks are taken in their order.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::array::Array;
+use crate::scalar::Scalar;
+use crate::shape::Dims;
+
+/// Elements of patches in a block, about; a block has one sample at least.
+const BLOCK: usize = 1 << 17;
+
+/// The sliding window of a convolution over up to three axes; unused leading axes have kernel 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Its extent.
+    pub kernel: [usize; 3],
+    /// The distance between its places.
+    pub stride: [usize; 3],
+    /// Zeros around the input.
+    pub padding: [usize; 3],
+    /// The distance between neighbouring entries inside of it.
+    pub dilation: [usize; 3],
+}
+
+impl Window {
+    /// The number of places along one axis of `size` entries, or `None` if the window does not fit once.
+    pub fn places(&self, axis: usize, size: usize) -> Option<usize> {
+        let extent = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
+        Some((size + 2 * self.padding[axis]).checked_sub(extent)? / self.stride[axis] + 1)
+    }
+}
+
+/// Where rows come from.
+#[derive(Clone, Debug)]
+pub enum Lowering {
+    /// The rows of a matrix.
+    Rows,
+    /// The patches of a convolution.
+    Patches(Patches),
+}
+
+/// The patches of a convolution's input [batch, channels, …up to three axes].
+#[derive(Clone, Debug)]
+pub struct Patches {
+    window: Window,
+    groups: usize,
+    /// Of the input: batch, channels, and three axes.
+    input: [usize; 5],
+    /// Places of the window.
+    places: [usize; 3],
+    /// Spatial axes of the input as the user has it.
+    rank: usize,
+}
+
+impl Lowering {
+    /// The patches of an input of the given shape, its channels in `groups`.
+    ///
+    /// # Panics
+    /// If the shape is not [batch, channels, …] with one to three more axes, the channels can't be grouped so, or the
+    /// window has no place.
+    pub fn patches(window: Window, groups: usize, shape: &[usize]) -> Self {
+        assert!((3..=5).contains(&shape.len()), "convolution: an input of shape {shape:?} is not [batch, channels, …]");
+        let rank = shape.len() - 2;
+        let mut input = [1; 5];
+        input[..2].copy_from_slice(&shape[..2]);
+        input[5 - rank..].copy_from_slice(&shape[2..]);
+        assert!(
+            groups > 0 && input[1] % groups == 0,
+            "convolution: {} channels of shape {shape:?} in {groups} groups",
+            input[1]
+        );
+        let places = [0, 1, 2].map(|axis| {
+            window.places(axis, input[2 + axis]).unwrap_or_else(|| {
+                panic!("convolution: a window of {:?} has no place in shape {shape:?}", &window.kernel[3 - rank..])
+            })
+        });
+        Self::Patches(Patches { window, groups, input, places, rank })
+    }
+
+    /// Groups of channels: each has rows of its own.
+    pub fn groups(&self) -> usize {
+        match self {
+            Self::Rows => 1,
+            Self::Patches(patches) => patches.groups,
+        }
+    }
+
+    /// Rows that one sample of the batch gives.
+    pub fn rows_per_sample(&self) -> usize {
+        match self {
+            Self::Rows => 1,
+            Self::Patches(patches) => patches.places.iter().product(),
+        }
+    }
+
+    /// The outputs for an input: `multiply` gets the group, the rows [n, in] and the number of the first one, and gives
+    /// [n, out/groups]. Blocks run in order, one by one, if `in_order`.
+    pub fn forward<T: Scalar>(
+        &self,
+        x: &Array<T>,
+        outs: usize,
+        in_order: bool,
+        multiply: impl Fn(usize, &Array<T>, usize) -> Array<T> + Sync,
+    ) -> Array<T> {
+        let patches = match self {
+            Self::Rows => return multiply(0, x, 0),
+            Self::Patches(patches) => patches,
+        };
+        let x = patches.wide(x);
+        let rows = self.rows_per_sample();
+        let mut out = vec![T::zero(); patches.input[0] * rows * outs];
+        let samples = patches.samples_per_block();
+        let block = |(i, out): (usize, &mut [T])| {
+            let first = i * samples;
+            let range = first..first + out.len() / (rows * outs);
+            for group in 0..patches.groups {
+                let y = multiply(group, &patches.unfold(&x, range.clone(), group), first * rows);
+                paste(out, outs, &y, group * (outs / patches.groups));
+            }
+        };
+        let size = (samples * rows * outs).max(1);
+        if in_order {
+            out.chunks_mut(size).enumerate().for_each(block);
+        } else {
+            out.par_chunks_mut(size).enumerate().for_each(block);
+        }
+        patches.output(out, outs)
+    }
+
+    /// The gradient of the weight [out, in]: the sum of `outer` over the rows of each block and group, which gets the
+    /// group, output gradients [n, out/groups], the rows [n, in], and the number of the first one. Blocks run one by one
+    /// if `in_order`.
+    pub fn weight_gradient<T: Scalar>(
+        &self,
+        d: &Array<T>,
+        x: &Array<T>,
+        in_order: bool,
+        outer: impl Fn(usize, &Array<T>, &Array<T>, usize) -> Array<T> + Sync,
+    ) -> Array<T> {
+        let patches = match self {
+            Self::Rows => return outer(0, d, x, 0),
+            Self::Patches(patches) => patches,
+        };
+        let (x, d) = (patches.wide(x), patches.rows_last(d));
+        let rows = self.rows_per_sample();
+        let block = |range: Range<usize>| {
+            let parts: Vec<Array<T>> = (0..patches.groups)
+                .map(|group| {
+                    let d = patches.block_of(&d, range.clone(), group);
+                    outer(group, &d, &patches.unfold(&x, range.clone(), group), range.start * rows)
+                })
+                .collect();
+            Array::concat(&parts, 0)
+        };
+        // A bounded number of partial sums at a time, whose sizes do not depend on the number of threads.
+        let mut sum: Option<Array<T>> = None;
+        for blocks in patches.blocks().chunks(if in_order { 1 } else { 8 }) {
+            let partial: Vec<Array<T>> = blocks.par_iter().map(|range| block(range.clone())).collect();
+            for part in partial {
+                match &mut sum {
+                    Some(sum) => sum.add_assign(&part),
+                    None => sum = Some(part),
+                }
+            }
+        }
+        sum.unwrap_or_else(|| block(0..0))
+    }
+
+    /// The gradient of the input: `back` gets the group, output gradients [n, out/groups], what gives the rows [n, in] if
+    /// it needs them, and the number of the first one; it gives the rows' gradients [n, in].
+    pub fn input_gradient<T: Scalar>(
+        &self,
+        d: &Array<T>,
+        x: &Array<T>,
+        in_order: bool,
+        back: impl Fn(usize, &Array<T>, &dyn Fn() -> Array<T>, usize) -> Array<T> + Sync,
+    ) -> Array<T> {
+        let patches = match self {
+            Self::Rows => return back(0, d, &|| x.clone(), 0),
+            Self::Patches(patches) => patches,
+        };
+        let (x, d) = (patches.wide(x), patches.rows_last(d));
+        let rows = self.rows_per_sample();
+        let size: usize = patches.input[1..].iter().product();
+        let mut out = vec![T::zero(); patches.input[0] * size];
+        let samples = patches.samples_per_block();
+        let block = |(i, out): (usize, &mut [T])| {
+            let first = i * samples;
+            let range = first..first + out.len() / size;
+            for group in 0..patches.groups {
+                let d = patches.block_of(&d, range.clone(), group);
+                let gradient = back(group, &d, &|| patches.unfold(&x, range.clone(), group), first * rows);
+                patches.fold(&gradient, group, out);
+            }
+        };
+        let size = (samples * size).max(1);
+        if in_order {
+            out.chunks_mut(size).enumerate().for_each(block);
+        } else {
+            out.par_chunks_mut(size).enumerate().for_each(block);
+        }
+        let [batch, channels, a, b, c] = patches.input;
+        patches.narrow(Array::from_vec(out, &[batch, a, b, c, channels]).permute(&[0, 4, 1, 2, 3]))
+    }
+}
+
+impl Patches {
+    /// The input as [batch, channels, a, b, c].
+    fn wide<T: Scalar>(&self, x: &Array<T>) -> Array<T> {
+        (self.rank..3).fold(x.clone(), |x, _| x.unsqueeze(2))
+    }
+
+    /// The inverse of [`wide`](Self::wide).
+    fn narrow<T: Scalar>(&self, x: Array<T>) -> Array<T> {
+        (self.rank..3).fold(x, |x, _| x.squeeze(2))
+    }
+
+    /// Output rows as [batch, out, …], in memory as the product wrote them: channels last.
+    fn output<T: Scalar>(&self, rows: Vec<T>, outs: usize) -> Array<T> {
+        let [a, b, c] = self.places;
+        self.narrow(Array::from_vec(rows, &[self.input[0], a, b, c, outs]).permute(&[0, 4, 1, 2, 3]))
+    }
+
+    /// An output gradient [batch, out, …] as [batch, places, out].
+    fn rows_last<T: Scalar>(&self, d: &Array<T>) -> Array<T> {
+        let (batch, outs) = (d.shape()[0], d.shape()[1]);
+        self.wide(d).permute(&[0, 2, 3, 4, 1]).reshape(&[batch, self.places.iter().product(), outs])
+    }
+
+    /// The rows [n, out/groups] of some samples and a group of outputs.
+    fn block_of<T: Scalar>(&self, d: &Array<T>, samples: Range<usize>, group: usize) -> Array<T> {
+        let outs = d.shape()[2] / self.groups;
+        let rows = samples.len() * d.shape()[1];
+        d.slice(0, samples).slice(2, group * outs..(group + 1) * outs).reshape(&[rows, outs])
+    }
+
+    fn samples_per_block(&self) -> usize {
+        let sample = self.places.iter().product::<usize>() * self.row_len();
+        (BLOCK / sample.max(1)).clamp(1, self.input[0].max(1))
+    }
+
+    fn blocks(&self) -> Vec<Range<usize>> {
+        let (samples, batch) = (self.samples_per_block(), self.input[0]);
+        (0..batch).step_by(samples).map(|first| first..batch.min(first + samples)).collect()
+    }
+
+    /// Entries of a patch: the channels of a group times the window's.
+    fn row_len(&self) -> usize {
+        self.input[1] / self.groups * self.window.kernel.iter().product::<usize>()
+    }
+
+    /// For each entry of a patch, channel after channel, its place in the window.
+    fn entries(&self) -> Vec<(usize, [usize; 3])> {
+        let [ka, kb, kc] = self.window.kernel;
+        let mut entries = Vec::with_capacity(self.row_len());
+        for channel in 0..self.input[1] / self.groups {
+            for a in 0..ka {
+                for b in 0..kb {
+                    for c in 0..kc {
+                        entries.push((channel, [a, b, c]));
+                    }
+                }
+            }
+        }
+        entries
+    }
+
+    /// Calls `visit` with each place of the window: its first corner in the padded input, and whether all of the window
+    /// lies inside of the input.
+    fn for_each_place(&self, mut visit: impl FnMut([usize; 3], bool)) {
+        let Window { kernel, stride, padding, dilation } = self.window;
+        for a in 0..self.places[0] {
+            for b in 0..self.places[1] {
+                for c in 0..self.places[2] {
+                    let corner = [a * stride[0], b * stride[1], c * stride[2]];
+                    let inside = (0..3).all(|i| {
+                        let last = corner[i] + dilation[i] * (kernel[i] - 1);
+                        corner[i] >= padding[i] && last < padding[i] + self.input[2 + i]
+                    });
+                    visit(corner, inside);
+                }
+            }
+        }
+    }
+
+    /// The offset of a patch's entry under given strides, from its corner; `None` in the padding.
+    fn offset(&self, corner: [usize; 3], at: [usize; 3], strides: &[usize]) -> Option<usize> {
+        let Window { padding, dilation, .. } = self.window;
+        (0..3).try_fold(0, |offset, i| {
+            let index = (corner[i] + at[i] * dilation[i]).checked_sub(padding[i])?;
+            (index < self.input[2 + i]).then(|| offset + index * strides[i])
+        })
+    }
+
+    /// The patches [n, in] of some samples and a group of channels.
+    fn unfold<T: Scalar>(&self, x: &Array<T>, samples: Range<usize>, group: usize) -> Array<T> {
+        let (entries, width) = (self.entries(), self.row_len());
+        let channel = self.input[1] / self.groups * group;
+        let strides: &[usize] = &x.strides;
+        let (dilation, padding) = (self.window.dilation, self.window.padding);
+        let shift = |at: [usize; 3]| (0..3).map(|i| at[i] * dilation[i] * strides[2 + i]).sum::<usize>();
+        let inside: Vec<usize> = entries.iter().map(|&(c, at)| c * strides[1] + shift(at)).collect();
+        let mut rows = Vec::with_capacity(samples.len() * self.places.iter().product::<usize>() * width);
+        for sample in samples {
+            let start = x.offset + sample * strides[0] + channel * strides[1];
+            self.for_each_place(|corner, whole| {
+                if whole {
+                    let at = start + (0..3).map(|i| (corner[i] - padding[i]) * strides[2 + i]).sum::<usize>();
+                    let source = &x.data[at..];
+                    rows.extend(inside.iter().map(|&offset| source[offset]));
+                } else {
+                    rows.extend(entries.iter().map(|&(c, at)| match self.offset(corner, at, &strides[2..]) {
+                        Some(offset) => x.data[start + c * strides[1] + offset],
+                        None => T::zero(),
+                    }));
+                }
+            });
+        }
+        let n = rows.len().checked_div(width).unwrap_or(0);
+        Array::from_vec(rows, &[n, width])
+    }
+
+    /// Adds the gradients of patches [n, in] to those of their samples, in memory with channels last.
+    fn fold<T: Scalar>(&self, rows: &Array<T>, group: usize, out: &mut [T]) {
+        let (entries, width) = (self.entries(), self.row_len());
+        let channels = self.input[1];
+        let strides: Dims =
+            [self.input[3] * self.input[4] * channels, self.input[4] * channels, channels].into_iter().collect();
+        let first = channels / self.groups * group;
+        let (dilation, padding) = (self.window.dilation, self.window.padding);
+        let shift = |at: [usize; 3]| (0..3).map(|i| at[i] * dilation[i] * strides[i]).sum::<usize>();
+        let inside: Vec<usize> = entries.iter().map(|&(c, at)| first + c + shift(at)).collect();
+        let rows = rows.contiguous();
+        let mut rows = rows.as_slice().expect("made contiguous above").chunks_exact(width.max(1));
+        for sample in out.chunks_exact_mut(self.input[1..].iter().product::<usize>().max(1)) {
+            self.for_each_place(|corner, whole| {
+                let Some(row) = rows.next() else { return };
+                if whole {
+                    let at = (0..3).map(|i| (corner[i] - padding[i]) * strides[i]).sum::<usize>();
+                    let target = &mut sample[at..];
+                    row.iter().zip(&inside).for_each(|(&g, &offset)| target[offset] += g);
+                } else {
+                    for (&g, &(c, at)) in row.iter().zip(&entries) {
+                        if let Some(offset) = self.offset(corner, at, &strides) {
+                            sample[first + c + offset] += g;
+                        }
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Writes the columns `y` [n, width] into rows of `outs` elements, from column `first` on.
+fn paste<T: Scalar>(out: &mut [T], outs: usize, y: &Array<T>, first: usize) {
+    let y = y.contiguous();
+    let width = y.shape()[1];
+    let y = y.as_slice().expect("made contiguous above");
+    if width == outs {
+        out.copy_from_slice(y);
+        return;
+    }
+    for (out, y) in out.chunks_exact_mut(outs).zip(y.chunks_exact(width)) {
+        out[first..first + width].copy_from_slice(y);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Key, Tensor, product};
+    use proptest::prelude::*;
+
+    fn windows() -> impl Strategy<Value = (Window, usize)> {
+        let three = |low: usize, high: usize| prop::array::uniform3(low..high);
+        (three(1, 4), three(1, 3), three(0, 3), three(1, 3), 1usize..4).prop_map(
+            |(kernel, stride, padding, dilation, groups)| (Window { kernel, stride, padding, dilation }, groups),
+        )
+    }
+
+    /// The convolution as its definition says.
+    fn naive(x: &Tensor, w: &Tensor, window: &Window, groups: usize) -> Tensor {
+        let (s, k) = (x.shape(), window.kernel);
+        let places = [0, 1, 2].map(|i| window.places(i, s[2 + i]).unwrap());
+        let (per_in, per_out) = (s[1] / groups, w.shape()[0] / groups);
+        Array::from_fn(&[s[0], w.shape()[0], places[0], places[1], places[2]], |at| {
+            let mut sum = 0.0;
+            for c in 0..per_in {
+                for e in 0..k.iter().product() {
+                    let e3 = [e / (k[1] * k[2]), e / k[2] % k[1], e % k[2]];
+                    let index = [0, 1, 2].map(|i| {
+                        (at[2 + i] * window.stride[i] + e3[i] * window.dilation[i]).wrapping_sub(window.padding[i])
+                    });
+                    if (0..3).all(|i| index[i] < s[2 + i]) {
+                        let v = x[[at[0], at[1] / per_out * per_in + c, index[0], index[1], index[2]]];
+                        sum += v * w[[at[1], c * k.iter().product::<usize>() + e]];
+                    }
+                }
+            }
+            sum
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn lowered_products_are_convolutions(
+            (window, groups) in windows(), sizes in prop::array::uniform3(1usize..6), batch in 1usize..4, seed: u64
+        ) {
+            prop_assume!((0..3).all(|i| window.places(i, sizes[i]).is_some()));
+            let key = Key::new(seed);
+            let shape = [batch, 2 * groups, sizes[0], sizes[1], sizes[2]];
+            let x = Tensor::normal(&shape, key.fold("x"));
+            let x = if seed % 2 == 0 { x.permute(&[0, 2, 3, 4, 1]).contiguous().permute(&[0, 4, 1, 2, 3]) } else { x };
+            let w = Tensor::normal(&[3 * groups, 2 * window.kernel.iter().product::<usize>()], key.fold("w"));
+            let part = |group: usize| w.slice(0, 3 * group..3 * group + 3);
+            let lowering = Lowering::patches(window, groups, &shape);
+            let y = lowering.forward(&x, 3 * groups, false, |g, rows, _| product::linear(rows, &part(g)));
+            let by_hand = naive(&x, &w, &window, groups);
+            prop_assert_eq!(y.shape(), by_hand.shape());
+            prop_assert!((&y - &by_hand).abs().max() < 1e-4);
+
+            // The gradients are the transposes: Σ d·conv(x, w) is linear in x and in w.
+            let d = Tensor::normal(y.shape(), key.fold("d"));
+            let total = (&d * &y).sum();
+            let gx = lowering.input_gradient(&d, &x, false, |g, d, _, _| product::linear_input_gradient(d, &part(g)));
+            let gw = lowering.weight_gradient(&d, &x, false, |_, d, rows, _| product::linear_weight_gradient(d, rows));
+            prop_assert_eq!((gx.shape(), gw.shape()), (x.shape(), w.shape()));
+            let scale = 1.0 + (&d * &y).abs().sum();
+            prop_assert!(((&gx * &x).sum() - total).abs() < 1e-5 * scale);
+            prop_assert!(((&gw * &w).sum() - total).abs() < 1e-5 * scale);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "convolution: a window of [5] has no place in shape [1, 1, 3]")]
+    fn a_window_without_a_place_is_named() {
+        let window = Window { kernel: [1, 1, 5], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
+        Lowering::patches(window, 1, &[1, 1, 3]);
+    }
+}
