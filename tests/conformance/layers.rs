@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ohmgrad::autograd::{Param, Tape, Var};
 use ohmgrad::models::{
-    Activation, AdaptiveAvgPool, AvgPool, BatchNorm, Cell, Embedding, Gru, LayerNorm, Lstm, MaxPool, Module, Network,
-    Recurrent, RecurrentOptions, Rnn, Slot, SlotMut, Visit,
+    Activation, AdaptiveAvgPool, AvgPool, BatchNorm, Cell, Conv, Embedding, Gru, LayerNorm, Lstm, MaxPool, Module,
+    Network, Recurrent, RecurrentOptions, Rnn, Slot, SlotMut, Visit,
 };
 use ohmgrad::tensor::pool::Window;
 use ohmgrad::tensor::{Array, Key, Tensor};
@@ -176,7 +176,9 @@ fn build(layer: &str, mode: Mode, args: &mut Args) -> Result<Box<dyn Layer>, Str
         }),
         "lstm" => Box::new(args.recurrent(Lstm::new)?),
         "gru" => Box::new(args.recurrent(Gru::new)?),
-        "conv1d" | "conv2d" | "conv3d" => return Err("convolutions are not run yet".into()),
+        "conv1d" => plain(args.conv::<1>()?),
+        "conv2d" => plain(args.conv::<2>()?),
+        "conv3d" => plain(args.conv::<3>()?),
         _ => return Err(format!("unknown layer `{layer}`")),
     })
 }
@@ -267,6 +269,17 @@ impl Args {
     fn avg_pool<const N: usize>(&mut self) -> Result<AvgPool<N>, String> {
         let count_include_pad = self.get("count_include_pad")?.unwrap_or(true);
         Ok(AvgPool { windows: self.windows()?, count_include_pad })
+    }
+
+    fn conv<const N: usize>(&mut self) -> Result<Conv<N>, String> {
+        let kernel = self.sizes("kernel_size")?.ok_or("no kernel_size")?;
+        let groups = self.get("groups")?.unwrap_or(1);
+        let (ins, outs) = (self.need("in_channels")?, self.need("out_channels")?);
+        let layer = Conv::grouped(ins, outs, kernel, groups, Key::new(0))
+            .with_stride(self.sizes("stride")?.unwrap_or([1; N]))
+            .with_padding(self.sizes("padding")?.unwrap_or([0; N]))
+            .with_dilation(self.sizes("dilation")?.unwrap_or([1; N]));
+        Ok(if self.get("bias")?.unwrap_or(true) { layer } else { layer.without_bias() })
     }
 
     fn batch_norm<const N: usize>(&mut self, mode: Mode) -> Result<BatchNorm<N>, String> {
