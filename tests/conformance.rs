@@ -27,6 +27,11 @@ fn training() {
     assert_all_pass("training");
 }
 
+#[test]
+fn layers() {
+    assert_all_pass("layers");
+}
+
 /// A folder of its own for a test, empty at first.
 fn folder(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance").join(test);
@@ -101,6 +106,27 @@ fn a_changed_training_fails() {
         case["expected"]["final"] = json!({ "9.bias": loss });
     });
     assert!(report.starts_with("classifier_saturated: the network has no `9.bias`\n"), "{report}");
+}
+
+#[test]
+fn a_changed_layer_fails() {
+    let batch_norm = "layers/batch_norm1d_train.json";
+    let buffer = report_of("buffer", batch_norm, |case| {
+        add(&mut case["expected"]["buffers_after"]["running_var"][2], 1e-3);
+    });
+    assert!(buffer.starts_with("batch_norm1d_train: running_var after the call [2] is "), "{buffer}");
+    let mode = report_of("mode", batch_norm, |case| case["mode"] = json!("eval"));
+    assert!(mode.ends_with("0 passed, 1 failed"), "{mode}");
+    let gradient = report_of("gradient", "layers/lstm.json", |case| {
+        add(&mut case["expected"]["gradients"]["weight_hh_l0"][3][1], 1e-2);
+    });
+    assert!(gradient.starts_with("lstm: gradient of weight_hh_l0 [3, 1] is "), "{gradient}");
+    let state = report_of("state", "layers/lstm.json", |case| add(&mut case["expected"]["state"][1][0][1][2], 1e-2));
+    assert!(state.starts_with("lstm: state [1, 0, 1, 2] is "), "{state}");
+    let argument = report_of("argument", "layers/max_pool1d.json", |case| case["args"]["sride"] = json!(1));
+    assert!(argument.starts_with("max_pool1d: unknown argument `sride`"), "{argument}");
+    let loss = report_of("loss", "layers/huber.json", |case| case["args"]["delta"] = json!(0.5));
+    assert!(loss.starts_with("huber: "), "{loss}");
 }
 
 #[test]

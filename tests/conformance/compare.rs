@@ -79,6 +79,15 @@ pub fn exact(yours: &Tensor, expected: &Numbers, step: impl Fn(usize) -> f64) ->
     Ok(check)
 }
 
+/// Every value of an array within 1e-5 of the array's largest expected one.
+pub fn near(check: &mut Check, what: &str, yours: &Tensor, expected: &Numbers) -> Result<(), String> {
+    let values = expected.of_shape(what, yours.shape())?;
+    for (i, &yours) in yours.iter().enumerate() {
+        check.value(|| format!("{what} {}", expected.place(i)), yours.into(), values[i], 1e-5 * expected.largest());
+    }
+    Ok(())
+}
+
 /// Mean and standard deviation of each value over independent draws.
 #[derive(Debug, Deserialize)]
 pub struct Moments {

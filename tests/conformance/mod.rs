@@ -5,6 +5,7 @@
 //! are the same in every run.
 
 mod compare;
+mod layers;
 mod mvm;
 mod numbers;
 mod training;
@@ -32,6 +33,7 @@ impl Case {
         match self.op() {
             "mvm" => mvm::check(self),
             "training" => training::check(self),
+            "layer" | "loss" => layers::check(self),
             op => Err(format!("unknown operation `{op}`")),
         }
     }

@@ -22,7 +22,7 @@ pub struct Affine {
     pub weight: Weight,
     /// Groups of channels of a convolution, else 1: each has tiles of its own.
     pub groups: usize,
-    /// The bias [out]. It is digital and added after the product, unless the tiles hold it as a column.
+    /// The bias of each output. It is digital and added after the product, unless the tiles hold it as a column.
     pub bias: Option<Param>,
     /// How its parameters are called in a state dict.
     pub(crate) naming: Naming,
@@ -50,7 +50,7 @@ impl Naming {
 }
 
 impl Affine {
-    /// A digital weight [out, in, …] and bias [out].
+    /// A digital weight [out, in, …] and a bias for each output.
     pub fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
         Self {
             weight: Weight::Digital(Param::new(weight)),

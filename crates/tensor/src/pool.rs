@@ -1,6 +1,6 @@
 //! Pooling: each output is the maximum or the mean of a window of inputs along the last axes.
 //!
-//! A window is a list of inputs per axis (a [`Span`]), and what kind of pooling it belongs to is decided there: strided
+//! A window is a list of inputs per axis (a span), and what kind of pooling it belongs to is decided there: strided
 //! and padded windows and adaptive ones run through the same loops. Work is cut by planes (batch and channels), which do
 //! not meet, so results do not depend on the number of threads.
 

@@ -75,8 +75,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     }
 
     /// Batch norm with the batch's own statistics (Ioffe & Szegedy 2015): `(x − μ)/√(σ² + ε)·w + b` for values [batch,
-    /// channels, …], with mean and variance of each channel over all else, and weight and bias [channels]. Also gives the
-    /// mean and the (biased) variance [channels].
+    /// channels, …], with mean and variance of each channel over all else, and a weight and a bias for each. Also gives
+    /// the channels' means and (biased) variances.
     ///
     /// # Panics
     /// If there are fewer than two axes, or weight or bias does not fit.
@@ -88,7 +88,7 @@ impl<'t, T: Scalar> Var<'t, T> {
         (y.scaled_channels(weight, bias), flat(mean), flat(variance))
     }
 
-    /// Batch norm with given statistics [channels], as in evaluation: an affine function of each element.
+    /// Batch norm with given statistics of the channels, as in evaluation: an affine function of each element.
     ///
     /// # Panics
     /// If there are fewer than two axes, or a statistic, weight or bias does not fit.

@@ -29,7 +29,7 @@ pub struct BatchNorm<const N: usize> {
     pub frozen: bool,
 }
 
-/// Means over past batches, [features] each.
+/// Means over past batches, one for each feature.
 #[derive(Clone, Debug)]
 pub struct Running {
     /// The mean, 0 at first.

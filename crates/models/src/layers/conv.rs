@@ -24,7 +24,7 @@ use crate::visit::{Slot, SlotMut, Visit};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Conv<const AXES: usize> {
-    /// The weight [out, in/groups, …kernel] and the bias [out].
+    /// The weight [out, in/groups, …kernel] and the bias of each output channel.
     pub affine: Affine,
     window: Window,
 }

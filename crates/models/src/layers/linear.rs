@@ -11,7 +11,7 @@ use crate::visit::{Slot, SlotMut, Visit};
 /// `y = x·Wᵀ + b` over the last axis, digital or on tiles.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    /// The weight [out, in] and the bias [out].
+    /// The weight [out, in] and the bias of each output.
     pub affine: Affine,
 }
 
@@ -23,7 +23,7 @@ impl Linear {
         Self { affine: Affine::new(weight, Some(bias)) }
     }
 
-    /// A layer with a given weight [out, in] and bias [out].
+    /// A layer with a given weight [out, in] and a bias for each output.
     pub fn from_weight(weight: Tensor, bias: Option<Tensor>) -> Self {
         Self { affine: Affine::new(weight, bias) }
     }
