@@ -83,7 +83,12 @@ pub fn exact(yours: &Tensor, expected: &Numbers, step: impl Fn(usize) -> f64) ->
 pub fn near(check: &mut Check, what: &str, yours: &Tensor, expected: &Numbers) -> Result<(), String> {
     let values = expected.of_shape(what, yours.shape())?;
     for (i, &yours) in yours.iter().enumerate() {
-        check.value(|| format!("{what} {}", expected.place(i)), yours.into(), values[i], 1e-5 * expected.largest());
+        check.value(
+            || format!("{what} {}", expected.place(i)),
+            yours.into(),
+            values[i],
+            1e-5 * largest(&expected.values),
+        );
     }
     Ok(())
 }
