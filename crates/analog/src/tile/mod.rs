@@ -2,6 +2,7 @@
 
 mod mapping;
 mod split;
+mod state;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use crate::config::{InferenceRpuConfig, NoiseManagement};
 use crate::error::Error;
 use crate::mvm::{Direction, Pattern};
 use crate::op;
+
+pub use state::{TileArrayState, TileLayout, TilePlace};
 
 /// One crossbar of a [`TileArray`]: a rectangle of the logical weight.
 #[derive(Clone, Debug)]
@@ -101,13 +104,8 @@ impl TileArray {
                 tiles.push(Tile::new(outs.clone(), ins.clone(), analog_bias, config, place, key));
             }
         }
-        let scaling = mapping.learn_out_scaling.then(|| {
-            let columns = if mapping.out_scaling_columnwise { weight.shape()[0] } else { outs.len() };
-            Param::new(Tensor::full(&[ins.len(), columns], 1.0))
-        });
-        let averaging = [config.forward.noise_management, config.backward.noise_management]
-            .contains(&NoiseManagement::AverageAbsMax);
-        let averages = Tensor::full(&[if averaging { tiles.len() } else { 0 }, 2], -1.0);
+        let scaling = scaling_shape(config, weight.shape()).map(|shape| Param::new(Tensor::full(&shape, 1.0)));
+        let averages = Tensor::full(&averages_shape(config, tiles.len()), -1.0);
         let mut array = Self {
             weight: Param::new(weight),
             out_scaling: scaling,
@@ -194,6 +192,22 @@ impl TileArray {
     fn input_parts(&self) -> impl Iterator<Item = &[Tile]> {
         self.tiles.chunk_by(|a, b| a.ins == b.ins)
     }
+}
+
+/// The shape of the running means of AVERAGE_ABS_MAX.
+fn averages_shape(config: &InferenceRpuConfig, tiles: usize) -> [usize; 2] {
+    let averaging =
+        [config.forward.noise_management, config.backward.noise_management].contains(&NoiseManagement::AverageAbsMax);
+    [if averaging { tiles } else { 0 }, 2]
+}
+
+/// The shape of the learned output scales of a weight [out, in], if the mapping has them.
+fn scaling_shape(config: &InferenceRpuConfig, weight: &[usize]) -> Option<[usize; 2]> {
+    let mapping = &config.mapping;
+    let parts = split::parts(weight[1], mapping.max_input_size);
+    let columns =
+        if mapping.out_scaling_columnwise { weight[0] } else { split::parts(weight[0], mapping.max_output_size) };
+    mapping.learn_out_scaling.then_some([parts, columns])
 }
 
 impl Tile {
