@@ -55,8 +55,8 @@ pub mod prelude {
     pub use ohmgrad_autograd::{Gradients, Param, Tape, Var};
     pub use ohmgrad_models::data::{Dataset, Mnist};
     pub use ohmgrad_models::{
-        Activation, Adam, Affine, Dropout, Flatten, Linear, Module, Network, Optimizer, Progress, Schedule, Sequential,
-        Sgd, Visit, accuracy, predict, visit,
+        Activation, Adam, Affine, Checkpoint, Dropout, Flatten, Linear, Module, Network, Optimizer, Progress, Schedule,
+        Sequential, Sgd, Tiles, TrainingState, Visit, accuracy, predict, visit,
     };
     pub use ohmgrad_tensor::{Array, Key, Tensor};
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod affine;
+pub mod checkpoint;
 mod convert;
 pub mod data;
 mod evaluate;
@@ -17,10 +18,11 @@ mod progress;
 mod visit;
 
 pub use affine::{Affine, Weight};
+pub use checkpoint::{Checkpoint, CheckpointError, Tiles, TrainingState};
 pub use convert::Network;
 pub use evaluate::{accuracy, confusion_matrix, predict};
 pub use layers::{Activation, Dropout, Flatten, Linear, Sequential, SequentialBuilder};
 pub use module::{CloneBox, Module};
-pub use optim::{Adam, Optimizer, Schedule, Sgd};
+pub use optim::{Adam, Optimizer, OptimizerState, Remembered, Schedule, Sgd, StateError};
 pub use progress::Progress;
 pub use visit::{Slot, SlotMut, Visit, join};

@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(error(|s| drop(s.tensors.remove("weight"))), "weight: found nothing, expected a matrix");
         assert_eq!(error(|s| put(s, "weight", &[5])), "weight: found shape [5], expected a matrix");
         assert_eq!(
-            error(|s| drop(s.layout.tiles.pop())),
+            error(|s| s.layout.tiles.truncate(3)),
             "tiles: found 3, expected 2 × 2 for the weight and the mapping"
         );
         assert_eq!(
