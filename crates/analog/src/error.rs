@@ -101,6 +101,17 @@ pub enum Error {
         error: Box<Error>,
     },
 
+    /// The state of tiles, as from a checkpoint, that does not fit together.
+    #[error("{entry}: found {found}, expected {expected}")]
+    State {
+        /// The tensor or field, by its name in a [`TileArrayState`](crate::TileArrayState).
+        entry: String,
+        /// What it is.
+        found: String,
+        /// What the rest of the state asks for.
+        expected: String,
+    },
+
     /// A network that cannot move onto tiles, or off them.
     #[error("layer `{layer}`: {reason}")]
     Convert {

@@ -15,4 +15,4 @@ mod tile;
 pub use config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter};
 pub use error::Error;
 pub use op::{AnalogMvm, Saturation};
-pub use tile::{Tile, TileArray};
+pub use tile::{Tile, TileArray, TileArrayState, TileLayout, TilePlace};

@@ -1,12 +1,14 @@
 //! What can be done with a whole network: naming, counting, moving it onto tiles and back.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use ohmgrad_analog::{Error, InferenceRpuConfig};
 use ohmgrad_autograd::{Id, Param, State};
 use ohmgrad_tensor::{Key, Tensor};
 
 use crate::affine::Affine;
+use crate::checkpoint::{self, CheckpointError};
 use crate::summary::Summary;
 use crate::visit::{Slot, SlotMut, Visit};
 
@@ -142,6 +144,30 @@ pub trait Network: Visit {
     /// Moves every weight back into digital memory, in place, learned output scales included.
     fn to_digital(&mut self) {
         each_affine(self, Affine::to_digital);
+    }
+
+    /// Reads weights from a safetensors file, such as PyTorch writes of a state dict: parameters and buffers by their
+    /// paths, in `f32`, or in `f64`, `f16` or `bf16` and then converted; all of them, or none if one does not fit.
+    /// Weights on tiles are replaced there, as by [`Affine::set`].
+    ///
+    /// In Python `safetensors.torch.save_file(net.state_dict(), "weights.safetensors")` writes such a file; then
+    ///
+    /// ```no_run
+    /// use ohmgrad_analog::InferenceRpuConfig;
+    /// use ohmgrad_models::{Network, Sequential};
+    /// use ohmgrad_tensor::Key;
+    ///
+    /// let mut net = Sequential::new().linear(784, 256).relu().linear(256, 10).init(Key::new(0));
+    /// net.load_weights("weights.safetensors")?; // 0.weight, 0.bias, 2.weight, 2.bias
+    /// net.to_analog(&InferenceRpuConfig::default(), Key::new(1))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the file can't be read or holds no floats, or parameters or buffers differ in name or shape; all of those are
+    /// listed.
+    fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+        checkpoint::load_weights(self, path.as_ref())
     }
 
     /// Whether a weight lives on tiles.

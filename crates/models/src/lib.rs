@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod affine;
+pub mod checkpoint;
 mod convert;
 pub mod data;
 mod evaluate;
@@ -18,6 +19,7 @@ mod summary;
 mod visit;
 
 pub use affine::{Affine, Weight};
+pub use checkpoint::{Checkpoint, CheckpointError, Tiles, TrainingState};
 pub use convert::Network;
 pub use evaluate::{accuracy, confusion_matrix, predict};
 pub use layers::{
@@ -27,7 +29,7 @@ pub use layers::{
     MaxPool3d, Recurrent, RecurrentOptions, Rnn, RnnCell, Running, Sequential, SequentialBuilder, Sizes,
 };
 pub use module::{CloneBox, Module};
-pub use optim::{Adam, Optimizer, Schedule, Sgd};
+pub use optim::{Adam, Optimizer, OptimizerState, Remembered, Schedule, Sgd, StateError};
 pub use progress::Progress;
 pub use summary::{LayerSummary, Summary};
 pub use visit::{Slot, SlotMut, Visit, join};

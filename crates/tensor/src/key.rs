@@ -1,6 +1,9 @@
 //! Keys name random samples: whoever knows the key knows the samples, wherever and in whatever order they are drawn.
 
 use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
 
 /// A 128-bit name for a stream of random samples.
 ///
@@ -67,6 +70,33 @@ impl Key {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}{:016x}", self.a, self.b)
+    }
+}
+
+/// A text that is no [`Key`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("a key is 32 hexadecimal digits")]
+pub struct ParseKeyError;
+
+/// Reads what `Display` writes.
+///
+/// ```
+/// use ohmgrad_tensor::Key;
+///
+/// let key = Key::new(42);
+/// assert_eq!(key.to_string().parse(), Ok(key));
+/// assert!("42".parse::<Key>().is_err());
+/// ```
+impl FromStr for Key {
+    type Err = ParseKeyError;
+
+    fn from_str(text: &str) -> Result<Self, ParseKeyError> {
+        // from_str_radix would take a sign.
+        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(ParseKeyError);
+        }
+        let word = |digits| u64::from_str_radix(digits, 16).map_err(|_| ParseKeyError);
+        Ok(Self { a: word(&text[..16])?, b: word(&text[16..])? })
     }
 }
 
@@ -237,5 +267,20 @@ mod tests {
         assert_eq!(key.fold("output noise").to_string(), "c7cc1ae9238bbea89372c1a41224f630");
         assert_eq!(Key::from_words(key.to_words()), key);
         const { assert!(Key::new(42).to_words()[0] != 0) };
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let digits = Key::new(42).to_string();
+        assert_eq!(digits.to_uppercase().parse(), Ok(Key::new(42)));
+        let wrong = [
+            "",
+            "60bb",
+            "+0bb4d5392b97d06dc2aaf5625668d86",
+            "60bb4d5392b97d06dc2aaf5625668d8g",
+            "ä0bb4d5392b97d06dc2aaf5625668d8",
+        ];
+        wrong.iter().for_each(|text| assert_eq!(text.parse::<Key>(), Err(ParseKeyError), "{text}"));
+        assert!(format!("{digits}0").parse::<Key>().is_err());
     }
 }

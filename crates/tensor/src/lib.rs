@@ -26,7 +26,7 @@ mod view;
 
 pub use array::{Array, Tensor};
 pub use elementwise::{sigmoid, softplus};
-pub use key::{Fold, Key};
+pub use key::{Fold, Key, ParseKeyError};
 pub use lowering::{Lowering, Patches, Window};
 pub use npy::NpyError;
 pub use scalar::{Matrix, Scalar};

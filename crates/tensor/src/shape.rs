@@ -10,12 +10,12 @@ pub type Dims = SmallVec<[usize; 4]>;
 /// # Panics
 /// If there are more than memory can hold: pointers are computed from this number.
 pub(crate) fn len(shape: &[usize]) -> usize {
-    let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size.max(1)));
-    let len = len.filter(|&len| len <= isize::MAX as usize / 8);
-    len.map_or_else(
-        || panic!("shape {shape:?} has more elements than memory can hold"),
-        |len| if shape.contains(&0) { 0 } else { len },
-    )
+    if shape.contains(&0) {
+        return 0;
+    }
+    let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size));
+    len.filter(|&len| len <= isize::MAX as usize / 8)
+        .unwrap_or_else(|| panic!("shape {shape:?} has more elements than memory can hold"))
 }
 
 /// Row-major strides of a shape.

@@ -2,6 +2,7 @@
 
 mod mapping;
 mod split;
+mod state;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use crate::config::{InferenceRpuConfig, NoiseManagement};
 use crate::error::Error;
 use crate::mvm::{Direction, Pattern};
 use crate::op;
+
+pub use state::{TileArrayState, TileLayout, TilePlace};
 
 /// One crossbar of a [`TileArray`]: a rectangle of the logical weight.
 #[derive(Clone, Debug)]
@@ -100,33 +103,14 @@ impl TileArray {
             shape.len() >= 2 && groups > 0 && shape[0].is_multiple_of(groups),
             "tiles: a weight of shape {shape:?} in {groups} groups"
         );
-        let (outs_all, ins_all) = (shape[0], shape[1..].iter().product());
-        let mapping = &config.mapping;
-        let ins = split::split(ins_all, mapping.max_input_size);
-        let outs = split::split(outs_all / groups, mapping.max_output_size);
-        // As in the reference, one limit of 0 alone makes an array, if of one tile.
-        let limited = (mapping.max_input_size == 0) != (mapping.max_output_size == 0);
-        let single = groups * ins.len() * outs.len() == 1 && !limited;
-        let analog_bias = bias.is_some() && !mapping.digital_bias && single;
-        let mut tiles = vec![];
-        for group in 0..groups {
-            let first = group * (outs_all / groups);
-            for ins in &ins {
-                for outs in &outs {
-                    let place = Key::new(0).fold("site").fold(path).fold(tiles.len());
-                    let outs = first + outs.start..first + outs.end;
-                    let ins = ins.start..ins.end + usize::from(analog_bias);
-                    tiles.push(Tile::new(group, outs, ins, config, place, key));
-                }
-            }
-        }
-        let scaling = mapping.learn_out_scaling.then(|| {
-            let columns = if mapping.out_scaling_columnwise { outs_all } else { groups * outs.len() };
-            Param::new(Tensor::full(&[ins.len(), columns], 1.0))
-        });
-        let averaging = [config.forward.noise_management, config.backward.noise_management]
-            .contains(&NoiseManagement::AverageAbsMax);
-        let averages = Tensor::full(&[if averaging { tiles.len() } else { 0 }, 2], -1.0);
+        let analog_bias = bias.is_some() && may_hold_bias(config, shape, groups);
+        let tile = |(i, Rectangle { group, outs, ins })| {
+            let place = Key::new(0).fold("site").fold(path).fold(i);
+            Tile::new(group, outs, ins.start..ins.end + usize::from(analog_bias), config, place, key)
+        };
+        let tiles: Vec<Tile> = rectangles(config, shape, groups).into_iter().enumerate().map(tile).collect();
+        let scaling = scaling_shape(config, shape, groups).map(|shape| Param::new(Tensor::full(&shape, 1.0)));
+        let averages = Tensor::full(&averages_shape(config, tiles.len()), -1.0);
         let mut array = Self {
             weight: Param::new(weight),
             out_scaling: scaling,
@@ -251,6 +235,60 @@ impl TileArray {
         let of_bias = self.analog_bias.then(|| factors[0].reshape(&[outs]));
         (Array::concat(&rows, 0).reshape(weight.shape()), of_bias)
     }
+}
+
+/// The place of a tile in a logical weight.
+struct Rectangle {
+    group: usize,
+    outs: Range<usize>,
+    ins: Range<usize>,
+}
+
+/// How many parts a weight [out, in, …] is cut into: along the inputs, and along the outputs of a group.
+fn parts(config: &InferenceRpuConfig, weight: &[usize], groups: usize) -> [usize; 2] {
+    let mapping = &config.mapping;
+    let ins = split::parts(weight[1..].iter().product(), mapping.max_input_size);
+    [ins, split::parts(weight[0] / groups, mapping.max_output_size)]
+}
+
+/// The tiles of a weight [out, in, …], ordered by group, inputs, outputs.
+fn rectangles(config: &InferenceRpuConfig, weight: &[usize], groups: usize) -> Vec<Rectangle> {
+    let (mapping, per_group) = (&config.mapping, weight[0] / groups);
+    let all_ins = split::split(weight[1..].iter().product(), mapping.max_input_size);
+    let all_outs = split::split(per_group, mapping.max_output_size);
+    let mut rectangles = vec![];
+    for group in 0..groups {
+        let first = group * per_group;
+        for ins in &all_ins {
+            for outs in &all_outs {
+                let outs = first + outs.start..first + outs.end;
+                rectangles.push(Rectangle { group, outs, ins: ins.clone() });
+            }
+        }
+    }
+    rectangles
+}
+
+/// Whether a bias may be a column of the tile: there is but one, and the mapping does not say digital. As in the
+/// reference, one limit of 0 alone makes an array, if of one tile.
+fn may_hold_bias(config: &InferenceRpuConfig, weight: &[usize], groups: usize) -> bool {
+    let mapping = &config.mapping;
+    let array = (mapping.max_input_size == 0) != (mapping.max_output_size == 0);
+    !mapping.digital_bias && !array && groups == 1 && parts(config, weight, groups) == [1, 1]
+}
+
+/// The shape of the running means of AVERAGE_ABS_MAX.
+fn averages_shape(config: &InferenceRpuConfig, tiles: usize) -> [usize; 2] {
+    let averaging =
+        [config.forward.noise_management, config.backward.noise_management].contains(&NoiseManagement::AverageAbsMax);
+    [if averaging { tiles } else { 0 }, 2]
+}
+
+/// The shape of the learned output scales of a weight [out, in, …], if the mapping has them.
+fn scaling_shape(config: &InferenceRpuConfig, weight: &[usize], groups: usize) -> Option<[usize; 2]> {
+    let mapping = &config.mapping;
+    let [ins, outs] = parts(config, weight, groups);
+    mapping.learn_out_scaling.then_some([ins, if mapping.out_scaling_columnwise { weight[0] } else { groups * outs }])
 }
 
 impl Tile {

@@ -2,10 +2,15 @@
 
 use std::ops::Range;
 
+/// How many parts [`split`] makes.
+pub(crate) fn parts(size: usize, max: usize) -> usize {
+    if max == 0 { 1 } else { size.div_ceil(max).max(1) }
+}
+
 /// The parts of one dimension: `n = ⌈size/max⌉` parts whose sizes differ by at most one, larger ones first; one part
 /// where `max` is 0. Source: aihwkit `array.py`.
 pub(crate) fn split(size: usize, max: usize) -> Vec<Range<usize>> {
-    let parts = if max == 0 { 1 } else { size.div_ceil(max).max(1) };
+    let parts = parts(size, max);
     let (each, longer) = (size / parts, size % parts);
     let mut start = 0;
     (0..parts)

@@ -2,7 +2,9 @@
 
 use ohmgrad_autograd::Gradients;
 use ohmgrad_tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
+use super::state::{OptimizerState, Remembered, StateError, finite};
 use super::{Memory, Optimizer, update};
 use crate::visit::Visit;
 
@@ -66,7 +68,7 @@ impl Adam {
             if decoupled {
                 param.value.map_mut(|w| *w *= 1.0 - lr * weight_decay);
             }
-            moments.step += 1;
+            moments.step = moments.step.saturating_add(1);
             let zeros = || Tensor::full(gradient.shape(), 0.0);
             let (mean, square) = moments.means.get_or_insert_with(|| (zeros(), zeros()));
             mean.zip_mut(gradient, |m, g| *m = b1 * *m + (1.0 - b1) * g);
@@ -91,6 +93,47 @@ impl Optimizer for Adam {
     fn set_lr(&mut self, lr: f32) {
         self.lr = lr;
     }
+
+    fn state(&self) -> OptimizerState {
+        let &Self { lr, betas: (beta1, beta2), eps, weight_decay, decoupled, ref moments } = self;
+        let settings = Settings { lr, beta1, beta2, eps, weight_decay, decoupled };
+        let remembered = |(path, moments): (&String, &Moments)| {
+            let (mean, square) = moments.means.clone()?;
+            Some((path.clone(), Remembered::new(moments.step, [("mean", mean), ("square", square)])))
+        };
+        OptimizerState::new(KIND, settings, moments.iter().filter_map(remembered).collect())
+    }
+
+    fn set_state(&mut self, state: OptimizerState) -> Result<(), StateError> {
+        let Settings { lr, beta1, beta2, eps, weight_decay, decoupled } = state.settings(KIND)?;
+        let moments = |(path, remembered): (String, Remembered)| {
+            let step = remembered.steps;
+            let [mean, square] = remembered.take(&path, ["mean", "square"])?;
+            Ok((path, Moments { step, means: Some((mean, square)) }))
+        };
+        let moments = state.memory.into_iter().map(moments).collect::<Result<_, _>>()?;
+        *self = Self { lr, betas: (beta1, beta2), eps, weight_decay, decoupled, moments };
+        Ok(())
+    }
+}
+
+const KIND: &str = "adam";
+
+/// Hyper-parameters as a checkpoint has them.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    #[serde(deserialize_with = "finite")]
+    lr: f32,
+    #[serde(deserialize_with = "finite")]
+    beta1: f32,
+    #[serde(deserialize_with = "finite")]
+    beta2: f32,
+    #[serde(deserialize_with = "finite")]
+    eps: f32,
+    #[serde(deserialize_with = "finite")]
+    weight_decay: f32,
+    decoupled: bool,
 }
 
 #[cfg(test)]

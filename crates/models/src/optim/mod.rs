@@ -3,6 +3,7 @@
 mod adam;
 mod schedule;
 mod sgd;
+mod state;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ use crate::visit::Visit;
 pub use adam::Adam;
 pub use schedule::Schedule;
 pub use sgd::Sgd;
+pub(crate) use state::finite;
+pub use state::{OptimizerState, Remembered, StateError};
 
 /// What changes a network's parameters along their gradients.
 pub trait Optimizer {
@@ -26,6 +29,15 @@ pub trait Optimizer {
 
     /// Sets the learning rate, as from a [`Schedule`].
     fn set_lr(&mut self, lr: f32);
+
+    /// Everything that the optimizer is: hyper-parameters, and what it remembers of each parameter.
+    fn state(&self) -> OptimizerState;
+
+    /// Becomes what [`state`](Self::state) wrote down.
+    ///
+    /// # Errors
+    /// If the state is of another optimizer or not whole; this one is then as it was.
+    fn set_state(&mut self, state: OptimizerState) -> Result<(), StateError>;
 }
 
 /// What an optimizer remembers of each parameter, by its path.

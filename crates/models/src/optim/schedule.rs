@@ -2,6 +2,10 @@
 
 use std::f32::consts::PI;
 
+use serde::{Deserialize, Serialize};
+
+use super::finite;
+
 /// The learning rate as a pure function of the step's number, so that a resumed training goes on exactly.
 ///
 /// ```
@@ -14,27 +18,33 @@ use std::f32::consts::PI;
 /// }
 /// assert!(adam.lr < 1e-7);
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
     /// Always the same.
     Constant {
         /// The learning rate.
+        #[serde(deserialize_with = "finite")]
         lr: f32,
     },
     /// Times `gamma` after every `every` steps.
     Step {
         /// The first learning rate.
+        #[serde(deserialize_with = "finite")]
         lr: f32,
         /// Steps between changes.
         every: usize,
         /// The factor.
+        #[serde(deserialize_with = "finite")]
         gamma: f32,
     },
     /// From `lr` to `floor` along half a cosine over `steps` (Loshchilov & Hutter 2017), then `floor`.
     Cosine {
         /// The first learning rate.
+        #[serde(deserialize_with = "finite")]
         lr: f32,
         /// The last one.
+        #[serde(deserialize_with = "finite")]
         floor: f32,
         /// Steps from one to the other.
         steps: usize,
@@ -51,6 +61,7 @@ pub enum Schedule {
     /// 2018; PyTorch's `OneCycleLR`).
     OneCycle {
         /// The largest learning rate.
+        #[serde(deserialize_with = "finite")]
         peak: f32,
         /// The length of the cycle.
         steps: usize,

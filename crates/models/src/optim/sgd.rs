@@ -2,7 +2,9 @@
 
 use ohmgrad_autograd::Gradients;
 use ohmgrad_tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
+use super::state::{OptimizerState, Remembered, StateError, finite};
 use super::{Memory, Optimizer, update};
 use crate::visit::Visit;
 
@@ -86,6 +88,41 @@ impl Optimizer for Sgd {
     fn set_lr(&mut self, lr: f32) {
         self.lr = lr;
     }
+
+    fn state(&self) -> OptimizerState {
+        let &Self { lr, momentum, nesterov, weight_decay, ref velocities } = self;
+        let settings = Settings { lr, momentum, nesterov, weight_decay };
+        let velocity = |(path, v): (&String, &Option<Tensor>)| Some((path.clone(), v.as_ref()?.clone()));
+        let memory =
+            velocities.iter().filter_map(velocity).map(|(path, v)| (path, Remembered::new(0, [("momentum", v)])));
+        OptimizerState::new(KIND, settings, memory.collect())
+    }
+
+    fn set_state(&mut self, state: OptimizerState) -> Result<(), StateError> {
+        let Settings { lr, momentum, nesterov, weight_decay } = state.settings(KIND)?;
+        let velocity = |(path, remembered): (String, Remembered)| {
+            let [velocity] = remembered.take(&path, ["momentum"])?;
+            Ok((path, Some(velocity)))
+        };
+        let velocities = state.memory.into_iter().map(velocity).collect::<Result<_, _>>()?;
+        *self = Self { lr, momentum, nesterov, weight_decay, velocities };
+        Ok(())
+    }
+}
+
+const KIND: &str = "sgd";
+
+/// Hyper-parameters as a checkpoint has them.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    #[serde(deserialize_with = "finite")]
+    lr: f32,
+    #[serde(deserialize_with = "finite")]
+    momentum: f32,
+    nesterov: bool,
+    #[serde(deserialize_with = "finite")]
+    weight_decay: f32,
 }
 
 #[cfg(test)]

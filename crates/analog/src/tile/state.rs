@@ -1,0 +1,310 @@
+//! Everything that tiles are, as plain data: what a checkpoint writes down.
+//!
+//! A field that [`TileArray`] or [`Tile`] gets, and that can't be computed from the others, joins here in both
+//! directions; checkpoints then have it too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ohmgrad_autograd::Param;
+use ohmgrad_tensor::{Key, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::{Rectangle, Tile, TileArray, averages_shape, may_hold_bias, parts, rectangles, scaling_shape};
+use crate::config::InferenceRpuConfig;
+use crate::error::Error;
+use crate::mvm::Pattern;
+
+/// Everything that a [`TileArray`] is, but for the identities of its parameters.
+///
+/// An array that is put together again computes what the first one would have, noise included, bit for bit:
+///
+/// ```
+/// use ohmgrad_analog::{InferenceRpuConfig, TileArray};
+/// use ohmgrad_tensor::{Key, Tensor};
+///
+/// let w = Tensor::normal(&[3, 1000], Key::new(1));
+/// let tiles = TileArray::new(w, 1, None, &InferenceRpuConfig::default(), "fc", Key::new(2))?;
+/// let state = tiles.state();
+/// assert_eq!(state.layout.tiles.len(), 2);
+/// assert_eq!(TileArray::from_state(state.clone())?.state(), state);
+/// # Ok::<(), ohmgrad_analog::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct TileArrayState {
+    /// The configuration, and what names the tiles' noise.
+    pub layout: TileLayout,
+    /// The numbers: `weight`, `out_scaling`, `averages`, and of each tile by its number `0.scales`,
+    /// `0.forward.v_offset`, `0.backward.w_asymmetry`, …; without those that have no elements.
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+/// How a weight lies on its tiles.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TileLayout {
+    /// The configuration, which with the weight's shape says how it is cut.
+    pub config: InferenceRpuConfig,
+    /// Groups of channels; 1 but for grouped convolutions.
+    pub groups: usize,
+    /// Whether the bias is a column of the (single) tile.
+    pub analog_bias: bool,
+    /// The tiles, ordered by group, by the inputs that they take, then by the outputs that they compute.
+    pub tiles: Vec<TilePlace>,
+}
+
+/// What a tile's noise and fixed variations are drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TilePlace {
+    /// What tells its noise from that of all others. In files a text: readers of JSON round large numbers.
+    #[serde(with = "text")]
+    pub site: u64,
+    /// What fixed variations are drawn from.
+    #[serde(with = "text")]
+    pub key: Key,
+}
+
+impl TileArray {
+    /// Everything that the array is, as plain data.
+    pub fn state(&self) -> TileArrayState {
+        let mut tensors = BTreeMap::new();
+        let mut put = |name: String, value: Tensor| {
+            if !value.is_empty() || name == "weight" {
+                tensors.insert(name, value);
+            }
+        };
+        self.params().for_each(|(name, param)| put(name.into(), param.value.clone()));
+        put("averages".into(), self.averages.value.clone());
+        for (i, tile) in self.tiles.iter().enumerate() {
+            if let Some(scales) = &tile.scales {
+                put(format!("{i}.scales"), scales.clone());
+            }
+            for (direction, pattern) in [("forward", &tile.forward), ("backward", &tile.backward)] {
+                put(format!("{i}.{direction}.v_offset"), pattern.v_offset.clone().into());
+                put(format!("{i}.{direction}.out_nonlinearity"), pattern.out_nonlinearity.clone().into());
+                put(format!("{i}.{direction}.out_noise"), pattern.out_noise.clone().into());
+                put(format!("{i}.{direction}.w_asymmetry"), pattern.w_asymmetry.clone());
+            }
+        }
+        let tiles = self.tiles.iter().map(|tile| TilePlace { site: tile.site, key: tile.key }).collect();
+        let config = InferenceRpuConfig::clone(&self.config);
+        TileArrayState {
+            layout: TileLayout { config, groups: self.groups(), analog_bias: self.analog_bias, tiles },
+            tensors,
+        }
+    }
+
+    /// The array that [`state`](Self::state) took apart, with parameters of new identities.
+    ///
+    /// # Errors
+    /// If the configuration is not valid, or a tensor is missing, too many, or of a shape that does not fit the weight.
+    pub fn from_state(state: TileArrayState) -> Result<Self, Error> {
+        let TileArrayState { layout: TileLayout { config, groups, analog_bias, tiles: places }, tensors } = state;
+        config.validate()?;
+        let mut tensors = Tensors(tensors);
+        let weight = tensors.optional("weight").ok_or_else(|| wrong("weight", "nothing", "a matrix"))?;
+        let shape = weight.shape();
+        if shape.len() < 2 || groups == 0 || !shape[0].is_multiple_of(groups) {
+            return Err(wrong(
+                "weight",
+                format!("shape {shape:?}"),
+                format!("two axes or more, outputs in {groups} groups"),
+            ));
+        }
+        let [across, down] = parts(&config, shape, groups);
+        // Compared before anything of that size is built: a hostile file may have a side of any length and no elements.
+        if across.checked_mul(down).and_then(|tiles| tiles.checked_mul(groups)) != Some(places.len()) {
+            let expected = format!("{across} × {down} in {groups} groups for the weight and the mapping");
+            return Err(wrong("tiles", places.len(), expected));
+        }
+        if analog_bias && !may_hold_bias(&config, shape, groups) {
+            return Err(wrong("analog_bias", true, "false: the mapping makes it digital"));
+        }
+        let out_scaling = match scaling_shape(&config, weight.shape(), groups) {
+            Some(shape) => Some(Param::new(tensors.shaped("out_scaling", &shape)?)),
+            None => None,
+        };
+        let averages = match averages_shape(&config, places.len()) {
+            [0, two] => Tensor::full(&[0, two], 0.0),
+            shape => tensors.shaped("averages", &shape)?,
+        };
+        let mut tiles = Vec::with_capacity(places.len());
+        for (i, Rectangle { group, outs, ins }) in rectangles(&config, weight.shape(), groups).into_iter().enumerate() {
+            let ins = ins.start..ins.end + usize::from(analog_bias);
+            let forward = tensors.pattern(&format!("{i}.forward"), outs.len(), ins.len())?;
+            let backward = tensors.pattern(&format!("{i}.backward"), ins.len(), outs.len())?;
+            let scales = tensors.optional(&format!("{i}.scales"));
+            if let Some(scales) = scales.as_ref().filter(|s| ![[1, 1], [outs.len(), 1]].iter().any(|a| s.shape() == a))
+            {
+                let expected = format!("shape [1, 1] or [{}, 1]", outs.len());
+                return Err(wrong(format!("{i}.scales"), format!("shape {:?}", scales.shape()), expected));
+            }
+            let TilePlace { site, key } = places[i];
+            tiles.push(Tile { group, outs, ins, scales, forward, backward, site, key });
+        }
+        tensors.finish()?;
+        Ok(Self {
+            weight: Param::new(weight),
+            out_scaling,
+            averages: Param::new(averages),
+            tiles: Arc::new(tiles),
+            config: Arc::new(config),
+            analog_bias,
+        })
+    }
+
+    /// What is trained of the array, by its name in a [`TileArrayState`].
+    pub fn params(&self) -> impl Iterator<Item = (&'static str, &Param)> {
+        let scaling = self.out_scaling.as_ref().map(|scaling| ("out_scaling", scaling));
+        [("weight", &self.weight)].into_iter().chain(scaling)
+    }
+}
+
+/// Tensors that are taken out one by one; at the end none may be left.
+struct Tensors(BTreeMap<String, Tensor>);
+
+impl Tensors {
+    fn optional(&mut self, name: &str) -> Option<Tensor> {
+        self.0.remove(name)
+    }
+
+    fn shaped(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
+        let expected = || format!("shape {shape:?}");
+        match self.optional(name) {
+            Some(tensor) if tensor.shape() == shape => Ok(tensor),
+            Some(tensor) => Err(wrong(name, format!("shape {:?}", tensor.shape()), expected())),
+            None if shape.contains(&0) => Ok(Tensor::full(shape, 0.0)),
+            None => Err(wrong(name, "nothing", expected())),
+        }
+    }
+
+    /// Variations that are absent do not vary.
+    fn pattern(&mut self, prefix: &str, outs: usize, ins: usize) -> Result<Pattern, Error> {
+        let mut find = |name: &str, shape: &[usize]| {
+            let name = format!("{prefix}.{name}");
+            if self.0.contains_key(&name) { self.shaped(&name, shape).map(Some) } else { Ok(None) }
+        };
+        let mut each = |name: &str| Ok(find(name, &[outs])?.map_or(vec![], |v| v.to_vec()));
+        let (v_offset, out_nonlinearity, out_noise) =
+            (each("v_offset")?, each("out_nonlinearity")?, each("out_noise")?);
+        let w_asymmetry = find("w_asymmetry", &[outs, ins])?.unwrap_or(Pattern::default().w_asymmetry);
+        Ok(Pattern { v_offset, out_nonlinearity, out_noise, w_asymmetry })
+    }
+
+    fn finish(self) -> Result<(), Error> {
+        match self.0.into_iter().next() {
+            Some((name, tensor)) => Err(wrong(name, format!("shape {:?}", tensor.shape()), "nothing of that name")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn wrong(entry: impl ToString, found: impl ToString, expected: impl ToString) -> Error {
+    Error::State { entry: entry.to_string(), found: found.to_string(), expected: expected.to_string() }
+}
+
+/// Values as texts in files.
+mod text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{BackwardIoParameters, IoParameters, MappingParameter, NoiseManagement};
+    use ohmgrad_autograd::Tape;
+
+    /// Tiles that have everything that tiles can have.
+    fn array() -> TileArray {
+        let forward = IoParameters {
+            noise_management: NoiseManagement::AverageAbsMax,
+            out_noise_std: 0.3,
+            v_offset_std: 0.1,
+            w_read_asymmetry_dtod: 0.1,
+            mv_type: crate::config::MvType::PosNegSeparate,
+            ..Default::default()
+        };
+        let mapping = MappingParameter {
+            weight_scaling_omega: 0.6,
+            weight_scaling_columnwise: true,
+            learn_out_scaling: true,
+            max_input_size: 4,
+            max_output_size: 3,
+            ..Default::default()
+        };
+        let backward = BackwardIoParameters { w_read_asymmetry_dtod: 0.2, ..Default::default() };
+        let config = InferenceRpuConfig { forward, backward, mapping };
+        TileArray::new(Tensor::normal(&[5, 7], Key::new(1)), 1, None, &config, "fc", Key::new(2)).unwrap()
+    }
+
+    fn error(change: impl FnOnce(&mut TileArrayState)) -> String {
+        let mut state = array().state();
+        change(&mut state);
+        TileArray::from_state(state).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_array_put_together_again_reads_the_same() {
+        let read = |tiles: &TileArray| {
+            let tape = Tape::train(Key::new(3));
+            let x = tape.variable(Tensor::normal(&[2, 7], Key::new(4)));
+            let y = tiles.forward(x, None);
+            (y.value(), y.backward_from(Tensor::normal(&[2, 5], Key::new(5))).wrt(x).cloned())
+        };
+        let array = array();
+        let layout = serde_json::to_string(&array.state().layout).unwrap();
+        let state = TileArrayState { layout: serde_json::from_str(&layout).unwrap(), ..array.state() };
+        assert_eq!(read(&TileArray::from_state(state).unwrap()), read(&array));
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_said() {
+        let put = |state: &mut TileArrayState, name: &str, shape: &[usize]| {
+            state.tensors.insert(name.into(), Tensor::full(shape, 1.0));
+        };
+        assert_eq!(error(|s| drop(s.tensors.remove("weight"))), "weight: found nothing, expected a matrix");
+        assert_eq!(
+            error(|s| put(s, "weight", &[5])),
+            "weight: found shape [5], expected two axes or more, outputs in 1 groups"
+        );
+        assert_eq!(
+            error(|s| s.layout.tiles.truncate(3)),
+            "tiles: found 3, expected 2 × 2 in 1 groups for the weight and the mapping"
+        );
+        assert_eq!(
+            error(|s| put(s, "weight", &[usize::MAX, 0])),
+            format!(
+                "tiles: found 4, expected 1 × {} in 1 groups for the weight and the mapping",
+                usize::MAX.div_ceil(3)
+            )
+        );
+        assert_eq!(error(|s| put(s, "averages", &[4, 1])), "averages: found shape [4, 1], expected shape [4, 2]");
+        assert_eq!(
+            error(|s| put(s, "0.scales", &[2, 1])),
+            "0.scales: found shape [2, 1], expected shape [1, 1] or [3, 1]"
+        );
+        assert_eq!(
+            error(|s| put(s, "3.backward.w_asymmetry", &[2, 2])),
+            "3.backward.w_asymmetry: found shape [2, 2], expected shape [3, 2]"
+        );
+        assert_eq!(
+            error(|s| put(s, "4.scales", &[1, 1])),
+            "4.scales: found shape [1, 1], expected nothing of that name"
+        );
+        assert!(error(|s| s.layout.analog_bias = true).starts_with("analog_bias: found true, expected false"));
+        assert!(error(|s| s.layout.config.forward.out_noise = f32::NAN).starts_with("forward.out_noise = NaN"));
+    }
+}

@@ -1,0 +1,204 @@
+//! Files that went through a shredder: whatever is in them, reading says what is wrong or gives something that works.
+//!
+//! `OHMGRAD_FUZZ=1000000 cargo test --release -p ohmgrad-models shredded` shreds for longer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ohmgrad_analog::config::{MvType, NoiseManagement};
+use ohmgrad_analog::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter};
+use ohmgrad_autograd::Tape;
+use ohmgrad_tensor::Key;
+
+use super::*;
+use crate::{Adam, Module, Network, Schedule, Sequential, Sgd, Tiles};
+
+/// What the mutations are drawn from.
+struct Dice(Key, u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.1 += 1;
+        (self.0.fold(self.1).to_words()[0] % n.max(1) as u64) as usize
+    }
+
+    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+}
+
+fn net() -> Sequential {
+    Sequential::new().linear(3, 4).tanh().linear(4, 2).init(Key::new(1))
+}
+
+fn analog(digital_bias: bool) -> Sequential {
+    let forward = IoParameters {
+        noise_management: NoiseManagement::AverageAbsMax,
+        mv_type: MvType::PosNegSeparate,
+        out_noise_std: 0.1,
+        w_read_asymmetry_dtod: 0.1,
+        ..Default::default()
+    };
+    let mapping = MappingParameter {
+        digital_bias,
+        weight_scaling_omega: 1.0,
+        learn_out_scaling: true,
+        max_input_size: if digital_bias { 2 } else { 0 },
+        ..Default::default()
+    };
+    let mut net = net();
+    let config = InferenceRpuConfig { forward, backward: BackwardIoParameters::default(), mapping };
+    net.to_analog(&config, Key::new(2)).unwrap();
+    net
+}
+
+fn step(net: &mut Sequential, optimizer: &mut dyn Optimizer) {
+    let tape = Tape::train(Key::new(3));
+    let y = net.forward(tape.constant(Tensor::normal(&[2, 3], Key::new(4))));
+    optimizer.step(net, (y * y).mean().backward());
+}
+
+fn file(mut net: Sequential, optimizer: &mut dyn Optimizer) -> Vec<u8> {
+    step(&mut net, optimizer);
+    let schedule = Schedule::cosine(0.1, 100).after_warm_up(10);
+    let training = TrainingState { step: 1, schedule: Some(schedule), ..TrainingState::new(Key::new(5)) };
+    let path = Path::new("valid");
+    let (text, tensors) = sections::take_apart(&net, Some(optimizer), &training, path).unwrap();
+    format::encode(text, &tensors, path).unwrap()
+}
+
+/// Weights of somebody else's, in four types.
+fn foreign() -> Vec<u8> {
+    let types = [("F16", 2), ("BF16", 2), ("F64", 8), ("F32", 4)].into_iter().zip(net().state_dict());
+    let (mut header, mut data) = (String::from("{"), vec![]);
+    for ((dtype, size), (name, value)) in types {
+        let (start, shape) = (data.len(), value.shape().to_vec());
+        data.resize(start + size * value.len(), 1);
+        let end = data.len();
+        header += &format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{start},{end}]}},"#);
+    }
+    header.replace_range(header.len() - 1.., "}");
+    let bytes = [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), &data].concat();
+    parse_weights(&bytes, Path::new("x")).unwrap().plan(&net(), Tiles::FromNetwork).unwrap();
+    bytes
+}
+
+fn shred(bytes: &mut Vec<u8>, dice: &mut Dice) {
+    let Some(header) = bytes.first_chunk().map(|length| u64::from_le_bytes(*length) as usize) else { return };
+    if header == 0 || header > bytes.len() - 8 {
+        return;
+    }
+    match dice.below(4) {
+        0 => {
+            let at = dice.below(bytes.len());
+            bytes[at] ^= 1 << dice.below(8);
+        }
+        1 => bytes.truncate(dice.below(bytes.len())),
+        _ => {
+            // Inside the header, whose length is then put right: what is behind it shall be reached.
+            let mut text = bytes[8..8 + header].to_vec();
+            (0..=dice.below(3)).for_each(|_| shred_text(&mut text, dice));
+            let data = bytes.split_off(8 + header);
+            bytes.clear();
+            bytes.extend((text.len() as u64).to_le_bytes());
+            bytes.extend(text);
+            bytes.extend(data);
+        }
+    }
+}
+
+fn shred_text(text: &mut Vec<u8>, dice: &mut Dice) {
+    const NUMBERS: [&str; 14] = [
+        "0",
+        "1",
+        "2",
+        "-1",
+        "3",
+        "0.5",
+        "1e39",
+        "1e999",
+        "NaN",
+        "null",
+        "18446744073709551615",
+        "9223372036854775807",
+        "4611686018427387904",
+        "16777217",
+    ];
+    const TEXTS: [&str; 10] = ["\"", "\\\"", "{}", "[]", ",", ":", "F16", "I64", "@tiles/", "\\u0000"];
+    let at = dice.below(text.len());
+    let is_digit = |b: &u8| b.is_ascii_digit();
+    match dice.below(5) {
+        // A number that is there becomes another.
+        0 | 1 => {
+            let Some(start) = text[at..].iter().position(is_digit).map(|i| at + i) else { return };
+            let end = text[start..].iter().position(|b| !is_digit(b)).map_or(text.len(), |i| start + i);
+            let number = *dice.pick(&NUMBERS);
+            text.splice(start..end, number.bytes());
+        }
+        2 => {
+            let insert = *dice.pick(&TEXTS);
+            text.splice(at..at, insert.bytes());
+        }
+        // A stretch is doubled, or lost, or moves.
+        3 => {
+            let end = text.len().min(at + dice.below(120));
+            let part = text[at..end].to_vec();
+            if dice.below(2) == 0 {
+                text.drain(at..end);
+            }
+            let to = dice.below(text.len() + 1);
+            text.splice(to..to, part);
+        }
+        _ => text[at] = dice.below(256) as u8,
+    }
+}
+
+/// Reads a file, and uses whatever it gave; whether it gave anything.
+fn read(bytes: &[u8], optimizers: [&mut dyn Optimizer; 2]) -> bool {
+    let mut plain = net();
+    if let Ok(plan) = parse_weights(bytes, Path::new("shredded")).and_then(|w| w.plan(&plain, Tiles::FromNetwork)) {
+        plan.carry_out(&mut plain);
+        step(&mut plain, &mut Sgd::new(0.1));
+    }
+    let Ok(checkpoint) = Checkpoint::parse(bytes, Path::new("shredded")) else { return false };
+    let mut restored = false;
+    for optimizer in optimizers {
+        for tiles in [Tiles::FromFile, Tiles::FromNetwork] {
+            for mut net in [net(), analog(true)] {
+                if checkpoint.restore(&mut net, Some(optimizer), tiles).is_ok() {
+                    restored = true;
+                    let training = checkpoint.training();
+                    if let Some(schedule) = &training.schedule {
+                        optimizer.set_lr(schedule.at(training.step));
+                    }
+                    step(&mut net, optimizer);
+                    net.to_digital();
+                }
+            }
+        }
+    }
+    restored
+}
+
+#[test]
+fn shredded_files_are_refused_or_work() {
+    let optimizers = || (Sgd::new(0.1).with_momentum(0.9), Adam::new(0.1));
+    let (mut sgd, mut adam) = optimizers();
+    let valid = [file(net(), &mut sgd), file(analog(true), &mut adam), file(analog(false), &mut sgd.clone())];
+    assert!(valid.iter().all(|bytes| read(bytes, [&mut optimizers().0, &mut optimizers().1])));
+    let valid: Vec<_> = valid.into_iter().chain([foreign()]).collect();
+    let cases = std::env::var("OHMGRAD_FUZZ").map_or(3000, |n| n.parse().expect("a number of cases"));
+    let mut worked = 0;
+    for case in 0..cases {
+        let mut dice = Dice(Key::new(6).fold(case as u64), 0);
+        let mut bytes = dice.pick(&valid).clone();
+        (0..=dice.below(2)).for_each(|_| shred(&mut bytes, &mut dice));
+        let (mut sgd, mut adam) = optimizers();
+        let result = catch_unwind(AssertUnwindSafe(|| read(&bytes, [&mut sgd, &mut adam])));
+        worked += usize::from(result.unwrap_or_else(|_| {
+            std::fs::write(std::env::temp_dir().join("shredded.safetensors"), &bytes).unwrap();
+            panic!("case {case}, in shredded.safetensors of the temporary directory")
+        }));
+    }
+    // Data may be anything, so some files do work; if all or none did, the shredder would be no good.
+    assert!(worked > cases / 100 && worked < cases / 2, "{worked} of {cases}");
+}

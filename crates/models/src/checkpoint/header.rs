@@ -1,0 +1,99 @@
+//! What a checkpoint says about its tensors, as JSON.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ohmgrad_analog::TileLayout;
+use ohmgrad_tensor::Key;
+use serde::de::{Deserializer, Error};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+
+use super::error::CheckpointError;
+use super::json;
+use crate::optim::Schedule;
+
+/// The format that is written, and the only one that is read.
+pub(super) const VERSION: u64 = 1;
+
+/// Where a training stands: what is not in its network and its optimizer.
+///
+/// All random numbers are functions of a key and of counters, so there is nothing more to write down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingState {
+    /// The key that everything random about the training is derived from.
+    #[serde(serialize_with = "write_key", deserialize_with = "read_key")]
+    pub key: Key,
+    /// Epochs that are over.
+    pub epoch: usize,
+    /// Steps that are over; whether of the epoch or of the whole training, the program says.
+    pub step: usize,
+    /// The learning rate's schedule, if it has one.
+    pub schedule: Option<Schedule>,
+}
+
+impl TrainingState {
+    /// A training that is about to begin.
+    pub fn new(key: Key) -> Self {
+        Self { key, epoch: 0, step: 0, schedule: None }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Header {
+    pub version: u64,
+    pub written_by: String,
+    pub training: TrainingState,
+    /// By the path of the weight.
+    pub tiles: BTreeMap<String, TilesHeader>,
+    pub optimizer: Option<OptimizerHeader>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TilesHeader {
+    /// Which parameters are the array's, by their name in a `TileArrayState`.
+    pub parameters: BTreeMap<String, String>,
+    pub layout: TileLayout,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OptimizerHeader {
+    pub kind: String,
+    pub settings: Value,
+    /// By the path of the parameter.
+    pub steps: BTreeMap<String, i32>,
+}
+
+impl Header {
+    /// The header as text. Its numbers are those of `f64`, which hold every `f32` exactly.
+    pub fn to_text(&self) -> String {
+        serde_json::to_value(self).expect("numbers, texts and objects of them").to_string()
+    }
+
+    pub fn parse(text: &str, path: &Path) -> Result<Self, CheckpointError> {
+        let wrong = |error: serde_json::Error| {
+            CheckpointError::entry(path, "header", error, "what a checkpoint of ohmgrad has")
+        };
+        json::refuse_duplicates(text.as_bytes()).map_err(wrong)?;
+        let value: Value = serde_json::from_str(text).map_err(wrong)?;
+        match value.get("version") {
+            Some(version) if *version == VERSION => serde_json::from_value(value).map_err(wrong),
+            Some(version) => {
+                Err(CheckpointError::Version { path: path.into(), found: version.to_string(), expected: VERSION })
+            }
+            None => Err(CheckpointError::entry(path, "header.version", "nothing", VERSION)),
+        }
+    }
+}
+
+fn write_key<S: Serializer>(key: &Key, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(key)
+}
+
+fn read_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}

@@ -1,0 +1,219 @@
+//! The way of a file's weights into a network.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use ohmgrad_analog::TileArray;
+use ohmgrad_autograd::{Id, Param};
+use ohmgrad_tensor::Tensor;
+
+use super::Checkpoint;
+use super::error::{CheckpointError, Reshaped};
+use crate::affine::{Affine, Weight};
+use crate::convert::Network;
+use crate::optim::Optimizer;
+use crate::visit::{Slot, SlotMut, Visit};
+
+/// Whose hardware a restored network has: that of the file, or that of the network as the program built it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tiles {
+    /// Each weight lives where it lived when it was saved: on the same tiles, with their configuration, scales, running
+    /// means, fixed variations and noise, or in digital memory. A training that goes on like this is the same training.
+    FromFile,
+    /// Each weight lives where the network has it now. The file gives weights alone, learned output scales included;
+    /// tiles of the network recompute their mapping scales and keep everything else. The optimizer forgets what it
+    /// remembered of output scales that are in the weights now.
+    FromNetwork,
+}
+
+/// Parameters and buffers of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Weights {
+    pub path: PathBuf,
+    /// Whether PyTorch or somebody else may have written the file.
+    pub foreign: bool,
+    /// By their paths; weights on tiles, and what else is trained of those, among them.
+    pub parameters: BTreeMap<String, Tensor>,
+    /// By the path of the weight.
+    pub tiles: BTreeMap<String, OnTiles>,
+}
+
+/// The tiles of a weight.
+#[derive(Clone, Debug)]
+pub(super) struct OnTiles {
+    pub array: TileArray,
+    /// The paths of what else is trained of them: it goes where they go.
+    pub others: Vec<String>,
+}
+
+/// What a slot of the network becomes.
+enum New {
+    Value(Tensor),
+    /// A weight where the file has it.
+    Moved(Weight, Option<Tensor>),
+    /// A weight for wherever the network has it.
+    Set(Tensor, Option<Tensor>),
+}
+
+/// What every slot of a network becomes, in the order of the walk.
+pub(super) struct Plan(Vec<New>);
+
+impl Checkpoint {
+    /// Gives a network, built as the saved one was, the parameters and buffers of the file; and the optimizer, if there
+    /// is one, its hyper-parameters and memory. All of it happens, or nothing.
+    ///
+    /// # Errors
+    /// If parameters or buffers of the two differ in name or shape (all of them are listed), or the optimizer is of
+    /// another kind than the saved one.
+    pub fn restore(
+        &self,
+        net: &mut (impl Visit + ?Sized),
+        optimizer: Option<&mut dyn Optimizer>,
+        tiles: Tiles,
+    ) -> Result<(), CheckpointError> {
+        let plan = self.weights.plan(net, tiles)?;
+        if let Some(optimizer) = optimizer {
+            self.restore_optimizer(optimizer, tiles)?;
+        }
+        plan.carry_out(net);
+        Ok(())
+    }
+
+    fn restore_optimizer(&self, optimizer: &mut dyn Optimizer, tiles: Tiles) -> Result<(), CheckpointError> {
+        let Weights { path, parameters, tiles: arrays, .. } = &self.weights;
+        let Some(state) = &self.optimizer else {
+            return Err(CheckpointError::entry(path, "optimizer", "nothing", optimizer.state().kind));
+        };
+        let mut state = state.clone();
+        if tiles == Tiles::FromNetwork {
+            let folded: BTreeSet<&String> = arrays.values().flat_map(|tiles| &tiles.others).collect();
+            state.memory.retain(|name, _| parameters.contains_key(name) && !folded.contains(name));
+        }
+        let result = optimizer.set_state(state);
+        result.map_err(|error| CheckpointError::entry(path, error.entry, error.found, error.expected))
+    }
+}
+
+impl Weights {
+    /// What each slot of a network becomes.
+    pub fn plan(&self, net: &(impl Visit + ?Sized), tiles: Tiles) -> Result<Plan, CheckpointError> {
+        let names = net.names();
+        let mut fit = Fit { weights: self, used: BTreeSet::new(), missing: vec![], reshaped: vec![] };
+        let mut plan = vec![];
+        let mut homeless = None;
+        net.visit("", &mut |path, slot| match slot {
+            Slot::Param(param) | Slot::Buffer(param) => {
+                plan.extend(fit.tensor(path, param.value.shape()).map(New::Value));
+            }
+            Slot::Affine(affine) => {
+                let (weight, bias) = fit.affine(affine, &names);
+                let name = &names[&affine.weight().id()];
+                let array = self.tiles.get(name).map(|on| &on.array);
+                if affine.bias.is_none() && array.is_some_and(TileArray::has_analog_bias) {
+                    homeless = Some(name.clone());
+                }
+                if let Some(weight) = weight.filter(|_| bias.is_some() == affine.bias.is_some()) {
+                    plan.push(match tiles {
+                        Tiles::FromFile => New::Moved(placed(array, weight), bias),
+                        Tiles::FromNetwork => folded(array, weight, bias),
+                    });
+                }
+            }
+        });
+        fit.finish()?;
+        match homeless {
+            None => Ok(Plan(plan)),
+            Some(name) => {
+                Err(CheckpointError::entry(&self.path, name, "a bias on its tiles", "none, as the layer has no bias"))
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// Changes the network that the plan was made for.
+    pub fn carry_out(self, net: &mut (impl Visit + ?Sized)) {
+        let mut plan = self.0.into_iter();
+        net.visit_mut("", &mut |_, slot| match (slot, plan.next()) {
+            (SlotMut::Param(param) | SlotMut::Buffer(param), Some(New::Value(value))) => param.value = value,
+            (SlotMut::Affine(affine), Some(New::Set(weight, bias))) => affine.set(weight, bias),
+            (SlotMut::Affine(affine), Some(New::Moved(weight, bias))) => {
+                affine.weight = weight;
+                if let (Some(param), Some(bias)) = (&mut affine.bias, bias) {
+                    param.value = bias;
+                }
+            }
+            _ => unreachable!("both walks find the same slots"),
+        });
+    }
+}
+
+/// A weight where the file has it: on its tiles, or in digital memory.
+fn placed(array: Option<&TileArray>, weight: Tensor) -> Weight {
+    match array {
+        Some(array) => Weight::Analog(Box::new(array.clone())),
+        None => Weight::Digital(Param::new(weight)),
+    }
+}
+
+/// A weight and a bias as a digital layer would hold them.
+fn folded(array: Option<&TileArray>, weight: Tensor, bias: Option<Tensor>) -> New {
+    let (weight, of_bias) = array.map_or((weight, None), TileArray::to_digital);
+    let bias = bias.map(|bias| of_bias.map_or(bias.clone(), |factor| &bias * &factor));
+    New::Set(weight, bias)
+}
+
+/// Finds a network's tensors in a file, and remembers what was not as it should be.
+struct Fit<'a> {
+    weights: &'a Weights,
+    used: BTreeSet<String>,
+    missing: Vec<String>,
+    reshaped: Vec<Reshaped>,
+}
+
+impl Fit<'_> {
+    fn tensor(&mut self, name: &str, shape: &[usize]) -> Option<Tensor> {
+        let Some(tensor) = self.weights.parameters.get(name) else {
+            self.missing.push(name.into());
+            return None;
+        };
+        self.used.insert(name.into());
+        if tensor.shape() == shape {
+            return Some(tensor.clone());
+        }
+        // PyTorch's kernels [out, in, height, width] are the rows of the matrix that lies on tiles.
+        if self.weights.foreign
+            && let (&[outs, ins], Some((&first, inner))) = (shape, tensor.shape().split_first())
+            && (inner.len() > 1 && first == outs && inner.iter().product::<usize>() == ins)
+        {
+            return Some(tensor.reshape(shape));
+        }
+        self.reshaped.push(Reshaped { name: name.into(), found: tensor.shape().into(), expected: shape.into() });
+        None
+    }
+
+    /// The weight and the bias of a slot.
+    fn affine(&mut self, affine: &Affine, names: &HashMap<Id, String>) -> (Option<Tensor>, Option<Tensor>) {
+        let mut tensor = |param: &Param| self.tensor(&names[&param.id()], param.value.shape());
+        let found = (tensor(affine.weight()), affine.bias.as_ref().and_then(tensor));
+        if let Some(on) = self.weights.tiles.get(&names[&affine.weight().id()]) {
+            self.used.extend(on.others.iter().cloned());
+        }
+        found
+    }
+
+    fn finish(self) -> Result<(), CheckpointError> {
+        let Self { weights, used, missing, reshaped } = self;
+        let unexpected: Vec<String> = weights.parameters.keys().filter(|name| !used.contains(*name)).cloned().collect();
+        if missing.is_empty() && unexpected.is_empty() && reshaped.is_empty() {
+            return Ok(());
+        }
+        Err(CheckpointError::Mismatch { path: weights.path.clone(), missing, unexpected, reshaped })
+    }
+}
+
+/// Reads weights into a network; see [`Network::load_weights`].
+pub(crate) fn load_weights(net: &mut (impl Visit + ?Sized), path: &Path) -> Result<(), CheckpointError> {
+    super::read_weights(path)?.plan(net, Tiles::FromNetwork)?.carry_out(net);
+    Ok(())
+}
