@@ -58,7 +58,7 @@ pub mod prelude {
         Activation, Adam, AdaptiveAvgPool1d, AdaptiveAvgPool2d, Affine, AvgPool1d, AvgPool2d, BatchNorm1d, BatchNorm2d,
         Checkpoint, Conv1d, Conv2d, Conv3d, Dropout, Embedding, Flatten, Gates, Gru, LayerNorm, Linear, Lstm,
         MaxPool1d, MaxPool2d, Module, Network, Optimizer, Progress, RecurrentOptions, Rnn, Schedule, Sequential, Sgd,
-        Tiles, TrainingState, Visit, accuracy, predict, visit,
+        Tiles, Trainer, TrainingState, Visit, accuracy, predict, visit,
     };
     pub use ohmgrad_tensor::{Array, Key, Tensor};
 }

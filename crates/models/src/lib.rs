@@ -16,6 +16,7 @@ mod module;
 mod optim;
 mod progress;
 mod summary;
+mod trainer;
 mod visit;
 
 pub use affine::{Affine, Weight};
@@ -32,4 +33,5 @@ pub use module::{CloneBox, Module};
 pub use optim::{Adam, Optimizer, OptimizerState, Remembered, Schedule, Sgd, StateError};
 pub use progress::Progress;
 pub use summary::{LayerSummary, Summary};
+pub use trainer::{Epoch, Trainer, TrainerError};
 pub use visit::{Slot, SlotMut, Visit, join};
