@@ -28,6 +28,11 @@ fn training() {
 }
 
 #[test]
+fn training_conv() {
+    assert_all_pass("training_conv");
+}
+
+#[test]
 fn layers() {
     assert_all_pass("layers");
 }

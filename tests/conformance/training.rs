@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ohmgrad::analog::InferenceRpuConfig;
 use ohmgrad::autograd::{Gradients, Tape, Var};
-use ohmgrad::models::{Adam, Module, Network, Optimizer, Sequential, Sgd};
+use ohmgrad::models::{Adam, Conv2d, Module, Network, Optimizer, Sequential, Sgd};
 use ohmgrad::tensor::{Array, Key, Tensor};
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -39,11 +39,37 @@ enum Layer {
         #[serde(rename = "out")]
         outs: usize,
     },
+    /// Stride, padding, dilation and groups have PyTorch's defaults unless given.
+    Conv2d {
+        #[serde(rename = "in")]
+        ins: usize,
+        #[serde(rename = "out")]
+        outs: usize,
+        kernel: usize,
+        #[serde(default = "one")]
+        stride: usize,
+        #[serde(default)]
+        padding: usize,
+        #[serde(default = "one")]
+        dilation: usize,
+        #[serde(default = "one")]
+        groups: usize,
+    },
+    MaxPool2d {
+        kernel: usize,
+    },
+    AvgPool2d {
+        kernel: usize,
+    },
     Relu,
     Softplus,
     Sigmoid,
     Tanh,
     Flatten,
+}
+
+fn one() -> usize {
+    1
 }
 
 #[derive(Deserialize)]
@@ -107,6 +133,14 @@ impl Training {
         let layers = self.net.iter().fold(Sequential::new(), |net, layer| match *layer {
             Layer::Linear { ins, outs } => net.linear(ins, outs),
             Layer::Relu => net.relu(),
+            Layer::Conv2d { ins, outs, kernel, stride, padding, dilation, groups } => net.layer(
+                Conv2d::grouped(ins, outs, [kernel; 2], groups, Key::new(0))
+                    .with_stride([stride; 2])
+                    .with_padding([padding; 2])
+                    .with_dilation([dilation; 2]),
+            ),
+            Layer::MaxPool2d { kernel } => net.max_pool2d(kernel),
+            Layer::AvgPool2d { kernel } => net.avg_pool2d(kernel),
             Layer::Softplus => net.softplus(),
             Layer::Sigmoid => net.sigmoid(),
             Layer::Tanh => net.tanh(),

@@ -75,7 +75,7 @@ pub struct TileArray {
 }
 
 impl TileArray {
-    /// Puts a weight [out, in, …] on tiles, together with a bias [out] if the mapping wants it analog and one tile is
+    /// Puts a weight [out, in, …] on tiles, together with its bias if the mapping wants it analog and one tile is
     /// enough for the weight. The bias of an array of tiles is always digital, as in the reference, where also a mapping
     /// that limits one size and not the other makes an array.
     ///
@@ -204,7 +204,7 @@ impl TileArray {
         self.tiles.last().map_or(1, |tile| tile.group + 1)
     }
 
-    /// The weight and the factor of an analog bias [out] or of nothing: what a digital layer would hold, learned output
+    /// The weight, and the factor of an analog bias if there is one: what a digital layer would hold, learned output
     /// scales included.
     pub fn to_digital(&self) -> (Tensor, Option<Tensor>) {
         let weight = &self.weight.value;
