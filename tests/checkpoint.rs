@@ -81,7 +81,7 @@ fn hardware() -> [Option<InferenceRpuConfig>; 4] {
     [
         None,
         Some(InferenceRpuConfig::default()),
-        Some(InferenceRpuConfig { forward: everything.clone(), mapping: one_tile, ..Default::default() }),
+        Some(InferenceRpuConfig { forward: everything, mapping: one_tile, ..Default::default() }),
         Some(InferenceRpuConfig { forward: everything, backward, mapping: tiles }),
     ]
 }
@@ -291,7 +291,7 @@ fn what_could_not_be_loaded_is_not_saved() {
     struct Twice(Param, Param);
     impl Visit for Twice {
         fn visit(&self, _: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-            [&self.0, &self.1].iter().for_each(|param| f("w", Slot::Param(param)));
+            [&self.0, &self.1].into_iter().for_each(|param| f("w", Slot::Param(param)));
         }
         fn visit_mut(&mut self, _: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
             [&mut self.0, &mut self.1].into_iter().for_each(|param| f("w", SlotMut::Param(param)));
@@ -355,7 +355,7 @@ fn pytorch_weights_give_pytorch_outputs() {
 /// The variable by which the test below tells its child processes where to write.
 const CHILD: &str = "OHMGRAD_CHECKPOINT_CHILD";
 
-/// Steps of the training below.
+/// Steps of the training below: more than its processes get done before they are killed.
 const STEPS: usize = 400;
 
 /// Trains from where the file stands, and saves every step.
@@ -389,7 +389,7 @@ fn a_process_killed_at_any_moment_leaves_a_checkpoint() {
     let directory = directory();
     let path = directory.path().join("killed.safetensors");
     let mut steps = vec![];
-    for round in 0..25u64 {
+    for round in 0..50u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["child", "--exact"])
             .env(CHILD, &path)
@@ -397,7 +397,7 @@ fn a_process_killed_at_any_moment_leaves_a_checkpoint() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Wait for the first file, so that each round kills somewhere in the loop of writes.
+        // Killed after its first file, in the loop of writes: here about every second time inside of one.
         let before = std::fs::metadata(&path).and_then(|file| file.modified()).ok();
         while std::fs::metadata(&path).and_then(|file| file.modified()).ok() == before {
             if child.try_wait().unwrap().is_some() {

@@ -8,6 +8,7 @@ use ohmgrad_analog::config::{MvType, NoiseManagement};
 use ohmgrad_analog::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter};
 use ohmgrad_autograd::Tape;
 use ohmgrad_tensor::Key;
+use serde_json::Value;
 
 use super::*;
 use crate::{Adam, Module, Network, Schedule, Sequential, Sgd, Tiles};
@@ -77,7 +78,7 @@ fn foreign() -> Vec<u8> {
         header += &format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{start},{end}]}},"#);
     }
     header.replace_range(header.len() - 1.., "}");
-    let bytes = [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), &data].concat();
+    let bytes = with_header(header.as_bytes(), &data);
     parse_weights(&bytes, Path::new("x")).unwrap().plan(&net(), Tiles::FromNetwork).unwrap();
     bytes
 }
@@ -87,42 +88,79 @@ fn shred(bytes: &mut Vec<u8>, dice: &mut Dice) {
     if header == 0 || header > bytes.len() - 8 {
         return;
     }
-    match dice.below(4) {
+    match dice.below(8) {
         0 => {
             let at = dice.below(bytes.len());
             bytes[at] ^= 1 << dice.below(8);
         }
         1 => bytes.truncate(dice.below(bytes.len())),
-        _ => {
-            // Inside the header, whose length is then put right: what is behind it shall be reached.
+        2 | 3 => {
             let mut text = bytes[8..8 + header].to_vec();
             (0..=dice.below(3)).for_each(|_| shred_text(&mut text, dice));
-            let data = bytes.split_off(8 + header);
-            bytes.clear();
-            bytes.extend((text.len() as u64).to_le_bytes());
-            bytes.extend(text);
-            bytes.extend(data);
+            *bytes = with_header(&text, &bytes[8 + header..]);
+        }
+        _ => {
+            let Ok(mut tree) = serde_json::from_slice::<Value>(&bytes[8..8 + header]) else { return };
+            let about = tree.pointer_mut("/__metadata__/ohmgrad").filter(|_| dice.below(2) == 0);
+            match about.and_then(|text| Some((serde_json::from_str::<Value>(text.as_str()?).ok()?, text))) {
+                Some((mut about, text)) => {
+                    shred_tree(&mut about, dice);
+                    *text = about.to_string().into();
+                }
+                None => shred_tree(&mut tree, dice),
+            }
+            *bytes = with_header(tree.to_string().as_bytes(), &bytes[8 + header..]);
+        }
+    }
+}
+
+/// A file whose header has the right length: what is behind it shall be reached.
+fn with_header(header: &[u8], data: &[u8]) -> Vec<u8> {
+    [(header.len() as u64).to_le_bytes().as_slice(), header, data].concat()
+}
+
+fn number(dice: &mut Dice) -> &'static str {
+    const NUMBERS: &str = "0 1 2 3 4 -1 0.5 1e39 1e-40 1e999 NaN null 16777217 2147483647 4294967295 \
+        4611686018427387904 9223372036854775807 18446744073709551615";
+    NUMBERS.split(' ').nth(dice.below(18)).expect("there are 18")
+}
+
+/// Changes JSON and leaves it JSON.
+fn shred_tree(tree: &mut Value, dice: &mut Dice) {
+    match tree {
+        Value::Object(fields) if !fields.is_empty() => {
+            let names: Vec<String> = fields.keys().cloned().collect();
+            let (a, b) = (dice.pick(&names), dice.pick(&names));
+            match dice.below(12) {
+                0 => drop(fields.remove(a)),
+                1 => drop(fields.insert(format!("{a}x"), fields[b].clone())),
+                2 | 3 => {
+                    let (one, two) = (fields[a].clone(), fields[b].clone());
+                    fields.insert(a.clone(), two);
+                    fields.insert(b.clone(), one);
+                }
+                _ => shred_tree(&mut fields[a.as_str()], dice),
+            }
+        }
+        Value::Array(items) => match dice.below(6) {
+            0 => items.push(1.into()),
+            1 => items.insert(0, 1.into()),
+            2 => items.reverse(),
+            3 => drop(items.pop()),
+            _ if items.is_empty() => {}
+            _ => {
+                let at = dice.below(items.len());
+                shred_tree(&mut items[at], dice);
+            }
+        },
+        leaf => {
+            let text = number(dice);
+            *leaf = serde_json::from_str(text).unwrap_or_else(|_| text.into());
         }
     }
 }
 
 fn shred_text(text: &mut Vec<u8>, dice: &mut Dice) {
-    const NUMBERS: [&str; 14] = [
-        "0",
-        "1",
-        "2",
-        "-1",
-        "3",
-        "0.5",
-        "1e39",
-        "1e999",
-        "NaN",
-        "null",
-        "18446744073709551615",
-        "9223372036854775807",
-        "4611686018427387904",
-        "16777217",
-    ];
     const TEXTS: [&str; 10] = ["\"", "\\\"", "{}", "[]", ",", ":", "F16", "I64", "@tiles/", "\\u0000"];
     let at = dice.below(text.len());
     let is_digit = |b: &u8| b.is_ascii_digit();
@@ -131,8 +169,7 @@ fn shred_text(text: &mut Vec<u8>, dice: &mut Dice) {
         0 | 1 => {
             let Some(start) = text[at..].iter().position(is_digit).map(|i| at + i) else { return };
             let end = text[start..].iter().position(|b| !is_digit(b)).map_or(text.len(), |i| start + i);
-            let number = *dice.pick(&NUMBERS);
-            text.splice(start..end, number.bytes());
+            text.splice(start..end, number(dice).bytes());
         }
         2 => {
             let insert = *dice.pick(&TEXTS);

@@ -16,6 +16,8 @@ mod format;
 #[cfg(test)]
 mod fuzz;
 mod header;
+#[cfg(test)]
+mod hostile;
 mod json;
 mod restore;
 mod sections;
