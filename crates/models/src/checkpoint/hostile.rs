@@ -118,7 +118,7 @@ fn what_the_header_says_is_checked() {
     assert!(huge.contains("forward.out_noise = 1e300: must be a finite number"), "{huge}");
     assert_eq!(
         changed(|f| layout(f, |layout| layout["config"]["mapping"]["max_input_size"] = json!(1))),
-        "x: @tiles/0.weight/tiles: found 1, expected 2 × 1 for the weight and the mapping"
+        "x: @tiles/0.weight/tiles: found 1, expected 2 × 1 in 1 groups for the weight and the mapping"
     );
     assert_eq!(
         changed(|f| f.about["tiles"]["0.weight"]["parameters"]["weight"] = json!("1.weight")),
@@ -152,7 +152,7 @@ fn tensors_have_the_type_and_the_shape_that_they_must_have() {
     assert_eq!(changed(|f| f.header["0.bias"]["dtype"] = json!("I32")), "x: 0.bias: found I32, expected F32");
     assert_eq!(
         changed(|f| f.header["0.weight"]["shape"] = json!([6])),
-        "x: @tiles/0.weight/weight: found shape [6], expected a matrix"
+        "x: @tiles/0.weight/weight: found shape [6], expected two axes or more, outputs in 1 groups"
     );
     assert_eq!(
         changed(|f| f.header["@optimizer/0.bias/mean"]["shape"] = json!([3, 1])),

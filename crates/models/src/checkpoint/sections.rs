@@ -35,9 +35,8 @@ pub(super) fn take_apart(
     let mut tensors: Vec<(String, Tensor)> = net.state_dict();
     let names = net.names();
     let mut tiles = BTreeMap::new();
-    net.visit("", &mut |path, slot| match slot {
-        Slot::Param(_) => {}
-        Slot::Buffer(buffer) => tensors.push((path.into(), buffer.value.clone())),
+    net.visit("", &mut |_, slot| match slot {
+        Slot::Param(_) | Slot::Buffer(_) => {}
         Slot::Affine(affine) => {
             let Some(array) = affine.tiles() else { return };
             let weight = &names[&array.weight.id()];
