@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{Adam, Network, Sequential};
-use ohmgrad_analog::InferenceRpuConfig;
+use ohmgrad_analog::{InferenceRpuConfig, IoParameters};
 use ohmgrad_tensor::Key;
 
 /// The header of a checkpoint, what it says about itself, and the data.
@@ -16,7 +16,9 @@ struct File {
 
 fn file() -> File {
     let mut net = Sequential::new().linear(2, 3).init(Key::new(1));
-    net.to_analog(&InferenceRpuConfig::default(), Key::new(2)).unwrap();
+    let forward = IoParameters { v_offset_std: 0.1, ..Default::default() };
+    let config = InferenceRpuConfig { forward, ..Default::default() };
+    net.to_analog(&config, Key::new(2)).unwrap();
     let mut adam = Adam::new(0.5).state();
     let ones = || Tensor::full(&[3], 1.0);
     adam.memory.insert("0.bias".into(), crate::Remembered::new(7, [("mean", ones()), ("square", ones())]));
