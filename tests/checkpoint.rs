@@ -278,7 +278,7 @@ fn what_could_not_be_loaded_is_not_saved() {
     measured.to_analog(&InferenceRpuConfig::default(), KEY).unwrap();
     measured.visit_mut("", &mut |_, slot| {
         if let SlotMut::Affine(Affine { weight: ohmgrad::models::Weight::Analog(tiles), .. }) = slot {
-            tiles.tiles_mut()[0].forward.out_noise.pop();
+            tiles.tiles_mut()[0].forward.out_noise = vec![0.06; 6];
         }
     });
     let error = refused(None, &training, &measured);
