@@ -276,17 +276,18 @@ impl AnalogMvm {
     /// Outputs of a group times mapping scales and learned scales.
     fn scaled_parts(&self, operands: &Operands<'_>, group: usize, parts: Vec<Tensor>) -> Vec<Tensor> {
         let scale = |(part, y): (usize, Tensor)| {
-            let y = self.mapping_row(group, part).map_or(y.clone(), |s| &y * &s);
+            let y = self.mapped(group, part, y);
             self.learned_row(operands, group, part).map_or(y.clone(), |a| &y * &a)
         };
         parts.into_iter().enumerate().map(scale).collect()
     }
 
-    /// The mapping scales of a group's outputs as a row, for one part of the inputs.
-    fn mapping_row(&self, group: usize, part: usize) -> Option<Tensor> {
-        let (_, tiles) = self.input_parts(group).nth(part)?;
+    /// Outputs of a group times mapping scales, for one part of the inputs.
+    fn mapped(&self, group: usize, part: usize, y: Tensor) -> Tensor {
+        let (_, tiles) = self.input_parts(group).nth(part).expect("as many parts as outputs");
         let row = |tile: &Tile| Some(tile.scales.as_ref()?.broadcast_to(&[tile.outs.len(), 1]).t());
-        tiles.iter().map(row).collect::<Option<Vec<_>>>().map(join)
+        let scales: Option<Vec<_>> = tiles.iter().map(row).collect();
+        scales.map_or(y.clone(), |scales| &y * &join(scales))
     }
 
     /// The learned scales of a group's outputs as a row, for one part of the inputs.
@@ -329,7 +330,7 @@ impl AnalogMvm {
         let outer = |group: usize, d: &Tensor, rows: &Tensor, first: usize| {
             let outputs = self.read(operands, group, rows, first, &averages).into_iter().enumerate();
             let part = |(part, y): (usize, Tensor)| {
-                let y = self.mapping_row(group, part).map_or(y.clone(), |s| &y * &s);
+                let y = self.mapped(group, part, y);
                 let each = (d * &y).sum_axes(&[0]).t();
                 let (_, tiles) = self.input_parts(group).nth(part).expect("as many parts as outputs");
                 let of_tile = |tile: &Tile| each.slice(0, tile.outs_in(tiles)).sum_axes(&[0]);

@@ -136,11 +136,7 @@ impl Lowering {
             }
         };
         let size = (samples * rows * outs).max(1);
-        if in_order {
-            out.chunks_mut(size).enumerate().for_each(block);
-        } else {
-            out.par_chunks_mut(size).enumerate().for_each(block);
-        }
+        for_each_block(&mut out, size, in_order, block);
         patches.output(out, outs)
     }
 
@@ -211,11 +207,7 @@ impl Lowering {
             }
         };
         let size = (samples * size).max(1);
-        if in_order {
-            out.chunks_mut(size).enumerate().for_each(block);
-        } else {
-            out.par_chunks_mut(size).enumerate().for_each(block);
-        }
+        for_each_block(&mut out, size, in_order, block);
         let [batch, channels, a, b, c] = patches.input;
         patches.narrow(Array::from_vec(out, &[batch, a, b, c, channels]).permute(&[0, 4, 1, 2, 3]))
     }
@@ -365,6 +357,20 @@ impl Patches {
                 }
             });
         }
+    }
+}
+
+/// Calls `block` with the number and the elements of each block of `size`: on all threads, or one by one if `in_order`.
+fn for_each_block<T: Send>(
+    out: &mut [T],
+    size: usize,
+    in_order: bool,
+    block: impl Fn((usize, &mut [T])) + Sync + Send,
+) {
+    if in_order {
+        out.chunks_mut(size).enumerate().for_each(block);
+    } else {
+        out.par_chunks_mut(size).enumerate().for_each(block);
     }
 }
 
