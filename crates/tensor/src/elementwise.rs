@@ -3,27 +3,29 @@
 use std::ops::{Add, Div, Mul, Neg, Sub};
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use crate::array::Array;
+use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape;
+use crate::vector::vectorized;
 
-/// Arrays with fewer elements are handled by one thread: starting others would take longer.
-const PARALLEL: usize = 1 << 15;
+/// Elements that one task handles: with fewer, starting another thread would take longer.
+const PARALLEL: usize = 1 << 14;
 
 impl<T: Copy + Send + Sync> Array<T> {
     /// `f` of every element.
-    pub fn map<U: Clone + Send + Sync>(&self, f: impl Fn(T) -> U + Sync) -> Array<U> {
+    pub fn map<U: Copy + Send + Sync>(&self, f: impl Fn(T) -> U + Sync) -> Array<U> {
         if !self.is_dense() {
             return self.compact().map(f);
         }
         let source = self.storage();
-        let data = if source.len() < PARALLEL {
-            source.iter().map(|&x| f(x)).collect()
-        } else {
-            source.par_iter().with_min_len(PARALLEL / 2).map(|&x| f(x)).collect()
-        };
+        let data = parallel::build(source.len(), PARALLEL, |first, out| {
+            let source = &source[first..first + out.len()];
+            vectorized(
+                #[inline(always)]
+                || out.iter_mut().zip(source).for_each(|(o, &x)| _ = o.write(f(x))),
+            );
+        });
         self.with_storage(data)
     }
 
@@ -31,7 +33,7 @@ impl<T: Copy + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If the shapes do not broadcast to a common one.
-    pub fn zip<U: Copy + Send + Sync, V: Clone + Default + Send + Sync>(
+    pub fn zip<U: Copy + Send + Sync, V: Copy + Default + Send + Sync>(
         &self,
         other: &Array<U>,
         f: impl Fn(T, U) -> V + Sync,
@@ -39,7 +41,7 @@ impl<T: Copy + Send + Sync> Array<T> {
         self.zip_named("zip", other, f)
     }
 
-    pub(crate) fn zip_named<U: Copy + Send + Sync, V: Clone + Default + Send + Sync>(
+    pub(crate) fn zip_named<U: Copy + Send + Sync, V: Copy + Default + Send + Sync>(
         &self,
         operation: &str,
         other: &Array<U>,
@@ -47,11 +49,13 @@ impl<T: Copy + Send + Sync> Array<T> {
     ) -> Array<V> {
         if self.shape == other.shape && self.strides == other.strides && self.is_dense() {
             let (a, b) = (self.storage(), other.storage());
-            let data = if a.len() < PARALLEL {
-                a.iter().zip(b).map(|(&x, &y)| f(x, y)).collect()
-            } else {
-                a.par_iter().zip(b).with_min_len(PARALLEL / 2).map(|(&x, &y)| f(x, y)).collect()
-            };
+            let data = parallel::build(a.len(), PARALLEL, |first, out| {
+                let (a, b) = (&a[first..first + out.len()], &b[first..first + out.len()]);
+                vectorized(
+                    #[inline(always)]
+                    || out.iter_mut().zip(a).zip(b).for_each(|((o, &x), &y)| _ = o.write(f(x, y))),
+                );
+            });
             return self.with_storage(data);
         }
         let shape = shape::broadcast(&self.shape, &other.shape)
@@ -60,11 +64,11 @@ impl<T: Copy + Send + Sync> Array<T> {
         let rows = shape.first().copied().unwrap_or(1);
         let run = shape.iter().skip(1).product::<usize>();
         let mut out = vec![V::default(); rows * run];
-        if run * rows < PARALLEL || rows < 2 {
+        let block = PARALLEL.div_ceil(run.max(1));
+        if rows <= block {
             zip_rows(&a, &b, &mut out, &f);
         } else {
-            let block = (PARALLEL / 2).div_ceil(run);
-            out.par_chunks_mut(block * run).enumerate().for_each(|(i, out)| {
+            parallel::for_each_part(&mut out, block * run, |i, out| {
                 let range = i * block..rows.min((i + 1) * block);
                 zip_rows(&a.slice(0, range.clone()), &b.slice(0, range), out, &f);
             });
@@ -74,12 +78,12 @@ impl<T: Copy + Send + Sync> Array<T> {
 
     /// Changes every element in place; copies first if the storage is shared.
     pub fn map_mut(&mut self, f: impl Fn(&mut T) + Sync + Send) {
-        let data = self.storage_mut();
-        if data.len() < PARALLEL {
-            data.iter_mut().for_each(f);
-        } else {
-            data.par_iter_mut().with_min_len(PARALLEL / 2).for_each(f);
-        }
+        parallel::for_each_part(self.storage_mut(), PARALLEL, |_, part| {
+            vectorized(
+                #[inline(always)]
+                || part.iter_mut().for_each(&f),
+            );
+        });
     }
 
     /// Changes every element in place with the help of another array, which is broadcast to this one's shape.
@@ -92,12 +96,14 @@ impl<T: Copy + Send + Sync> Array<T> {
             *self = self.compact();
         }
         if self.strides == other.strides {
-            let (a, b) = (self.storage_mut(), other.storage());
-            if a.len() < PARALLEL {
-                a.iter_mut().zip(b).for_each(|(x, &y)| f(x, y));
-            } else {
-                a.par_iter_mut().zip(b).with_min_len(PARALLEL / 2).for_each(|(x, &y)| f(x, y));
-            }
+            let b = other.storage();
+            parallel::for_each_part(self.storage_mut(), PARALLEL, |i, part| {
+                let b = &b[i * PARALLEL..];
+                vectorized(
+                    #[inline(always)]
+                    || part.iter_mut().zip(b).for_each(|(x, &y)| f(x, y)),
+                );
+            });
             return;
         }
         let inner = self.shape.last().copied().unwrap_or(1);
@@ -135,11 +141,17 @@ fn zip_rows<T: Copy, U: Copy, V>(a: &Array<T>, b: &Array<U>, out: &mut [V], f: &
         match (sa, sb) {
             (1, 1) => {
                 let (x, y) = (&a.data[x..x + inner], &b.data[y..y + inner]);
-                row.iter_mut().zip(x).zip(y).for_each(|((o, &x), &y)| *o = f(x, y));
+                vectorized(
+                    #[inline(always)]
+                    || row.iter_mut().zip(x).zip(y).for_each(|((o, &x), &y)| *o = f(x, y)),
+                );
             }
             (1, 0) => {
-                let y = b.data[y];
-                row.iter_mut().zip(&a.data[x..x + inner]).for_each(|(o, &x)| *o = f(x, y));
+                let (x, y) = (&a.data[x..x + inner], b.data[y]);
+                vectorized(
+                    #[inline(always)]
+                    || row.iter_mut().zip(x).for_each(|(o, &x)| *o = f(x, y)),
+                );
             }
             _ => row.iter_mut().enumerate().for_each(|(i, o)| *o = f(a.data[x + i * sa], b.data[y + i * sb])),
         }
@@ -158,9 +170,9 @@ functions! {
     /// The absolute value.
     abs => T::abs;
     /// `eˣ`.
-    exp => T::exp;
+    exp => T::exponential;
     /// The natural logarithm.
-    ln => T::ln;
+    ln => T::logarithm;
     /// The square root.
     sqrt => T::sqrt;
     /// `x²`.
@@ -172,25 +184,15 @@ functions! {
     /// The cosine of an angle in radians.
     cos => T::cos;
     /// The hyperbolic tangent.
-    tanh => T::tanh;
+    tanh => T::hyperbolic_tangent;
     /// The logistic function, `1/(1 + e⁻ˣ)`.
-    sigmoid => sigmoid::<T>;
+    sigmoid => T::logistic;
     /// `ln(1 + eˣ)`, without overflow for large `x`.
-    softplus => softplus::<T>;
+    softplus => T::soft_plus;
     /// `max(x, 0)`; NaN stays NaN.
     relu => |x: T| if x < T::zero() { T::zero() } else { x };
     /// −1, 0 or 1 by the sign of the element; NaN stays NaN.
     sign => |x: T| if x > T::zero() { T::one() } else if x < T::zero() { -T::one() } else { x };
-}
-
-/// The logistic function, `1/(1 + e⁻ˣ)`.
-pub fn sigmoid<T: Scalar>(x: T) -> T {
-    T::one() / (T::one() + (-x).exp())
-}
-
-/// `ln(1 + eˣ)`, without overflow for large `x`.
-pub fn softplus<T: Scalar>(x: T) -> T {
-    (-x.abs()).exp().ln_1p() + if x < T::zero() { T::zero() } else { x }
 }
 
 impl<T: Scalar> Array<T> {

@@ -1,9 +1,8 @@
 //! Arrays of random numbers in which every value is a function of a key.
 
-use rayon::prelude::*;
-
 use crate::array::Array;
 use crate::key::Key;
+use crate::parallel;
 use crate::random;
 use crate::scalar::Scalar;
 
@@ -44,7 +43,7 @@ impl<T: Scalar> Array<T> {
 
     fn fill(shape: &[usize], key: Key, draw: impl Fn(&mut [f32], Key) + Sync, f: impl Fn(f32) -> T + Sync) -> Self {
         let mut data = vec![T::zero(); shape.iter().product()];
-        data.par_chunks_mut(BLOCK).enumerate().for_each(|(block, out)| {
+        parallel::for_each_part(&mut data, BLOCK, |block, out| {
             let mut samples = [0f32; BLOCK];
             let samples = &mut samples[..out.len()];
             draw(samples, key.fold(block));

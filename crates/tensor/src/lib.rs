@@ -4,15 +4,18 @@
 //! arithmetic is needed) on shared storage; [`Tensor`] is the 32-bit one. What a program gets wrong about shapes panics
 //! with both shapes and the operation named.
 //!
-//! `unsafe` occurs in the matrix product alone.
+//! `unsafe` occurs in the matrix product, and where loops are compiled for several processors or fill new storage.
 
 mod array;
 mod display;
 mod elementwise;
 mod fill;
+mod gemm;
 mod key;
 mod lowering;
+mod math;
 mod npy;
+mod parallel;
 pub mod pool;
 pub mod product;
 pub mod random;
@@ -22,12 +25,14 @@ mod scalar;
 mod scatter;
 mod shape;
 mod softmax;
+mod vector;
 mod view;
 
 pub use array::{Array, Tensor};
-pub use elementwise::{sigmoid, softplus};
+pub use gemm::Right;
 pub use key::{Fold, Key, ParseKeyError};
 pub use lowering::{Lowering, Patches, Window};
 pub use npy::NpyError;
-pub use scalar::{Matrix, Scalar};
+pub use scalar::Scalar;
 pub use shape::Dims;
+pub use vector::vectorized;

@@ -6,9 +6,8 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use crate::array::Array;
+use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape::Dims;
 
@@ -168,7 +167,7 @@ impl Lowering {
         // A bounded number of partial sums at a time, whose sizes do not depend on the number of threads.
         let mut sum: Option<Array<T>> = None;
         for blocks in patches.blocks().chunks(if in_order { 1 } else { 8 }) {
-            let partial: Vec<Array<T>> = blocks.par_iter().map(|range| block(range.clone())).collect();
+            let partial = parallel::map(blocks, |range| block(range.clone()));
             for part in partial {
                 match &mut sum {
                     Some(sum) => sum.add_assign(&part),
@@ -370,7 +369,7 @@ fn for_each_block<T: Send>(
     if in_order {
         out.chunks_mut(size).enumerate().for_each(block);
     } else {
-        out.par_chunks_mut(size).enumerate().for_each(block);
+        parallel::for_each_part(out, size, |i, part| block((i, part)));
     }
 }
 

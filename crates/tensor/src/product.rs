@@ -1,33 +1,20 @@
 //! Matrix products, and the three products that every layer with a weight is made of.
 //!
-//! A product is cut into blocks of rows or columns by its shape alone. A cut of rows or columns changes no bit of the
-//! result, because each element's sum over the inner dimension is taken in the kernel's own order.
-
-use rayon::prelude::*;
+//! A product is cut into blocks of rows by its shape alone. A cut of rows or columns changes no bit of the result, because
+//! each element's sum over the inner dimension is taken in the kernel's own order.
 
 use crate::array::Array;
-use crate::scalar::{Matrix, Scalar};
+use crate::gemm::{Right, Strided};
+use crate::parallel;
+use crate::scalar::Scalar;
 use crate::shape;
-
-/// Rows or columns of the result that one task computes, at least.
-const BLOCK: usize = 64;
 
 /// Multiply-adds below which a product is left to one thread.
 const PARALLEL: usize = 1 << 18;
 
-/// A pointer that tasks may share, because they write to disjoint blocks.
-#[derive(Clone, Copy)]
-struct Shared<P>(P);
-
-// SAFETY: `product` gives every task a block of rows or columns of its own, and the inputs are only read.
-unsafe impl<P> Send for Shared<P> {}
-// SAFETY: as above.
-unsafe impl<P> Sync for Shared<P> {}
-
-impl<P: Copy> Shared<P> {
-    fn get(&self) -> P {
-        self.0
-    }
+/// A matrix (rank 2) as its storage and strides.
+fn strided<T>(x: &Array<T>) -> Strided<'_, T> {
+    Strided { data: x.data.get(x.offset..).unwrap_or(&[]), row: x.strides[0], column: x.strides[1] }
 }
 
 /// The product of two matrices (rank 2), into new row-major storage.
@@ -36,40 +23,38 @@ fn product<T: Scalar>(a: &Array<T>, b: &Array<T>, out: &mut [T]) {
     if m == 0 || n == 0 {
         return;
     }
-    if k == 0 {
-        out.fill(T::zero());
-        return;
+    let (left, right) = (strided(a), Right::new(strided(b), k, n));
+    if m * k * n < PARALLEL {
+        return right.multiply_strided(left, m, out);
     }
-    assert_eq!(out.len(), m * n);
-    let at = |x: &Array<T>, row: usize, col: usize| Matrix {
-        // SAFETY: the offset of an element inside the array's shape is inside its storage.
-        start: unsafe { x.data.as_ptr().add(x.offset + row * x.strides[0] + col * x.strides[1]) },
-        rs: x.strides[0],
-        cs: x.strides[1],
-    };
-    let c = Shared(out.as_mut_ptr());
-    let block = |rows: std::ops::Range<usize>, cols: std::ops::Range<usize>| {
-        let (a, b) = (at(a, rows.start, 0), at(b, 0, cols.start));
-        // SAFETY: the block lies inside the m×n elements of `out`, no other task has it, and `a`, `b` are borrowed.
-        unsafe {
-            let c = Matrix { start: c.get().add(rows.start * n + cols.start), rs: n, cs: 1 };
-            T::gemm([rows.len(), k, cols.len()], a, b, T::zero(), c);
-        }
-    };
-    if m * k * n < PARALLEL || m.max(n) <= BLOCK {
-        block(0..m, 0..n);
-    } else if m >= n.min(2 * BLOCK) {
-        let rows = block_size(m);
-        (0..m.div_ceil(rows)).into_par_iter().for_each(|i| block(i * rows..m.min((i + 1) * rows), 0..n));
-    } else {
-        let cols = block_size(n);
-        (0..n.div_ceil(cols)).into_par_iter().for_each(|i| block(0..m, i * cols..n.min((i + 1) * cols)));
-    }
+    let rows = block_size(m);
+    parallel::for_each_part(out, rows * n, |i, out| {
+        let a = Strided { data: &left.data[(i * rows * left.row).min(left.data.len())..], ..left };
+        right.multiply_strided(a, out.len() / n, out);
+    });
 }
 
-/// Eight blocks where that makes them large enough: every block packs the other operand anew.
-fn block_size(n: usize) -> usize {
-    (n / 8).clamp(BLOCK, 4 * BLOCK).next_multiple_of(8)
+/// Rows that one task computes: eight blocks where that makes them large enough.
+fn block_size(rows: usize) -> usize {
+    (rows / 8).clamp(16, 256).next_multiple_of(8)
+}
+
+/// A weight [out, in] as the right operand of many products `x·wᵀ`: prepared once, then used for any number of rows.
+///
+/// ```
+/// use ohmgrad_tensor::{Tensor, product};
+/// let w = Tensor::from([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+/// let mut y = [0.0; 3];
+/// product::right_of(&w).multiply(&[1.0, 1.0], &mut y);
+/// assert_eq!(y, [3.0, 7.0, 11.0]);
+/// ```
+///
+/// # Panics
+/// If `w` is no matrix.
+pub fn right_of<T: Scalar>(w: &Array<T>) -> Right<'_, T> {
+    assert!(w.rank() == 2, "right_of: shape {:?} is no matrix", w.shape);
+    let Strided { data, row, column } = strided(w);
+    Right::new(Strided { data, row: column, column: row }, w.shape[1], w.shape[0])
 }
 
 impl<T: Scalar> Array<T> {
@@ -113,7 +98,8 @@ impl<T: Scalar> Array<T> {
             index.push(1);
             let strides = |x: &Self| x.strides[..batch.len() + 1].to_vec();
             shape::for_each_row(&index, [&strides(&a), &strides(&b)], |o| offsets.push(o));
-            out.par_chunks_mut(m * n).zip(&offsets).for_each(|(out, &[i, j])| {
+            parallel::for_each_part(&mut out, m * n, |number, out| {
+                let [i, j] = offsets[number];
                 let matrix = |x: &Self, offset: usize| Self {
                     data: x.data.clone(),
                     offset: x.offset + offset,

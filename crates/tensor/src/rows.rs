@@ -4,9 +4,9 @@
 //! versions give the same bits: plain multiplies, adds, divisions and roundings, nothing fused.
 
 use multiversion::multiversion;
-use rayon::prelude::*;
 
 use crate::key::Key;
+use crate::parallel;
 use crate::random::Lanes;
 
 /// Elements that one task handles at least: less is not worth handing to another thread.
@@ -35,20 +35,15 @@ pub fn for_each_row_and<R: Send>(
     }
     assert!(data.len() == width * results.len(), "rows: {} results for {} rows", results.len(), data.len() / width);
     let rows = TASK.div_ceil(width);
-    let block = |(i, (block, results)): (usize, (&mut [f32], &mut [R]))| {
+    parallel::for_each_part_of_two((data, rows * width), (results, rows), |i, block, results| {
         for (row, (out, result)) in block.chunks_exact_mut(width).zip(results).enumerate() {
             f(i * rows + row, out, result);
         }
-    };
-    if results.len() <= rows {
-        block((0, (data, results)));
-    } else {
-        data.par_chunks_mut(rows * width).zip(results.par_chunks_mut(rows)).enumerate().for_each(block);
-    }
+    });
 }
 
 /// The largest magnitude of a row; NaN if one element is NaN, 0 if there are none.
-#[multiversion(targets("x86_64+avx+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn abs_max(row: &[f32]) -> f32 {
     // As integers, magnitudes are ordered as they are as floats, with NaN above infinity.
     let magnitude = |x: &f32| (x.to_bits() & 0x7fff_ffff) as i32;
@@ -56,7 +51,7 @@ pub fn abs_max(row: &[f32]) -> f32 {
 }
 
 /// The square of the Euclidean norm of a row, summed in a fixed order.
-#[multiversion(targets("x86_64+avx+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn norm_squared(row: &[f32]) -> f32 {
     let mut lanes = [0f32; 16];
     let chunks = row.chunks_exact(16);
@@ -87,7 +82,7 @@ pub struct Converter {
 }
 
 /// Writes `source · factor`, converted. NaN stays NaN.
-#[multiversion(targets("x86_64+avx+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn scale_convert(out: &mut [f32], source: &[f32], factor: f32, by: Converter) {
     let Converter { step, bound } = by;
     if step > 0.0 {
@@ -102,7 +97,7 @@ pub fn scale_convert(out: &mut [f32], source: &[f32], factor: f32, by: Converter
 }
 
 /// Converts a row in place; tells whether an element lay beyond the bound.
-#[multiversion(targets("x86_64+avx+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn convert(row: &mut [f32], by: Converter) -> bool {
     let Converter { step, bound } = by;
     let mut beyond = 0;
@@ -122,7 +117,7 @@ pub fn convert(row: &mut [f32], by: Converter) -> bool {
 }
 
 /// Stochastic rounding before [`convert`] or a cut: `rint(x/step + u − ½)·step` with uniform `u` from the key's stream.
-#[multiversion(targets("x86_64+avx+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn round_stochastically(row: &mut [f32], step: f32, key: Key) {
     let mut lanes = Lanes::new(key);
     for chunk in row.chunks_mut(8) {
@@ -134,7 +129,7 @@ pub fn round_stochastically(row: &mut [f32], step: f32, key: Key) {
 }
 
 /// Adds `sigma · ξ` to each element, with normal `ξ` from the key's stream.
-#[multiversion(targets("x86_64+avx+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn add_normal(row: &mut [f32], sigma: f32, key: Key) {
     let mut lanes = Lanes::new(key);
     let mut chunks = row.chunks_exact_mut(16);
@@ -154,7 +149,7 @@ pub fn add_normal(row: &mut [f32], sigma: f32, key: Key) {
 }
 
 /// Adds `sigmas[i] · ξ` to each element, with normal `ξ` from the key's stream.
-#[multiversion(targets("x86_64+avx+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn add_normal_each(row: &mut [f32], sigmas: &[f32], key: Key) {
     let mut lanes = Lanes::new(key);
     let mut chunks = row.chunks_exact_mut(16);

@@ -4,11 +4,15 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 
+use crate::gemm::Gemm;
+use crate::math;
+
 /// An element of a numeric array: `f32` or `f64`.
 ///
 /// Everything in this workspace computes in `f32`; `f64` exists so that gradients can be checked by finite differences.
 pub trait Scalar:
     num_traits::Float
+    + Gemm
     + AddAssign
     + SubAssign
     + MulAssign
@@ -33,30 +37,28 @@ pub trait Scalar:
     /// The value of a 32-bit random sample, exactly.
     fn from_f32(v: f32) -> Self;
 
+    /// `eˣ`. (This and the next four are named apart from those of `Float`, which for f32 would call the system's library:
+    /// one element at a time, and other bits on other machines.)
+    fn exponential(self) -> Self;
+
+    /// The natural logarithm.
+    fn logarithm(self) -> Self;
+
+    /// The hyperbolic tangent.
+    fn hyperbolic_tangent(self) -> Self;
+
+    /// The logistic function, `1/(1 + e⁻ˣ)`.
+    fn logistic(self) -> Self;
+
+    /// `ln(1 + eˣ)`, without overflow for large `x`.
+    fn soft_plus(self) -> Self;
+
     /// The error function, `2/√π ∫₀ˣ e^(−t²) dt`.
     fn erf(self) -> Self;
-
-    /// `c ← a·b + beta·c` for an `m×k` and a `k×n` matrix.
-    ///
-    /// # Safety
-    /// For every index inside the matrix dimensions, the pointers plus `row · rs + column · cs` must be valid: `a` and
-    /// `b` for reading, `c` for writing (and for reading if `beta` is not zero), with `c` aliasing neither.
-    unsafe fn gemm(dims: [usize; 3], a: Matrix<*const Self>, b: Matrix<*const Self>, beta: Self, c: Matrix<*mut Self>);
-}
-
-/// A matrix in memory: the first element, and the distances of neighbouring rows and columns.
-#[derive(Clone, Copy)]
-pub struct Matrix<P> {
-    /// Pointer to element (0, 0).
-    pub start: P,
-    /// Distance in elements from one row to the next.
-    pub rs: usize,
-    /// Distance in elements from one column to the next.
-    pub cs: usize,
 }
 
 macro_rules! scalar {
-    ($t:ty, $gemm:path, $erf:path) => {
+    ($t:ty, $erf:path, $exp:path, $ln:path, $tanh:path, $sigmoid:path, $softplus:path) => {
         impl Scalar for $t {
             #[inline(always)]
             fn of(v: f64) -> Self {
@@ -70,25 +72,40 @@ macro_rules! scalar {
             fn from_f32(v: f32) -> Self {
                 <$t>::from(v)
             }
+            #[inline(always)]
+            fn exponential(self) -> Self {
+                $exp(self)
+            }
+            #[inline(always)]
+            fn logarithm(self) -> Self {
+                $ln(self)
+            }
+            #[inline(always)]
+            fn hyperbolic_tangent(self) -> Self {
+                $tanh(self)
+            }
+            #[inline(always)]
+            fn logistic(self) -> Self {
+                $sigmoid(self)
+            }
+            #[inline(always)]
+            fn soft_plus(self) -> Self {
+                $softplus(self)
+            }
             fn erf(self) -> Self {
                 $erf(self)
-            }
-            unsafe fn gemm(
-                [m, k, n]: [usize; 3],
-                a: Matrix<*const Self>,
-                b: Matrix<*const Self>,
-                beta: Self,
-                c: Matrix<*mut Self>,
-            ) {
-                let (ars, acs) = (a.rs as isize, a.cs as isize);
-                let (brs, bcs) = (b.rs as isize, b.cs as isize);
-                let (crs, ccs) = (c.rs as isize, c.cs as isize);
-                // SAFETY: the caller's promise is the one that the kernel asks for.
-                unsafe { $gemm(m, k, n, 1.0, a.start, ars, acs, b.start, brs, bcs, beta, c.start, crs, ccs) }
             }
         }
     };
 }
 
-scalar!(f32, matrixmultiply::sgemm, libm::erff);
-scalar!(f64, matrixmultiply::dgemm, libm::erf);
+scalar!(f32, libm::erff, math::exp, math::ln, math::tanh, math::sigmoid, math::softplus);
+scalar!(f64, libm::erf, f64::exp, f64::ln, f64::tanh, sigmoid, softplus);
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn softplus(x: f64) -> f64 {
+    (-x.abs()).exp().ln_1p() + if x < 0.0 { 0.0 } else { x }
+}

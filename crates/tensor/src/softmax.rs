@@ -9,7 +9,7 @@ impl<T: Scalar> Array<T> {
     /// # Panics
     /// If the axis does not exist.
     pub fn softmax(&self, axis: usize) -> Self {
-        let e = self.zip(&self.max_axes(&[axis]), |x, m| (x - m).exp());
+        let e = self.zip(&self.max_axes(&[axis]), |x, m| (x - m).exponential());
         &e / &e.sum_axes(&[axis])
     }
 

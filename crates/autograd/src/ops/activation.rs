@@ -2,25 +2,24 @@
 //!
 //! Those whose derivative is a function of the input alone are one struct, [`Activation`], with the two functions.
 
-use ohmgrad_tensor::{Scalar, sigmoid, softplus};
+use ohmgrad_tensor::Scalar;
 
 use crate::back::{Back, Op};
 use crate::var::Var;
 
 /// `f(x)`, element by element. Gradient: `d·f′(x)`.
-struct Activation<T> {
+struct Activation<F> {
     name: &'static str,
-    slope: fn(T) -> T,
+    slope: F,
 }
 
-impl<T: Scalar> Op<T> for Activation<T> {
+impl<T: Scalar, F: Fn(T) -> T + Send + Sync> Op<T> for Activation<F> {
     fn name(&self) -> &'static str {
         self.name
     }
 
     fn backward(&self, cx: &mut Back<'_, T>) {
-        let slope = self.slope;
-        let d = cx.grad.zip(cx.input(0), |d, x| d * slope(x));
+        let d = cx.grad.zip(cx.input(0), |d, x| d * (self.slope)(x));
         cx.give(0, d);
     }
 }
@@ -98,14 +97,14 @@ impl<T: Scalar> Op<T> for Elu<T> {
     }
 
     fn backward(&self, cx: &mut Back<'_, T>) {
-        let d = cx.grad.zip(cx.input(0), |d, x| if x > T::zero() { d } else { d * self.0 * x.exp() });
+        let d = cx.grad.zip(cx.input(0), |d, x| if x > T::zero() { d } else { d * self.0 * x.exponential() });
         cx.give(0, d);
     }
 }
 
 /// The density of the standard normal distribution.
 fn normal_density<T: Scalar>(x: T) -> T {
-    (x * x * T::of(-0.5)).exp() * T::of(0.3989422804014327)
+    (x * x * T::of(-0.5)).exponential() * T::of(0.3989422804014327)
 }
 
 /// The distribution function of the standard normal distribution.
@@ -149,11 +148,11 @@ impl<'t, T: Scalar> Var<'t, T> {
 
     /// `x·σ(x)`, also called swish (Elfwing et al. 2018). Slope: `σ + x·σ·(1 − σ)`.
     pub fn silu(self) -> Self {
-        let slope = |x| {
-            let s = sigmoid(x);
+        let slope = |x: T| {
+            let s = x.logistic();
             s + x * s * (T::one() - s)
         };
-        self.tape().push(self.value().map(|x| x * sigmoid(x)), &[self], Activation { name: "silu", slope })
+        self.tape().push(self.value().map(|x| x * x.logistic()), &[self], Activation { name: "silu", slope })
     }
 
     /// `ln(1 + eˣ)`, a smooth ReLU; large `x` give `x`, not infinity. Slope: `σ(x)`.
@@ -166,8 +165,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// assert_eq!(y.value().to_vec(), [2f32.ln(), 100.0]);
     /// ```
     pub fn softplus(self) -> Self {
-        let op = Activation { name: "softplus", slope: sigmoid };
-        self.tape().push(self.value().map(softplus), &[self], op)
+        let op = Activation { name: "softplus", slope: T::logistic };
+        self.tape().push(self.value().softplus(), &[self], op)
     }
 }
 

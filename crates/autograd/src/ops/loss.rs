@@ -1,6 +1,6 @@
 //! Losses: scalars, the mean over all elements (or over all labels), as PyTorch's defaults.
 
-use ohmgrad_tensor::{Array, Scalar, sigmoid, softplus};
+use ohmgrad_tensor::{Array, Scalar};
 
 use crate::back::{Back, Op};
 use crate::var::Var;
@@ -58,13 +58,13 @@ impl<T: Scalar> Op<T> for CrossEntropy<T> {
     fn backward(&self, cx: &mut Back<'_, T>) {
         let (n, classes) = (self.labels.len(), self.log_p.shape()[1]);
         let factor = cx.grad.item() / T::of(n as f64);
-        let mut d = self.log_p.map(|l| l.exp() * factor);
+        let mut d = self.log_p.map(|l| l.exponential() * factor);
         d.zip_mut(&Array::scatter(&Array::full(&[n], factor), &self.labels, classes), |d, one| *d -= one);
         cx.give(0, d);
     }
 }
 
-/// The mean of `softplus(x) − x·t`. Gradients: `d·(σ(x) − t)/n` and `−d·x/n`.
+/// The mean of `x.soft_plus() − x·t`. Gradients: `d·(σ(x) − t)/n` and `−d·x/n`.
 struct BceWithLogits;
 
 impl<T: Scalar> Op<T> for BceWithLogits {
@@ -75,7 +75,7 @@ impl<T: Scalar> Op<T> for BceWithLogits {
     fn backward(&self, cx: &mut Back<'_, T>) {
         let factor = cx.grad.item() / T::of(cx.input(0).len() as f64);
         if cx.wants(0) {
-            cx.give(0, cx.input(0).zip(cx.input(1), |x, t| factor * (sigmoid(x) - t)));
+            cx.give(0, cx.input(0).zip(cx.input(1), |x, t| factor * (x.logistic() - t)));
         }
         if cx.wants(1) {
             cx.give(1, cx.input(0) * -factor);
@@ -171,7 +171,7 @@ impl<'t, T: Scalar> Var<'t, T> {
             x.shape(),
             t.shape()
         );
-        let value = x.zip(&t, |x, t| softplus(x) - x * t).mean();
+        let value = x.zip(&t, |x, t| x.soft_plus() - x * t).mean();
         self.tape().push(Array::scalar(value), &[self, target], BceWithLogits)
     }
 }

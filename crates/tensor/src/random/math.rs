@@ -3,6 +3,8 @@
 //!
 //! The coefficients are minimax fits of the relative error, each rounded to f32 before the next was fitted.
 
+use crate::math::ln_normal;
+
 /// Uniform in [0, 1): a multiple of 2⁻²⁴ from the upper 24 bits.
 #[inline(always)]
 pub(super) fn uniform(x: u32) -> f32 {
@@ -20,7 +22,7 @@ pub(super) fn box_muller(x: u32, y: u32) -> (f32, f32) {
     const ANGLE: f32 = std::f32::consts::FRAC_PI_4 * INTERVAL;
 
     let u = ((x >> 1) as f32 + 0.5) * INTERVAL;
-    let r = (-2.0 * ln(u)).sqrt();
+    let r = (-2.0 * ln_normal(u, 0.0)).sqrt();
 
     // `| 2` is the middle of the interval, which makes the angles symmetric about the axis.
     let (sin, cos) = sin_cos((y << 2 | 2) as i32 as f32 * ANGLE);
@@ -28,27 +30,6 @@ pub(super) fn box_muller(x: u32, y: u32) -> (f32, f32) {
     let cos = f32::from_bits(cos.to_bits() ^ (y & 1 << 31));
     let (c, s) = if y & 1 << 30 == 0 { (cos, sin) } else { (sin, cos) };
     (r * c, r * s)
-}
-
-/// Natural logarithm of a positive normal number, within 0.9 ulp in (0, 1] and so also in proportion just below 1.
-#[inline(always)]
-fn ln(x: f32) -> f32 {
-    const SQRT_HALF: u32 = 0x3f35_04f3;
-    // ln 2 in two parts. The upper one has 9 bits, so that its multiples by an exponent are exact.
-    const LN_2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
-
-    // x = 2ᵉ·(1 + f) with 1 + f from √½ to √2
-    let e = (x.to_bits().wrapping_sub(SQRT_HALF) as i32) >> 23;
-    let f = f32::from_bits(x.to_bits().wrapping_sub((e as u32) << 23)) - 1.0;
-    let e = e as f32;
-
-    // ln(1 + f) = f − f²/2 + f³·p(f); pairs instead of Horner's chain: half the latency
-    let f2 = f * f;
-    let low = (0.333_333_3 - 0.250_008_23 * f) + (0.200_012_6 - 0.166_233_51 * f) * f2;
-    let high = (0.142_009_94 - 0.131_582_08 * f) + (0.127_786_74 - 0.076_798_48 * f) * f2;
-    let p = low + high * (f2 * f2);
-    let small = f * f2 * p + e * LN_2.1 - 0.5 * f2;
-    (f + small) + e * LN_2.0
 }
 
 /// Sine and cosine of an angle of at most π/4 either way, each within 1 ulp.
@@ -75,9 +56,9 @@ mod tests {
         let everywhere = (0..1u32 << 31).step_by(1009).map(|x| (x as f32 + 0.5) * scale);
         let near_one = (1..1_000_000).map(|k| f32::from_bits(1f32.to_bits() - k));
         for x in everywhere.chain(near_one).filter(|&x| x < 1.0) {
-            assert!(ln(x) < 0.0 && ulps(ln(x), f64::from(x).ln()) < 0.9, "{x:e}");
+            assert!(ln_normal(x, 0.0) < 0.0 && ulps(ln_normal(x, 0.0), f64::from(x).ln()) < 0.9, "{x:e}");
         }
-        assert_eq!(ln(1.0), 0.0);
+        assert_eq!(ln_normal(1.0, 0.0), 0.0);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub use permutation::permutation;
 /// Fills a slice with uniform samples from 0 (included) to 1 (excluded), multiples of 2⁻²⁴.
 ///
 /// Like [`fill_normal`], one stream per key.
-#[multiversion(targets("x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub fn fill_uniform(out: &mut [f32], key: Key) {
     uniform_stream(out, key);
 }
@@ -40,7 +40,7 @@ pub fn fill_uniform(out: &mut [f32], key: Key) {
 /// random::fill_normal(&mut long, key);
 /// assert_eq!(short, long[..10]);
 /// ```
-#[multiversion(targets("x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub fn fill_normal(out: &mut [f32], key: Key) {
     normal_stream(out, key);
 }

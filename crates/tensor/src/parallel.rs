@@ -1,0 +1,51 @@
+//! How work is given to threads: cut by its shape alone, and done in place where there is but one thread.
+//!
+//! A caller outside of the thread pool hands over and waits, which takes as long as a small product; so nothing is handed
+//! over that has but one part, or has only one thread to go to.
+
+use std::mem::MaybeUninit;
+
+use rayon::prelude::*;
+
+/// Calls `f` with the number of each part and the part, for parts of `size` elements, on all threads.
+pub fn for_each_part<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    if data.len() <= size || rayon::current_num_threads() == 1 {
+        data.chunks_mut(size.max(1)).enumerate().for_each(|(i, part)| f(i, part));
+    } else {
+        data.par_chunks_mut(size).enumerate().for_each(|(i, part)| f(i, part));
+    }
+}
+
+/// As [`for_each_part`], over two slices whose parts go together.
+pub fn for_each_part_of_two<T: Send, U: Send>(
+    (a, size_a): (&mut [T], usize),
+    (b, size_b): (&mut [U], usize),
+    f: impl Fn(usize, &mut [T], &mut [U]) + Sync,
+) {
+    if a.len() <= size_a || rayon::current_num_threads() == 1 {
+        let parts = a.chunks_mut(size_a.max(1)).zip(b.chunks_mut(size_b.max(1)));
+        parts.enumerate().for_each(|(i, (a, b))| f(i, a, b));
+    } else {
+        let parts = a.par_chunks_mut(size_a).zip(b.par_chunks_mut(size_b));
+        parts.enumerate().for_each(|(i, (a, b))| f(i, a, b));
+    }
+}
+
+/// `f` of each item, in order.
+pub fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
+    if items.len() <= 1 || rayon::current_num_threads() == 1 {
+        items.iter().map(f).collect()
+    } else {
+        items.par_iter().map(f).collect()
+    }
+}
+
+/// A list of `len` elements, written in parts of `size`: `f` gets the number of a part's first element and must write all
+/// of the part.
+pub fn build<T: Copy + Send>(len: usize, size: usize, f: impl Fn(usize, &mut [MaybeUninit<T>]) + Sync) -> Vec<T> {
+    let mut data: Vec<T> = Vec::with_capacity(len);
+    for_each_part(&mut data.spare_capacity_mut()[..len], size, |i, part| f(i * size, part));
+    // SAFETY: `f` has written every part.
+    unsafe { data.set_len(len) };
+    data
+}

@@ -1,0 +1,197 @@
+//! Rates of training steps and of single products, one JSON line per workload.
+//!
+//! ```text
+//! cargo run --release --example throughput -- --threads 1 mlp_analog_b64 gemm_512x512_b256
+//! ```
+//!
+//! Networks, batches, optimizers and configurations are those of `benches/compare/peer_bench.py`, which times the
+//! reference simulator and PyTorch under the same names.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use ohmgrad::analog::mvm::{Direction, Mvm, Pattern};
+use ohmgrad::prelude::*;
+use ohmgrad::tensor::product;
+use serde_json::json;
+
+/// Prints the median rate of each workload, in samples per second.
+#[derive(Parser)]
+struct Args {
+    /// Threads to compute on [default: RAYON_NUM_THREADS, or all cores].
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// How long each workload runs.
+    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    seconds: f64,
+    /// The workloads [default: all].
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+/// A workload: its name and what prepares one call of it, with the samples that a call handles.
+type Workload = (&'static str, fn() -> (usize, Box<dyn FnMut()>));
+
+const WORKLOADS: &[Workload] = &[
+    ("regression_digital_b32", || regression(32, None)),
+    ("regression_analog_b32", || regression(32, Some(BackwardIoParameters::perfect()))),
+    ("regression_analog_b256", || regression(256, Some(BackwardIoParameters::perfect()))),
+    ("regression_analog_b256_backward_analog", || regression(256, Some(BackwardIoParameters::default()))),
+    ("mlp_digital_b64", || mlp(64, None)),
+    ("mlp_analog_b64", || mlp(64, Some(BackwardIoParameters::perfect()))),
+    ("cnn_digital_b64", || cnn(64, None)),
+    ("cnn_analog_b64", || cnn(64, Some(BackwardIoParameters::perfect()))),
+    ("cnn_analog_b64_backward_analog", || cnn(64, Some(BackwardIoParameters::default()))),
+    ("mvm_512x512_b256", || mvm(512, 512, 256)),
+    ("mvm_128x128_b32", || mvm(128, 128, 32)),
+    ("mvm_512x512_b1", || mvm(512, 512, 1)),
+    ("gemm_512x512_b256", || gemm(512, 512, 256)),
+];
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    for name in &args.names {
+        if !WORKLOADS.iter().any(|(known, _)| known == name) {
+            let known: Vec<_> = WORKLOADS.iter().map(|(name, _)| *name).collect();
+            eprintln!("error: no workload `{name}`; there are {}", known.join(", "));
+            return ExitCode::FAILURE;
+        }
+    }
+    if let Some(threads) = args.threads {
+        if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
+            eprintln!("error: --threads {threads}: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    for (name, prepare) in WORKLOADS {
+        if args.names.is_empty() || args.names.iter().any(|wanted| wanted == name) {
+            let (samples, mut call) = prepare();
+            let rate = samples as f64 / median_time(&mut call, args.seconds);
+            let rate = (rate * 10.0).round() / 10.0;
+            println!(
+                "{}",
+                json!({"name": name, "unit": "samples/s", "value": rate, "threads": rayon::current_num_threads()})
+            );
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// The median time of a call in seconds, over as many calls as fit into `seconds`, three at least, after a first one
+/// that does not count.
+fn median_time(call: &mut dyn FnMut(), seconds: f64) -> f64 {
+    call();
+    let end = Instant::now() + Duration::from_secs_f64(seconds);
+    let mut times = vec![];
+    while Instant::now() < end || times.len() < 3 {
+        let start = Instant::now();
+        call();
+        times.push(start.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// The configuration of issue 628: no ADC steps, additive weight noise.
+fn hardware(backward: BackwardIoParameters) -> InferenceRpuConfig {
+    let forward = IoParameters {
+        out_res: -1.0,
+        w_noise: 0.02,
+        w_noise_type: WeightNoise::AdditiveConstant,
+        ..Default::default()
+    };
+    InferenceRpuConfig { forward, backward, ..Default::default() }
+}
+
+fn on_hardware(mut net: Sequential, backward: Option<BackwardIoParameters>) -> Sequential {
+    if let Some(backward) = backward {
+        net.to_analog(&hardware(backward), Key::new(2)).expect("the configuration is valid");
+    }
+    net
+}
+
+/// One step after another, each with the next key.
+fn training(
+    batch: usize,
+    mut net: Sequential,
+    mut optimizer: impl Optimizer + 'static,
+    x: Tensor,
+    loss: impl for<'t> Fn(Var<'t>) -> Var<'t> + 'static,
+) -> (usize, Box<dyn FnMut()>) {
+    let (key, mut step) = (Key::new(3), 0);
+    let call = move || {
+        let tape = Tape::train(key.fold(step));
+        step += 1;
+        let loss = loss(net.forward(tape.constant(x.clone())));
+        optimizer.step(&mut net, loss.backward());
+    };
+    (batch, Box::new(call))
+}
+
+fn regression(batch: usize, backward: Option<BackwardIoParameters>) -> (usize, Box<dyn FnMut()>) {
+    let net = Sequential::new()
+        .linear(6, 128)
+        .softplus()
+        .linear(128, 128)
+        .softplus()
+        .linear(128, 128)
+        .softplus()
+        .linear(128, 3)
+        .init(Key::new(1));
+    let (x, y) = (Tensor::uniform(&[batch, 6], Key::new(4)), Tensor::uniform(&[batch, 3], Key::new(5)));
+    training(batch, on_hardware(net, backward), Adam::new(1e-3), x, move |out| out.mse(out.tape().constant(y.clone())))
+}
+
+fn labels(batch: usize) -> Vec<usize> {
+    Tensor::uniform(&[batch], Key::new(5)).iter().map(|u| (u * 10.0) as usize).collect()
+}
+
+fn mlp(batch: usize, backward: Option<BackwardIoParameters>) -> (usize, Box<dyn FnMut()>) {
+    let net = Sequential::new().linear(784, 256).sigmoid().linear(256, 128).sigmoid().linear(128, 10).init(Key::new(1));
+    let (x, y) = (Tensor::uniform(&[batch, 784], Key::new(4)), labels(batch));
+    training(batch, on_hardware(net, backward), Sgd::new(0.05), x, move |out| out.cross_entropy(&y))
+}
+
+fn cnn(batch: usize, backward: Option<BackwardIoParameters>) -> (usize, Box<dyn FnMut()>) {
+    let net = Sequential::new()
+        .conv2d(1, 32, 3)
+        .relu()
+        .conv2d(32, 64, 3)
+        .relu()
+        .max_pool2d(2)
+        .dropout(0.25)
+        .flatten()
+        .linear(9216, 128)
+        .relu()
+        .dropout(0.5)
+        .linear(128, 10)
+        .init(Key::new(1));
+    let (x, y) = (Tensor::uniform(&[batch, 1, 28, 28], Key::new(4)), labels(batch));
+    training(batch, on_hardware(net, backward), Sgd::new(1e-3), x, move |out| out.cross_entropy(&y))
+}
+
+/// Reads through one tile under the default parameters.
+fn mvm(outs: usize, ins: usize, batch: usize) -> (usize, Box<dyn FnMut()>) {
+    let (io, pattern, key) = (IoParameters::default(), Pattern::default(), Key::new(3));
+    let (w, x) = operands(outs, ins, batch);
+    let mut call = 0;
+    let read = move || {
+        let read = Mvm { io: &io, pattern: &pattern, direction: Direction::Forward, key: key.fold(call), first_row: 0 };
+        call += 1;
+        std::hint::black_box(read.read(&x, &w, &mut None));
+    };
+    (batch, Box::new(read))
+}
+
+fn gemm(outs: usize, ins: usize, batch: usize) -> (usize, Box<dyn FnMut()>) {
+    let (w, x) = operands(outs, ins, batch);
+    (batch, Box::new(move || drop(std::hint::black_box(product::linear(&x, &w)))))
+}
+
+/// Weights [outs, ins] and rows [batch, ins].
+fn operands(outs: usize, ins: usize, batch: usize) -> (Tensor, Tensor) {
+    let bound = 2.0 / (ins as f32).sqrt();
+    let w = &(&Tensor::uniform(&[outs, ins], Key::new(1)) - 0.5) * bound;
+    (w, &Tensor::uniform(&[batch, ins], Key::new(4)) - 0.5)
+}
