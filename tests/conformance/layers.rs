@@ -7,7 +7,7 @@ use ohmgrad::models::{
     Activation, AdaptiveAvgPool, AvgPool, BatchNorm, Cell, Conv, Embedding, Gru, LayerNorm, Lstm, MaxPool, Module,
     Network, Recurrent, RecurrentOptions, Rnn, Slot, SlotMut, Visit,
 };
-use ohmgrad::tensor::pool::Window;
+use ohmgrad::tensor::pool::PoolWindow;
 use ohmgrad::tensor::{Array, Key, Tensor};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -248,7 +248,7 @@ impl Args {
         }
     }
 
-    fn windows<const N: usize>(&mut self) -> Result<[Window; N], String> {
+    fn windows<const N: usize>(&mut self) -> Result<[PoolWindow; N], String> {
         let kernel = self.sizes::<N>("kernel_size")?.ok_or("no kernel_size")?;
         let mut pool = MaxPool::new(kernel);
         if let Some(stride) = self.sizes::<N>("stride")? {

@@ -27,7 +27,7 @@ mod view;
 pub use array::{Array, Tensor};
 pub use elementwise::{sigmoid, softplus};
 pub use key::{Fold, Key, ParseKeyError};
-pub use lowering::{Lowering, Patches, Window};
+pub use lowering::{ConvWindow, Lowering, Patches};
 pub use npy::NpyError;
 pub use scalar::{Matrix, Scalar};
 pub use shape::Dims;

@@ -17,7 +17,7 @@ const BLOCK: usize = 1 << 17;
 
 /// The sliding window of a convolution over up to three axes; unused leading axes have kernel 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub struct ConvWindow {
     /// Its extent.
     pub kernel: [usize; 3],
     /// The distance between its places.
@@ -28,7 +28,7 @@ pub struct Window {
     pub dilation: [usize; 3],
 }
 
-impl Window {
+impl ConvWindow {
     /// The number of places along one axis of `size` entries, or `None` if the window does not fit once.
     pub fn places(&self, axis: usize, size: usize) -> Option<usize> {
         let extent = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
@@ -51,7 +51,7 @@ pub enum Lowering {
 /// The patches of a convolution's input [batch, channels, …up to three axes].
 #[derive(Clone, Debug)]
 pub struct Patches {
-    window: Window,
+    window: ConvWindow,
     groups: usize,
     /// Of the input: batch, channels, and three axes.
     input: [usize; 5],
@@ -67,7 +67,7 @@ impl Lowering {
     /// # Panics
     /// If the shape is not [batch, channels, …] with one to three more axes, the channels can't be grouped so, or the
     /// window has no place.
-    pub fn patches(window: Window, groups: usize, shape: &[usize]) -> Self {
+    pub fn patches(window: ConvWindow, groups: usize, shape: &[usize]) -> Self {
         assert!((3..=5).contains(&shape.len()), "convolution: an input of shape {shape:?} is not [batch, channels, …]");
         let rank = shape.len() - 2;
         let mut input = [1; 5];
@@ -277,7 +277,7 @@ impl Patches {
     /// Calls `visit` with each place of the window: its first corner in the padded input, and whether all of the window
     /// lies inside of the input.
     fn for_each_place(&self, mut visit: impl FnMut([usize; 3], bool)) {
-        let Window { kernel, stride, padding, dilation } = self.window;
+        let ConvWindow { kernel, stride, padding, dilation } = self.window;
         for a in 0..self.places[0] {
             for b in 0..self.places[1] {
                 for c in 0..self.places[2] {
@@ -294,7 +294,7 @@ impl Patches {
 
     /// The offset of a patch's entry under given strides, from its corner; `None` in the padding.
     fn offset(&self, corner: [usize; 3], at: [usize; 3], strides: &[usize]) -> Option<usize> {
-        let Window { padding, dilation, .. } = self.window;
+        let ConvWindow { padding, dilation, .. } = self.window;
         (0..3).try_fold(0, |offset, i| {
             let index = (corner[i] + at[i] * dilation[i]).checked_sub(padding[i])?;
             (index < self.input[2 + i]).then(|| offset + index * strides[i])
@@ -394,15 +394,15 @@ mod tests {
     use crate::{Key, Tensor, product};
     use proptest::prelude::*;
 
-    fn windows() -> impl Strategy<Value = (Window, usize)> {
+    fn windows() -> impl Strategy<Value = (ConvWindow, usize)> {
         let three = |low: usize, high: usize| prop::array::uniform3(low..high);
         (three(1, 4), three(1, 3), three(0, 3), three(1, 3), 1usize..4).prop_map(
-            |(kernel, stride, padding, dilation, groups)| (Window { kernel, stride, padding, dilation }, groups),
+            |(kernel, stride, padding, dilation, groups)| (ConvWindow { kernel, stride, padding, dilation }, groups),
         )
     }
 
     /// The convolution as its definition says.
-    fn naive(x: &Tensor, w: &Tensor, window: &Window, groups: usize) -> Tensor {
+    fn naive(x: &Tensor, w: &Tensor, window: &ConvWindow, groups: usize) -> Tensor {
         let (s, k) = (x.shape(), window.kernel);
         let places = [0, 1, 2].map(|i| window.places(i, s[2 + i]).unwrap());
         let (per_in, per_out) = (s[1] / groups, w.shape()[0] / groups);
@@ -457,7 +457,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "convolution: a window of [5] has no place in shape [1, 1, 3]")]
     fn a_window_without_a_place_is_named() {
-        let window = Window { kernel: [1, 1, 5], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
+        let window = ConvWindow { kernel: [1, 1, 5], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
         Lowering::patches(window, 1, &[1, 1, 3]);
     }
 }
