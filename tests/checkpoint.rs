@@ -308,50 +308,6 @@ fn what_could_not_be_loaded_is_not_saved() {
     assert!(matches!(nowhere, CheckpointError::Io { .. }), "{nowhere}");
 }
 
-#[derive(Clone)]
-struct Torch {
-    hidden: Linear,
-    layers: Sequential,
-}
-
-visit!(Torch { hidden, layers });
-
-impl Module for Torch {
-    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
-        self.layers.forward(self.hidden.forward(x))
-    }
-}
-
-/// See `checkpoint/README.md` for the files and the outputs.
-#[test]
-fn pytorch_weights_give_pytorch_outputs() {
-    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/checkpoint");
-    let outputs = [
-        ("pytorch", [-0.264_925_24, -0.231_990_75, -0.171_190_87, 0.066_794_62, 0.016_537_71, 0.273_372_7]),
-        ("pytorch_f64", [-0.264_925_24, -0.231_990_75, -0.171_190_87, 0.066_794_62, 0.016_537_71, 0.273_372_7]),
-        ("pytorch_f16", [-0.264_962_94, -0.231_979_52, -0.171_247_26, 0.066_811_636, 0.016_458_541, 0.273_404_72]),
-        ("pytorch_bf16", [-0.264_826_83, -0.232_423_7, -0.171_121_33, 0.066_768_05, 0.016_757_83, 0.273_997_5]),
-    ];
-    let x = Tensor::from([[0.5, -1.0, 2.0], [0.0, 0.0, 0.0], [-3.0, 0.25, 1.0]]);
-    for (name, expected) in outputs {
-        let path = files.join(name).with_extension("safetensors");
-        let mut net = Torch { hidden: Linear::new(3, 4, KEY), layers: Sequential::new().tanh().linear(4, 2).init(KEY) };
-        net.load_weights(&path).unwrap();
-        let near = |net: &Torch| {
-            let y = predict(net, &x, KEY).to_vec();
-            assert!(y.iter().zip(expected).all(|(y, e)| (y - e).abs() < 1e-6), "{name}: {y:?}, {expected:?}");
-        };
-        near(&net);
-        let perfect = IoParameters { is_perfect: true, ..Default::default() };
-        net.to_analog(&InferenceRpuConfig { forward: perfect, ..Default::default() }, KEY).unwrap();
-        near(&net);
-        assert!(matches!(Checkpoint::load(&path), Err(CheckpointError::NoCheckpoint { .. })));
-    }
-    let mut other = Sequential::new().linear(3, 4).init(KEY);
-    let error = other.load_weights(files.join("pytorch.safetensors")).unwrap_err().to_string();
-    assert!(error.contains("\n  0.weight: not in the file") && error.contains("\n  hidden.bias: not in the network"));
-}
-
 /// The variable by which the test below tells its child processes where to write.
 const CHILD: &str = "OHMGRAD_CHECKPOINT_CHILD";
 

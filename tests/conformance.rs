@@ -37,6 +37,12 @@ fn layers() {
     assert_all_pass("layers");
 }
 
+/// Options of the layers that the cases of the reference do not reach; `make_layers.py` writes them.
+#[test]
+fn layers_more() {
+    assert_all_pass("layers_more");
+}
+
 /// A folder of its own for a test, empty at first.
 fn folder(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance").join(test);

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use ohmgrad::autograd::{Param, Tape, Var};
 use ohmgrad::models::{
-    Activation, AdaptiveAvgPool, AvgPool, BatchNorm, Cell, Conv, Embedding, Gru, LayerNorm, Lstm, MaxPool, Module,
-    Network, Recurrent, RecurrentOptions, Rnn, Slot, SlotMut, Visit,
+    Activation, AdaptiveAvgPool, AvgPool, BatchNorm, Cell, Conv, Embedding, Flatten, Gru, LayerNorm, Linear, Lstm,
+    MaxPool, Module, Network, Recurrent, RecurrentOptions, Rnn, Slot, SlotMut, Visit,
 };
-use ohmgrad::tensor::pool::Window;
-use ohmgrad::tensor::{Array, Key, Tensor};
+use ohmgrad::tensor::pool::PoolWindow;
+use ohmgrad::tensor::{Key, Tensor};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -26,6 +26,9 @@ enum Kind {
         args: Args,
         params: BTreeMap<String, Numbers>,
         input: Numbers,
+        /// The state that a recurrent layer begins with, an entry for each of its arrays; zeros if there is none.
+        #[serde(default)]
+        initial_state: Vec<Numbers>,
         output_gradient: Numbers,
         expected: Results,
     },
@@ -51,8 +54,12 @@ struct Results {
     gradients: BTreeMap<String, Numbers>,
     /// Row numbers have none.
     input_gradient: Option<Numbers>,
-    /// Of recurrent layers, [arrays, layers·directions, batch, hidden].
-    state: Option<Numbers>,
+    /// Of recurrent layers, for each array [layers·directions, batch, width].
+    #[serde(default)]
+    state: Vec<Numbers>,
+    /// The gradients of the initial state.
+    #[serde(default)]
+    state_gradients: Vec<Numbers>,
     #[serde(default)]
     buffers_after: BTreeMap<String, Numbers>,
 }
@@ -66,20 +73,26 @@ struct LossResults {
 pub fn check(case: &Case) -> Result<Check, String> {
     let mut check = Check::default();
     match case.parse()? {
-        Kind::Layer { layer, mode, args, params, input, output_gradient, expected } => {
+        Kind::Layer { layer, mode, args, params, input, initial_state, output_gradient, expected } => {
             let mut layer = args.all(|args| build(&layer, mode, args))?;
             load(&mut *layer, params)?;
             let tape = Tape::train(case.key());
             let x = tape.variable(input.tensor());
-            let (y, state) = layer.run(x);
+            let first: Vec<_> = initial_state.iter().map(|part| tape.variable(part.tensor())).collect();
+            let (y, state) = layer.run(x, &first)?;
             near(&mut check, "output", &y.value(), &expected.output)?;
-            if let Some(expected) = &expected.state {
-                let state: Vec<Tensor> = state.iter().map(|part| part.value()).collect();
-                near(&mut check, "state", &Array::stack(&state, 0), expected)?;
+            for (i, expected) in expected.state.iter().enumerate() {
+                let part = state.get(i).ok_or_else(|| format!("there is no state {i}"))?;
+                near(&mut check, &format!("state {i}"), &part.value(), expected)?;
             }
             let gradients = y.backward_from(output_gradient.tensor());
             if let Some(expected) = &expected.input_gradient {
                 near(&mut check, "input gradient", gradients.wrt(x).ok_or("no input gradient")?, expected)?;
+            }
+            for (i, expected) in expected.state_gradients.iter().enumerate() {
+                let gradient = first.get(i).and_then(|part| gradients.wrt(*part));
+                let gradient = gradient.ok_or_else(|| format!("no gradient of initial state {i}"))?;
+                near(&mut check, &format!("gradient of initial state {i}"), gradient, expected)?;
             }
             let mut found = BTreeMap::new();
             layer.each_parameter(|name, param| {
@@ -122,21 +135,28 @@ fn compare(
     Ok(())
 }
 
-/// A layer, and the state that it ends with if it is recurrent.
+/// A layer, and the state that it begins and ends with if it is recurrent.
 trait Layer: Visit {
-    fn run<'t>(&self, x: Var<'t>) -> (Var<'t>, Vec<Var<'t>>);
+    fn run<'t>(&self, x: Var<'t>, first: &[Var<'t>]) -> Result<(Var<'t>, Vec<Var<'t>>), String>;
 }
 
 impl Layer for Box<dyn Module> {
-    fn run<'t>(&self, x: Var<'t>) -> (Var<'t>, Vec<Var<'t>>) {
-        (self.forward(x), vec![])
+    fn run<'t>(&self, x: Var<'t>, first: &[Var<'t>]) -> Result<(Var<'t>, Vec<Var<'t>>), String> {
+        match first {
+            [] => Ok((self.forward(x), vec![])),
+            _ => Err("initial_state: the layer has no state".into()),
+        }
     }
 }
 
 impl<C: Cell<N>, const N: usize> Layer for Recurrent<C, N> {
-    fn run<'t>(&self, x: Var<'t>) -> (Var<'t>, Vec<Var<'t>>) {
-        let (y, state) = self.forward_with_state(x, None);
-        (y, state.to_vec())
+    fn run<'t>(&self, x: Var<'t>, first: &[Var<'t>]) -> Result<(Var<'t>, Vec<Var<'t>>), String> {
+        let first = match first {
+            [] => None,
+            _ => Some(first.try_into().map_err(|_| format!("initial_state: {} arrays, not {N}", first.len()))?),
+        };
+        let (y, state) = self.forward_with_state(x, first);
+        Ok((y, state.to_vec()))
     }
 }
 
@@ -146,6 +166,8 @@ fn plain(module: impl Module + 'static) -> Box<dyn Layer> {
 
 fn build(layer: &str, mode: Mode, args: &mut Args) -> Result<Box<dyn Layer>, String> {
     Ok(match layer {
+        "linear" => plain(args.linear()?),
+        "flatten" => plain(Flatten),
         "relu" => plain(Activation::Relu),
         "leaky_relu" => plain(Activation::LeakyRelu(args.get("negative_slope")?.unwrap_or(0.01))),
         "elu" => plain(Activation::Elu(args.get("alpha")?.unwrap_or(1.0))),
@@ -154,6 +176,7 @@ fn build(layer: &str, mode: Mode, args: &mut Args) -> Result<Box<dyn Layer>, Str
         "softplus" => plain(Activation::Softplus),
         "sigmoid" => plain(Activation::Sigmoid),
         "tanh" => plain(Activation::Tanh),
+        "softmax" => plain(Activation::Softmax),
         "log_softmax" => plain(Activation::LogSoftmax),
         "max_pool1d" => plain(MaxPool { windows: args.windows::<1>()? }),
         "max_pool2d" => plain(MaxPool { windows: args.windows::<2>()? }),
@@ -200,16 +223,18 @@ fn apply<'t>(loss: &str, x: Var<'t>, target: &Numbers, args: &mut Args) -> Resul
 /// Sets parameters and buffers by their names in a state dict.
 fn load(layer: &mut dyn Layer, mut params: BTreeMap<String, Numbers>) -> Result<(), String> {
     let mut error = None;
+    let counted = params.contains_key("num_batches_tracked");
     let mut set = |name: &str, param: &mut Param| match params.remove(name) {
         Some(value) if value.shape == param.value.shape() => param.value = value.tensor(),
         Some(value) => error = Some(format!("params: `{name}` is {:?}, not {:?}", param.value.shape(), value.shape)),
         None => error = Some(format!("params: `{name}` is missing")),
     };
     layer.each_parameter_mut(&mut set);
-    layer.visit_mut("", &mut |name, slot| {
-        if let SlotMut::Buffer(buffer) = slot {
-            set(name, buffer);
-        }
+    layer.visit_mut("", &mut |name, slot| match slot {
+        // Cases whose batch norm has a momentum do not mention what it then does not use.
+        SlotMut::Buffer(_) if name == "num_batches_tracked" && !counted => {}
+        SlotMut::Buffer(buffer) => set(name, buffer),
+        _ => {}
     });
     match (error, params.keys().next()) {
         (Some(error), _) => Err(error),
@@ -248,7 +273,7 @@ impl Args {
         }
     }
 
-    fn windows<const N: usize>(&mut self) -> Result<[Window; N], String> {
+    fn windows<const N: usize>(&mut self) -> Result<[PoolWindow; N], String> {
         let kernel = self.sizes::<N>("kernel_size")?.ok_or("no kernel_size")?;
         let mut pool = MaxPool::new(kernel);
         if let Some(stride) = self.sizes::<N>("stride")? {
@@ -271,6 +296,11 @@ impl Args {
         Ok(AvgPool { windows: self.windows()?, count_include_pad })
     }
 
+    fn linear(&mut self) -> Result<Linear, String> {
+        let layer = Linear::new(self.need("in_features")?, self.need("out_features")?, Key::new(0));
+        Ok(if self.get("bias")?.unwrap_or(true) { layer } else { layer.without_bias() })
+    }
+
     fn conv<const N: usize>(&mut self) -> Result<Conv<N>, String> {
         let kernel = self.sizes("kernel_size")?.ok_or("no kernel_size")?;
         let groups = self.get("groups")?.unwrap_or(1);
@@ -285,7 +315,10 @@ impl Args {
     fn batch_norm<const N: usize>(&mut self, mode: Mode) -> Result<BatchNorm<N>, String> {
         let mut layer = BatchNorm::new(self.need("num_features")?);
         layer.eps = self.get("eps")?.unwrap_or(layer.eps);
-        layer.momentum = self.get("momentum")?.unwrap_or(layer.momentum);
+        if let Some(momentum) = self.0.remove("momentum") {
+            layer.momentum =
+                serde_json::from_value(momentum).map_err(|error| format!("argument `momentum`: {error}"))?;
+        }
         // In evaluation there are no gradients here: frozen statistics are the same with them.
         layer.frozen = mode == Mode::Eval;
         if !self.get("affine")?.unwrap_or(true) {
@@ -317,6 +350,7 @@ impl Args {
             batch_first: self.get("batch_first")?.unwrap_or(usual.batch_first),
             dropout: self.get("dropout")?.unwrap_or(usual.dropout),
             bidirectional: self.get("bidirectional")?.unwrap_or(usual.bidirectional),
+            projection: self.get("proj_size")?.filter(|&width| width > 0),
             gates: usual.gates,
         };
         Ok(new(self.need("input_size")?, self.need("hidden_size")?, options, Key::new(0)))

@@ -84,6 +84,43 @@ impl<T: Scalar> Gradients<T> {
         &self.state
     }
 
+    /// Adds the gradients of another tape, for a batch that is computed in parts: parameters' gradients are summed up,
+    /// deposits follow one another, and state is as the other tape left it. The key, and the gradients of variables, stay
+    /// those of the tape that these gradients came from.
+    ///
+    /// The loss of a part is a share of the whole, so a mean over the batch is scaled by it:
+    ///
+    /// ```
+    /// use ohmgrad_autograd::{Gradients, Param, Tape};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// let w = Param::new(Tensor::from([[0.5, -1.0]]));
+    /// let x = Tensor::normal(&[12, 2], Key::new(1));
+    /// let of_rows = |rows: std::ops::Range<usize>| {
+    ///     let tape = Tape::train(Key::new(0)).rows_from(rows.start);
+    ///     let share = rows.len() as f32 / 12.0;
+    ///     let y = tape.constant(x.slice(0, rows)).linear(tape.param(&w));
+    ///     ((y * y).mean() * share).backward()
+    /// };
+    /// let mut sum: Gradients = of_rows(0..4);
+    /// sum.add(of_rows(4..12));
+    /// let (sum, whole) = (sum.of(&w).unwrap().clone(), of_rows(0..12));
+    /// assert!((&sum - whole.of(&w).unwrap()).abs().max() < 1e-5);
+    /// ```
+    ///
+    /// Running means follow batch after batch only if each tape starts from what the one before it left: commit that in
+    /// between, with `net.apply(gradients.state())`.
+    pub fn add(&mut self, other: Self) {
+        for (id, gradient) in other.params {
+            match self.params.iter_mut().find(|(i, _)| *i == id) {
+                Some((_, sum)) => sum.add_assign(&gradient),
+                None => self.params.push((id, gradient)),
+            }
+        }
+        self.deposits.extend(other.deposits);
+        other.state.entries.into_iter().for_each(|(id, value)| self.state.set(id, value));
+    }
+
     /// The Euclidean norm of all parameters' gradients together.
     pub fn norm(&self) -> T {
         self.params.iter().fold(T::zero(), |sum, (_, g)| sum + g.square().sum()).sqrt()
@@ -110,6 +147,22 @@ impl<T: Scalar> Gradients<T> {
 mod tests {
     use crate::{Param, Tape};
     use ohmgrad_tensor::{Key, Tensor};
+
+    #[test]
+    fn sums_hold_what_either_has() {
+        let [a, b, c] = [1.0, 2.0, 3.0].map(|value| Param::new(Tensor::from([value])));
+        let product = |one: &Param, other: &Param| {
+            let tape = Tape::train(Key::new(0));
+            let state = tape.state(c.id(), &c.value);
+            tape.set_state(c.id(), &state + one.value.item());
+            (tape.param(one) * tape.param(other)).sum().backward()
+        };
+        let mut sum = product(&a, &b);
+        sum.add(product(&b, &c));
+        let of = |param: &Param| sum.of(param).map(|gradient| gradient.item());
+        assert_eq!([of(&a), of(&b), of(&c)], [Some(2.0), Some(4.0), Some(2.0)]);
+        assert_eq!(sum.state().get(c.id()).map(|value| value.item()), Some(5.0));
+    }
 
     #[test]
     fn clipping_keeps_direction_or_sign() {

@@ -2,7 +2,7 @@
 
 use ohmgrad_analog::{Error, InferenceRpuConfig, TileArray};
 use ohmgrad_autograd::{Param, Var};
-use ohmgrad_tensor::{Key, Tensor, Window};
+use ohmgrad_tensor::{ConvWindow, Key, Tensor};
 
 use crate::visit::join;
 
@@ -117,7 +117,7 @@ impl Affine {
     ///
     /// # Panics
     /// If the input or the window do not fit the weight.
-    pub fn convolve<'t>(&self, x: Var<'t>, window: Window) -> Var<'t> {
+    pub fn convolve<'t>(&self, x: Var<'t>, window: ConvWindow) -> Var<'t> {
         let tape = x.tape();
         let bias = || self.bias.as_ref().map(|b| tape.param(b));
         match &self.weight {

@@ -66,10 +66,37 @@ pub fn join(path: &str, name: &str) -> String {
 /// let net = Net { hidden: Linear::new(4, 8, key.fold("hidden")), out: Linear::new(8, 2, key.fold("out")) };
 /// assert_eq!(net.parameter_names(), ["hidden.weight", "hidden.bias", "out.weight", "out.bias"]);
 /// ```
+///
+/// A generic struct says first, in brackets, what an `impl` of it says in `<…>`:
+///
+/// ```
+/// use ohmgrad_autograd::Var;
+/// use ohmgrad_models::{Linear, Module, Network, visit};
+/// use ohmgrad_tensor::Key;
+///
+/// #[derive(Clone)]
+/// struct Repeated<M, const TIMES: usize> {
+///     inner: M,
+/// }
+///
+/// visit!([M: Module, const TIMES: usize] Repeated<M, TIMES> { inner });
+///
+/// impl<M: Module + Clone + 'static, const TIMES: usize> Module for Repeated<M, TIMES> {
+///     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+///         (0..TIMES).fold(x, |x, _| self.inner.forward(x))
+///     }
+/// }
+///
+/// let net = Repeated::<_, 3> { inner: Linear::new(4, 4, Key::new(0)) };
+/// assert_eq!(net.parameter_names(), ["inner.weight", "inner.bias"]);
+/// ```
 #[macro_export]
 macro_rules! visit {
     ($name:ident { $($field:ident),* $(,)? }) => {
-        impl $crate::Visit for $name {
+        $crate::visit!([] $name { $($field),* });
+    };
+    ([$($generics:tt)*] $name:ty { $($field:ident),* $(,)? }) => {
+        impl<$($generics)*> $crate::Visit for $name {
             #[allow(unused_variables, reason = "a struct may have no fields to visit")]
             fn visit(&self, path: &str, f: &mut dyn FnMut(&str, $crate::Slot<'_>)) {
                 $($crate::Visit::visit(&self.$field, &$crate::join(path, stringify!($field)), f);)*

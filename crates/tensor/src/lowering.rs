@@ -1,8 +1,9 @@
 //! Lowering: how rows for a product with a weight come out of an array, and how gradients of rows go back.
 //!
 //! For a matrix the rows are its rows. For a convolution they are its unfolded patches, one for each place of the window;
-//! they are made in blocks of whole samples, and made again in the backward, so that only as many are in memory at once as
-//! there are threads. Blocks are cut by shape alone, and sums over blocks are taken in their order.
+//! they are made in blocks of a size, and made again in the backward, so that only as many blocks are in memory at once as
+//! there are threads: neither large batches nor large images need more. Blocks are cut by shape alone, and sums over blocks
+//! are taken in their order.
 
 use std::ops::Range;
 
@@ -11,12 +12,12 @@ use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape::Dims;
 
-/// Elements of patches in a block, about; a block has one sample at least.
+/// Elements of patches in a block, at most: whole samples if one fits, else a part of one. But there is one patch at least.
 const BLOCK: usize = 1 << 17;
 
 /// The sliding window of a convolution over up to three axes; unused leading axes have kernel 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub struct ConvWindow {
     /// Its extent.
     pub kernel: [usize; 3],
     /// The distance between its places.
@@ -27,7 +28,7 @@ pub struct Window {
     pub dilation: [usize; 3],
 }
 
-impl Window {
+impl ConvWindow {
     /// The number of places along one axis of `size` entries, or `None` if the window does not fit once.
     pub fn places(&self, axis: usize, size: usize) -> Option<usize> {
         let extent = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
@@ -50,7 +51,7 @@ pub enum Lowering {
 /// The patches of a convolution's input [batch, channels, …up to three axes].
 #[derive(Clone, Debug)]
 pub struct Patches {
-    window: Window,
+    window: ConvWindow,
     groups: usize,
     /// Of the input: batch, channels, and three axes.
     input: [usize; 5],
@@ -66,7 +67,7 @@ impl Lowering {
     /// # Panics
     /// If the shape is not [batch, channels, …] with one to three more axes, the channels can't be grouped so, or the
     /// window has no place.
-    pub fn patches(window: Window, groups: usize, shape: &[usize]) -> Self {
+    pub fn patches(window: ConvWindow, groups: usize, shape: &[usize]) -> Self {
         assert!((3..=5).contains(&shape.len()), "convolution: an input of shape {shape:?} is not [batch, channels, …]");
         let rank = shape.len() - 2;
         let mut input = [1; 5];
@@ -105,7 +106,7 @@ impl Lowering {
     pub fn rows_per_sample(&self) -> usize {
         match self {
             Self::Rows { per_sample } => *per_sample,
-            Self::Patches(patches) => patches.places.iter().product(),
+            Self::Patches(patches) => patches.per_sample(),
         }
     }
 
@@ -125,17 +126,13 @@ impl Lowering {
         let x = patches.wide(x);
         let rows = self.rows_per_sample();
         let mut out = vec![T::zero(); patches.input[0] * rows * outs];
-        let samples = patches.samples_per_block();
-        let block = |(i, out): (usize, &mut [T])| {
-            let first = i * samples;
-            let range = first..first + out.len() / (rows * outs);
+        let block = |range: Range<usize>, out: &mut [T]| {
             for group in 0..patches.groups {
-                let y = multiply(group, &patches.unfold(&x, range.clone(), group), first * rows);
+                let y = multiply(group, &patches.unfold(&x, range.clone(), group), range.start);
                 paste(out, outs, &y, group * (outs / patches.groups));
             }
         };
-        let size = (samples * rows * outs).max(1);
-        for_each_block(&mut out, size, in_order, block);
+        for_each_block(&mut out, patches.blocks(0..patches.input[0]), outs, in_order, block);
         patches.output(out, outs)
     }
 
@@ -154,19 +151,18 @@ impl Lowering {
             Self::Patches(patches) => patches,
         };
         let (x, d) = (patches.wide(x), patches.rows_last(d));
-        let rows = self.rows_per_sample();
         let block = |range: Range<usize>| {
             let parts: Vec<Array<T>> = (0..patches.groups)
                 .map(|group| {
                     let d = patches.block_of(&d, range.clone(), group);
-                    outer(group, &d, &patches.unfold(&x, range.clone(), group), range.start * rows)
+                    outer(group, &d, &patches.unfold(&x, range.clone(), group), range.start)
                 })
                 .collect();
             Array::concat(&parts, 0)
         };
         // A bounded number of partial sums at a time, whose sizes do not depend on the number of threads.
         let mut sum: Option<Array<T>> = None;
-        for blocks in patches.blocks().chunks(if in_order { 1 } else { 8 }) {
+        for blocks in patches.blocks(0..patches.input[0]).chunks(if in_order { 1 } else { 8 }) {
             let partial = parallel::map(blocks, |range| block(range.clone()));
             for part in partial {
                 match &mut sum {
@@ -192,21 +188,20 @@ impl Lowering {
             Self::Patches(patches) => patches,
         };
         let (x, d) = (patches.wide(x), patches.rows_last(d));
-        let rows = self.rows_per_sample();
         let size: usize = patches.input[1..].iter().product();
         let mut out = vec![T::zero(); patches.input[0] * size];
-        let samples = patches.samples_per_block();
-        let block = |(i, out): (usize, &mut [T])| {
-            let first = i * samples;
-            let range = first..first + out.len() / size;
-            for group in 0..patches.groups {
-                let d = patches.block_of(&d, range.clone(), group);
-                let gradient = back(group, &d, &|| patches.unfold(&x, range.clone(), group), first * rows);
-                patches.fold(&gradient, group, out);
+        let block = |samples: Range<usize>, out: &mut [T]| {
+            // The parts of a sample overlap: one after the other.
+            for range in patches.blocks(samples.clone()) {
+                for group in 0..patches.groups {
+                    let d = patches.block_of(&d, range.clone(), group);
+                    let gradient = back(group, &d, &|| patches.unfold(&x, range.clone(), group), range.start);
+                    patches.fold(&gradient, range.clone(), group, out, samples.start);
+                }
             }
         };
-        let size = (samples * size).max(1);
-        for_each_block(&mut out, size, in_order, block);
+        let samples = cut(0..patches.input[0], patches.samples_per_block());
+        for_each_block(&mut out, samples, size, in_order, block);
         let [batch, channels, a, b, c] = patches.input;
         patches.narrow(Array::from_vec(out, &[batch, a, b, c, channels]).permute(&[0, 4, 1, 2, 3]))
     }
@@ -232,24 +227,37 @@ impl Patches {
     /// An output gradient [batch, out, …] as [batch, places, out].
     fn rows_last<T: Scalar>(&self, d: &Array<T>) -> Array<T> {
         let (batch, outs) = (d.shape()[0], d.shape()[1]);
-        self.wide(d).permute(&[0, 2, 3, 4, 1]).reshape(&[batch, self.places.iter().product(), outs])
+        self.wide(d).permute(&[0, 2, 3, 4, 1]).reshape(&[batch, self.per_sample(), outs])
     }
 
-    /// The rows [n, out/groups] of some samples and a group of outputs.
-    fn block_of<T: Scalar>(&self, d: &Array<T>, samples: Range<usize>, group: usize) -> Array<T> {
-        let outs = d.shape()[2] / self.groups;
-        let rows = samples.len() * d.shape()[1];
-        d.slice(0, samples).slice(2, group * outs..(group + 1) * outs).reshape(&[rows, outs])
+    /// The rows [n, out/groups] of a block and a group of outputs.
+    fn block_of<T: Scalar>(&self, d: &Array<T>, range: Range<usize>, group: usize) -> Array<T> {
+        let (outs, size, n) = (d.shape()[2] / self.groups, self.per_sample(), range.len());
+        let d = match range.start % size {
+            0 if n % size == 0 => d.slice(0, range.start / size..range.end / size),
+            first => d.slice(0, range.start / size..range.start / size + 1).slice(1, first..first + n),
+        };
+        d.slice(2, group * outs..(group + 1) * outs).reshape(&[n, outs])
+    }
+
+    /// Patches of one sample.
+    fn per_sample(&self) -> usize {
+        self.places.iter().product()
     }
 
     fn samples_per_block(&self) -> usize {
-        let sample = self.places.iter().product::<usize>() * self.row_len();
+        let sample = self.per_sample() * self.row_len();
         (BLOCK / sample.max(1)).clamp(1, self.input[0].max(1))
     }
 
-    fn blocks(&self) -> Vec<Range<usize>> {
-        let (samples, batch) = (self.samples_per_block(), self.input[0]);
-        (0..batch).step_by(samples).map(|first| first..batch.min(first + samples)).collect()
+    /// The blocks of the rows of some samples: each has whole samples, or equal parts of one.
+    fn blocks(&self, samples: Range<usize>) -> Vec<Range<usize>> {
+        let size = self.per_sample();
+        let parts = (size * self.row_len()).div_ceil(BLOCK).clamp(1, size);
+        cut(samples, self.samples_per_block())
+            .into_iter()
+            .flat_map(|samples| cut(samples.start * size..samples.end * size, samples.len() * size.div_ceil(parts)))
+            .collect()
     }
 
     /// Entries of a patch: the channels of a group times the window's.
@@ -273,103 +281,109 @@ impl Patches {
         entries
     }
 
-    /// Calls `visit` with each place of the window: its first corner in the padded input, and whether all of the window
-    /// lies inside of the input.
-    fn for_each_place(&self, mut visit: impl FnMut([usize; 3], bool)) {
-        let Window { kernel, stride, padding, dilation } = self.window;
-        for a in 0..self.places[0] {
-            for b in 0..self.places[1] {
-                for c in 0..self.places[2] {
-                    let corner = [a * stride[0], b * stride[1], c * stride[2]];
-                    let inside = (0..3).all(|i| {
-                        let last = corner[i] + dilation[i] * (kernel[i] - 1);
-                        corner[i] >= padding[i] && last < padding[i] + self.input[2 + i]
-                    });
-                    visit(corner, inside);
-                }
-            }
+    /// Calls `visit` for each of a range of patches: with its sample, its first corner in the padded input, and whether all
+    /// of it lies inside of the input.
+    fn for_each_patch(&self, range: Range<usize>, mut visit: impl FnMut(usize, [usize; 3], bool)) {
+        let ConvWindow { kernel, stride, padding, dilation } = self.window;
+        let [_, b, c] = self.places;
+        for row in range {
+            let (sample, place) = (row / self.per_sample(), row % self.per_sample());
+            let corner = [place / (b * c) * stride[0], place / c % b * stride[1], place % c * stride[2]];
+            let inside = (0..3).all(|i| {
+                let last = corner[i] + dilation[i] * (kernel[i] - 1);
+                corner[i] >= padding[i] && last < padding[i] + self.input[2 + i]
+            });
+            visit(sample, corner, inside);
         }
     }
 
     /// The offset of a patch's entry under given strides, from its corner; `None` in the padding.
     fn offset(&self, corner: [usize; 3], at: [usize; 3], strides: &[usize]) -> Option<usize> {
-        let Window { padding, dilation, .. } = self.window;
+        let ConvWindow { padding, dilation, .. } = self.window;
         (0..3).try_fold(0, |offset, i| {
             let index = (corner[i] + at[i] * dilation[i]).checked_sub(padding[i])?;
             (index < self.input[2 + i]).then(|| offset + index * strides[i])
         })
     }
 
-    /// The patches [n, in] of some samples and a group of channels.
-    fn unfold<T: Scalar>(&self, x: &Array<T>, samples: Range<usize>, group: usize) -> Array<T> {
+    /// A range of patches [n, in], of a group of channels.
+    fn unfold<T: Scalar>(&self, x: &Array<T>, range: Range<usize>, group: usize) -> Array<T> {
         let (entries, width) = (self.entries(), self.row_len());
         let channel = self.input[1] / self.groups * group;
         let strides: &[usize] = &x.strides;
         let (dilation, padding) = (self.window.dilation, self.window.padding);
         let shift = |at: [usize; 3]| (0..3).map(|i| at[i] * dilation[i] * strides[2 + i]).sum::<usize>();
         let inside: Vec<usize> = entries.iter().map(|&(c, at)| c * strides[1] + shift(at)).collect();
-        let mut rows = Vec::with_capacity(samples.len() * self.places.iter().product::<usize>() * width);
-        for sample in samples {
+        let mut rows = Vec::with_capacity(range.len() * width);
+        self.for_each_patch(range, |sample, corner, whole| {
             let start = x.offset + sample * strides[0] + channel * strides[1];
-            self.for_each_place(|corner, whole| {
-                if whole {
-                    let at = start + (0..3).map(|i| (corner[i] - padding[i]) * strides[2 + i]).sum::<usize>();
-                    let source = &x.data[at..];
-                    rows.extend(inside.iter().map(|&offset| source[offset]));
-                } else {
-                    rows.extend(entries.iter().map(|&(c, at)| match self.offset(corner, at, &strides[2..]) {
-                        Some(offset) => x.data[start + c * strides[1] + offset],
-                        None => T::zero(),
-                    }));
-                }
-            });
-        }
+            if whole {
+                let at = start + (0..3).map(|i| (corner[i] - padding[i]) * strides[2 + i]).sum::<usize>();
+                let source = &x.data[at..];
+                rows.extend(inside.iter().map(|&offset| source[offset]));
+            } else {
+                rows.extend(entries.iter().map(|&(c, at)| match self.offset(corner, at, &strides[2..]) {
+                    Some(offset) => x.data[start + c * strides[1] + offset],
+                    None => T::zero(),
+                }));
+            }
+        });
         let n = rows.len().checked_div(width).unwrap_or(0);
         Array::from_vec(rows, &[n, width])
     }
 
-    /// Adds the gradients of patches [n, in] to those of their samples, in memory with channels last.
-    fn fold<T: Scalar>(&self, rows: &Array<T>, group: usize, out: &mut [T]) {
+    /// Adds the gradients of a range of patches [n, in] to those of samples from the `first` on, in memory with channels
+    /// last.
+    fn fold<T: Scalar>(&self, rows: &Array<T>, range: Range<usize>, group: usize, out: &mut [T], first: usize) {
         let (entries, width) = (self.entries(), self.row_len());
         let channels = self.input[1];
         let strides: Dims =
             [self.input[3] * self.input[4] * channels, self.input[4] * channels, channels].into_iter().collect();
-        let first = channels / self.groups * group;
+        let channel = channels / self.groups * group;
         let (dilation, padding) = (self.window.dilation, self.window.padding);
         let shift = |at: [usize; 3]| (0..3).map(|i| at[i] * dilation[i] * strides[i]).sum::<usize>();
-        let inside: Vec<usize> = entries.iter().map(|&(c, at)| first + c + shift(at)).collect();
+        let inside: Vec<usize> = entries.iter().map(|&(c, at)| channel + c + shift(at)).collect();
         let rows = rows.contiguous();
         let mut rows = rows.as_slice().expect("made contiguous above").chunks_exact(width.max(1));
-        for sample in out.chunks_exact_mut(self.input[1..].iter().product::<usize>().max(1)) {
-            self.for_each_place(|corner, whole| {
-                let Some(row) = rows.next() else { return };
-                if whole {
-                    let at = (0..3).map(|i| (corner[i] - padding[i]) * strides[i]).sum::<usize>();
-                    let target = &mut sample[at..];
-                    row.iter().zip(&inside).for_each(|(&g, &offset)| target[offset] += g);
-                } else {
-                    for (&g, &(c, at)) in row.iter().zip(&entries) {
-                        if let Some(offset) = self.offset(corner, at, &strides) {
-                            sample[first + c + offset] += g;
-                        }
+        let size: usize = self.input[1..].iter().product();
+        self.for_each_patch(range, |sample, corner, whole| {
+            let Some(row) = rows.next() else { return };
+            let sample = &mut out[(sample - first) * size..];
+            if whole {
+                let at = (0..3).map(|i| (corner[i] - padding[i]) * strides[i]).sum::<usize>();
+                let target = &mut sample[at..];
+                row.iter().zip(&inside).for_each(|(&g, &offset)| target[offset] += g);
+            } else {
+                for (&g, &(c, at)) in row.iter().zip(&entries) {
+                    if let Some(offset) = self.offset(corner, at, &strides) {
+                        sample[channel + c + offset] += g;
                     }
                 }
-            });
-        }
+            }
+        });
     }
 }
 
-/// Calls `block` with the number and the elements of each block of `size`: on all threads, or one by one if `in_order`.
+/// A range in parts of a size, and what is left.
+fn cut(range: Range<usize>, size: usize) -> Vec<Range<usize>> {
+    range.clone().step_by(size.max(1)).map(|first| first..range.end.min(first + size)).collect()
+}
+
+/// Calls `block` with each block and its elements, `width` for each of its indices: on all threads, or one by one if
+/// `in_order`.
 fn for_each_block<T: Send>(
-    out: &mut [T],
-    size: usize,
+    mut out: &mut [T],
+    blocks: Vec<Range<usize>>,
+    width: usize,
     in_order: bool,
-    block: impl Fn((usize, &mut [T])) + Sync + Send,
+    block: impl Fn(Range<usize>, &mut [T]) + Sync + Send,
 ) {
+    let part = |range: Range<usize>| (range.clone(), out.split_off_mut(..range.len() * width).expect("blocks fit"));
+    let parts: Vec<_> = blocks.into_iter().map(part).collect();
     if in_order {
-        out.chunks_mut(size).enumerate().for_each(block);
+        parts.into_iter().for_each(|(range, out)| block(range, out));
     } else {
-        parallel::for_each_part(out, size, |i, part| block((i, part)));
+        parallel::for_each(parts, |(range, out)| block(range, out));
     }
 }
 
@@ -393,15 +407,15 @@ mod tests {
     use crate::{Key, Tensor, product};
     use proptest::prelude::*;
 
-    fn windows() -> impl Strategy<Value = (Window, usize)> {
+    fn windows() -> impl Strategy<Value = (ConvWindow, usize)> {
         let three = |low: usize, high: usize| prop::array::uniform3(low..high);
         (three(1, 4), three(1, 3), three(0, 3), three(1, 3), 1usize..4).prop_map(
-            |(kernel, stride, padding, dilation, groups)| (Window { kernel, stride, padding, dilation }, groups),
+            |(kernel, stride, padding, dilation, groups)| (ConvWindow { kernel, stride, padding, dilation }, groups),
         )
     }
 
     /// The convolution as its definition says.
-    fn naive(x: &Tensor, w: &Tensor, window: &Window, groups: usize) -> Tensor {
+    fn naive(x: &Tensor, w: &Tensor, window: &ConvWindow, groups: usize) -> Tensor {
         let (s, k) = (x.shape(), window.kernel);
         let places = [0, 1, 2].map(|i| window.places(i, s[2 + i]).unwrap());
         let (per_in, per_out) = (s[1] / groups, w.shape()[0] / groups);
@@ -423,40 +437,58 @@ mod tests {
         })
     }
 
+    /// The lowered product is the convolution, and its gradients are the transposes.
+    fn check(window: ConvWindow, groups: usize, shape: &[usize], seed: u64) {
+        let key = Key::new(seed);
+        let x = Tensor::normal(shape, key.fold("x"));
+        let x = if seed % 2 == 0 { x.permute(&[0, 2, 3, 4, 1]).contiguous().permute(&[0, 4, 1, 2, 3]) } else { x };
+        let ins = shape[1] / groups * window.kernel.iter().product::<usize>();
+        let w = Tensor::normal(&[3 * groups, ins], key.fold("w"));
+        let part = |group: usize| w.slice(0, 3 * group..3 * group + 3);
+        let lowering = Lowering::patches(window, groups, shape);
+        let y = lowering.forward(&x, 3 * groups, false, |g, rows, _| product::linear(rows, &part(g)));
+        let by_hand = naive(&x, &w, &window, groups);
+        assert_eq!(y.shape(), by_hand.shape());
+        assert!((&y - &by_hand).abs().max() < 1e-4);
+
+        // Σ d·conv(x, w) is linear in x and in w; in f64, as there may be many terms.
+        let d = Tensor::normal(y.shape(), key.fold("d"));
+        let gx = lowering.input_gradient(&d, &x, false, |g, d, _, _| product::linear_input_gradient(d, &part(g)));
+        let gw = lowering.weight_gradient(&d, &x, false, |_, d, rows, _| product::linear_weight_gradient(d, rows));
+        assert_eq!((gx.shape(), gw.shape()), (x.shape(), w.shape()));
+        let dot =
+            |a: &Tensor, b: &Tensor| a.iter().zip(b.iter()).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+        let (total, scale) = (dot(&d, &y), 1.0 + f64::from((&d * &y).abs().sum()));
+        assert!((dot(&gx, &x) - total).abs() < 1e-5 * scale);
+        assert!((dot(&gw, &w) - total).abs() < 1e-5 * scale);
+    }
+
     proptest! {
         #[test]
         fn lowered_products_are_convolutions(
             (window, groups) in windows(), sizes in prop::array::uniform3(1usize..6), batch in 1usize..4, seed: u64
         ) {
             prop_assume!((0..3).all(|i| window.places(i, sizes[i]).is_some()));
-            let key = Key::new(seed);
-            let shape = [batch, 2 * groups, sizes[0], sizes[1], sizes[2]];
-            let x = Tensor::normal(&shape, key.fold("x"));
-            let x = if seed % 2 == 0 { x.permute(&[0, 2, 3, 4, 1]).contiguous().permute(&[0, 4, 1, 2, 3]) } else { x };
-            let w = Tensor::normal(&[3 * groups, 2 * window.kernel.iter().product::<usize>()], key.fold("w"));
-            let part = |group: usize| w.slice(0, 3 * group..3 * group + 3);
-            let lowering = Lowering::patches(window, groups, &shape);
-            let y = lowering.forward(&x, 3 * groups, false, |g, rows, _| product::linear(rows, &part(g)));
-            let by_hand = naive(&x, &w, &window, groups);
-            prop_assert_eq!(y.shape(), by_hand.shape());
-            prop_assert!((&y - &by_hand).abs().max() < 1e-4);
-
-            // The gradients are the transposes: Σ d·conv(x, w) is linear in x and in w.
-            let d = Tensor::normal(y.shape(), key.fold("d"));
-            let total = (&d * &y).sum();
-            let gx = lowering.input_gradient(&d, &x, false, |g, d, _, _| product::linear_input_gradient(d, &part(g)));
-            let gw = lowering.weight_gradient(&d, &x, false, |_, d, rows, _| product::linear_weight_gradient(d, rows));
-            prop_assert_eq!((gx.shape(), gw.shape()), (x.shape(), w.shape()));
-            let scale = 1.0 + (&d * &y).abs().sum();
-            prop_assert!(((&gx * &x).sum() - total).abs() < 1e-5 * scale);
-            prop_assert!(((&gw * &w).sum() - total).abs() < 1e-5 * scale);
+            check(window, groups, &[batch, 2 * groups, sizes[0], sizes[1], sizes[2]], seed);
         }
+    }
+
+    /// One sample is more than a block.
+    #[test]
+    fn parts_of_large_samples_are_convolutions() {
+        let window = ConvWindow { kernel: [1, 3, 2], stride: [1, 1, 2], padding: [0, 1, 1], dilation: [1, 2, 1] };
+        let shape = [2, 4, 1, 181, 201];
+        let Lowering::Patches(patches) = Lowering::patches(window, 2, &shape) else { unreachable!() };
+        let blocks = patches.blocks(0..2);
+        assert!(blocks.len() > 2 && blocks.iter().all(|range| range.len() * patches.row_len() <= BLOCK));
+        check(window, 2, &shape, 1);
+        check(window, 2, &shape, 2);
     }
 
     #[test]
     #[should_panic(expected = "convolution: a window of [5] has no place in shape [1, 1, 3]")]
     fn a_window_without_a_place_is_named() {
-        let window = Window { kernel: [1, 1, 5], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
+        let window = ConvWindow { kernel: [1, 1, 5], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
         Lowering::patches(window, 1, &[1, 1, 3]);
     }
 }

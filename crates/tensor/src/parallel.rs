@@ -31,6 +31,15 @@ pub fn for_each_part_of_two<T: Send, U: Send>(
     }
 }
 
+/// Calls `f` with each item, on all threads.
+pub fn for_each<I: Send>(items: Vec<I>, f: impl Fn(I) + Sync + Send) {
+    if items.len() <= 1 || rayon::current_num_threads() == 1 {
+        items.into_iter().for_each(f);
+    } else {
+        items.into_par_iter().for_each(f);
+    }
+}
+
 /// `f` of each item, in order.
 pub fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
     if items.len() <= 1 || rayon::current_num_threads() == 1 {

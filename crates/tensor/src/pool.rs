@@ -18,12 +18,12 @@ const TASK: usize = 1 << 14;
 /// How a pooling window moves along one axis; the words mean what they mean in PyTorch.
 ///
 /// ```
-/// use ohmgrad_tensor::pool::Window;
-/// assert_eq!(Window::new(3).outputs(9), 3);
-/// assert_eq!(Window { stride: 2, padding: 1, ..Window::new(3) }.outputs(6), 3);
+/// use ohmgrad_tensor::pool::PoolWindow;
+/// assert_eq!(PoolWindow::new(3).outputs(9), 3);
+/// assert_eq!(PoolWindow { stride: 2, padding: 1, ..PoolWindow::new(3) }.outputs(6), 3);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub struct PoolWindow {
     /// Places in a window.
     pub kernel: usize,
     /// From one window to the next.
@@ -36,7 +36,7 @@ pub struct Window {
     pub ceil_mode: bool,
 }
 
-impl Window {
+impl PoolWindow {
     /// Windows of `kernel` places side by side: no padding, no dilation.
     pub fn new(kernel: usize) -> Self {
         Self { kernel, stride: kernel, padding: 0, dilation: 1, ceil_mode: false }
@@ -100,7 +100,7 @@ impl Pooling {
     ///
     /// # Panics
     /// If the shape has fewer axes, or the windows do not fit.
-    pub fn new(shape: &[usize], windows: &[Window], count_padding: bool) -> Self {
+    pub fn new(shape: &[usize], windows: &[PoolWindow], count_padding: bool) -> Self {
         Self::over(shape, windows.len(), |axis, n| windows[axis].spans(n, count_padding))
     }
 
@@ -285,7 +285,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Over an input that is really padded, and longer still where a window reaches beyond.
-    fn naive(x: &Tensor, by: Window, count_padding: bool) -> [Vec<f32>; 2] {
+    fn naive(x: &Tensor, by: PoolWindow, count_padding: bool) -> [Vec<f32>; 2] {
         let (n, p) = (x.len() as isize, by.padding as isize);
         let windows = (0..by.outputs(x.len())).map(|o| {
             let places = (0..by.kernel).map(move |j| (o * by.stride + j * by.dilation) as isize - p);
@@ -304,7 +304,7 @@ mod tests {
             options: [bool; 2], seed: u64
         ) {
             let [ceil_mode, count_padding] = options;
-            let window = Window { kernel, stride, dilation, padding: padding.min(kernel / 2), ceil_mode };
+            let window = PoolWindow { kernel, stride, dilation, padding: padding.min(kernel / 2), ceil_mode };
             prop_assume!(dilation * (kernel - 1) < n && (dilation == 1 || window.padding == 0));
             let x = Tensor::normal(&[n], Key::new(seed));
             let pooling = Pooling::new(&[n], &[window], count_padding);
@@ -329,13 +329,13 @@ mod tests {
     fn a_global_mean_and_three_axes() {
         let x = Tensor::from_fn(&[2, 2, 4, 4], |i| i.iter().sum::<usize>() as f32);
         assert_eq!(Pooling::adaptive(x.shape(), &[1, 1, 1]).mean(&x).to_vec(), [3.5, 4.5]);
-        let pooling = Pooling::new(x.shape(), &[Window::new(2); 3], true);
+        let pooling = Pooling::new(x.shape(), &[PoolWindow::new(2); 3], true);
         assert_eq!(pooling.max(&x).0.to_vec(), [3.0, 5.0, 5.0, 7.0, 4.0, 6.0, 6.0, 8.0]);
     }
 
     #[test]
     fn not_a_number_is_the_largest_and_ties_go_to_the_first() {
-        let (y, places) = Pooling::new(&[4], &[Window::new(2)], true).max(&Tensor::from([1.0, f32::NAN, 2.0, 2.0]));
+        let (y, places) = Pooling::new(&[4], &[PoolWindow::new(2)], true).max(&Tensor::from([1.0, f32::NAN, 2.0, 2.0]));
         assert!(y[[0]].is_nan());
         assert_eq!(places.to_vec(), [1, 2]);
     }
@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn threads_do_not_matter() {
         let x = Tensor::normal(&[40, 7, 33, 31], Key::new(1));
-        let pooling = Pooling::new(x.shape(), &[Window { stride: 2, padding: 1, ..Window::new(3) }; 2], true);
+        let pooling = Pooling::new(x.shape(), &[PoolWindow { stride: 2, padding: 1, ..PoolWindow::new(3) }; 2], true);
         let run = || {
             let (y, places) = pooling.max(&x);
             [pooling.max_gradient(&y, &places), pooling.mean_gradient(&pooling.mean(&x))]
@@ -355,6 +355,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "is larger than an axis of 2")]
     fn a_window_that_does_not_fit_names_itself() {
-        Pooling::new(&[2], &[Window::new(3)], true);
+        Pooling::new(&[2], &[PoolWindow::new(3)], true);
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ohmgrad_autograd::{Param, Var};
-use ohmgrad_tensor::{Array, Key, Lowering, Tensor, Window};
+use ohmgrad_tensor::{Array, ConvWindow, Key, Lowering, Tensor};
 
 use crate::config::{InferenceRpuConfig, NoiseManagement};
 use crate::error::Error;
@@ -189,7 +189,7 @@ impl TileArray {
     ///
     /// # Panics
     /// If `x` and the window do not fit the weight, or the tiles hold a bias and none is given.
-    pub fn convolve<'t>(&self, x: Var<'t>, window: Window, bias: Option<Var<'t>>) -> Var<'t> {
+    pub fn convolve<'t>(&self, x: Var<'t>, window: ConvWindow, bias: Option<Var<'t>>) -> Var<'t> {
         let (shape, weight) = (x.shape(), self.weight.value.shape());
         assert!(
             shape.len() == weight.len() && weight[2..] == window.kernel[(5 - shape.len().min(5))..],

@@ -1,6 +1,6 @@
 //! Convolutions over one, two or three axes.
 
-use ohmgrad_tensor::{Lowering, Scalar, Window, product};
+use ohmgrad_tensor::{ConvWindow, Lowering, Scalar, product};
 
 use crate::back::{Back, Op};
 use crate::var::Var;
@@ -19,17 +19,17 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// ```
     /// # use ohmgrad_autograd::Tape;
-    /// # use ohmgrad_tensor::{Key, Tensor, Window};
+    /// # use ohmgrad_tensor::{Key, Tensor, ConvWindow};
     /// let tape = Tape::eval(Key::new(0));
     /// let x = tape.constant(Tensor::from([[[1.0, 2.0, 3.0, 4.0]]]));
     /// let difference = tape.constant(Tensor::from([[[-1.0, 1.0]]]));
-    /// let window = Window { kernel: [1, 1, 2], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
+    /// let window = ConvWindow { kernel: [1, 1, 2], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
     /// assert_eq!(x.convolution(difference, window, 1).value().to_vec(), [1.0; 3]);
     /// ```
     ///
     /// # Panics
     /// If the shapes, the window and the groups do not fit.
-    pub fn convolution(self, weight: Self, window: Window, groups: usize) -> Self {
+    pub fn convolution(self, weight: Self, window: ConvWindow, groups: usize) -> Self {
         let (x, w) = (self.value(), weight.value());
         let lowering = Lowering::patches(window, groups, x.shape());
         let fits = w.rank() == x.rank()
@@ -78,7 +78,7 @@ impl<T: Scalar> Op<T> for Convolution {
 mod tests {
     use crate::gradcheck;
     use crate::testing::array;
-    use ohmgrad_tensor::{Key, Window};
+    use ohmgrad_tensor::{ConvWindow, Key};
     use proptest::prelude::*;
 
     proptest! {
@@ -89,7 +89,7 @@ mod tests {
             groups in 1usize..3, seed: u64, layouts: [u8; 2]
         ) {
             let last = |value: usize, other: usize| [0, 1, 2].map(|axis| if axis + rank < 3 { other } else { value });
-            let window = Window {
+            let window = ConvWindow {
                 kernel: last(kernel, 1), stride: last(stride, 1), padding: last(padding, 0), dilation: last(dilation, 1)
             };
             let key = Key::new(seed);

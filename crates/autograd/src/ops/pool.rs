@@ -1,6 +1,6 @@
 //! Pooling over the last axes.
 
-use ohmgrad_tensor::pool::{Pooling, Window};
+use ohmgrad_tensor::pool::{PoolWindow, Pooling};
 use ohmgrad_tensor::{Array, Scalar};
 
 use crate::back::{Back, Op};
@@ -9,7 +9,7 @@ use crate::var::Var;
 /// The largest input of each window. Gradient: `d` to that input; to the first of several.
 struct MaxPool {
     pooling: Pooling,
-    windows: Vec<Window>,
+    windows: Vec<PoolWindow>,
     places: Array<u32>,
 }
 
@@ -30,7 +30,7 @@ impl<T: Scalar> Op<T> for MaxPool {
 /// The mean of each window. Gradient: `d/n` to each of its n inputs, where padding may count among the n.
 struct AvgPool {
     pooling: Pooling,
-    windows: Vec<Window>,
+    windows: Vec<PoolWindow>,
 }
 
 impl<T: Scalar> Op<T> for AvgPool {
@@ -48,8 +48,8 @@ impl<T: Scalar> Op<T> for AvgPool {
 }
 
 /// A word for each axis; nothing for adaptive windows, which the shapes tell.
-fn shown(windows: &[Window]) -> Vec<(&'static str, String)> {
-    let word = |w: &Window| {
+fn shown(windows: &[PoolWindow]) -> Vec<(&'static str, String)> {
+    let word = |w: &PoolWindow| {
         let mut text = format!("{}", w.kernel);
         let said = [(w.stride, w.kernel, "stride"), (w.padding, 0, "padding"), (w.dilation, 1, "dilation")];
         said.iter().filter(|(value, usual, _)| value != usual).for_each(|(v, _, name)| text += &format!(" {name} {v}"));
@@ -67,15 +67,15 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// ```
     /// # use ohmgrad_autograd::Tape;
-    /// # use ohmgrad_tensor::{pool::Window, Key, Tensor};
+    /// # use ohmgrad_tensor::{pool::PoolWindow, Key, Tensor};
     /// let tape = Tape::eval(Key::new(0));
     /// let x = tape.constant(Tensor::from([[1.0, 5.0, 2.0, 3.0]]));
-    /// assert_eq!(x.max_pool(&[Window::new(2)]).value().to_vec(), [5.0, 3.0]);
+    /// assert_eq!(x.max_pool(&[PoolWindow::new(2)]).value().to_vec(), [5.0, 3.0]);
     /// ```
     ///
     /// # Panics
     /// If there are fewer axes than windows, or a window does not fit.
-    pub fn max_pool(self, windows: &[Window]) -> Self {
+    pub fn max_pool(self, windows: &[PoolWindow]) -> Self {
         let pooling = Pooling::new(&self.shape(), windows, true);
         let (y, places) = pooling.max(&self.value());
         self.tape().push(y, &[self], MaxPool { pooling, windows: windows.to_vec(), places })
@@ -86,7 +86,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If there are fewer axes than windows, or a window does not fit.
-    pub fn avg_pool(self, windows: &[Window], count_padding: bool) -> Self {
+    pub fn avg_pool(self, windows: &[PoolWindow], count_padding: bool) -> Self {
         self.mean_of(Pooling::new(&self.shape(), windows, count_padding), windows)
     }
 
@@ -98,7 +98,7 @@ impl<'t, T: Scalar> Var<'t, T> {
         self.mean_of(Pooling::adaptive(&self.shape(), outputs), &[])
     }
 
-    fn mean_of(self, pooling: Pooling, windows: &[Window]) -> Self {
+    fn mean_of(self, pooling: Pooling, windows: &[PoolWindow]) -> Self {
         let y = pooling.mean(&self.value());
         self.tape().push(y, &[self], AvgPool { pooling, windows: windows.to_vec() })
     }
@@ -112,11 +112,11 @@ mod tests {
     use ohmgrad_tensor::Key;
     use proptest::prelude::*;
 
-    fn window() -> impl Strategy<Value = Window> {
+    fn window() -> impl Strategy<Value = PoolWindow> {
         (1usize..4, 1usize..4, 0usize..2, 1usize..3, any::<bool>()).prop_map(
             |(kernel, stride, padding, dilation, ceil_mode)| {
                 let padding = if dilation == 1 { padding.min(kernel / 2) } else { 0 };
-                Window { kernel, stride, padding, dilation, ceil_mode }
+                PoolWindow { kernel, stride, padding, dilation, ceil_mode }
             },
         )
     }

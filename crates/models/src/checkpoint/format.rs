@@ -12,6 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, View};
 
 use super::error::CheckpointError;
 use super::json;
+use super::restore::is_count;
 
 /// The text's name among a file's metadata.
 const TEXT: &str = "ohmgrad";
@@ -46,12 +47,8 @@ pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Contents, CheckpointEr
     let mut tensors = BTreeMap::new();
     for (name, view) in SafeTensors::deserialize(bytes).map_err(wrong)?.iter() {
         let (dtype, shape) = (view.dtype(), view.shape());
-        if name.ends_with("num_batches_tracked") && dtype == Dtype::I64 && !exact {
-            // PyTorch's batch norm counts its batches; nothing here needs the count.
-            continue;
-        }
         let allowed = if exact { "F32" } else { "F32, F64, F16 or BF16" };
-        let data = floats(dtype, view.data())
+        let data = numbers(dtype, view.data(), name)
             .filter(|_| dtype == Dtype::F32 || !exact)
             .ok_or_else(|| CheckpointError::entry(path, name, dtype, allowed))?;
         // No elements, and then a side of any length: strides would overflow.
@@ -87,8 +84,9 @@ impl View for Bytes<'_> {
     }
 }
 
-/// Numbers of a type that has a value as `f32`, rounded to the nearest.
-fn floats(dtype: Dtype, data: &[u8]) -> Option<Vec<f32>> {
+/// Numbers of a type that has a value as `f32`, rounded to the nearest: floats, and the batches that PyTorch's batch norm
+/// counts.
+fn numbers(dtype: Dtype, data: &[u8], name: &str) -> Option<Vec<f32>> {
     fn each<const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         data.as_chunks().0.iter().map(|&bytes| value(bytes)).collect()
     }
@@ -96,6 +94,7 @@ fn floats(dtype: Dtype, data: &[u8]) -> Option<Vec<f32>> {
         Dtype::F32 => Some(each(data, f32::from_le_bytes)),
         Dtype::F64 => Some(each(data, |bytes| f64::from_le_bytes(bytes) as f32)),
         Dtype::F16 => Some(each(data, |bytes| half(u16::from_le_bytes(bytes)))),
+        Dtype::I64 if is_count(name) => Some(each(data, |bytes| i64::from_le_bytes(bytes) as f32)),
         Dtype::BF16 => Some(each(data, |bytes| f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16))),
         _ => None,
     }

@@ -102,6 +102,10 @@ impl Weights {
         let mut plan = vec![];
         let mut homeless = None;
         net.visit("", &mut |path, slot| match slot {
+            // PyTorch itself loads files without the count, as they were written before it was kept.
+            Slot::Buffer(param) if self.foreign && is_count(path) && !self.parameters.contains_key(path) => {
+                plan.push(New::Value(param.value.clone()));
+            }
             Slot::Param(param) | Slot::Buffer(param) => {
                 plan.extend(fit.tensor(path, param.value.shape()).map(New::Value));
             }
@@ -146,6 +150,11 @@ impl Plan {
             _ => unreachable!("both walks find the same slots"),
         });
     }
+}
+
+/// Whether a buffer is the number of batches that a batch norm has seen.
+pub(super) fn is_count(path: &str) -> bool {
+    path.rsplit('.').next() == Some("num_batches_tracked")
 }
 
 /// A weight where the file has it: on its tiles, or in digital memory.

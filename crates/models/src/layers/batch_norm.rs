@@ -10,7 +10,8 @@ use crate::visit::{Slot, SlotMut, Visit, join};
 /// `(x − μ)/√(σ² + ε)·weight + bias` for each feature.
 ///
 /// On a training tape μ and σ² are the batch's, and running means of them are kept: `r ← (1 − momentum)·r +
-/// momentum·batch`, of the unbiased variance, as PyTorch. They are state: a step of the optimizer commits them (or
+/// momentum·batch`, of the unbiased variance, as PyTorch; without a momentum they are the plain means over all batches so
+/// far. They are state: a step of the optimizer commits them (or
 /// [`Network::apply`](crate::Network::apply)). On an evaluation tape, or if it is [`frozen`](Self::frozen), the layer uses
 /// the running ones and changes nothing.
 #[derive(Clone, Debug)]
@@ -21,8 +22,9 @@ pub struct BatchNorm<const N: usize> {
     pub bias: Option<Param>,
     /// The running statistics; without them the batch's are used in evaluation too.
     pub running: Option<Running>,
-    /// The share of a new batch in the running statistics.
-    pub momentum: f32,
+    /// The share of a new batch in the running statistics; `None` for as much as each batch before had: the n-th batch
+    /// counts 1/n.
+    pub momentum: Option<f32>,
     /// Added to the variance.
     pub eps: f32,
     /// Whether to use the running statistics in training too, and leave them as they are.
@@ -36,6 +38,8 @@ pub struct Running {
     pub mean: Param,
     /// The unbiased variance, 1 at first.
     pub var: Param,
+    /// The number of batches so far, a single number: PyTorch's `num_batches_tracked`. Exact up to 2²⁴ batches.
+    pub batches: Param,
 }
 
 /// [`BatchNorm`] of [batch, features] or [batch, features, length].
@@ -52,8 +56,8 @@ impl<const N: usize> BatchNorm<N> {
         Self {
             weight: Some(all(1.0)),
             bias: Some(all(0.0)),
-            running: Some(Running { mean: all(0.0), var: all(1.0) }),
-            momentum: 0.1,
+            running: Some(Running { mean: all(0.0), var: all(1.0), batches: Param::new(Tensor::scalar(0.0)) }),
+            momentum: Some(0.1),
             eps: 1e-5,
             frozen: false,
         }
@@ -69,6 +73,29 @@ impl<const N: usize> BatchNorm<N> {
         Self { running: None, ..self }
     }
 
+    /// The same layer with running statistics that are the plain means over all batches so far: PyTorch's
+    /// `momentum=None`.
+    ///
+    /// ```
+    /// use ohmgrad_autograd::Tape;
+    /// use ohmgrad_models::{BatchNorm1d, Module, Network};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// let mut layer = BatchNorm1d::new(1).with_cumulative_average();
+    /// for mean in [1.0, 2.0, 6.0] {
+    ///     let tape = Tape::train(Key::new(0));
+    ///     layer.forward(tape.constant(Tensor::from([[mean - 1.0], [mean + 1.0]])));
+    ///     let state = tape.into_state();
+    ///     layer.apply(&state);
+    /// }
+    /// let running = layer.running.expect("kept unless told otherwise");
+    /// assert!((running.mean.value.item() - 3.0).abs() < 1e-6);
+    /// assert_eq!(running.batches.value.item(), 3.0);
+    /// ```
+    pub fn with_cumulative_average(self) -> Self {
+        Self { momentum: None, ..self }
+    }
+
     /// The same layer with statistics that stay as they are, as for fine-tuning.
     pub fn frozen(self) -> Self {
         Self { frozen: true, ..self }
@@ -77,11 +104,14 @@ impl<const N: usize> BatchNorm<N> {
 
 impl Running {
     /// Moves the statistics towards those of a batch, as state of the tape.
-    fn follow(&self, x: Var<'_>, mean: &Tensor, biased: &Tensor, momentum: f32) {
+    fn follow(&self, x: Var<'_>, mean: &Tensor, biased: &Tensor, momentum: Option<f32>) {
         let tape = x.tape();
         let n = (x.shape().iter().product::<usize>() / mean.len().max(1)) as f32;
         assert!(n > 1.0, "batch_norm: shape {:?} has one value a feature, which has no variance", x.shape());
         let var = biased * (n / (n - 1.0));
+        let batches = tape.state(self.batches.id(), &self.batches.value).map(|batches| batches + 1.0);
+        let momentum = momentum.unwrap_or_else(|| 1.0 / batches.item());
+        tape.set_state(self.batches.id(), batches);
         for (running, batch) in [(&self.mean, mean), (&self.var, &var)] {
             let old = tape.state(running.id(), &running.value);
             tape.set_state(running.id(), old.zip(batch, |old, new| (1.0 - momentum) * old + momentum * new));
@@ -119,6 +149,7 @@ impl<const N: usize> Visit for BatchNorm<N> {
         if let Some(running) = &self.running {
             f(&join(path, "running_mean"), Slot::Buffer(&running.mean));
             f(&join(path, "running_var"), Slot::Buffer(&running.var));
+            f(&join(path, "num_batches_tracked"), Slot::Buffer(&running.batches));
         }
     }
 
@@ -128,6 +159,7 @@ impl<const N: usize> Visit for BatchNorm<N> {
         if let Some(running) = &mut self.running {
             f(&join(path, "running_mean"), SlotMut::Buffer(&mut running.mean));
             f(&join(path, "running_var"), SlotMut::Buffer(&mut running.var));
+            f(&join(path, "num_batches_tracked"), SlotMut::Buffer(&mut running.batches));
         }
     }
 }
@@ -150,11 +182,12 @@ mod tests {
             layer.apply(&state);
         }
         let running = layer.running.as_ref().unwrap();
+        assert_eq!(running.batches.value.item(), 200.0);
         assert!((&running.mean.value - &x.mean_axes(&[0]).row(0)).abs().max() < 1e-4);
         assert!((&running.var.value - &x.var_axes(&[0], 1).row(0)).abs().max() < 1e-4);
         assert_eq!(
             layer.state_dict().into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
-            ["weight", "bias", "running_mean", "running_var"]
+            ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
         );
     }
 

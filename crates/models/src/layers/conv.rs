@@ -1,7 +1,7 @@
 //! Convolutions over one, two and three axes.
 
 use ohmgrad_autograd::Var;
-use ohmgrad_tensor::{Key, Window};
+use ohmgrad_tensor::{ConvWindow, Key};
 
 use crate::affine::Affine;
 use crate::init;
@@ -26,7 +26,7 @@ use crate::visit::{Slot, SlotMut, Visit};
 pub struct Conv<const AXES: usize> {
     /// The weight [out, in/groups, …kernel] and the bias of each output channel.
     pub affine: Affine,
-    window: Window,
+    window: ConvWindow,
 }
 
 /// A convolution of [batch, channels, length].
@@ -66,7 +66,7 @@ impl<const AXES: usize> Conv<AXES> {
         let fan_in = shape[1..].iter().product();
         let weight = init::torch_default(&shape, fan_in, key.fold("weight"));
         let bias = init::torch_default(&[outs], fan_in, key.fold("bias"));
-        let window = Window { kernel: last(kernel, 1), stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
+        let window = ConvWindow { kernel: last(kernel, 1), stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
         Self { affine: Affine { groups, ..Affine::new(weight, Some(bias)) }, window }
     }
 

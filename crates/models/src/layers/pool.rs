@@ -1,7 +1,7 @@
 //! Pooling layers, in one, two and three dimensions.
 
 use ohmgrad_autograd::Var;
-use ohmgrad_tensor::pool::Window;
+use ohmgrad_tensor::pool::PoolWindow;
 
 use crate::module::Module;
 
@@ -24,11 +24,11 @@ impl<const N: usize> Sizes<N> for [usize; N] {
 }
 
 /// Windows side by side.
-fn windows<const N: usize>(kernel: impl Sizes<N>) -> [Window; N] {
-    kernel.sizes().map(Window::new)
+fn windows<const N: usize>(kernel: impl Sizes<N>) -> [PoolWindow; N] {
+    kernel.sizes().map(PoolWindow::new)
 }
 
-fn set<const N: usize>(windows: &mut [Window; N], sizes: impl Sizes<N>, field: fn(&mut Window) -> &mut usize) {
+fn set<const N: usize>(windows: &mut [PoolWindow; N], sizes: impl Sizes<N>, field: fn(&mut PoolWindow) -> &mut usize) {
     windows.iter_mut().zip(sizes.sizes()).for_each(|(window, size)| *field(window) = size);
 }
 
@@ -47,7 +47,7 @@ fn set<const N: usize>(windows: &mut [Window; N], sizes: impl Sizes<N>, field: f
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MaxPool<const N: usize> {
     /// The windows, one an axis.
-    pub windows: [Window; N],
+    pub windows: [PoolWindow; N],
 }
 
 /// [`MaxPool`] over the last axis.
@@ -100,7 +100,7 @@ impl<const N: usize> Module for MaxPool<N> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AvgPool<const N: usize> {
     /// The windows, one an axis.
-    pub windows: [Window; N],
+    pub windows: [PoolWindow; N],
     /// Whether padding counts as zeros; if not, means are over the inputs alone.
     pub count_include_pad: bool,
 }

@@ -7,10 +7,9 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use rayon::prelude::*;
-
 use super::Strided;
 use super::kernels::{AVX2, AVX512, Kernels, SQUARE, Tile, transpose};
+use crate::parallel;
 
 /// Terms of a sum that one run through a panel handles at most, so that the panel stays in the first-level cache.
 const STRETCH: usize = 256;
@@ -104,10 +103,9 @@ impl Packed {
             parts.push((part, panel.columns, width));
         }
         let fill = |(part, columns, width)| fill(part, b, columns, terms, width);
-        if terms * self.columns < PARALLEL || rayon::current_num_threads() == 1 {
-            parts.into_iter().for_each(fill);
-        } else {
-            parts.into_par_iter().for_each(fill);
+        match terms * self.columns < PARALLEL {
+            true => parts.into_iter().for_each(fill),
+            false => parallel::for_each(parts, fill),
         }
     }
 

@@ -10,6 +10,10 @@ pub trait Cell<const N: usize>: Clone + Default + Send + Sync + 'static {
     /// The name of each gate, in the order in which a combined weight holds their rows.
     const GATES: &'static [&'static str];
 
+    /// Whether the output may be projected to another width after a step, as [`step`](Self::step) does not look at the
+    /// last one.
+    const PROJECTS: bool = false;
+
     /// The next state, for the products of the input and of the last output with each gate's weight (and the biases),
     /// [batch, hidden] each.
     fn step<'t>(&self, input: &[Var<'t>], hidden: &[Var<'t>], state: [Var<'t>; N]) -> [Var<'t>; N];
@@ -40,12 +44,13 @@ impl Cell<1> for RnnCell {
 /// Long short-term memory (Hochreiter & Schmidhuber 1997; with the forget gate of Gers et al. 2000), as PyTorch's.
 ///
 /// With gates `i, f, o = σ(…)` and `g = tanh(…)`, each of `Wx + b + Uh + c` with weights of its own:
-/// `c' = f·c + i·g`, `h' = o·tanh(c')`.
+/// `c' = f·c + i·g`, `h' = o·tanh(c')`; with a projection `h' = R·(o·tanh(c'))`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LstmCell;
 
 impl Cell<2> for LstmCell {
     const GATES: &'static [&'static str] = &["i", "f", "g", "o"];
+    const PROJECTS: bool = true;
 
     fn step<'t>(&self, input: &[Var<'t>], hidden: &[Var<'t>], [_, memory]: [Var<'t>; 2]) -> [Var<'t>; 2] {
         let gate = |n: usize| input[n] + hidden[n];

@@ -46,6 +46,10 @@ pub struct RecurrentOptions {
     pub dropout: f64,
     /// Whether each layer also walks the sequence backwards; its output is then twice as wide.
     pub bidirectional: bool,
+    /// The width to which the outputs of an LSTM are projected, by a weight `weight_hr_l0` without bias that moves onto
+    /// tiles too (Sak et al. 2014); `None`: they are as wide as the memory.
+    #[doc(alias = "proj_size")]
+    pub projection: Option<usize>,
     /// How the weights of the gates are held.
     pub gates: Gates,
 }
@@ -53,7 +57,15 @@ pub struct RecurrentOptions {
 impl Default for RecurrentOptions {
     /// As PyTorch: one layer, forwards, with biases, time first.
     fn default() -> Self {
-        Self { layers: 1, bias: true, batch_first: false, dropout: 0.0, bidirectional: false, gates: Gates::Combined }
+        Self {
+            layers: 1,
+            bias: true,
+            batch_first: false,
+            dropout: 0.0,
+            bidirectional: false,
+            projection: None,
+            gates: Gates::Combined,
+        }
     }
 }
 
@@ -102,13 +114,18 @@ impl<C: Cell<N>, const N: usize> Recurrent<C, N> {
     /// A layer with PyTorch's default initialisation: uniform within ±1/√hidden.
     ///
     /// # Panics
-    /// If there is no layer, or the dropout is not in 0 ≤ p < 1.
+    /// If there is no layer, the dropout is not in 0 ≤ p < 1, or the cell's outputs can't be projected to the width asked
+    /// for.
     pub fn new(ins: usize, hidden: usize, options: RecurrentOptions, key: Key) -> Self {
         assert!(options.layers > 0, "recurrent: there must be at least one layer");
         assert!((0.0..1.0).contains(&options.dropout), "recurrent: dropout {} is not in 0 ≤ p < 1", options.dropout);
+        if let Some(width) = options.projection {
+            assert!(C::PROJECTS, "recurrent: only an LSTM projects its outputs");
+            assert!((1..hidden).contains(&width), "recurrent: a projection to {width} is not below {hidden}");
+        }
         let directions = 1 + usize::from(options.bidirectional);
         let pass = |i: usize| {
-            let ins = if i < directions { ins } else { hidden * directions };
+            let ins = if i < directions { ins } else { options.projection.unwrap_or(hidden) * directions };
             Pass::new(&name(i, directions), C::GATES.len(), ins, hidden, &options, key)
         };
         let passes = (0..options.layers * directions).map(pass).collect();
@@ -129,20 +146,23 @@ impl<C: Cell<N>, const N: usize> Recurrent<C, N> {
 
     /// The outputs for a sequence [time, batch, in] (or [batch, time, in] if batch first), [time, batch, directions·hidden]
     /// (or with batch first), and the last state of each layer and direction, [layers·directions, batch, hidden]. The
-    /// first state is `state`, of the same shape, or zeros.
+    /// first state is `state`, of the same shape, or zeros. With a projection outputs, and the first array of a state, are
+    /// as wide as that says.
     ///
     /// # Panics
     /// If the input has another number of axes or features or no time step, or a state has another shape.
     pub fn forward_with_state<'t>(&self, x: Var<'t>, state: Option<[Var<'t>; N]>) -> (Var<'t>, [Var<'t>; N]) {
         let (tape, shape, time) = (x.tape(), x.shape(), usize::from(self.options.batch_first));
         assert!(shape.len() == 3 && shape[time] > 0, "recurrent: an input of shape {shape:?} is no batch of sequences");
-        let state_shape = [self.passes.len(), shape[1 - time], self.hidden];
-        for part in state.iter().flatten() {
-            assert!(part.shape()[..] == state_shape, "recurrent: a state {:?}, not {state_shape:?}", part.shape());
+        let batch = shape[1 - time];
+        let widths: [usize; N] = array::from_fn(|n| self.options.projection.filter(|_| n == 0).unwrap_or(self.hidden));
+        for (part, width) in state.iter().flatten().zip(widths) {
+            let expected = [self.passes.len(), batch, width];
+            assert!(part.shape()[..] == expected, "recurrent: a state {:?}, not {expected:?}", part.shape());
         }
         let first = |pass: usize| match state {
             Some(state) => state.map(|part| part.slice(0, pass..pass + 1).squeeze(0)),
-            None => [tape.constant(Tensor::full(&state_shape[1..], 0.0)); N],
+            None => widths.map(|width| tape.constant(Tensor::full(&[batch, width], 0.0))),
         };
         let mut sequence: Vec<_> = (0..shape[time]).map(|t| x.slice(time, t..t + 1).squeeze(time)).collect();
         let mut last = vec![];
@@ -212,6 +232,7 @@ mod tests {
         batch_first: false,
         dropout: 0.0,
         bidirectional: true,
+        projection: None,
         gates: Gates::Combined,
     };
 
@@ -253,6 +274,31 @@ mod tests {
             (time_first.forward_with_state(x, None), batch_first.forward_with_state(x.transpose(0, 1), None));
         assert_eq!((y.value(), h.value()), (z.transpose(0, 1).value(), k.value()));
         assert_eq!(y.shape().as_slice(), [5, 2, 8]);
+    }
+
+    #[test]
+    fn a_projection_narrows_outputs_and_what_follows() {
+        let net = Lstm::new(3, 5, RecurrentOptions { projection: Some(2), ..ALL }, Key::new(1));
+        let shape = |name: &str| {
+            let found = net.state_dict().into_iter().find(|(path, _)| path == name);
+            found.map(|(_, value)| value.shape().to_vec())
+        };
+        assert_eq!(shape("weight_hh_l0"), Some(vec![20, 2]));
+        assert_eq!(shape("weight_hr_l1_reverse"), Some(vec![2, 5]));
+        assert_eq!(shape("weight_ih_l1"), Some(vec![20, 4]));
+        assert_eq!(shape("bias_hr_l0"), None);
+        let tape = Tape::eval(Key::new(0));
+        let (y, [h, c]) = net.forward_with_state(tape.constant(Tensor::normal(&[6, 7, 3], Key::new(1))), None);
+        assert_eq!([y.shape(), h.shape(), c.shape()].map(|s| s.to_vec()), [[6, 7, 4], [4, 7, 2], [4, 7, 5]]);
+        // Gates held apart give the same bits.
+        let apart = net.clone().with_gates(Gates::Separate);
+        assert_eq!(output(&apart, &[6, 7, 3]), output(&net, &[6, 7, 3]));
+    }
+
+    #[test]
+    #[should_panic(expected = "recurrent: only an LSTM projects its outputs")]
+    fn a_gru_has_no_projection() {
+        Gru::new(3, 4, RecurrentOptions { projection: Some(2), ..ALL }, Key::new(1));
     }
 
     #[test]

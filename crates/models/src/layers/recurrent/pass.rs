@@ -9,15 +9,17 @@ use crate::affine::Affine;
 use crate::init;
 use crate::visit::{Slot, SlotMut, join};
 
-/// The weights for inputs and for outputs of the step before: one slot each, or one a gate.
+/// The weights for inputs and for outputs of the step before: one slot each, or one a gate; and that of the projection.
 #[derive(Clone, Debug)]
 pub(super) struct Pass {
     input: Vec<Affine>,
     hidden: Vec<Affine>,
+    projection: Option<Affine>,
 }
 
 impl Pass {
-    /// Weights [gates·hidden, ins] and [gates·hidden, hidden] and biases, uniform within ±1/√hidden as in PyTorch.
+    /// Weights [gates·hidden, ins], [gates·hidden, outs] and [outs, hidden], and biases of the first two, uniform within
+    /// ±1/√hidden as in PyTorch.
     pub fn new(name: &str, gates: usize, ins: usize, hidden: usize, options: &RecurrentOptions, key: Key) -> Self {
         let draw = |what: &str, slot: &str, shape: &[usize]| {
             init::torch_default(shape, hidden, key.fold(format!("{what}_{slot}_{name}").as_str()))
@@ -27,7 +29,10 @@ impl Pass {
             let bias = options.bias.then(|| draw("bias", slot, &[gates * hidden]));
             vec![Affine::new(weight, bias).prefixed()]
         };
-        Self { input: affine("ih", ins), hidden: affine("hh", hidden) }
+        let outs = options.projection.unwrap_or(hidden);
+        let projection =
+            options.projection.map(|outs| Affine::new(draw("weight", "hr", &[outs, hidden]), None).prefixed());
+        Self { input: affine("ih", ins), hidden: affine("hh", outs), projection }
     }
 
     /// The same weights in digital memory, in as many slots as asked for.
@@ -40,6 +45,7 @@ impl Pass {
                 _ => {}
             }
         }
+        self.projection.iter_mut().for_each(Affine::to_digital);
     }
 
     /// Walks along a sequence of [batch, ins], backwards if `reverse`; gives the outputs in the sequence's order, and the
@@ -56,6 +62,9 @@ impl Pass {
         // how a data set is cut into batches changes nothing.
         let mut step = |x: &Var<'t>| {
             state = cell.step(&products(&self.input, *x, gates), &products(&self.hidden, state[0], gates), state);
+            if let Some(projection) = &self.projection {
+                state[0] = projection.forward(state[0]);
+            }
             state[0]
         };
         let mut outputs: Vec<_> =
@@ -72,6 +81,9 @@ impl Pass {
                 f(&slot(path, what, name, slots.len(), gates[i]), Slot::Affine(affine));
             }
         }
+        if let Some(projection) = &self.projection {
+            f(&slot(path, "hr", name, 1, ""), Slot::Affine(projection));
+        }
     }
 
     pub fn visit_mut(&mut self, path: &str, name: &str, gates: &[&str], f: &mut dyn FnMut(&str, SlotMut<'_>)) {
@@ -80,6 +92,9 @@ impl Pass {
             for (i, affine) in slots.iter_mut().enumerate() {
                 f(&slot(path, what, name, count, gates[i]), SlotMut::Affine(affine));
             }
+        }
+        if let Some(projection) = &mut self.projection {
+            f(&slot(path, "hr", name, 1, ""), SlotMut::Affine(projection));
         }
     }
 }

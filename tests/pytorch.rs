@@ -1,0 +1,105 @@
+//! Weights that PyTorch saved, and the outputs that it computed with them; `checkpoint/README.md` has the files.
+
+use std::path::{Path, PathBuf};
+
+use ohmgrad::models::checkpoint::CheckpointError;
+use ohmgrad::prelude::*;
+
+const KEY: Key = Key::new(42);
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/checkpoint").join(name)
+}
+
+/// On tiles that compute exactly.
+fn on_perfect_tiles(net: &mut impl Visit) {
+    let perfect = IoParameters { is_perfect: true, ..Default::default() };
+    net.to_analog(&InferenceRpuConfig { forward: perfect, ..Default::default() }, KEY).unwrap();
+}
+
+#[derive(Clone)]
+struct Torch {
+    hidden: Linear,
+    layers: Sequential,
+}
+
+visit!(Torch { hidden, layers });
+
+impl Module for Torch {
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        self.layers.forward(self.hidden.forward(x))
+    }
+}
+
+#[test]
+fn pytorch_weights_give_pytorch_outputs() {
+    let outputs = [
+        ("pytorch", [-0.264_925_24, -0.231_990_75, -0.171_190_87, 0.066_794_62, 0.016_537_71, 0.273_372_7]),
+        ("pytorch_f64", [-0.264_925_24, -0.231_990_75, -0.171_190_87, 0.066_794_62, 0.016_537_71, 0.273_372_7]),
+        ("pytorch_f16", [-0.264_962_94, -0.231_979_52, -0.171_247_26, 0.066_811_636, 0.016_458_541, 0.273_404_72]),
+        ("pytorch_bf16", [-0.264_826_83, -0.232_423_7, -0.171_121_33, 0.066_768_05, 0.016_757_83, 0.273_997_5]),
+    ];
+    let x = Tensor::from([[0.5, -1.0, 2.0], [0.0, 0.0, 0.0], [-3.0, 0.25, 1.0]]);
+    for (name, expected) in outputs {
+        let path = file(&format!("{name}.safetensors"));
+        let mut net = Torch { hidden: Linear::new(3, 4, KEY), layers: Sequential::new().tanh().linear(4, 2).init(KEY) };
+        net.load_weights(&path).unwrap();
+        let near = |net: &Torch| {
+            let y = predict(net, &x, KEY).to_vec();
+            assert!(y.iter().zip(expected).all(|(y, e)| (y - e).abs() < 1e-6), "{name}: {y:?}, {expected:?}");
+        };
+        near(&net);
+        on_perfect_tiles(&mut net);
+        near(&net);
+        assert!(matches!(Checkpoint::load(&path), Err(CheckpointError::NoCheckpoint { .. })));
+    }
+    let mut other = Sequential::new().linear(3, 4).init(KEY);
+    let error = other.load_weights(file("pytorch.safetensors")).unwrap_err().to_string();
+    assert!(error.contains("\n  0.weight: not in the file") && error.contains("\n  hidden.bias: not in the network"));
+}
+/// A convolutional network, whose batch norm has buffers, one of them of integers.
+#[derive(Clone)]
+struct TorchConv {
+    conv1: Conv2d,
+    bn1: BatchNorm2d,
+    conv2: Conv2d,
+    fc: Linear,
+}
+
+visit!(TorchConv { conv1, bn1, conv2, fc });
+
+impl Module for TorchConv {
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        let x = self.bn1.forward(self.conv1.forward(x)).relu();
+        self.fc.forward(Flatten.forward(self.conv2.forward(x)))
+    }
+}
+
+#[test]
+fn a_convolutional_network_loads_and_moves_onto_tiles() {
+    let mut net = TorchConv {
+        conv1: Conv2d::new(1, 4, [3, 3], KEY).with_padding([1, 1]),
+        bn1: BatchNorm2d::new(4),
+        conv2: Conv2d::grouped(4, 6, [3, 3], 2, KEY).with_stride([2, 2]),
+        fc: Linear::new(6, 2, KEY),
+    };
+    net.load_weights(file("pytorch_conv.safetensors")).unwrap();
+    assert_eq!(net.bn1.running.as_ref().unwrap().batches.value.item(), 3.0);
+    let x = Tensor::from_fn(&[2, 1, 4, 4], |i| (i[0] * 16 + i[2] * 4 + i[3]) as f32 / 16.0 - 1.0);
+    let expected = [-0.418_204_9, -0.178_062_29, -0.325_784_83, -0.107_511_38];
+    let near = |net: &TorchConv| {
+        let y = predict(net, &x, KEY).to_vec();
+        assert!(y.iter().zip(expected).all(|(y, e)| (y - e).abs() < 1e-6), "{y:?}, {expected:?}");
+    };
+    near(&net);
+    on_perfect_tiles(&mut net);
+    near(&net);
+
+    // With the weights on tiles already, and by the names of another network.
+    net.load_weights(file("pytorch_conv.safetensors")).unwrap();
+    near(&net);
+    let error = Sequential::new().batch_norm2d(4).init(KEY).load_weights(file("pytorch_conv.safetensors"));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("bn1.num_batches_tracked: not in the network"), "{error}");
+    assert!(error.contains("0.running_mean: not in the file"), "{error}");
+}
