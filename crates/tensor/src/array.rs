@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::shape::{self, Dims};
+use crate::storage::{self, Storage};
 
 /// An n-dimensional array on shared storage.
 ///
@@ -20,7 +21,7 @@ use crate::shape::{self, Dims};
 /// ```
 #[derive(Clone)]
 pub struct Array<T> {
-    pub(crate) data: Arc<Vec<T>>,
+    pub(crate) data: Arc<Storage<T>>,
     pub(crate) offset: usize,
     pub(crate) shape: Dims,
     pub(crate) strides: Dims,
@@ -36,12 +37,12 @@ impl<T: Clone> Array<T> {
     /// If the shape does not hold exactly `data.len()` elements.
     pub fn from_vec(data: Vec<T>, shape: &[usize]) -> Self {
         assert!(shape::len(shape) == data.len(), "from_vec: shape {shape:?} does not hold {} elements", data.len());
-        Self { data: Arc::new(data), offset: 0, shape: shape.into(), strides: shape::row_major(shape) }
+        Self { data: Arc::new(Storage::new(data)), offset: 0, shape: shape.into(), strides: shape::row_major(shape) }
     }
 
     /// An array of the given shape filled with one value.
     pub fn full(shape: &[usize], value: T) -> Self {
-        Self::from_vec(vec![value; shape::len(shape)], shape)
+        Self::from_vec(storage::filled(shape::len(shape), value), shape)
     }
 
     /// An array without axes that holds one value.
@@ -125,7 +126,12 @@ impl<T: Clone> Array<T> {
 
     /// An array of the same shape and strides over new storage, for results computed in storage order.
     pub(crate) fn with_storage<U>(&self, data: Vec<U>) -> Array<U> {
-        Array { data: Arc::new(data), offset: 0, shape: self.shape.clone(), strides: self.strides.clone() }
+        Array {
+            data: Arc::new(Storage::new(data)),
+            offset: 0,
+            shape: self.shape.clone(),
+            strides: self.strides.clone(),
+        }
     }
 
     /// The elements in row-major order.
@@ -151,9 +157,11 @@ impl<T: Clone> Array<T> {
     /// The elements in row-major order, copied.
     pub fn to_vec(&self) -> Vec<T> {
         if let Some(slice) = self.as_slice() {
-            return slice.to_vec();
+            let mut out = storage::with_capacity(slice.len());
+            out.extend_from_slice(slice);
+            return out;
         }
-        let mut out = Vec::with_capacity(self.len());
+        let mut out = storage::with_capacity(self.len());
         let inner = self.shape.last().copied().unwrap_or(1);
         let stride = self.strides.last().copied().unwrap_or(1);
         shape::for_each_row(&self.shape, [&self.strides], |[at]| {

@@ -7,6 +7,7 @@ use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape;
+use crate::storage;
 use crate::vector::vectorized;
 
 /// Elements that one task handles: with fewer, starting another thread would take longer.
@@ -63,7 +64,7 @@ impl<T: Copy + Send + Sync> Array<T> {
         let (a, b) = (self.broadcast_to(&shape), other.broadcast_to(&shape));
         let rows = shape.first().copied().unwrap_or(1);
         let run = shape.iter().skip(1).product::<usize>();
-        let mut out = vec![V::default(); rows * run];
+        let mut out = storage::filled(rows * run, V::default());
         let block = PARALLEL.div_ceil(run.max(1));
         if rows <= block {
             zip_rows(&a, &b, &mut out, &f);

@@ -25,6 +25,7 @@ mod scalar;
 mod scatter;
 mod shape;
 mod softmax;
+mod storage;
 mod vector;
 mod view;
 

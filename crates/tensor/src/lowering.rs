@@ -11,6 +11,7 @@ use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape::Dims;
+use crate::storage;
 
 /// Elements of patches in a block, at most: whole samples if one fits, else a part of one. But there is one patch at least.
 const BLOCK: usize = 1 << 17;
@@ -125,7 +126,7 @@ impl Lowering {
         };
         let x = patches.wide(x);
         let rows = self.rows_per_sample();
-        let mut out = vec![T::zero(); patches.input[0] * rows * outs];
+        let mut out = storage::filled(patches.input[0] * rows * outs, T::zero());
         let block = |range: Range<usize>, out: &mut [T]| {
             for group in 0..patches.groups {
                 let y = multiply(group, &patches.unfold(&x, range.clone(), group), range.start);
@@ -189,7 +190,7 @@ impl Lowering {
         };
         let (x, d) = (patches.wide(x), patches.rows_last(d));
         let size: usize = patches.input[1..].iter().product();
-        let mut out = vec![T::zero(); patches.input[0] * size];
+        let mut out = storage::filled(patches.input[0] * size, T::zero());
         let block = |samples: Range<usize>, out: &mut [T]| {
             // The parts of a sample overlap: one after the other.
             for range in patches.blocks(samples.clone()) {
@@ -308,19 +309,22 @@ impl Patches {
 
     /// A range of patches [n, in], of a group of channels.
     fn unfold<T: Scalar>(&self, x: &Array<T>, range: Range<usize>, group: usize) -> Array<T> {
+        // Neighbours along the last axis are copied together.
+        let x = if x.strides[4] == 1 && self.window.dilation[2] == 1 { x } else { &self.part(x, &range) };
+        let first = if x.shape()[0] == self.input[0] { 0 } else { range.start / self.per_sample() };
         let (entries, width) = (self.entries(), self.row_len());
         let channel = self.input[1] / self.groups * group;
         let strides: &[usize] = &x.strides;
         let (dilation, padding) = (self.window.dilation, self.window.padding);
         let shift = |at: [usize; 3]| (0..3).map(|i| at[i] * dilation[i] * strides[2 + i]).sum::<usize>();
-        let inside: Vec<usize> = entries.iter().map(|&(c, at)| c * strides[1] + shift(at)).collect();
-        let mut rows = Vec::with_capacity(range.len() * width);
+        let run = if strides[4] * dilation[2] == 1 { self.window.kernel[2] } else { 1 };
+        let runs: Vec<usize> = entries.iter().step_by(run).map(|&(c, at)| c * strides[1] + shift(at)).collect();
+        let mut rows = storage::with_capacity(range.len() * width);
         self.for_each_patch(range, |sample, corner, whole| {
-            let start = x.offset + sample * strides[0] + channel * strides[1];
+            let start = x.offset + (sample - first) * strides[0] + channel * strides[1];
             if whole {
                 let at = start + (0..3).map(|i| (corner[i] - padding[i]) * strides[2 + i]).sum::<usize>();
-                let source = &x.data[at..];
-                rows.extend(inside.iter().map(|&offset| source[offset]));
+                append_runs(&mut rows, &x.data[at..], &runs, run);
             } else {
                 rows.extend(entries.iter().map(|&(c, at)| match self.offset(corner, at, &strides[2..]) {
                     Some(offset) => x.data[start + c * strides[1] + offset],
@@ -330,6 +334,12 @@ impl Patches {
         });
         let n = rows.len().checked_div(width).unwrap_or(0);
         Array::from_vec(rows, &[n, width])
+    }
+
+    /// The samples of an input that a range of patches comes from, in row-major order.
+    fn part<T: Scalar>(&self, x: &Array<T>, range: &Range<usize>) -> Array<T> {
+        let size = self.per_sample();
+        x.slice(0, range.start / size..range.end.div_ceil(size)).contiguous()
     }
 
     /// Adds the gradients of a range of patches [n, in] to those of samples from the `first` on, in memory with channels
@@ -361,6 +371,27 @@ impl Patches {
                 }
             }
         });
+    }
+}
+
+/// Appends stretches of `run` elements of the source, which begin at the given offsets.
+fn append_runs<T: Scalar>(rows: &mut Vec<T>, source: &[T], offsets: &[usize], run: usize) {
+    match run {
+        3 => append_runs_of::<T, 3>(rows, source, offsets),
+        5 => append_runs_of::<T, 5>(rows, source, offsets),
+        1 => rows.extend(offsets.iter().map(|&offset| source[offset])),
+        _ => offsets.iter().for_each(|&offset| rows.extend_from_slice(&source[offset..offset + run])),
+    }
+}
+
+/// The same for a length that is known: a run is a move or two, and no call.
+fn append_runs_of<T: Scalar, const RUN: usize>(rows: &mut Vec<T>, source: &[T], offsets: &[usize]) {
+    let start = rows.len();
+    rows.resize(start + offsets.len() * RUN, T::zero());
+    let (targets, _) = rows[start..].as_chunks_mut::<RUN>();
+    for (target, &offset) in targets.iter_mut().zip(offsets) {
+        let run: &[T; RUN] = source[offset..].first_chunk().expect("a window inside of the input");
+        *target = *run;
     }
 }
 

@@ -7,6 +7,8 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
+use crate::storage;
+
 /// Calls `f` with the number of each part and the part, for parts of `size` elements, on all threads.
 pub fn for_each_part<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
     if data.len() <= size || rayon::current_num_threads() == 1 {
@@ -52,7 +54,7 @@ pub fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync + Send) -> 
 /// A list of `len` elements, written in parts of `size`: `f` gets the number of a part's first element and must write all
 /// of the part.
 pub fn build<T: Copy + Send>(len: usize, size: usize, f: impl Fn(usize, &mut [MaybeUninit<T>]) + Sync) -> Vec<T> {
-    let mut data: Vec<T> = Vec::with_capacity(len);
+    let mut data: Vec<T> = storage::with_capacity(len);
     for_each_part(&mut data.spare_capacity_mut()[..len], size, |i, part| f(i * size, part));
     // SAFETY: `f` has written every part.
     unsafe { data.set_len(len) };

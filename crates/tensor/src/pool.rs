@@ -6,11 +6,12 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use crate::array::Array;
+use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape::Dims;
+use crate::storage;
+use crate::vector::vectorized;
 
 /// Inputs that one task handles at least.
 const TASK: usize = 1 << 14;
@@ -90,6 +91,8 @@ struct Span {
 pub struct Pooling {
     input: Dims,
     output: Dims,
+    /// Axes before the pooled ones; the last of them are channels, if there is one.
+    batch_axes: usize,
     /// Of a plane, the pooled axes; those that are missing have size 1.
     sizes: [usize; 3],
     spans: [Vec<Span>; 3],
@@ -130,6 +133,7 @@ impl Pooling {
         let mut pooling = Self {
             input: shape.into(),
             output: shape.into(),
+            batch_axes: outer,
             sizes: [1; 3],
             spans: std::array::from_fn(|_| vec![Span { start: 0, end: 1, step: 1, places: 1 }]),
         };
@@ -154,24 +158,41 @@ impl Pooling {
     /// # Panics
     /// If `x` has another shape.
     pub fn max<T: Scalar>(&self, x: &Array<T>) -> (Array<T>, Array<u32>) {
-        let x = self.checked(x, &self.input);
-        let source = x.as_slice().expect("made contiguous above");
-        let (ins, outs) = (self.ins(), self.outs());
-        let mut y = vec![T::zero(); self.output.iter().product()];
-        let mut places = vec![0; y.len()];
-        let planes = y.par_chunks_exact_mut(outs).zip(places.par_chunks_exact_mut(outs)).zip(source.par_chunks(ins));
-        planes.with_min_len(self.least()).for_each(|((y, places), x)| {
-            self.each_window(|output, window| {
-                let (mut best, mut place) = (T::neg_infinity(), None);
-                self.each_input(window, |i| {
-                    if place.is_none() || x[i] > best || x[i].is_nan() {
-                        (best, place) = (x[i], Some(i));
-                    }
-                });
-                (y[output], places[output]) = (best, place.unwrap_or_default() as u32);
+        let (x, channels) = self.planes(x, &self.input, None);
+        let x = x.as_slice().expect("made contiguous above");
+        let (ins, outs) = (self.ins() * channels, self.outs() * channels);
+        let len = self.output.iter().product();
+        let (mut y, mut places) = (storage::filled(len, T::neg_infinity()), storage::filled(len, 0));
+        let planes = self.least(channels);
+        parallel::for_each_part_of_two((&mut y, planes * outs), (&mut places, planes * outs), |i, y, places| {
+            let x = x[i * planes * ins..].chunks_exact(ins);
+            for ((x, y), places) in x.zip(y.chunks_exact_mut(outs)).zip(places.chunks_exact_mut(outs)) {
+                vectorized(
+                    #[inline(always)]
+                    || self.max_of_plane(x, channels, y, places),
+                );
+            }
+        });
+        (self.from_planes(y, &self.output, channels), self.from_planes(places, &self.output, channels))
+    }
+
+    #[inline(always)]
+    fn max_of_plane<T: Scalar>(&self, x: &[T], channels: usize, y: &mut [T], places: &mut [u32]) {
+        self.each_window(|output, window| {
+            let range = output * channels..(output + 1) * channels;
+            let (y, places) = (&mut y[range.clone()], &mut places[range]);
+            // What is compared with at first is no input: its place is taken even by −∞.
+            let mut first = true;
+            self.each_input(window, |i| {
+                for ((best, place), &x) in y.iter_mut().zip(places.iter_mut()).zip(&x[i * channels..(i + 1) * channels])
+                {
+                    let better = first || x > *best || x.is_nan();
+                    *best = if better { x } else { *best };
+                    *place = if better { i as u32 } else { *place };
+                }
+                first = false;
             });
         });
-        (Array::from_vec(y, &self.output), Array::from_vec(places, &self.output))
     }
 
     /// The gradient of [`max`](Self::max): `d` where the largest inputs lay.
@@ -179,17 +200,25 @@ impl Pooling {
     /// # Panics
     /// If `d` or `places` is not of the shape of the result.
     pub fn max_gradient<T: Scalar>(&self, d: &Array<T>, places: &Array<u32>) -> Array<T> {
-        let (d, places) = (self.checked(d, &self.output), self.checked(places, &self.output));
-        let d = d.as_slice().expect("made contiguous above").par_chunks(self.outs());
-        let places = places.as_slice().expect("made contiguous above").par_chunks(self.outs());
-        let mut gradient = vec![T::zero(); self.input.iter().product()];
-        let planes = gradient.par_chunks_exact_mut(self.ins()).zip(d).zip(places);
-        planes.with_min_len(self.least()).for_each(|((gradient, d), places)| {
-            for (&d, &place) in d.iter().zip(places) {
-                gradient[place as usize] += d;
+        let (places, channels) = self.planes(places, &self.output, None);
+        let (d, _) = self.planes(d, &self.output, Some(channels));
+        let places = places.as_slice().expect("made contiguous above");
+        let d = d.as_slice().expect("made contiguous above");
+        let (ins, outs) = (self.ins() * channels, self.outs() * channels);
+        let mut gradient = storage::filled(self.input.iter().product(), T::zero());
+        let planes = self.least(channels);
+        parallel::for_each_part(&mut gradient, planes * ins, |i, gradient| {
+            let from = i * planes * outs;
+            let outputs = d[from..].chunks_exact(outs).zip(places[from..].chunks_exact(outs));
+            for (gradient, (d, places)) in gradient.chunks_exact_mut(ins).zip(outputs) {
+                for (d, places) in d.chunks_exact(channels).zip(places.chunks_exact(channels)) {
+                    for (channel, (&d, &place)) in d.iter().zip(places).enumerate() {
+                        gradient[place as usize * channels + channel] += d;
+                    }
+                }
             }
         });
-        Array::from_vec(gradient, &self.input)
+        self.from_planes(gradient, &self.input, channels)
     }
 
     /// The mean of each window.
@@ -197,18 +226,23 @@ impl Pooling {
     /// # Panics
     /// If `x` has another shape.
     pub fn mean<T: Scalar>(&self, x: &Array<T>) -> Array<T> {
-        let x = self.checked(x, &self.input);
-        let source = x.as_slice().expect("made contiguous above");
-        let mut y = vec![T::zero(); self.output.iter().product()];
-        let planes = y.par_chunks_exact_mut(self.outs()).zip(source.par_chunks(self.ins()));
-        planes.with_min_len(self.least()).for_each(|(y, x)| {
-            self.each_window(|output, window| {
-                let mut sum = T::zero();
-                self.each_input(window, |i| sum += x[i]);
-                y[output] = sum / count(window);
-            });
+        let (x, channels) = self.planes(x, &self.input, None);
+        let x = x.as_slice().expect("made contiguous above");
+        let (ins, outs) = (self.ins() * channels, self.outs() * channels);
+        let mut y = storage::filled(self.output.iter().product(), T::zero());
+        let planes = self.least(channels);
+        parallel::for_each_part(&mut y, planes * outs, |i, y| {
+            for (x, y) in x[i * planes * ins..].chunks_exact(ins).zip(y.chunks_exact_mut(outs)) {
+                self.each_window(|output, window| {
+                    let y = &mut y[output * channels..(output + 1) * channels];
+                    self.each_input(window, |i| {
+                        y.iter_mut().zip(&x[i * channels..(i + 1) * channels]).for_each(|(y, &x)| *y += x);
+                    });
+                    y.iter_mut().for_each(|y| *y /= count(window));
+                });
+            }
         });
-        Array::from_vec(y, &self.output)
+        self.from_planes(y, &self.output, channels)
     }
 
     /// The gradient of [`mean`](Self::mean): each window's `d` in equal parts to its inputs.
@@ -216,17 +250,23 @@ impl Pooling {
     /// # Panics
     /// If `d` is not of the shape of the result.
     pub fn mean_gradient<T: Scalar>(&self, d: &Array<T>) -> Array<T> {
-        let d = self.checked(d, &self.output);
-        let d = d.as_slice().expect("made contiguous above").par_chunks(self.outs());
-        let mut gradient = vec![T::zero(); self.input.iter().product()];
-        let planes = gradient.par_chunks_exact_mut(self.ins()).zip(d);
-        planes.with_min_len(self.least()).for_each(|(gradient, d)| {
-            self.each_window(|output, window| {
-                let share = d[output] / count(window);
-                self.each_input(window, |i| gradient[i] += share);
-            });
+        let (d, channels) = self.planes(d, &self.output, None);
+        let d = d.as_slice().expect("made contiguous above");
+        let (ins, outs) = (self.ins() * channels, self.outs() * channels);
+        let mut gradient = storage::filled(self.input.iter().product(), T::zero());
+        let planes = self.least(channels);
+        parallel::for_each_part(&mut gradient, planes * ins, |i, gradient| {
+            for (d, gradient) in d[i * planes * outs..].chunks_exact(outs).zip(gradient.chunks_exact_mut(ins)) {
+                self.each_window(|output, window| {
+                    let d = &d[output * channels..(output + 1) * channels];
+                    self.each_input(window, |i| {
+                        let inputs = &mut gradient[i * channels..(i + 1) * channels];
+                        inputs.iter_mut().zip(d).for_each(|(g, &d)| *g += d / count(window));
+                    });
+                });
+            }
         });
-        Array::from_vec(gradient, &self.input)
+        self.from_planes(gradient, &self.input, channels)
     }
 
     /// Inputs of a plane.
@@ -239,16 +279,44 @@ impl Pooling {
         self.spans.iter().map(Vec::len).product()
     }
 
-    /// Planes that one task handles at least.
-    fn least(&self) -> usize {
-        TASK.div_ceil(self.ins())
+    /// Planes that one task handles.
+    fn least(&self, channels: usize) -> usize {
+        TASK.div_ceil(self.ins() * channels).max(1)
     }
 
-    fn checked<U: Clone>(&self, x: &Array<U>, shape: &[usize]) -> Array<U> {
+    /// The axes of an array with the channels, those before the pooled axes, at the end; and of the way back.
+    fn channels_last(&self) -> Option<[Vec<usize>; 2]> {
+        let (rank, channel) = (self.input.len(), self.batch_axes.checked_sub(1)?);
+        let there = (0..rank).filter(|&axis| axis != channel).chain([channel]).collect();
+        let back = (0..channel).chain([rank - 1]).chain(channel..rank - 1).collect();
+        Some([there, back])
+    }
+
+    /// The elements plane by plane, and how many channels a plane has interleaved: 1, or as many as there are where they
+    /// lie last in memory (as convolutions leave them), or as asked.
+    fn planes<U: Clone>(&self, x: &Array<U>, shape: &[usize], channels: Option<usize>) -> (Array<U>, usize) {
         assert!(x.shape() == shape, "pool: shape {:?} where {shape:?} belongs", x.shape());
-        x.contiguous()
+        let last = self.channels_last().map(|[there, _]| x.permute(&there));
+        let found = || match &last {
+            Some(last) if last.is_contiguous() && !x.is_contiguous() => shape[self.batch_axes - 1],
+            _ => 1,
+        };
+        let channels = channels.unwrap_or_else(found);
+        (last.filter(|_| channels > 1).as_ref().unwrap_or(x).contiguous(), channels)
     }
 
+    /// An array of a shape from its elements plane by plane.
+    fn from_planes<U: Clone>(&self, data: Vec<U>, shape: &[usize], channels: usize) -> Array<U> {
+        match self.channels_last().filter(|_| channels > 1) {
+            Some([there, back]) => {
+                let shape: Vec<usize> = there.iter().map(|&axis| shape[axis]).collect();
+                Array::from_vec(data, &shape).permute(&back)
+            }
+            None => Array::from_vec(data, shape),
+        }
+    }
+
+    #[inline(always)]
     fn each_window(&self, mut f: impl FnMut(usize, [Span; 3])) {
         let [a, b, c] = &self.spans;
         let mut output = 0;
@@ -263,6 +331,7 @@ impl Pooling {
     }
 
     /// Calls `f` with the place in its plane of each input of a window.
+    #[inline(always)]
     fn each_input(&self, [a, b, c]: [Span; 3], mut f: impl FnMut(usize)) {
         let [_, rows, columns] = self.sizes;
         let indices = |span: Span| -> std::iter::StepBy<Range<usize>> { (span.start..span.end).step_by(span.step) };

@@ -8,6 +8,7 @@ use crate::gemm::{Right, Strided};
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape;
+use crate::storage;
 
 /// Multiply-adds below which a product is left to one thread.
 const PARALLEL: usize = 1 << 18;
@@ -83,7 +84,7 @@ impl<T: Scalar> Array<T> {
             .unwrap_or_else(|| panic!("matmul: {:?} × {:?}: batches do not broadcast", self.shape, other.shape));
         let batch = shape.clone();
         shape.extend([m, n]);
-        let mut out = vec![T::zero(); shape::len(&shape)];
+        let mut out = storage::filled(shape::len(&shape), T::zero());
         if batch.is_empty() {
             product(self, other, &mut out);
         } else if m * n > 0 {
