@@ -82,7 +82,7 @@ fn hardware() -> [Option<InferenceRpuConfig>; 4] {
         None,
         Some(InferenceRpuConfig::default()),
         Some(InferenceRpuConfig { forward: everything, mapping: one_tile, ..Default::default() }),
-        Some(InferenceRpuConfig { forward: everything, backward, mapping: tiles }),
+        Some(InferenceRpuConfig { forward: everything, backward, mapping: tiles, ..Default::default() }),
     ]
 }
 

@@ -112,6 +112,17 @@ pub enum Error {
         expected: String,
     },
 
+    /// A time that a noise model has no data for.
+    #[error("{model} at t = {t} s: the time must be {allowed}")]
+    Time {
+        /// The noise model.
+        model: &'static str,
+        /// The time in seconds since programming.
+        t: f32,
+        /// Which times there are.
+        allowed: String,
+    },
+
     /// A network that cannot move onto tiles, or off them.
     #[error("layer `{layer}`: {reason}")]
     Convert {

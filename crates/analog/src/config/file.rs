@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::inference::InferenceRpuConfig;
 use super::section::from_value;
+use super::setting::{Setting, join};
 use super::value::Value;
 use crate::Error;
 
@@ -101,9 +102,10 @@ impl InferenceRpuConfig {
     ///
     /// # Errors
     ///
-    /// Those of [`validate`](Self::validate): what could not be read back is not written.
+    /// Those of [`validate`](Self::validate), and a class of the program's own: what could not be read back is not
+    /// written.
     pub fn to_toml_string(&self) -> Result<String, Error> {
-        self.validate()?;
+        self.writable()?;
         Ok(toml::to_string(self).expect("a valid configuration is tables of finite numbers, flags and names"))
     }
 
@@ -111,11 +113,33 @@ impl InferenceRpuConfig {
     ///
     /// # Errors
     ///
-    /// Those of [`validate`](Self::validate): what could not be read back is not written.
+    /// Those of [`validate`](Self::validate), and a class of the program's own: what could not be read back is not
+    /// written.
     pub fn to_json_string(&self) -> Result<String, Error> {
-        self.validate()?;
+        self.writable()?;
         Ok(serde_json::to_string_pretty(self)
             .expect("a valid configuration is tables of finite numbers, flags and names"))
+    }
+}
+
+impl InferenceRpuConfig {
+    /// Whether a file could say it.
+    fn writable(&self) -> Result<(), Error> {
+        self.validate()?;
+        own(&self.get(), "").map_or(Ok(()), Err)
+    }
+}
+
+/// The first object of the program's own.
+fn own(value: &Value, at: &str) -> Option<Error> {
+    match value {
+        Value::Own(object) => Some(Error::Unsupported {
+            field: at.to_owned(),
+            value: object.clone(),
+            reason: "a class of the program's own has no form in files".to_owned(),
+        }),
+        Value::Table(entries) => entries.iter().find_map(|(field, value)| own(value, &join(at, field))),
+        _ => None,
     }
 }
 
@@ -163,6 +187,7 @@ mod tests {
                 max_input_size: n,
                 ..Default::default()
             },
+            ..Default::default()
         })
     }
 

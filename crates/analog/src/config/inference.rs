@@ -1,7 +1,9 @@
 //! The configuration of a network that trains digitally through an analog forward pass.
 
+use super::drift_compensation::DriftCompensationConfig;
 use super::io::{BackwardIoParameters, IoParameters};
 use super::mapping::MappingParameter;
+use super::noise_model::NoiseModelConfig;
 use super::section::{Rules, parameters};
 
 parameters! {
@@ -32,6 +34,12 @@ parameters! {
 
         /// How weights lie on tiles.
         mapping: MappingParameter = MappingParameter::default();
+
+        /// The devices that a chip is programmed on.
+        noise_model: NoiseModelConfig = NoiseModelConfig::default();
+
+        /// How the decay of a drifting chip is compensated.
+        drift_compensation: DriftCompensationConfig = DriftCompensationConfig::default();
     }
 }
 

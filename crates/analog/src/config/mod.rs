@@ -8,6 +8,8 @@
 //! | what is allowed in `inp_res`, which fields exist backwards | `io.rs` |
 //! | what must hold between fields | `io_rules.rs` |
 //! | the absolute step of a converter | `steps.rs` |
+//! | which noise model, converter and drift compensation there are in files | `noise_model.rs`, `converter.rs`, `drift_compensation.rs` |
+//! | how a section chooses among classes | `class.rs` |
 //! | the names of `noise_management`, `w_noise_type`, … | `kinds.rs` |
 //! | what `to_string()` and files say, and how a section is made from its list of fields | `section.rs` |
 //! | what a number, a flag, a range is, and which name is near another | `setting.rs` |
@@ -17,19 +19,27 @@
 //! A further section is a `parameters!` list of its own and one line in [`InferenceRpuConfig`].
 
 pub(crate) mod choice;
+mod class;
+mod converter;
+mod drift_compensation;
 mod file;
 mod inference;
 mod io;
 mod io_rules;
 mod kinds;
 mod mapping;
+mod noise_model;
+mod optional;
 pub(crate) mod section;
 pub(crate) mod setting;
 mod steps;
 mod summary;
 pub(crate) mod value;
 
+pub use converter::ConverterConfig;
+pub use drift_compensation::DriftCompensationConfig;
 pub use inference::InferenceRpuConfig;
 pub use io::{BackwardIoParameters, IoParameters};
 pub use kinds::{BoundManagement, MvType, NoiseManagement, WeightNoise};
 pub use mapping::MappingParameter;
+pub use noise_model::NoiseModelConfig;

@@ -190,6 +190,29 @@ impl Setting for usize {
     }
 }
 
+/// A list of numbers; it replaces the one that was there.
+impl Setting for Vec<f32> {
+    fn set(&mut self, value: Value, at: &str) -> Result<(), Error> {
+        let Value::List(values) = value else {
+            return Err(invalid(at, &value, "a list of numbers"));
+        };
+        let mut numbers = vec![0.0; values.len()];
+        for (i, (number, value)) in numbers.iter_mut().zip(values).enumerate() {
+            number.set(value, &format!("{at}[{i}]"))?;
+        }
+        *self = numbers;
+        Ok(())
+    }
+
+    fn get(&self) -> Value {
+        Value::List(self.iter().map(Setting::get).collect())
+    }
+
+    fn check(&self, range: Range, at: &str) -> Result<(), Error> {
+        self.iter().enumerate().try_for_each(|(i, number)| number.check(range, &format!("{at}[{i}]")))
+    }
+}
+
 fn whole<T: TryFrom<i64>>(value: Value, at: &str, allowed: &str) -> Result<T, Error> {
     match value {
         Value::Integer(number) => T::try_from(number).ok(),

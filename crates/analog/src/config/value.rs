@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A value of a configuration file. Tables keep their order.
@@ -18,6 +19,8 @@ pub(crate) enum Value {
     Text(String),
     List(Vec<Value>),
     Table(Vec<(String, Value)>),
+    /// An object of the program's own, which no file can hold: how it prints.
+    Own(String),
 }
 
 impl From<f32> for Value {
@@ -58,6 +61,7 @@ impl fmt::Display for Value {
                 write!(f, "[{}]", values.join(", "))
             }
             Self::Table(_) => f.write_str("{…}"),
+            Self::Own(object) => f.write_str(object),
         }
     }
 }
@@ -71,7 +75,13 @@ impl Serialize for Value {
             Self::Number(value) => serializer.serialize_f64(*value),
             Self::Text(value) => serializer.serialize_str(value),
             Self::List(values) => serializer.collect_seq(values),
-            Self::Table(entries) => serializer.collect_map(entries.iter().map(|(field, value)| (field, value))),
+            // TOML has no null: what is not set is left out.
+            Self::Table(entries) => serializer.collect_map(
+                entries.iter().filter(|(_, value)| *value != Self::Null).map(|(field, value)| (field, value)),
+            ),
+            Self::Own(object) => {
+                Err(S::Error::custom(format_args!("{object} is a program's own and has no form in files")))
+            }
         }
     }
 }

@@ -246,7 +246,7 @@ mod tests {
             ..Default::default()
         };
         let backward = BackwardIoParameters { w_read_asymmetry_dtod: 0.2, ..Default::default() };
-        let config = InferenceRpuConfig { forward, backward, mapping };
+        let config = InferenceRpuConfig { forward, backward, mapping, ..Default::default() };
         TileArray::new(Tensor::normal(&[5, 7], Key::new(1)), 1, None, &config, "fc", Key::new(2)).unwrap()
     }
 

@@ -47,7 +47,8 @@ fn analog(digital_bias: bool) -> Sequential {
         ..Default::default()
     };
     let mut net = net();
-    let config = InferenceRpuConfig { forward, backward: BackwardIoParameters::default(), mapping };
+    let config =
+        InferenceRpuConfig { forward, backward: BackwardIoParameters::default(), mapping, ..Default::default() };
     net.to_analog(&config, Key::new(2)).unwrap();
     net
 }

@@ -70,8 +70,11 @@ pub(super) struct OptimizerHeader {
 
 impl Header {
     /// The header as text. Its numbers are those of `f64`, which hold every `f32` exactly.
-    pub fn to_text(&self) -> String {
-        serde_json::to_value(self).expect("numbers, texts and objects of them").to_string()
+    ///
+    /// A configuration may hold classes of the program's own, for which there is no text.
+    pub fn to_text(&self, path: &Path) -> Result<String, CheckpointError> {
+        let unwritable = |error| CheckpointError::entry(path, "header", error, "a configuration that files can hold");
+        Ok(serde_json::to_value(self).map_err(unwritable)?.to_string())
     }
 
     pub fn parse(text: &str, path: &Path) -> Result<Self, CheckpointError> {

@@ -63,7 +63,7 @@ pub(super) fn take_apart(
     }
     let written_by = format!("ohmgrad {}", env!("CARGO_PKG_VERSION"));
     let header = Header { version: VERSION, written_by, training: training.clone(), tiles, optimizer };
-    Ok((header.to_text(), tensors.into_iter().collect()))
+    Ok((header.to_text(path)?, tensors.into_iter().collect()))
 }
 
 /// The checkpoint that a header and tensors make.

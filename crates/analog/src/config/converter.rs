@@ -1,0 +1,56 @@
+//! Which converter between weights and conductances a noise model uses.
+
+use std::sync::Arc;
+
+use super::class::classes;
+use crate::noise::{Converter, SinglePair};
+
+classes! {
+    /// How a weight is split over the devices of its unit cell; the parameter `g_converter` of the noise models.
+    ///
+    /// ```
+    /// use ohmgrad_analog::config::InferenceRpuConfig;
+    /// use ohmgrad_analog::noise::{Pcm, SinglePair};
+    ///
+    /// let pair = SinglePair { g_max: 20.0, g_min: 0.5 };
+    /// let config = InferenceRpuConfig {
+    ///     noise_model: Pcm { g_converter: Some(pair.into()), ..Default::default() }.into(),
+    ///     ..Default::default()
+    /// };
+    /// let text = r#"
+    ///     [noise_model.g_converter]
+    ///     type = "SinglePairConductanceConverter"
+    ///     g_max = 20.0
+    ///     g_min = 0.5
+    /// "#;
+    /// assert_eq!(InferenceRpuConfig::from_toml_str(text)?, config);
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    #[doc(alias = "BaseConductanceConverter")]
+    pub enum ConverterConfig of Converter {
+        /// One pair of devices, one for positive and one for negative weights.
+        SinglePair(SinglePair) = "SinglePairConductanceConverter",
+    }
+}
+
+impl ConverterConfig {
+    /// The converter, shared.
+    pub(crate) fn shared(&self) -> Arc<dyn Converter> {
+        match self {
+            Self::SinglePair(converter) => Arc::new(*converter),
+            Self::Own(converter) => converter.clone(),
+        }
+    }
+
+    /// The converter.
+    pub fn converter(&self) -> &dyn Converter {
+        self.class().expect("there is no variant without one")
+    }
+}
+
+/// A single pair, 0 … 25 µS.
+impl Default for ConverterConfig {
+    fn default() -> Self {
+        SinglePair::default().into()
+    }
+}

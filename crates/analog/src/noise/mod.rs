@@ -1,0 +1,72 @@
+//! Devices of a chip that computes with programmed weights: how far programming misses, how conductances drift, and what a
+//! later reading adds.
+//!
+//! A [`Converter`] turns tile weights into conductances of the devices of each unit cell, in µS, and back. A [`NoiseModel`]
+//! knows the devices: it programs target conductances, draws how each device will drift, and gives the conductances that
+//! are read at a time, in seconds since programming. [`Programmed`] is both applied to a tile's weights, and a
+//! [`DriftCompensation`] undoes the mean decay.
+//!
+//! The models are those of IBM aihwkit (`inference/noise`, `inference/converter`), with its parameters; a model is one
+//! file and a line in [`NoiseModelConfig`](crate::config::NoiseModelConfig).
+
+mod compensation;
+mod converter;
+mod devices;
+mod pcm;
+mod programmed;
+
+use std::fmt::Debug;
+use std::panic::RefUnwindSafe;
+use std::sync::Arc;
+
+use ohmgrad_tensor::{Key, Tensor};
+
+use crate::Error;
+
+pub use compensation::{DriftCompensation, Global, GlobalWithExactReference, PerColumn};
+pub use converter::{Converter, Scales, SinglePair};
+pub use pcm::Pcm;
+pub use programmed::Programmed;
+
+/// The devices of a chip.
+///
+/// All conductances are in µS, in tensors of any shape with one element for each device; the devices of a pair are
+/// independent, and come in separate calls. Every sample is a function of the key that a call gets.
+///
+/// ```
+/// use ohmgrad_analog::noise::{NoiseModel, Pcm};
+/// use ohmgrad_tensor::{Key, Tensor};
+///
+/// let (model, key) = (Pcm::default(), Key::new(1));
+/// let target = Tensor::from([0.0, 12.5, 25.0]);
+/// let programmed = model.program(&target, key.fold("programming"));
+/// let nu = model.drift_coefficients(&target, key.fold("drift"));
+/// let after_a_day = model.drift(&programmed, &target, nu.as_ref(), 86_400.0, key.fold("read"))?;
+/// assert!(after_a_day[[2]] < 0.8 * programmed[[2]]);
+/// # Ok::<(), ohmgrad_analog::Error>(())
+/// ```
+#[doc(alias = "BaseNoiseModel")]
+pub trait NoiseModel: Debug + Send + Sync + RefUnwindSafe {
+    /// How weights become conductances.
+    fn converter(&self) -> Arc<dyn Converter>;
+
+    /// The conductances after programming to `target`.
+    fn program(&self, target: &Tensor, key: Key) -> Tensor;
+
+    /// What makes each device drift in its own way, drawn once at programming: exponents, or `None` for models without.
+    fn drift_coefficients(&self, target: &Tensor, key: Key) -> Option<Tensor>;
+
+    /// The conductances that are read `t` seconds after programming. `target` and `coefficients` are those from the time
+    /// of programming.
+    ///
+    /// # Errors
+    /// If the model has nothing to say about this time ([`Error::Time`]).
+    fn drift(
+        &self,
+        programmed: &Tensor,
+        target: &Tensor,
+        coefficients: Option<&Tensor>,
+        t: f32,
+        key: Key,
+    ) -> Result<Tensor, Error>;
+}
