@@ -94,7 +94,14 @@ mod mvm {
         let (x, w) = (normal(&[batch, ins]), &normal(&[outs, ins]) * 0.05);
         let pattern = Pattern::draw(&io, outs, ins, Key::new(2));
         bencher.counter(ItemsCount::new(batch * ins * outs)).bench(|| {
-            let mvm = Mvm { io: &io, pattern: &pattern, direction: Direction::Forward, key: Key::new(3), first_row: 0 };
+            let mvm = Mvm {
+                io: &io,
+                pattern: &pattern,
+                direction: Direction::Forward,
+                key: Key::new(3),
+                first_row: 0,
+                timed: None,
+            };
             mvm.read(&x, &w, &mut None)
         });
     }

@@ -23,6 +23,11 @@ fn mvm() {
 }
 
 #[test]
+fn ir_drop_t() {
+    assert_all_pass("ir_drop_t");
+}
+
+#[test]
 fn training() {
     assert_all_pass("training");
 }

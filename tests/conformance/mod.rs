@@ -5,6 +5,7 @@
 //! are the same in every run.
 
 mod compare;
+mod ir_drop_t;
 mod layers;
 mod mvm;
 mod numbers;
@@ -32,6 +33,7 @@ impl Case {
     fn check(&self) -> Result<Check, String> {
         match self.op() {
             "mvm" => mvm::check(self),
+            "ir_drop_t" => ir_drop_t::check(self),
             "training" => training::check(self),
             "layer" | "loss" => layers::check(self),
             op => Err(format!("unknown operation `{op}`")),

@@ -7,8 +7,8 @@ use ohmgrad_autograd::{Back, Id, Op, Var};
 use ohmgrad_tensor::{Array, Key, Lowering, Tensor, product};
 
 use crate::config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, NoiseManagement};
-use crate::mvm::{self, Direction, Mvm, Pattern};
-use crate::tile::{Tile, TileArray};
+use crate::mvm::{self, Direction, Mvm, Pairs, Pattern, TimedArray};
+use crate::tile::{self, Tile, TileArray};
 
 /// A batch times weights on tiles: one analog read for each row, or for each patch of a convolution.
 ///
@@ -146,6 +146,8 @@ struct Operands<'a> {
     scaling: Option<&'a Tensor>,
     /// What each tile stores, made when the first block is read.
     stored: OnceLock<Vec<Tensor>>,
+    /// The same tiles, where reads are followed over time.
+    timed: OnceLock<Vec<TimedArray<'a>>>,
 }
 
 impl Operands<'_> {
@@ -166,6 +168,7 @@ impl AnalogMvm {
             bias: self.analog_bias.then(|| input(BIAS)),
             scaling: self.learned_scales.then(|| input(self.scaling_input())),
             stored: OnceLock::new(),
+            timed: OnceLock::new(),
         }
     }
 
@@ -226,12 +229,27 @@ impl AnalogMvm {
         let tile = |number: usize, tile: &Tile| {
             let (rows, stored) = (rows.slice(1, tile.ins.clone()), operands.stored(&self.tiles, number));
             self.averaged(io, averages, number, Direction::Forward, |io, mean| {
-                self.mvm(io, &tile.forward, Direction::Forward, number, first).read(&rows, stored, mean)
+                let mvm = self.mvm(io, &tile.forward, Direction::Forward, number, first);
+                Mvm { timed: self.timed(operands, number), ..mvm }.read(&rows, stored, mean)
             })
         };
         self.input_parts(group)
             .map(|(start, tiles)| join(tiles.iter().enumerate().map(|(i, t)| tile(start + i, t)).collect()))
             .collect()
+    }
+
+    /// A tile whose reads are followed over time, if they are; prepared when the first block is read.
+    fn timed<'a>(&self, operands: &'a Operands<'_>, number: usize) -> Option<&'a TimedArray<'a>> {
+        let parameters = self.config.forward.ir_drop_t?;
+        let all = || {
+            let tile = |(number, tile): (usize, &Tile)| {
+                let stored = operands.stored(&self.tiles, number);
+                let devices = tile::column(&self.config, tile.ins.len());
+                TimedArray::new(parameters, stored, devices, &single_pair, !self.training)
+            };
+            self.tiles.iter().enumerate().map(tile).collect()
+        };
+        Some(&operands.timed.get_or_init(all)[number])
     }
 
     fn mvm<'a>(
@@ -242,7 +260,7 @@ impl AnalogMvm {
         tile: usize,
         first: usize,
     ) -> Mvm<'a> {
-        Mvm { io, pattern, direction, key: self.keys[tile], first_row: self.first_row + first }
+        Mvm { io, pattern, direction, key: self.keys[tile], first_row: self.first_row + first, timed: None }
     }
 
     /// Lets a read advance the running mean of one tile and direction, where its parameters ask for one. Evaluation keeps
@@ -415,6 +433,12 @@ impl AnalogMvm {
         let gradient = join(parts.collect());
         if self.analog_bias { gradient.slice(1, 0..operands.w.shape()[1]) } else { gradient }
     }
+}
+
+fn single_pair(w: &Tensor) -> Pairs {
+    let scale = 25.0 / w.abs().max().max(1e-7);
+    let pair = [w.map(|w| (w * scale).max(0.0).min(25.0)), w.map(|w| (-w * scale).max(0.0).min(25.0))];
+    Pairs { pairs: vec![(1.0, pair)], scale }
 }
 
 impl Tile {

@@ -5,6 +5,8 @@ use super::io::{BackwardIoParameters, IoParameters};
 use super::mapping::MappingParameter;
 use super::noise_model::NoiseModelConfig;
 use super::section::{Rules, parameters};
+use super::setting::{Setting, invalid};
+use crate::Error;
 
 parameters! {
     /// Everything about the hardware that inference runs on.
@@ -44,6 +46,15 @@ parameters! {
 }
 
 impl Rules for InferenceRpuConfig {
+    fn rules(&self, _: &str) -> Result<(), Error> {
+        let Some(timed) = self.forward.ir_drop_t.filter(|_| !self.forward.is_ideal()) else { return Ok(()) };
+        if !self.mapping.digital_bias {
+            let value = self.mapping.digital_bias.get();
+            return Err(invalid("mapping.digital_bias", &value, "true with forward.ir_drop_t"));
+        }
+        timed.rules_of_tiles(self.mapping.max_input_size, "forward")
+    }
+
     fn note(&self) -> Option<&'static str> {
         Some(match self.backward.is_ideal() {
             true => "backward: perfect",

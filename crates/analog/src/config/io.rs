@@ -3,6 +3,7 @@
 //! Names, defaults and meaning are the reference simulator's (aihwkit `IOParameters`,
 //! `rpu_pulsed_meta_parameter.h`). The fields that both directions have are listed once, in `both`.
 
+use super::ir_drop_t::IrDropT;
 use super::kinds::{BoundManagement, MvType, NoiseManagement, WeightNoise};
 use super::section::parameters;
 
@@ -199,6 +200,9 @@ directions! {
             /// Whether an output below `−out_bound` counts for bound management, as one above
             /// `out_bound` does.
             bm_test_negative_bound: bool = true;
+
+            /// IR drop that is followed over the time of a read, in evaluation.
+            ir_drop_t: Option<IrDropT> = None;
         }
     }
 

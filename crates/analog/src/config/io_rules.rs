@@ -25,7 +25,7 @@ impl Rules for IoParameters {
             let field = join(at, "ir_drop_g_ratio");
             return Err(invalid(&field, &self.ir_drop_g_ratio.get(), "above 0 while ir_drop is on"));
         }
-        Ok(())
+        self.ir_drop_t.map_or(Ok(()), |timed| timed.rules_within(self, at))
     }
 
     fn absent(field: &str, _: &Value) -> Option<Result<(), &'static str>> {
@@ -45,6 +45,7 @@ impl Rules for BackwardIoParameters {
             "max_bm_factor" | "bm_test_negative_bound" => {
                 Some(Err("bound management does not exist backwards; leave the field out"))
             }
+            "ir_drop_t" => Some(Err("time-dependent IR drop exists forward only")),
             _ => None,
         }
     }

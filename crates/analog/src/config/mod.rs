@@ -7,6 +7,7 @@
 //! |---|---|
 //! | what is allowed in `inp_res`, which fields exist backwards | `io.rs` |
 //! | what must hold between fields | `io_rules.rs` |
+//! | time-dependent IR drop, and what it goes together with | `ir_drop_t.rs` |
 //! | the absolute step of a converter | `steps.rs` |
 //! | which noise model, converter and drift compensation there are in files | `noise_model.rs`, `converter.rs`, `drift_compensation.rs` |
 //! | how a section chooses among classes | `class.rs` |
@@ -26,6 +27,7 @@ mod file;
 mod inference;
 mod io;
 mod io_rules;
+mod ir_drop_t;
 mod kinds;
 mod mapping;
 mod noise_model;
@@ -40,6 +42,7 @@ pub use converter::ConverterConfig;
 pub use drift_compensation::DriftCompensationConfig;
 pub use inference::InferenceRpuConfig;
 pub use io::{BackwardIoParameters, IoParameters};
+pub use ir_drop_t::{IrDropT, PulseMode};
 pub use kinds::{BoundManagement, MvType, NoiseManagement, WeightNoise};
 pub use mapping::MappingParameter;
 pub use noise_model::NoiseModelConfig;

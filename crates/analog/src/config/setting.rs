@@ -4,6 +4,7 @@
 //! tree of them: reading overlays a file on the defaults that are already there, and whatever a
 //! file leaves out stays.
 
+use super::section::Rules;
 use super::value::Value;
 use crate::Error;
 
@@ -103,6 +104,31 @@ pub(crate) fn nearest(name: &str, names: &[&'static str]) -> Option<&'static str
         .map(|candidate| (strsim::damerau_levenshtein(&name, &bare(candidate)), *candidate))
         .min_by_key(|(distance, _)| *distance)?;
     (distance <= name.len().max(nearest.len()) / 3).then_some(nearest)
+}
+
+/// A section that can be off: `{ type = "None" }`, in JSON null too.
+impl<S: Rules> Setting for Option<S> {
+    const FIELDS: &'static [&'static str] = S::FIELDS;
+
+    fn set(&mut self, value: Value, at: &str) -> Result<(), Error> {
+        if value == Value::Null || value == off() {
+            *self = None;
+            return Ok(());
+        }
+        self.get_or_insert_default().set(value, at)
+    }
+
+    fn get(&self) -> Value {
+        self.as_ref().map_or_else(off, S::get)
+    }
+
+    fn check(&self, range: Range, at: &str) -> Result<(), Error> {
+        self.as_ref().map_or(Ok(()), |section| section.check(range, at))
+    }
+}
+
+fn off() -> Value {
+    Value::Table(vec![("type".to_owned(), Value::Text("None".to_owned()))])
 }
 
 impl Setting for f32 {

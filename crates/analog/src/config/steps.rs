@@ -29,6 +29,16 @@ impl IoParameters {
         step(self.inp_res, self.inp_bound)
     }
 
+    /// The number of steps in the DAC's whole range, `1/inp_res`, or `inp_res` where it is above 1.
+    ///
+    /// 1/126 is no f32, and its inverse may be 125.99999: what is that near a whole number was meant to be it.
+    pub(crate) fn inp_steps(&self) -> f64 {
+        let res = f64::from(self.inp_res);
+        let steps = if res > 1.0 { res } else { 1.0 / res };
+        let whole = steps.round();
+        if (steps - whole).abs() <= 1e-6 * whole { whole } else { steps }
+    }
+
     /// The step of the ADC in units of the array's output, as [`inp_step`](Self::inp_step) with
     /// `out_res` and `out_bound`.
     pub fn out_step(&self) -> Option<f32> {

@@ -37,6 +37,9 @@ impl IoParameters {
             MvType::PosNegSeparateDigitalSum => parts.push("two passes summed digitally".to_owned()),
             MvType::Ideal | MvType::OnePass => {}
         }
+        if let Some(timed) = self.ir_drop_t {
+            parts.push(format!("IR drop over time ({})", timed.mv_type));
+        }
         if self.inp_step().is_some() {
             parts.push(format!("DAC {}{}", levels(self.inp_res), stochastic(self.inp_sto_round)));
         }

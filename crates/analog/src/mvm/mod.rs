@@ -11,6 +11,7 @@ mod array;
 mod bound_management;
 mod dac;
 mod ir_drop;
+mod ir_drop_t;
 mod noise_management;
 mod offsets;
 mod pattern;
@@ -21,6 +22,7 @@ use ohmgrad_tensor::{Key, Tensor, rows};
 use crate::config::{IoParameters, MvType};
 use bound_management::Pending;
 
+pub use ir_drop_t::{Convert, Pairs, TimedArray};
 pub use noise_management::Average;
 pub use pattern::Pattern;
 
@@ -34,7 +36,7 @@ pub enum Direction {
 }
 
 /// One batch of reads: everything that they depend on, but for weights and rows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Mvm<'a> {
     /// The parameters of this direction.
     pub io: &'a IoParameters,
@@ -46,6 +48,8 @@ pub struct Mvm<'a> {
     pub key: Key,
     /// The number of the first row in its data set: a row's noise depends on its own number.
     pub first_row: usize,
+    /// The array, where its reads are followed over time (`io.ir_drop_t`).
+    pub timed: Option<&'a TimedArray<'a>>,
 }
 
 /// Weights as the stages need them.
@@ -126,6 +130,9 @@ impl Mvm<'_> {
     /// One round: the array and the ADC, in one or two passes; tells which rows kept inside the bounds.
     fn pass(&self, v: &Tensor, [devices, negative]: [&Devices; 2], numbers: &[usize], key: Key) -> (Tensor, Vec<bool>) {
         let io = self.io;
+        if let Some(timed) = self.timed {
+            return timed.pass(io, self.pattern, v, numbers, key);
+        }
         let array =
             |v: &Tensor, devices, pass: &str| array::multiply(io, self.pattern, v, devices, numbers, key.fold(pass));
         let adc = |y: &mut Tensor, pass: &str| adc::convert(io, self.pattern, y, numbers, key.fold(pass));

@@ -99,6 +99,7 @@ impl TileArray {
     ) -> Result<Self, Error> {
         config.validate()?;
         let shape = weight.shape();
+        check_columns(config, shape)?;
         assert!(
             shape.len() >= 2 && groups > 0 && shape[0].is_multiple_of(groups),
             "tiles: a weight of shape {shape:?} in {groups} groups"
@@ -267,6 +268,25 @@ fn rectangles(config: &InferenceRpuConfig, weight: &[usize], groups: usize) -> V
         }
     }
     rectangles
+}
+
+/// The devices in a column of a tile with so many inputs: unused ones lie before and behind.
+pub(crate) fn column(config: &InferenceRpuConfig, ins: usize) -> usize {
+    match config.mapping.max_input_size {
+        0 => ins,
+        limit => limit,
+    }
+}
+
+/// A column without a limit is as long as the tile has inputs, and only then is it known whether segments fit.
+fn check_columns(config: &InferenceRpuConfig, weight: &[usize]) -> Result<(), Error> {
+    let ins = weight[1..].iter().product();
+    match config.forward.ir_drop_t.filter(|_| !config.forward.is_ideal()) {
+        Some(timed) if !column(config, ins).is_multiple_of(timed.ir_drop_segments as usize) => {
+            Err(timed.indivisible("forward", format!("the tile's {ins} inputs")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a bias may be a column of the tile: there is but one, and the mapping does not say digital. As in the

@@ -10,7 +10,9 @@ use ohmgrad_autograd::Param;
 use ohmgrad_tensor::{Key, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Rectangle, Tile, TileArray, averages_shape, may_hold_bias, parts, rectangles, scaling_shape};
+use super::{
+    Rectangle, Tile, TileArray, averages_shape, check_columns, may_hold_bias, parts, rectangles, scaling_shape,
+};
 use crate::config::InferenceRpuConfig;
 use crate::error::Error;
 use crate::mvm::Pattern;
@@ -112,6 +114,7 @@ impl TileArray {
                 format!("two axes or more, outputs in {groups} groups"),
             ));
         }
+        check_columns(&config, shape)?;
         let [across, down] = parts(&config, shape, groups);
         // Compared before anything of that size is built: a hostile file may have a side of any length and no elements.
         if across.checked_mul(down).and_then(|tiles| tiles.checked_mul(groups)) != Some(places.len()) {
