@@ -181,11 +181,15 @@ proptest! {
 
     /// On perfect tiles an LSTM is the digital one, over whole trainings, however its gates are held.
     #[test]
-    fn perfect_tiles_are_the_digital_network(sizes in sizes(), options in options(), mapping in mapping(), seed: u64) {
+    fn perfect_tiles_are_the_digital_network(
+        sizes in sizes(), options in options(), projection in 0usize..5, mapping in mapping(), seed: u64
+    ) {
         let ([steps, batch, ins, hidden], key) = (sizes, Key::new(seed));
         let forward = IoParameters { is_perfect: true, ..Default::default() };
         let config = InferenceRpuConfig { forward, mapping, ..Default::default() };
-        let wide = hidden * (1 + usize::from(options.bidirectional));
+        let projection = (1..hidden).contains(&projection).then_some(projection);
+        let options = RecurrentOptions { projection, ..options };
+        let wide = projection.unwrap_or(hidden) * (1 + usize::from(options.bidirectional));
         let digital = Sequential::new().lstm(ins, hidden, options).linear(wide, 2).init(key.fold("weights"));
         let mut analog = digital.clone();
         analog.to_analog(&config, key.fold("hardware")).expect("the strategies give valid configurations");
