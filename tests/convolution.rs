@@ -3,41 +3,46 @@
 mod common;
 
 use common::{bits, config, io, mapping};
+use ohmgrad::models::Conv;
 use ohmgrad::prelude::*;
 use proptest::prelude::*;
 
-/// A random convolution over two axes, and an input for it.
+/// A random convolution, and an input for it.
 #[derive(Clone, Debug)]
-struct Case {
-    layer: Conv2d,
+struct Case<const AXES: usize> {
+    layer: Conv<AXES>,
     x: Tensor,
     key: Key,
 }
 
-fn cases() -> impl Strategy<Value = Case> {
-    let pair = |low: usize, high: usize| prop::array::uniform2(low..high);
-    let window = (pair(1, 4), pair(1, 3), pair(0, 3), pair(1, 3));
-    (window, [1usize..4, 1usize..4, 1usize..4], 1usize..4, pair(5, 9), any::<u64>()).prop_map(
+/// Over images that hold every window.
+fn cases<const AXES: usize>() -> impl Strategy<Value = Case<AXES>> {
+    let each = |low: usize, high: usize| {
+        prop::collection::vec(low..high, AXES).prop_map(|sizes| <[usize; AXES]>::try_from(sizes).expect("one an axis"))
+    };
+    let window = (each(1, 4), each(1, 3), each(0, 3), each(1, 3));
+    (window, [1usize..4, 1usize..4, 1usize..4], 1usize..4, each(5, 9), any::<u64>()).prop_map(
         |((kernel, stride, padding, dilation), [groups, ins, outs], batch, size, seed)| {
             let key = Key::new(seed);
-            let layer = Conv2d::grouped(groups * ins, groups * outs, kernel, groups, key.fold("weights"))
+            let layer = Conv::grouped(groups * ins, groups * outs, kernel, groups, key.fold("weights"))
                 .with_stride(stride)
                 .with_padding(padding)
                 .with_dilation(dilation);
-            Case { layer, x: Tensor::normal(&[batch, groups * ins, size[0], size[1]], key.fold("x")), key }
+            let shape = [&[batch, groups * ins][..], &size].concat();
+            Case { layer, x: Tensor::normal(&shape, key.fold("x")), key }
         },
     )
 }
 
-impl Case {
-    fn on_tiles(&self, config: &InferenceRpuConfig) -> Conv2d {
+impl<const AXES: usize> Case<AXES> {
+    fn on_tiles(&self, config: &InferenceRpuConfig) -> Conv<AXES> {
         let mut layer = self.layer.clone();
         layer.to_analog(config, self.key.fold("hardware")).expect("the strategies give valid configurations");
         layer
     }
 
     /// The output, and the gradients of input, weight and bias, as bits.
-    fn run(&self, layer: &Conv2d) -> [Vec<u32>; 4] {
+    fn run(&self, layer: &Conv<AXES>) -> [Vec<u32>; 4] {
         let tape = Tape::train(self.key);
         let x = tape.variable(self.x.clone());
         let y = layer.forward(x);
@@ -56,22 +61,34 @@ proptest! {
 
     /// Whatever the forward does, a perfect backward is the digital gradient.
     #[test]
-    fn a_perfect_backward_is_the_digital_gradient(case in cases(), config in config()) {
-        let (analog, digital) = (case.run(&case.on_tiles(&config)), case.run(&case.layer));
-        prop_assert_eq!(&analog[1..], &digital[1..]);
+    fn a_perfect_backward_is_the_digital_gradient(
+        line in cases::<1>(), image in cases::<2>(), volume in cases::<3>(), config in config()
+    ) {
+        fn check<const AXES: usize>(case: Case<AXES>, config: &InferenceRpuConfig) -> Result<(), TestCaseError> {
+            let (analog, digital) = (case.run(&case.on_tiles(config)), case.run(&case.layer));
+            prop_assert_eq!(&analog[1..], &digital[1..]);
+            Ok(())
+        }
+        check(line, &config)?;
+        check(image, &config)?;
+        check(volume, &config)?;
     }
 
     /// A convolution on perfect tiles is the digital convolution.
     #[test]
-    fn perfect_tiles_are_the_digital_convolution(case in cases(), mapping in mapping()) {
+    fn perfect_tiles_are_the_digital_convolution(
+        line in cases::<1>(), image in cases::<2>(), volume in cases::<3>(), mapping in mapping()
+    ) {
         let forward = IoParameters { is_perfect: true, ..Default::default() };
         let config = InferenceRpuConfig { forward, mapping, ..Default::default() };
-        prop_assert_eq!(case.run(&case.on_tiles(&config)), case.run(&case.layer));
+        prop_assert_eq!(line.run(&line.on_tiles(&config)), line.run(&line.layer));
+        prop_assert_eq!(image.run(&image.on_tiles(&config)), image.run(&image.layer));
+        prop_assert_eq!(volume.run(&volume.on_tiles(&config)), volume.run(&volume.layer));
     }
 
     /// Noise, masks and running means do not depend on the number of threads.
     #[test]
-    fn threads_change_nothing(case in cases(), config in config(), backward in io(), mask_saturated: bool) {
+    fn threads_change_nothing(case in cases::<2>(), config in config(), backward in io(), mask_saturated: bool) {
         let backward = BackwardIoParameters { mask_saturated, ..backward.into() };
         let layer = case.on_tiles(&InferenceRpuConfig { backward, ..config });
         let on = |threads| {
@@ -83,7 +100,7 @@ proptest! {
 
     /// Each patch has noise of its own, which does not depend on how a data set is cut into batches.
     #[test]
-    fn batches_change_no_noise(case in cases(), config in config(), cut: prop::sample::Index) {
+    fn batches_change_no_noise(case in cases::<2>(), config in config(), cut: prop::sample::Index) {
         prop_assume!(config.forward.noise_management != NoiseManagement::AverageAbsMax);
         let layer = case.on_tiles(&config);
         let (batch, read) = (case.x.shape()[0], |from: usize, to: usize| {
@@ -96,7 +113,7 @@ proptest! {
 
     /// Onto tiles and back is the identity, learned scales of 1 included.
     #[test]
-    fn there_and_back_is_the_identity(case in cases(), config in config(), learn: [bool; 2]) {
+    fn there_and_back_is_the_identity(case in cases::<2>(), config in config(), learn: [bool; 2]) {
         let mut config = config;
         [config.mapping.learn_out_scaling, config.mapping.out_scaling_columnwise] = learn;
         let mut layer = case.on_tiles(&config);

@@ -84,23 +84,32 @@ fn by_hand<'t, C: Cell<N>, const N: usize>(
 ) -> Var<'t> {
     let (tape, shape) = (x.tape(), x.shape());
     let half = digital.len() / 2;
+    let product = |i: usize, x: Var<'t>| {
+        let read = analog[i].forward(reads.constant(x.value())).value();
+        tape.push(read, &[digital[i].forward(x)], Instead)
+    };
+    // Behind an even number of weights for inputs and outputs.
+    let projection = (digital.len() % 2 == 1).then_some(digital.len() - 1);
     let products = |first: usize, x: Var<'t>| {
-        let product = |i: usize| {
-            let read = analog[i].forward(reads.constant(x.value())).value();
-            tape.push(read, &[digital[i].forward(x)], Instead)
-        };
         let gates = C::GATES.len();
-        let all: Vec<_> = (first..first + half).map(product).collect();
+        let all: Vec<_> = (first..first + half).map(|i| product(i, x)).collect();
         match all[..] {
             [y] if gates > 1 => (0..gates).map(|g| y.slice(1, g * hidden..(g + 1) * hidden)).collect(),
             _ => all,
         }
     };
     let steps: Vec<_> = (0..shape[0]).map(|t| x.slice(0, t..t + 1).squeeze(0)).collect();
-    let mut state = [tape.constant(Tensor::full(&[shape[1], hidden], 0.0)); N];
+    let zeros = |width: usize| tape.constant(Tensor::full(&[shape[1], width], 0.0));
+    let mut state = [zeros(hidden); N];
+    if let Some(projection) = projection {
+        state[0] = zeros(digital[projection].weight().value.shape()[0]);
+    }
     let mut outputs = vec![];
     for x in steps {
         state = cell.step(&products(0, x), &products(half, state[0]), state);
+        if let Some(projection) = projection {
+            state[0] = product(projection, state[0]);
+        }
         outputs.push(state[0]);
     }
     let outputs: Vec<_> = outputs.into_iter().map(|y| y.unsqueeze(0)).collect();
@@ -117,7 +126,7 @@ fn both_ways<C: Cell<N>, const N: usize>(
     let mut analog = net.clone();
     analog.to_analog(config, key.fold("hardware")).expect("the strategies give valid configurations");
     let x = Tensor::normal(&[steps, batch, ins], key.fold("x"));
-    let d = Tensor::normal(&[steps, batch, hidden], key.fold("d"));
+    let d = Tensor::normal(&[steps, batch, net.options().projection.unwrap_or(hidden)], key.fold("d"));
 
     let tape = Tape::train(key);
     let input = tape.variable(x.clone());
@@ -176,16 +185,24 @@ proptest! {
         check(both_ways(Rnn::new(ins, hidden, options, key), sizes, &config, key))?;
         check(both_ways(Rnn::new(ins, hidden, options, key).with_relu(), sizes, &config, key))?;
         check(both_ways(Lstm::new(ins, hidden, options, key), sizes, &config, key))?;
+        if hidden > 1 {
+            let options = RecurrentOptions { projection: Some(hidden - 1), ..options };
+            check(both_ways(Lstm::new(ins, hidden, options, key), sizes, &config, key))?;
+        }
         check(both_ways(Gru::new(ins, hidden, options, key), sizes, &config, key))?;
     }
 
     /// On perfect tiles an LSTM is the digital one, over whole trainings, however its gates are held.
     #[test]
-    fn perfect_tiles_are_the_digital_network(sizes in sizes(), options in options(), mapping in mapping(), seed: u64) {
+    fn perfect_tiles_are_the_digital_network(
+        sizes in sizes(), options in options(), projection in 0usize..5, mapping in mapping(), seed: u64
+    ) {
         let ([steps, batch, ins, hidden], key) = (sizes, Key::new(seed));
         let forward = IoParameters { is_perfect: true, ..Default::default() };
         let config = InferenceRpuConfig { forward, mapping, ..Default::default() };
-        let wide = hidden * (1 + usize::from(options.bidirectional));
+        let projection = (1..hidden).contains(&projection).then_some(projection);
+        let options = RecurrentOptions { projection, ..options };
+        let wide = projection.unwrap_or(hidden) * (1 + usize::from(options.bidirectional));
         let digital = Sequential::new().lstm(ins, hidden, options).linear(wide, 2).init(key.fold("weights"));
         let mut analog = digital.clone();
         analog.to_analog(&config, key.fold("hardware")).expect("the strategies give valid configurations");

@@ -41,7 +41,7 @@ pub struct Epoch {
     pub epoch: usize,
     /// Steps of the whole training so far.
     pub step: usize,
-    /// The mean loss over its steps (over those since resuming, in the first epoch after that).
+    /// The mean loss over its steps (over those since resuming, in the first epoch after that; NaN if that are none).
     pub loss: f32,
     /// What the evaluation gave at its end; larger is better.
     pub score: f64,
@@ -154,6 +154,9 @@ impl Trainer {
         let progress = Progress::new("training", self.epochs * per_epoch);
         let mut history: Vec<Epoch> = vec![];
         for epoch in self.state.epoch..self.epochs {
+            if epoch > 0 && self.patience.is_some_and(|patience| self.state.worse >= patience) {
+                break;
+            }
             let done = self.state.step - epoch * per_epoch;
             let (mut total, mut steps) = (0.0, 0);
             for batch in data.batches(self.batch, key.fold("shuffle").fold(epoch)).skip(done) {
@@ -175,26 +178,22 @@ impl Trainer {
             }
             self.state.epoch = epoch + 1;
             let score = evaluate(net, key.fold("evaluation").fold(epoch));
-            let loss = total / steps.max(1) as f32;
+            if self.state.best.is_some_and(|best| score < best) {
+                self.state.worse += 1;
+            } else {
+                (self.state.best, self.state.worse) = (Some(score), 0);
+            }
+            let loss = total / steps as f32;
             let result = Epoch { epoch: epoch + 1, step: self.state.step, loss, score };
             self.metrics.iter().try_for_each(|path| append(path, &result))?;
             report(&result);
             history.push(result);
-            if self.patience.is_some_and(|patience| is_stuck(&history, patience)) {
-                break;
-            }
         }
         if let Some((path, _)) = &self.checkpoints {
             Checkpoint::save(path, net, Some(optimizer), &self.state)?;
         }
         Ok(history)
     }
-}
-
-/// Whether the best score is older than `patience` epochs.
-fn is_stuck(history: &[Epoch], patience: usize) -> bool {
-    let best = history.iter().map(|e| e.score).fold(f64::NEG_INFINITY, f64::max);
-    history.iter().rev().take_while(|e| e.score < best).count() >= patience
 }
 
 fn append(path: &Path, epoch: &Epoch) -> Result<(), TrainerError> {
@@ -271,6 +270,27 @@ mod tests {
         let after = fit(&mut rest, &mut resumed, &mut adam);
         assert_eq!(resumed.state_dict(), whole.state_dict());
         assert_eq!(after[1], epochs[2]);
+    }
+
+    #[test]
+    fn patience_outlives_a_process() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run.safetensors");
+        let go_on = |epochs: usize, scores: &[f64]| {
+            let (data, mut net, mut adam) = (data(), net(), Adam::new(0.01));
+            let mut trainer = Trainer::new(epochs, 16, Key::new(4)).with_patience(2).with_checkpoints(&path, 100);
+            if path.exists() {
+                trainer.resume(&path, &mut net, &mut adam).unwrap();
+            }
+            let mut next = scores.iter();
+            let score = |_: &Sequential, _| *next.next().unwrap();
+            let epochs = trainer.fit(&mut net, &mut adam, &data, |y, labels| y.cross_entropy(labels), score, |_| ());
+            epochs.unwrap().iter().map(|e| e.score).collect::<Vec<_>>()
+        };
+        assert_eq!(go_on(3, &[0.5, 0.9, 0.8]), [0.5, 0.9, 0.8]);
+        // The best epoch lies before the stop.
+        assert_eq!(go_on(9, &[0.85, 0.99]), [0.85]);
+        assert!(go_on(9, &[0.99]).is_empty());
     }
 
     #[test]

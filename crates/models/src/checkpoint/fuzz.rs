@@ -1,6 +1,7 @@
 //! Files that went through a shredder: whatever is in them, reading says what is wrong or gives something that works.
 //!
-//! `OHMGRAD_FUZZ=1000000 cargo test --release -p ohmgrad-models shredded` shreds for longer.
+//! `OHMGRAD_FUZZ=3000..1000000 cargo test --release -p ohmgrad-models shredded` shreds for longer, from where the test
+//! itself stops.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,7 +12,7 @@ use ohmgrad_tensor::Key;
 use serde_json::Value;
 
 use super::*;
-use crate::{Adam, Module, Network, Schedule, Sequential, Sgd, Tiles};
+use crate::{Adam, BatchNorm1d, Module, Network, Schedule, Sequential, Sgd, Tiles};
 
 /// What the mutations are drawn from.
 struct Dice(Key, u64);
@@ -28,7 +29,8 @@ impl Dice {
 }
 
 fn net() -> Sequential {
-    Sequential::new().linear(3, 4).tanh().linear(4, 2).init(Key::new(1))
+    let norm = BatchNorm1d::new(4).with_cumulative_average();
+    Sequential::new().linear(3, 4).layer(norm).tanh().linear(4, 2).init(Key::new(1))
 }
 
 fn analog(digital_bias: bool) -> Sequential {
@@ -68,11 +70,12 @@ fn file(mut net: Sequential, optimizer: &mut dyn Optimizer) -> Vec<u8> {
     format::encode(text, &tensors, path).unwrap()
 }
 
-/// Weights of somebody else's, in four types.
+/// Weights of somebody else's, in four types, and PyTorch's count of batches.
 fn foreign() -> Vec<u8> {
-    let types = [("F16", 2), ("BF16", 2), ("F64", 8), ("F32", 4)].into_iter().zip(net().state_dict());
+    let types = [("F16", 2), ("BF16", 2), ("F64", 8), ("F32", 4)].into_iter().cycle();
     let (mut header, mut data) = (String::from("{"), vec![]);
-    for ((dtype, size), (name, value)) in types {
+    for ((dtype, size), (name, value)) in types.zip(net().state_dict()) {
+        let (dtype, size) = if restore::is_count(&name) { ("I64", 8) } else { (dtype, size) };
         let (start, shape) = (data.len(), value.shape().to_vec());
         data.resize(start + size * value.len(), 1);
         let end = data.len();
@@ -224,9 +227,12 @@ fn shredded_files_are_refused_or_work() {
     let valid = [file(net(), &mut sgd), file(analog(true), &mut adam), file(analog(false), &mut sgd.clone())];
     assert!(valid.iter().all(|bytes| read(bytes, [&mut optimizers().0, &mut optimizers().1])));
     let valid: Vec<_> = valid.into_iter().chain([foreign()]).collect();
-    let cases = std::env::var("OHMGRAD_FUZZ").map_or(3000, |n| n.parse().expect("a number of cases"));
-    let mut worked = 0;
-    for case in 0..cases {
+    let (first, last) = std::env::var("OHMGRAD_FUZZ").map_or((0, 3000), |range| {
+        let (first, last) = range.split_once("..").expect("FIRST..LAST");
+        (first.parse().expect("a number"), last.parse().expect("a number"))
+    });
+    let (mut worked, cases) = (0, last - first);
+    for case in first..last {
         let mut dice = Dice(Key::new(6).fold(case as u64), 0);
         let mut bytes = dice.pick(&valid).clone();
         (0..=dice.below(2)).for_each(|_| shred(&mut bytes, &mut dice));

@@ -31,12 +31,16 @@ pub struct TrainingState {
     pub step: usize,
     /// The learning rate's schedule, if it has one.
     pub schedule: Option<Schedule>,
+    /// The best score of an evaluation so far; larger is better.
+    pub best: Option<f64>,
+    /// Epochs since then that were worse.
+    pub worse: usize,
 }
 
 impl TrainingState {
     /// A training that is about to begin.
     pub fn new(key: Key) -> Self {
-        Self { key, epoch: 0, step: 0, schedule: None }
+        Self { key, epoch: 0, step: 0, schedule: None, best: None, worse: 0 }
     }
 }
 
