@@ -177,7 +177,14 @@ fn mvm(outs: usize, ins: usize, batch: usize) -> (usize, Box<dyn FnMut()>) {
     let (w, x) = operands(outs, ins, batch);
     let mut call = 0;
     let read = move || {
-        let read = Mvm { io: &io, pattern: &pattern, direction: Direction::Forward, key: key.fold(call), first_row: 0 };
+        let read = Mvm {
+            io: &io,
+            pattern: &pattern,
+            direction: Direction::Forward,
+            key: key.fold(call),
+            first_row: 0,
+            timed: None,
+        };
         call += 1;
         std::hint::black_box(read.read(&x, &w, &mut None));
     };

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ohmgrad_autograd::{Back, Id, Op, Var};
-use ohmgrad_tensor::{Array, Key, Lowering, Tensor, product};
+use ohmgrad_tensor::{Array, Entries, Key, Lowering, Tensor, product};
 
 use crate::config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, NoiseManagement};
 use crate::mvm::{self, Direction, Mvm, Pairs, Pattern, TimedArray};
@@ -114,7 +114,7 @@ impl Op for AnalogMvm {
         let (d, operands) = (cx.grad, self.operands(|input| cx.input(input)));
         if cx.wants(W) {
             let outer = |group: usize, d: &Tensor, rows: &Tensor, _| self.weight_gradient(&operands, group, d, rows);
-            let gradient = self.lowering.weight_gradient(d, operands.x, false, outer);
+            let gradient = self.lowering.weight_gradient(d, operands.x, false, self.entries(), outer);
             cx.give(W, gradient.reshape(cx.input(W).shape()));
         }
         if self.analog_bias && cx.wants(BIAS) {
@@ -170,6 +170,11 @@ impl AnalogMvm {
             stored: OnceLock::new(),
             timed: OnceLock::new(),
         }
+    }
+
+    /// The order of a row's entries where the tiles' places do not matter.
+    fn entries(&self) -> Entries {
+        if self.learned_scales { Entries::ByChannel } else { Entries::ByPlace }
     }
 
     fn check(&self, operands: &Operands<'_>) {
@@ -356,7 +361,10 @@ impl AnalogMvm {
             };
             join(outputs.map(part).collect())
         };
-        self.lowering.weight_gradient(d, operands.x, self.averages_forward(), outer).t().contiguous()
+        self.lowering
+            .weight_gradient(d, operands.x, self.averages_forward(), Entries::ByChannel, outer)
+            .t()
+            .contiguous()
     }
 
     /// The input gradient, the running means after it, and how much was masked.
@@ -371,9 +379,11 @@ impl AnalogMvm {
         let in_order = self.averages_forward() || io.noise_management == NoiseManagement::AverageAbsMax;
         let (forward_again, averages) = (Mutex::new(self.averages_before.clone()), Mutex::new(averages));
         let (masked, outputs) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let gradient = self.lowering.input_gradient(d, operands.x, in_order, |group, d, rows, first| {
+        let plain = operands.scaling.is_none() && !backward.mask_saturated;
+        let entries = if io.is_ideal() && plain { Entries::ByPlace } else { Entries::ByChannel };
+        let by_place = (entries == Entries::ByPlace).then(|| self.lowering.by_place(&operands.w));
+        let gradient = self.lowering.input_gradient(d, operands.x, in_order, entries, |group, d, rows, first| {
             let mut heard = self.heard(operands, group, d);
-            let plain = operands.scaling.is_none() && !backward.mask_saturated;
             if backward.mask_saturated {
                 for (d, y) in heard.iter_mut().zip(self.read(operands, group, &rows(), first, &forward_again)) {
                     outputs.fetch_add(y.len(), Ordering::Relaxed);
@@ -384,7 +394,7 @@ impl AnalogMvm {
                 }
             }
             if io.is_ideal() {
-                let w = self.part(&operands.w, group);
+                let w = self.part(by_place.as_ref().unwrap_or(&operands.w), group);
                 scaled(self.perfect_input_gradient(&w, group, &heard, plain), io.out_scale)
             } else {
                 self.read_back(operands, group, &heard, &io, first, &averages)

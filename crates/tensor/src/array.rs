@@ -161,6 +161,9 @@ impl<T: Clone> Array<T> {
             out.extend_from_slice(slice);
             return out;
         }
+        if let Some(axis) = self.strides.iter().position(|&stride| stride == 1).filter(|&axis| self.shape[axis] > 3) {
+            return self.transposed(axis);
+        }
         let mut out = storage::with_capacity(self.len());
         let inner = self.shape.last().copied().unwrap_or(1);
         let stride = self.strides.last().copied().unwrap_or(1);
@@ -172,6 +175,53 @@ impl<T: Clone> Array<T> {
             }
         });
         out
+    }
+
+    /// The elements in row-major order, where those of another axis than the last lie side by side: in squares, so that
+    /// both sides are walked along cache lines.
+    fn transposed(&self, axis: usize) -> Vec<T> {
+        const SQUARE: usize = 16;
+        let last = self.rank() - 1;
+        if axis == last || self.is_empty() {
+            let mut out = storage::with_capacity(self.len());
+            let inner = self.shape[last];
+            shape::for_each_row(&self.shape, [&self.strides], |[at]| {
+                out.extend_from_slice(&self.data[self.offset + at..self.offset + at + inner]);
+            });
+            return out;
+        }
+        let (rows, columns, stride) = (self.shape[axis], self.shape[last], self.strides[last]);
+        let to = shape::row_major(&self.shape);
+        let outer = |strides: &[usize]| -> Dims {
+            let others = (0..last).filter(|&a| a != axis).map(|a| strides[a]);
+            others.chain([0]).collect()
+        };
+        let mut outer_shape = outer(&self.shape);
+        *outer_shape.last_mut().expect("one was added") = 1;
+        let mut out: Vec<T> = storage::with_capacity(self.len());
+        let target = &mut out.spare_capacity_mut()[..self.shape.iter().product()];
+        shape::for_each_row(&outer_shape, [&outer(&self.strides), &outer(&to)], |[from, at]| {
+            for j in (0..rows).step_by(SQUARE) {
+                for i in (0..columns).step_by(SQUARE) {
+                    for j in j..rows.min(j + SQUARE) {
+                        for i in i..columns.min(i + SQUARE) {
+                            let x = self.data[self.offset + from + i * stride + j].clone();
+                            target[at + j * to[axis] + i].write(x);
+                        }
+                    }
+                }
+            }
+        });
+        // SAFETY: every element of a row-major array of this shape was written.
+        unsafe { out.set_len(self.len()) };
+        out
+    }
+
+    /// The axes from the largest stride to the smallest: in the order of memory.
+    pub(crate) fn memory_order(&self) -> Dims {
+        let mut order: Dims = (0..self.rank()).collect();
+        order.sort_by_key(|&axis| std::cmp::Reverse(self.strides[axis]));
+        order
     }
 
     /// The same elements in row-major order in storage; copies only if they are not so already.

@@ -61,6 +61,15 @@ impl<T: Copy + Send + Sync> Array<T> {
         }
         let shape = shape::broadcast(&self.shape, &other.shape)
             .unwrap_or_else(|| panic!("{operation}: shapes {:?} and {:?} do not broadcast", self.shape, other.shape));
+        // The result's memory has the order of the first operand's.
+        if self.shape == shape && self.is_dense() && !self.is_contiguous() {
+            let order = self.memory_order();
+            let other = other.broadcast_to(&shape).permute(&order);
+            return self.permute(&order).zip_named(operation, &other, f).permute(&shape::inverse(&order));
+        }
+        if self.shape == other.shape && other.is_dense() && !other.is_contiguous() && self.is_contiguous() {
+            return self.zip_named(operation, &other.contiguous(), f);
+        }
         let (a, b) = (self.broadcast_to(&shape), other.broadcast_to(&shape));
         let rows = shape.first().copied().unwrap_or(1);
         let run = shape.iter().skip(1).product::<usize>();
@@ -93,6 +102,13 @@ impl<T: Copy + Send + Sync> Array<T> {
     /// If the other array does not broadcast to this shape.
     pub fn zip_mut<U: Copy + Send + Sync>(&mut self, other: &Array<U>, f: impl Fn(&mut T, U) + Sync + Send) {
         let other = if other.shape == self.shape { other.clone() } else { other.broadcast_to(&self.shape) };
+        if self.strides != other.strides && self.shape == other.shape && self.is_dense() && other.is_dense() {
+            let order = self.memory_order();
+            let other = other.permute(&order).contiguous().permute(&shape::inverse(&order));
+            if self.strides == other.strides {
+                return self.zip_mut(&other, f);
+            }
+        }
         if !self.is_dense() {
             *self = self.compact();
         }

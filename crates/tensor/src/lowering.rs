@@ -5,6 +5,7 @@
 //! there are threads: neither large batches nor large images need more. Blocks are cut by shape alone, and sums over blocks
 //! are taken in their order.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use crate::array::Array;
@@ -12,6 +13,7 @@ use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape::Dims;
 use crate::storage;
+use crate::vector::vectorized;
 
 /// Elements of patches in a block, at most: whole samples if one fits, else a part of one. But there is one patch at least.
 const BLOCK: usize = 1 << 17;
@@ -35,6 +37,15 @@ impl ConvWindow {
         let extent = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
         Some((size + 2 * self.padding[axis]).checked_sub(extent)? / self.stride[axis] + 1)
     }
+}
+
+/// The order of a patch's entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entries {
+    /// All places of the window in one channel, then those in the next: as a weight has them.
+    ByChannel,
+    /// All channels of one place in the window, then those of the next: as memory has them where channels lie last.
+    ByPlace,
 }
 
 /// Where rows come from.
@@ -129,7 +140,7 @@ impl Lowering {
         let mut out = storage::filled(patches.input[0] * rows * outs, T::zero());
         let block = |range: Range<usize>, out: &mut [T]| {
             for group in 0..patches.groups {
-                let y = multiply(group, &patches.unfold(&x, range.clone(), group), range.start);
+                let y = multiply(group, &patches.unfold(&x, range.clone(), group, Entries::ByChannel), range.start);
                 paste(out, outs, &y, group * (outs / patches.groups));
             }
         };
@@ -139,12 +150,13 @@ impl Lowering {
 
     /// The gradient of the weight [out, in]: the sum of `outer` over the rows of each block and group, which gets the
     /// group, output gradients [n, out/groups], the rows [n, in], and the number of the first one. Blocks run one by one
-    /// if `in_order`.
+    /// if `in_order`. The rows' entries come in an order that may be left to be chosen, and that the result does not show.
     pub fn weight_gradient<T: Scalar>(
         &self,
         d: &Array<T>,
         x: &Array<T>,
         in_order: bool,
+        entries: Entries,
         outer: impl Fn(usize, &Array<T>, &Array<T>, usize) -> Array<T> + Sync,
     ) -> Array<T> {
         let patches = match self {
@@ -152,11 +164,13 @@ impl Lowering {
             Self::Patches(patches) => patches,
         };
         let (x, d) = (patches.wide(x), patches.rows_last(d));
+        // Nothing is won where channels do not lie last in memory.
+        let entries = if x.strides[1] == 1 { entries } else { Entries::ByChannel };
         let block = |range: Range<usize>| {
             let parts: Vec<Array<T>> = (0..patches.groups)
                 .map(|group| {
                     let d = patches.block_of(&d, range.clone(), group);
-                    outer(group, &d, &patches.unfold(&x, range.clone(), group), range.start)
+                    outer(group, &d, &patches.unfold(&x, range.clone(), group, entries), range.start)
                 })
                 .collect();
             Array::concat(&parts, 0)
@@ -172,16 +186,27 @@ impl Lowering {
                 }
             }
         }
-        sum.unwrap_or_else(|| block(0..0))
+        let sum = sum.unwrap_or_else(|| block(0..0));
+        if entries == Entries::ByChannel { sum } else { patches.exchanged(&sum, patches.channels()) }
+    }
+
+    /// A weight [out, in] with its columns in the order of [`Entries::ByPlace`].
+    pub fn by_place<T: Scalar>(&self, w: &Array<T>) -> Array<T> {
+        match self {
+            Self::Rows { .. } => w.clone(),
+            Self::Patches(patches) => patches.exchanged(w, patches.row_len() / patches.channels()),
+        }
     }
 
     /// The gradient of the input: `back` gets the group, output gradients [n, out/groups], what gives the rows [n, in] if
-    /// it needs them, and the number of the first one; it gives the rows' gradients [n, in].
+    /// it needs them, and the number of the first one; it gives the rows' gradients [n, in], their `entries` in the order
+    /// that is said.
     pub fn input_gradient<T: Scalar>(
         &self,
         d: &Array<T>,
         x: &Array<T>,
         in_order: bool,
+        entries: Entries,
         back: impl Fn(usize, &Array<T>, &dyn Fn() -> Array<T>, usize) -> Array<T> + Sync,
     ) -> Array<T> {
         let patches = match self {
@@ -196,8 +221,9 @@ impl Lowering {
             for range in patches.blocks(samples.clone()) {
                 for group in 0..patches.groups {
                     let d = patches.block_of(&d, range.clone(), group);
-                    let gradient = back(group, &d, &|| patches.unfold(&x, range.clone(), group), range.start);
-                    patches.fold(&gradient, range.clone(), group, out, samples.start);
+                    let gradient =
+                        back(group, &d, &|| patches.unfold(&x, range.clone(), group, Entries::ByChannel), range.start);
+                    patches.fold(&gradient, range.clone(), (group, entries), out, samples.start);
                 }
             }
         };
@@ -266,20 +292,25 @@ impl Patches {
         self.input[1] / self.groups * self.window.kernel.iter().product::<usize>()
     }
 
-    /// For each entry of a patch, channel after channel, its place in the window.
-    fn entries(&self) -> Vec<(usize, [usize; 3])> {
+    /// Channels of a group.
+    fn channels(&self) -> usize {
+        self.input[1] / self.groups
+    }
+
+    /// A weight [out, in] whose columns, `inner` of each kind after the other, go by the other order.
+    fn exchanged<T: Scalar>(&self, w: &Array<T>, inner: usize) -> Array<T> {
+        let (outs, ins) = (w.shape()[0], w.shape()[1]);
+        w.reshape(&[outs, ins / inner, inner]).transpose(1, 2).reshape(&[outs, ins])
+    }
+
+    /// For each entry of a patch its channel and its place in the window.
+    fn entries(&self, order: Entries) -> Vec<(usize, [usize; 3])> {
         let [ka, kb, kc] = self.window.kernel;
-        let mut entries = Vec::with_capacity(self.row_len());
-        for channel in 0..self.input[1] / self.groups {
-            for a in 0..ka {
-                for b in 0..kb {
-                    for c in 0..kc {
-                        entries.push((channel, [a, b, c]));
-                    }
-                }
-            }
+        let places = || (0..ka).flat_map(move |a| (0..kb).flat_map(move |b| (0..kc).map(move |c| [a, b, c])));
+        match order {
+            Entries::ByChannel => (0..self.channels()).flat_map(|c| places().map(move |at| (c, at))).collect(),
+            Entries::ByPlace => places().flat_map(|at| (0..self.channels()).map(move |c| (c, at))).collect(),
         }
-        entries
     }
 
     /// Calls `visit` for each of a range of patches: with its sample, its first corner in the padded input, and whether all
@@ -308,32 +339,42 @@ impl Patches {
     }
 
     /// A range of patches [n, in], of a group of channels.
-    fn unfold<T: Scalar>(&self, x: &Array<T>, range: Range<usize>, group: usize) -> Array<T> {
-        // Neighbours along the last axis are copied together.
-        let x = if x.strides[4] == 1 && self.window.dilation[2] == 1 { x } else { &self.part(x, &range) };
+    fn unfold<T: Scalar>(&self, x: &Array<T>, range: Range<usize>, group: usize, order: Entries) -> Array<T> {
+        // Neighbours are copied together: along the last axis, or the channels of one place.
+        let by_place = order == Entries::ByPlace;
+        let x = if x.strides[if by_place { 1 } else { 4 }] == 1 { x } else { &self.part(x, &range) };
         let first = if x.shape()[0] == self.input[0] { 0 } else { range.start / self.per_sample() };
-        let (entries, width) = (self.entries(), self.row_len());
-        let channel = self.input[1] / self.groups * group;
+        let (entries, width) = (self.entries(order), self.row_len());
+        let channel = self.channels() * group;
         let strides: &[usize] = &x.strides;
         let (dilation, padding) = (self.window.dilation, self.window.padding);
         let shift = |at: [usize; 3]| (0..3).map(|i| at[i] * dilation[i] * strides[2 + i]).sum::<usize>();
-        let run = if strides[4] * dilation[2] == 1 { self.window.kernel[2] } else { 1 };
+        let run = match by_place {
+            true if strides[1] == 1 => self.channels(),
+            false if strides[4] * dilation[2] == 1 => self.window.kernel[2],
+            _ => 1,
+        };
         let runs: Vec<usize> = entries.iter().step_by(run).map(|&(c, at)| c * strides[1] + shift(at)).collect();
-        let mut rows = storage::with_capacity(range.len() * width);
-        self.for_each_patch(range, |sample, corner, whole| {
-            let start = x.offset + (sample - first) * strides[0] + channel * strides[1];
-            if whole {
-                let at = start + (0..3).map(|i| (corner[i] - padding[i]) * strides[2 + i]).sum::<usize>();
-                append_runs(&mut rows, &x.data[at..], &runs, run);
-            } else {
-                rows.extend(entries.iter().map(|&(c, at)| match self.offset(corner, at, &strides[2..]) {
-                    Some(offset) => x.data[start + c * strides[1] + offset],
-                    None => T::zero(),
-                }));
-            }
+        let len = range.len() * width;
+        let data = parallel::build(len, len.max(1), |_, rows| {
+            let mut rows = rows.chunks_exact_mut(width.max(1));
+            self.for_each_patch(range.clone(), |sample, corner, whole| {
+                let Some(row) = rows.next() else { return };
+                let start = x.offset + (sample - first) * strides[0] + channel * strides[1];
+                if whole {
+                    let at = start + (0..3).map(|i| (corner[i] - padding[i]) * strides[2 + i]).sum::<usize>();
+                    write_runs(row, &x.data[at..], &runs, run);
+                } else {
+                    for (target, &(c, at)) in row.iter_mut().zip(&entries) {
+                        target.write(match self.offset(corner, at, &strides[2..]) {
+                            Some(offset) => x.data[start + c * strides[1] + offset],
+                            None => T::zero(),
+                        });
+                    }
+                }
+            });
         });
-        let n = rows.len().checked_div(width).unwrap_or(0);
-        Array::from_vec(rows, &[n, width])
+        Array::from_vec(data, &[range.len(), width])
     }
 
     /// The samples of an input that a range of patches comes from, in row-major order.
@@ -344,15 +385,23 @@ impl Patches {
 
     /// Adds the gradients of a range of patches [n, in] to those of samples from the `first` on, in memory with channels
     /// last.
-    fn fold<T: Scalar>(&self, rows: &Array<T>, range: Range<usize>, group: usize, out: &mut [T], first: usize) {
-        let (entries, width) = (self.entries(), self.row_len());
+    fn fold<T: Scalar>(
+        &self,
+        rows: &Array<T>,
+        range: Range<usize>,
+        (group, order): (usize, Entries),
+        out: &mut [T],
+        first: usize,
+    ) {
+        let (entries, width) = (self.entries(order), self.row_len());
         let channels = self.input[1];
         let strides: Dims =
             [self.input[3] * self.input[4] * channels, self.input[4] * channels, channels].into_iter().collect();
-        let channel = channels / self.groups * group;
+        let channel = self.channels() * group;
         let (dilation, padding) = (self.window.dilation, self.window.padding);
         let shift = |at: [usize; 3]| (0..3).map(|i| at[i] * dilation[i] * strides[i]).sum::<usize>();
-        let inside: Vec<usize> = entries.iter().map(|&(c, at)| channel + c + shift(at)).collect();
+        let run = if order == Entries::ByPlace { self.channels() } else { 1 };
+        let inside: Vec<usize> = entries.iter().step_by(run).map(|&(c, at)| channel + c + shift(at)).collect();
         let rows = rows.contiguous();
         let mut rows = rows.as_slice().expect("made contiguous above").chunks_exact(width.max(1));
         let size: usize = self.input[1..].iter().product();
@@ -362,7 +411,14 @@ impl Patches {
             if whole {
                 let at = (0..3).map(|i| (corner[i] - padding[i]) * strides[i]).sum::<usize>();
                 let target = &mut sample[at..];
-                row.iter().zip(&inside).for_each(|(&g, &offset)| target[offset] += g);
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for (row, &offset) in row.chunks_exact(run).zip(&inside) {
+                            target[offset..offset + run].iter_mut().zip(row).for_each(|(t, &g)| *t += g);
+                        }
+                    },
+                );
             } else {
                 for (&g, &(c, at)) in row.iter().zip(&entries) {
                     if let Some(offset) = self.offset(corner, at, &strides) {
@@ -374,24 +430,24 @@ impl Patches {
     }
 }
 
-/// Appends stretches of `run` elements of the source, which begin at the given offsets.
-fn append_runs<T: Scalar>(rows: &mut Vec<T>, source: &[T], offsets: &[usize], run: usize) {
+/// Writes stretches of `run` elements of the source, which begin at the given offsets.
+fn write_runs<T: Scalar>(row: &mut [MaybeUninit<T>], source: &[T], offsets: &[usize], run: usize) {
     match run {
-        3 => append_runs_of::<T, 3>(rows, source, offsets),
-        5 => append_runs_of::<T, 5>(rows, source, offsets),
-        1 => rows.extend(offsets.iter().map(|&offset| source[offset])),
-        _ => offsets.iter().for_each(|&offset| rows.extend_from_slice(&source[offset..offset + run])),
+        1 => write_runs_of::<T, 1>(row, source, offsets),
+        3 => write_runs_of::<T, 3>(row, source, offsets),
+        5 => write_runs_of::<T, 5>(row, source, offsets),
+        _ => row.chunks_exact_mut(run).zip(offsets).for_each(|(target, &offset)| {
+            target.write_copy_of_slice(&source[offset..offset + run]);
+        }),
     }
 }
 
 /// The same for a length that is known: a run is a move or two, and no call.
-fn append_runs_of<T: Scalar, const RUN: usize>(rows: &mut Vec<T>, source: &[T], offsets: &[usize]) {
-    let start = rows.len();
-    rows.resize(start + offsets.len() * RUN, T::zero());
-    let (targets, _) = rows[start..].as_chunks_mut::<RUN>();
+fn write_runs_of<T: Scalar, const RUN: usize>(row: &mut [MaybeUninit<T>], source: &[T], offsets: &[usize]) {
+    let (targets, _) = row.as_chunks_mut::<RUN>();
     for (target, &offset) in targets.iter_mut().zip(offsets) {
         let run: &[T; RUN] = source[offset..].first_chunk().expect("a window inside of the input");
-        *target = *run;
+        *target = run.map(MaybeUninit::new);
     }
 }
 
@@ -484,14 +540,26 @@ mod tests {
 
         // Σ d·conv(x, w) is linear in x and in w; in f64, as there may be many terms.
         let d = Tensor::normal(y.shape(), key.fold("d"));
-        let gx = lowering.input_gradient(&d, &x, false, |g, d, _, _| product::linear_input_gradient(d, &part(g)));
-        let gw = lowering.weight_gradient(&d, &x, false, |_, d, rows, _| product::linear_weight_gradient(d, rows));
+        let gx = lowering.input_gradient(&d, &x, false, Entries::ByChannel, |g, d, _, _| {
+            product::linear_input_gradient(d, &part(g))
+        });
+        let gw = lowering
+            .weight_gradient(&d, &x, false, Entries::ByPlace, |_, d, rows, _| product::linear_weight_gradient(d, rows));
         assert_eq!((gx.shape(), gw.shape()), (x.shape(), w.shape()));
         let dot =
             |a: &Tensor, b: &Tensor| a.iter().zip(b.iter()).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
         let (total, scale) = (dot(&d, &y), 1.0 + f64::from((&d * &y).abs().sum()));
         assert!((dot(&gx, &x) - total).abs() < 1e-5 * scale);
         assert!((dot(&gw, &w) - total).abs() < 1e-5 * scale);
+
+        // The other order of entries changes no bit.
+        let by_place = lowering.by_place(&w);
+        let part = |group: usize| by_place.slice(0, 3 * group..3 * group + 3);
+        let again = lowering
+            .input_gradient(&d, &x, false, Entries::ByPlace, |g, d, _, _| product::linear_input_gradient(d, &part(g)));
+        assert_eq!(again, gx);
+        let by_channel = |_, d: &_, rows: &_, _| product::linear_weight_gradient(d, rows);
+        assert_eq!(lowering.weight_gradient(&d, &x, false, Entries::ByChannel, by_channel), gw);
     }
 
     proptest! {

@@ -178,21 +178,28 @@ impl Pooling {
 
     #[inline(always)]
     fn max_of_plane<T: Scalar>(&self, x: &[T], channels: usize, y: &mut [T], places: &mut [u32]) {
-        self.each_window(|output, window| {
-            let range = output * channels..(output + 1) * channels;
-            let (y, places) = (&mut y[range.clone()], &mut places[range]);
-            // What is compared with at first is no input: its place is taken even by −∞.
-            let mut first = true;
-            self.each_input(window, |i| {
-                for ((best, place), &x) in y.iter_mut().zip(places.iter_mut()).zip(&x[i * channels..(i + 1) * channels])
-                {
-                    let better = first || x > *best || x.is_nan();
-                    *best = if better { x } else { *best };
-                    *place = if better { i as u32 } else { *place };
-                }
-                first = false;
-            });
-        });
+        self.each_window(
+            #[inline(always)]
+            |output: usize, window: [Span; 3]| {
+                let range = output * channels..(output + 1) * channels;
+                let (y, places) = (&mut y[range.clone()], &mut places[range]);
+                // What is compared with at first is no input: its place is taken even by −∞.
+                let mut first = true;
+                self.each_input(
+                    window,
+                    #[inline(always)]
+                    |i: usize| {
+                        let x = &x[i * channels..(i + 1) * channels];
+                        for ((best, place), &x) in y.iter_mut().zip(places.iter_mut()).zip(x) {
+                            let better = first | (x > *best) | x.is_nan();
+                            *best = if better { x } else { *best };
+                            *place = if better { i as u32 } else { *place };
+                        }
+                        first = false;
+                    },
+                );
+            },
+        );
     }
 
     /// The gradient of [`max`](Self::max): `d` where the largest inputs lay.
@@ -337,7 +344,9 @@ impl Pooling {
         let indices = |span: Span| -> std::iter::StepBy<Range<usize>> { (span.start..span.end).step_by(span.step) };
         for i in indices(a) {
             for j in indices(b) {
-                indices(c).for_each(|k| f((i * rows + j) * columns + k));
+                for k in indices(c) {
+                    f((i * rows + j) * columns + k);
+                }
             }
         }
     }

@@ -3,12 +3,13 @@
 //! A product is cut into blocks of rows by its shape alone. A cut of rows or columns changes no bit of the result, because
 //! each element's sum over the inner dimension is taken in the kernel's own order.
 
+use std::mem::MaybeUninit;
+
 use crate::array::Array;
 use crate::gemm::{Right, Strided};
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape;
-use crate::storage;
 
 /// Multiply-adds below which a product is left to one thread.
 const PARALLEL: usize = 1 << 18;
@@ -18,13 +19,17 @@ fn strided<T>(x: &Array<T>) -> Strided<'_, T> {
     Strided { data: x.data.get(x.offset..).unwrap_or(&[]), row: x.strides[0], column: x.strides[1] }
 }
 
-/// The product of two matrices (rank 2), into new row-major storage.
-fn product<T: Scalar>(a: &Array<T>, b: &Array<T>, out: &mut [T]) {
-    let (m, k, n) = (a.shape[0], a.shape[1], b.shape[1]);
+/// Writes the product of two matrices (rank 2) to all of `out`, row-major.
+fn product<T: Scalar>(a: &Array<T>, b: &Array<T>, out: &mut [MaybeUninit<T>]) {
+    multiply(a, &Right::new(strided(b), b.shape[0], b.shape[1]), out);
+}
+
+/// Writes the product of a matrix (rank 2) with a prepared one to all of `out`, row-major.
+fn multiply<T: Scalar>(a: &Array<T>, right: &Right<'_, T>, out: &mut [MaybeUninit<T>]) {
+    let (left, m, k, n) = (strided(a), a.shape[0], a.shape[1], right.columns());
     if m == 0 || n == 0 {
         return;
     }
-    let (left, right) = (strided(a), Right::new(strided(b), k, n));
     if m * k * n < PARALLEL {
         return right.multiply_strided(left, m, out);
     }
@@ -33,6 +38,24 @@ fn product<T: Scalar>(a: &Array<T>, b: &Array<T>, out: &mut [T]) {
         let a = Strided { data: &left.data[(i * rows * left.row).min(left.data.len())..], ..left };
         right.multiply_strided(a, out.len() / n, out);
     });
+}
+
+impl<T: Scalar> Right<'_, T> {
+    /// The product of rows [n, terms] with this matrix.
+    ///
+    /// # Panics
+    /// If `rows` is no matrix of so many columns as the sums have terms.
+    pub fn of(&self, rows: &Array<T>) -> Array<T> {
+        assert!(
+            rows.rank() == 2 && rows.shape[1] == self.terms(),
+            "product: {:?} with a matrix of {} rows",
+            rows.shape,
+            self.terms()
+        );
+        let len = rows.shape[0] * self.columns();
+        let out = parallel::build(len, len, |_, out| multiply(rows, self, out));
+        Array::from_vec(out, &[rows.shape[0], self.columns()])
+    }
 }
 
 /// Rows that one task computes: eight blocks where that makes them large enough.
@@ -45,9 +68,8 @@ fn block_size(rows: usize) -> usize {
 /// ```
 /// use ohmgrad_tensor::{Tensor, product};
 /// let w = Tensor::from([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
-/// let mut y = [0.0; 3];
-/// product::right_of(&w).multiply(&[1.0, 1.0], &mut y);
-/// assert_eq!(y, [3.0, 7.0, 11.0]);
+/// let y = product::right_of(&w).of(&Tensor::from([[1.0, 1.0]]));
+/// assert_eq!(y.to_vec(), [3.0, 7.0, 11.0]);
 /// ```
 ///
 /// # Panics
@@ -84,10 +106,10 @@ impl<T: Scalar> Array<T> {
             .unwrap_or_else(|| panic!("matmul: {:?} × {:?}: batches do not broadcast", self.shape, other.shape));
         let batch = shape.clone();
         shape.extend([m, n]);
-        let mut out = storage::filled(shape::len(&shape), T::zero());
-        if batch.is_empty() {
-            product(self, other, &mut out);
-        } else if m * n > 0 {
+        let len = shape::len(&shape);
+        let out = if batch.is_empty() {
+            parallel::build(len, len, |_, out| product(self, other, out))
+        } else {
             let wide = |x: &Self, rank: usize| {
                 let mut full = batch.clone();
                 full.extend_from_slice(&x.shape[rank - 2..]);
@@ -99,8 +121,8 @@ impl<T: Scalar> Array<T> {
             index.push(1);
             let strides = |x: &Self| x.strides[..batch.len() + 1].to_vec();
             shape::for_each_row(&index, [&strides(&a), &strides(&b)], |o| offsets.push(o));
-            parallel::for_each_part(&mut out, m * n, |number, out| {
-                let [i, j] = offsets[number];
+            parallel::build(len, m * n, |first, out| {
+                let [i, j] = offsets[first / (m * n)];
                 let matrix = |x: &Self, offset: usize| Self {
                     data: x.data.clone(),
                     offset: x.offset + offset,
@@ -108,8 +130,8 @@ impl<T: Scalar> Array<T> {
                     strides: x.strides[batch.len()..].into(),
                 };
                 product(&matrix(&a, i), &matrix(&b, j), out);
-            });
-        }
+            })
+        };
         Self::from_vec(out, &shape)
     }
 }

@@ -6,6 +6,7 @@ use crate::array::Array;
 use crate::elementwise::larger;
 use crate::scalar::Scalar;
 use crate::shape;
+use crate::vector::vectorized;
 
 /// Independent partial sums of a run; enough to fill two vector registers.
 const LANES: usize = 16;
@@ -173,6 +174,12 @@ impl<T: Scalar> Array<T> {
             assert!(axis < self.rank(), "{operation}: axis {axis} is outside of shape {:?}", self.shape);
             shape[axis] = 1;
         }
+        if self.is_dense() && !self.is_contiguous() {
+            let order = self.memory_order();
+            let inverse = shape::inverse(&order);
+            let axes: crate::Dims = axes.iter().map(|&axis| inverse[axis]).collect();
+            return self.permute(&order).reduce(operation, &axes, start, pair, run).permute(&inverse);
+        }
         let mut out = Self::full(&shape, start);
         if self.is_empty() || out.is_empty() {
             return out;
@@ -196,9 +203,11 @@ impl<T: Scalar> Array<T> {
                 }
             };
             if keep {
-                for (t, &x) in target[to..to + inner].iter_mut().zip(row) {
-                    *t = pair(*t, x);
-                }
+                let target = &mut target[to..to + inner];
+                vectorized(
+                    #[inline(always)]
+                    || target.iter_mut().zip(row).for_each(|(t, &x)| *t = pair(*t, x)),
+                );
             } else {
                 target[to] = pair(target[to], run(row));
             }

@@ -7,7 +7,7 @@ use multiversion::multiversion;
 
 use crate::key::Key;
 use crate::parallel;
-use crate::random::Lanes;
+use crate::random::{self, Lanes};
 
 /// Elements that one task handles at least: less is not worth handing to another thread.
 const TASK: usize = 1 << 14;
@@ -96,6 +96,12 @@ pub fn scale_convert(out: &mut [f32], source: &[f32], factor: f32, by: Converter
     }
 }
 
+/// Writes `source · factor`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
+pub fn scale(out: &mut [f32], source: &[f32], factor: f32) {
+    out.iter_mut().zip(source).for_each(|(o, &x)| *o = x * factor);
+}
+
 /// Converts a row in place; tells whether an element lay beyond the bound.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn convert(row: &mut [f32], by: Converter) -> bool {
@@ -129,44 +135,26 @@ pub fn round_stochastically(row: &mut [f32], step: f32, key: Key) {
 }
 
 /// Adds `sigma · ξ` to each element, with normal `ξ` from the key's stream.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn add_normal(row: &mut [f32], sigma: f32, key: Key) {
-    let mut lanes = Lanes::new(key);
-    let mut chunks = row.chunks_exact_mut(16);
-    for chunk in &mut chunks {
-        let noise = lanes.normals();
-        for (x, n) in chunk.iter_mut().zip(noise) {
-            *x += sigma * n;
-        }
-    }
-    let rest = chunks.into_remainder();
-    if !rest.is_empty() {
-        let noise = lanes.normals();
-        for (x, n) in rest.iter_mut().zip(noise) {
-            *x += sigma * n;
-        }
-    }
+    random::for_each_piece(
+        row,
+        key,
+        #[inline(always)]
+        |_, piece, noise| piece.iter_mut().zip(noise).for_each(|(x, n)| *x += sigma * n),
+    );
 }
 
 /// Adds `sigmas[i] · ξ` to each element, with normal `ξ` from the key's stream.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn add_normal_each(row: &mut [f32], sigmas: &[f32], key: Key) {
-    let mut lanes = Lanes::new(key);
-    let mut chunks = row.chunks_exact_mut(16);
-    let mut spreads = sigmas.chunks_exact(16);
-    for (chunk, sigmas) in (&mut chunks).zip(&mut spreads) {
-        let noise = lanes.normals();
-        for ((x, n), sigma) in chunk.iter_mut().zip(noise).zip(sigmas) {
-            *x += sigma * n;
-        }
-    }
-    let rest = chunks.into_remainder();
-    if !rest.is_empty() {
-        let noise = lanes.normals();
-        for ((x, n), sigma) in rest.iter_mut().zip(noise).zip(spreads.remainder()) {
-            *x += sigma * n;
-        }
-    }
+    random::for_each_piece(
+        row,
+        key,
+        #[inline(always)]
+        |first, piece, noise| {
+            let sigmas = &sigmas[first..first + piece.len()];
+            piece.iter_mut().zip(noise).zip(sigmas).for_each(|((x, n), sigma)| *x += sigma * n);
+        },
+    );
 }
 
 #[inline(always)]
@@ -178,7 +166,6 @@ fn cut(x: f32, bound: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random;
 
     #[test]
     fn ties_go_to_even_and_bounds_cut() {

@@ -41,6 +41,13 @@ pub(crate) fn is_dense(shape: &[usize], strides: &[usize]) -> bool {
         })
 }
 
+/// The order of axes that undoes an order.
+pub(crate) fn inverse(order: &[usize]) -> Dims {
+    let mut inverse: Dims = SmallVec::from_elem(0, order.len());
+    order.iter().enumerate().for_each(|(i, &axis)| inverse[axis] = i);
+    inverse
+}
+
 /// The common shape of two operands under NumPy's rules, or `None`.
 pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Option<Dims> {
     let rank = a.len().max(b.len());

@@ -3,9 +3,9 @@
 //! `y = W·v`, then IR drop, voltage offsets and series resistance, weight noise, in this order. Source: aihwkit
 //! `computeAnalogMVSinglePass`.
 
-use ohmgrad_tensor::{Key, Tensor, product};
+use ohmgrad_tensor::{Key, Tensor};
 
-use super::{Devices, Pattern, ir_drop, offsets, weight_noise};
+use super::{Pattern, Rights, ir_drop, offsets, weight_noise};
 use crate::config::IoParameters;
 
 /// The array's outputs [n, out] for driven rows `v` [n, in].
@@ -13,13 +13,13 @@ pub(super) fn multiply(
     io: &IoParameters,
     pattern: &Pattern,
     v: &Tensor,
-    devices: &Devices,
+    devices: &Rights<'_>,
     numbers: &[usize],
     key: Key,
 ) -> Tensor {
-    let mut y = product::linear(v, &devices.w);
-    if let (true, Some(magnitude)) = (io.ir_drop > 0.0, &devices.magnitude) {
-        ir_drop::apply(io, &mut y, v, &devices.w, magnitude);
+    let mut y = devices.w.of(v);
+    if let (Some(far), Some(magnitude)) = (&devices.far, &devices.magnitude) {
+        ir_drop::apply(io, &mut y, v, far, magnitude);
     }
     if offsets::present(io, pattern) {
         offsets::apply(io, pattern, &mut y, v);

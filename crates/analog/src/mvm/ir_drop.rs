@@ -4,22 +4,25 @@
 //! `yᵢ −= ir_drop·cᵢ·Σⱼ wᵢⱼ vⱼ (1 − (1 − j/n)²)`, with j counted from the driven end. Source: Rasch et al. 2023,
 //! aihwkit `applyIrDrop`.
 
-use ohmgrad_tensor::{Tensor, product};
+use ohmgrad_tensor::{Right, Tensor};
 
 use crate::config::IoParameters;
 
+/// Weights [out, in] times what the wire takes from each input's voltage: `1 − (1 − j/n)²`.
+pub(super) fn far(w: &Tensor) -> Tensor {
+    let n = w.shape()[1];
+    let lost = (0..n).map(|j| {
+        let near = 1.0 - j as f32 / n as f32;
+        1.0 - near * near
+    });
+    w * &Tensor::from(lost.collect::<Vec<_>>())
+}
+
 /// Lowers the outputs `y` [n, out] of inputs `v` [n, in].
-pub(super) fn apply(io: &IoParameters, y: &mut Tensor, v: &Tensor, w: &Tensor, magnitude: &Tensor) {
+pub(super) fn apply(io: &IoParameters, y: &mut Tensor, v: &Tensor, far: &Right<'_, f32>, magnitude: &Right<'_, f32>) {
     let n = v.shape()[1];
-    let far: Tensor = (0..n)
-        .map(|j| {
-            let near = 1.0 - j as f32 / n as f32;
-            1.0 - near * near
-        })
-        .collect::<Vec<_>>()
-        .into();
-    let current = product::linear(&v.abs(), magnitude);
-    let lost = product::linear(v, &(w * &far));
+    let current = magnitude.of(&v.abs());
+    let lost = far.of(v);
     let scale = n as f32 / io.ir_drop_g_ratio;
     let drop = current.zip(&lost, |current, lost| {
         let a = scale * current;
@@ -31,13 +34,14 @@ pub(super) fn apply(io: &IoParameters, y: &mut Tensor, v: &Tensor, w: &Tensor, m
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ohmgrad_tensor::product;
 
     #[test]
     fn the_second_of_two_devices_loses_by_the_formula() {
         let io = IoParameters { ir_drop: 2.0, ir_drop_g_ratio: 10.0, ..Default::default() };
         let (v, w) = (Tensor::from([[1.0, -1.0]]), Tensor::from([[0.5, -0.25]]));
         let mut y = product::linear(&v, &w);
-        apply(&io, &mut y, &v, &w, &w.abs());
+        apply(&io, &mut y, &v, &product::right_of(&far(&w)), &product::right_of(&w.abs()));
         let a: f32 = 0.2 * 0.75;
         let expected = 0.75 - 2.0 * a * (a * (0.05 * a - 0.2) + 0.5) * 0.25 * 0.75;
         assert!((y.item() - expected).abs() < 1e-6);

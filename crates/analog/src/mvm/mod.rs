@@ -17,7 +17,7 @@ mod offsets;
 mod pattern;
 mod weight_noise;
 
-use ohmgrad_tensor::{Key, Tensor, rows};
+use ohmgrad_tensor::{Key, Right, Tensor, parallel, product, rows};
 
 use crate::config::{IoParameters, MvType};
 use bound_management::Pending;
@@ -52,12 +52,23 @@ pub struct Mvm<'a> {
     pub timed: Option<&'a TimedArray<'a>>,
 }
 
-/// Weights as the stages need them.
+/// Elements of a block of rows that goes through all stages while it is in cache.
+const BLOCK: usize = 1 << 15;
+
+/// What an array stores, as the stages need it: weights [out, in] and what follows from them.
 struct Devices {
-    /// As they are, [out, in].
     w: Tensor,
-    /// Their magnitudes, where a stage needs the total conductance.
+    /// Magnitudes, where a stage needs the total conductance.
     magnitude: Option<Tensor>,
+    /// What IR drop takes from.
+    far: Option<Tensor>,
+}
+
+/// The same prepared for products.
+struct Rights<'a> {
+    w: Right<'a, f32>,
+    magnitude: Option<Right<'a, f32>>,
+    far: Option<Right<'a, f32>>,
 }
 
 impl Mvm<'_> {
@@ -91,8 +102,9 @@ impl Mvm<'_> {
         let devices = Devices::new(w.clone(), io);
         let asymmetric = io.mv_type != MvType::OnePass && !self.pattern.w_asymmetry.is_empty();
         let negative = asymmetric.then(|| Devices::new(w * &self.pattern.w_asymmetry, io));
-        let negative = negative.as_ref().unwrap_or(&devices);
-        let mut out = vec![0.0; batch * outs];
+        let (devices, negative) = (devices.prepared(), negative.as_ref().map(Devices::prepared));
+        let devices = [&devices, negative.as_ref().unwrap_or(&devices)];
+        let mut out = Tensor::full(&[batch, outs], 0.0);
         let mut pending: Vec<Pending> = Vec::with_capacity(batch);
         for row in 0..batch {
             let scale = noise_management::scale(io, row_of(row), average);
@@ -108,27 +120,49 @@ impl Mvm<'_> {
                 bound_management::reduce(io, round, &mut pending, row_of);
             }
             let key = self.key.fold(self.direction as u64).fold(round);
-            let factors: Vec<f32> = pending.iter().map(|p| p.factor(io)).collect();
-            let numbers: Vec<usize> = pending.iter().map(|p| self.first_row + p.row).collect();
-            let v = dac::drive(io, pending.len(), ins, |i| (row_of(pending[i].row), factors[i]), &numbers, key);
-            let (y, passed) = self.pass(&v, [&devices, negative], &numbers, key);
-            let y = y.as_slice().expect("the ADC writes rows");
-            for (i, p) in pending.iter().enumerate() {
-                if passed[i] || bound_management::gives_up(io, p.reduction) {
-                    let factor = io.out_scale / factors[i];
-                    let target = &mut out[p.row * outs..(p.row + 1) * outs];
-                    target.iter_mut().zip(&y[i * outs..(i + 1) * outs]).for_each(|(t, y)| *t = y * factor);
+            let block = |pending: &[Pending], passed: &mut [bool], out: &mut [f32]| {
+                let factors: Vec<f32> = pending.iter().map(|p| p.factor(io)).collect();
+                let numbers: Vec<usize> = pending.iter().map(|p| self.first_row + p.row).collect();
+                let v = dac::drive(io, pending.len(), ins, |i| (row_of(pending[i].row), factors[i]), &numbers, key);
+                let (y, inside) = self.pass(&v, devices, &numbers, key);
+                let y = y.as_slice().expect("the ADC writes rows");
+                for (i, p) in pending.iter().enumerate() {
+                    passed[i] = inside[i] || bound_management::gives_up(io, p.reduction);
+                    let (target, y) = (&mut out[i * outs..(i + 1) * outs], &y[i * outs..(i + 1) * outs]);
+                    rows::scale(target, y, io.out_scale / factors[i]);
+                }
+            };
+            // Over time, rows of a batch meet in one stage.
+            let size = if self.timed.is_some() { batch } else { (BLOCK / ins.max(outs).max(1)).max(8) };
+            let mut passed = vec![false; pending.len()];
+            let part = |i: usize, passed: &mut [bool], out: &mut [f32]| {
+                block(&pending[i * size..i * size + passed.len()], passed, out);
+            };
+            if pending.len() == batch {
+                // A row that is to be read again is written again.
+                parallel::for_each_part_of_two((&mut passed, size), (out.make_mut(), size * outs), part);
+            } else {
+                let mut again = Tensor::full(&[pending.len(), outs], 0.0);
+                parallel::for_each_part_of_two((&mut passed, size), (again.make_mut(), size * outs), part);
+                let (out, again) = (out.make_mut(), again.as_slice().expect("made so"));
+                for (p, y) in pending.iter().zip(again.chunks_exact(outs)) {
+                    out[p.row * outs..(p.row + 1) * outs].copy_from_slice(y);
                 }
             }
-            let mut rows = passed.into_iter();
-            pending
-                .retain(|p| !(rows.next().expect("one flag per row") || bound_management::gives_up(io, p.reduction)));
+            let mut passed = passed.into_iter();
+            pending.retain(|_| !passed.next().expect("one flag per row"));
         }
-        Tensor::from_vec(out, &[batch, outs])
+        out
     }
 
     /// One round: the array and the ADC, in one or two passes; tells which rows kept inside the bounds.
-    fn pass(&self, v: &Tensor, [devices, negative]: [&Devices; 2], numbers: &[usize], key: Key) -> (Tensor, Vec<bool>) {
+    fn pass(
+        &self,
+        v: &Tensor,
+        [devices, negative]: [&Rights<'_>; 2],
+        numbers: &[usize],
+        key: Key,
+    ) -> (Tensor, Vec<bool>) {
         let io = self.io;
         if let Some(timed) = self.timed {
             return timed.pass(io, self.pattern, v, numbers, key);
@@ -159,7 +193,16 @@ impl Mvm<'_> {
 impl Devices {
     fn new(w: Tensor, io: &IoParameters) -> Self {
         let magnitude = (io.ir_drop > 0.0 || weight_noise::needs_magnitude(io)).then(|| w.abs());
-        Self { w, magnitude }
+        let far = (io.ir_drop > 0.0).then(|| ir_drop::far(&w));
+        Self { w, magnitude, far }
+    }
+
+    fn prepared(&self) -> Rights<'_> {
+        Rights {
+            w: product::right_of(&self.w),
+            magnitude: self.magnitude.as_ref().map(product::right_of),
+            far: self.far.as_ref().map(product::right_of),
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Source: aihwkit `applyOutputWeightNoise`; Joshi et al. 2020 for PCM.
 
-use ohmgrad_tensor::{Key, Tensor, product, rows};
+use ohmgrad_tensor::{Key, Right, Tensor, rows};
 
 use super::for_each_row;
 use crate::config::{IoParameters, WeightNoise};
@@ -22,7 +22,7 @@ pub(super) fn apply(
     io: &IoParameters,
     y: &mut Tensor,
     v: &Tensor,
-    magnitude: Option<&Tensor>,
+    magnitude: Option<&Right<'_, f32>>,
     numbers: &[usize],
     key: Key,
 ) {
@@ -39,7 +39,7 @@ pub(super) fn apply(
             });
         }
         (WeightNoise::PcmRead, Some(magnitude)) => {
-            let variance = product::linear(&v.square(), magnitude);
+            let variance = magnitude.of(&v.square());
             let sigma = variance.map(|variance| io.w_noise * variance.sqrt());
             let outs = sigma.shape()[1];
             let sigma = sigma.as_slice().expect("a product writes rows");

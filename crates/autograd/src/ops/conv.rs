@@ -1,6 +1,6 @@
 //! Convolutions over one, two or three axes.
 
-use ohmgrad_tensor::{ConvWindow, Lowering, Scalar, product};
+use ohmgrad_tensor::{ConvWindow, Entries, Lowering, Scalar, product};
 
 use crate::back::{Back, Op};
 use crate::var::Var;
@@ -19,7 +19,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// ```
     /// # use ohmgrad_autograd::Tape;
-    /// # use ohmgrad_tensor::{Key, Tensor, ConvWindow};
+    /// # use ohmgrad_tensor::{Entries, Key, Tensor, ConvWindow};
     /// let tape = Tape::eval(Key::new(0));
     /// let x = tape.constant(Tensor::from([[[1.0, 2.0, 3.0, 4.0]]]));
     /// let difference = tape.constant(Tensor::from([[[-1.0, 1.0]]]));
@@ -60,15 +60,15 @@ impl<T: Scalar> Op<T> for Convolution {
         let (x, w) = (cx.input(0), cx.input(1));
         if cx.wants(1) {
             let outer = |_, d: &_, rows: &_, _| product::linear_weight_gradient(d, rows);
-            cx.give(1, self.lowering.weight_gradient(cx.grad, x, false, outer).reshape(w.shape()));
+            cx.give(1, self.lowering.weight_gradient(cx.grad, x, false, Entries::ByPlace, outer).reshape(w.shape()));
         }
         if cx.wants(0) {
-            let matrix = w.reshape(&[w.shape()[0], w.shape()[1..].iter().product()]);
+            let matrix = self.lowering.by_place(&w.reshape(&[w.shape()[0], w.shape()[1..].iter().product()]));
             let outs = w.shape()[0] / self.lowering.groups();
             let part = |group: usize| matrix.slice(0, group * outs..(group + 1) * outs);
-            let gradient = self
-                .lowering
-                .input_gradient(cx.grad, x, false, |group, d, _, _| product::linear_input_gradient(d, &part(group)));
+            let gradient = self.lowering.input_gradient(cx.grad, x, false, Entries::ByPlace, |group, d, _, _| {
+                product::linear_input_gradient(d, &part(group))
+            });
             cx.give(0, gradient);
         }
     }
@@ -78,7 +78,7 @@ impl<T: Scalar> Op<T> for Convolution {
 mod tests {
     use crate::gradcheck;
     use crate::testing::array;
-    use ohmgrad_tensor::{ConvWindow, Key};
+    use ohmgrad_tensor::{ConvWindow, Entries, Key};
     use proptest::prelude::*;
 
     proptest! {

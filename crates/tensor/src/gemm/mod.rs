@@ -12,6 +12,8 @@ mod kernels;
 #[cfg(target_arch = "x86_64")]
 mod packed;
 
+use std::mem::MaybeUninit;
+
 #[cfg(target_arch = "x86_64")]
 use packed::Packed;
 
@@ -54,12 +56,12 @@ impl<'a, T: Gemm> Right<'a, T> {
         }
     }
 
-    /// Writes the product of rows `a` [rows, terms] with this matrix to `out` [rows, columns], row-major.
-    pub(crate) fn multiply_strided(&self, a: Strided<'_, T>, rows: usize, out: &mut [T]) {
+    /// Writes the product of rows `a` [rows, terms] with this matrix to all of `out` [rows, columns], row-major.
+    pub(crate) fn multiply_strided(&self, a: Strided<'_, T>, rows: usize, out: &mut [MaybeUninit<T>]) {
         assert!(out.len() == rows * self.columns, "product: {} elements for {rows} rows", out.len());
         a.check(rows, self.terms);
         if self.terms == 0 {
-            out.fill(T::ZERO);
+            out.fill(MaybeUninit::new(T::ZERO));
             return;
         }
         #[cfg(target_arch = "x86_64")]
@@ -72,18 +74,19 @@ impl<'a, T: Gemm> Right<'a, T> {
             // SAFETY: both operands were checked to lie in their slices, and `out` has rows · columns elements.
             unsafe {
                 let (a, b) = ((a.data.as_ptr(), ars, acs), (b.data.as_ptr(), brs, bcs));
-                T::gemm([rows, self.terms, n], a, b, (out.as_mut_ptr(), n as isize, 1));
+                T::gemm([rows, self.terms, n], a, b, (out.as_mut_ptr().cast(), n as isize, 1));
             }
         }
     }
 
-    /// Writes the products of rows, row-major, with this matrix to `out`, row-major.
-    ///
-    /// # Panics
-    /// If the slices do not hold equally many rows.
-    pub fn multiply(&self, rows: &[T], out: &mut [T]) {
-        let n = if self.terms > 0 { rows.len() / self.terms } else { out.len() / self.columns.max(1) };
-        self.multiply_strided(Strided { data: rows, row: self.terms, column: 1 }, n, out);
+    /// Terms of each sum: rows of this matrix.
+    pub(crate) fn terms(&self) -> usize {
+        self.terms
+    }
+
+    /// Columns of this matrix.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
     }
 }
 
@@ -110,7 +113,7 @@ pub trait Gemm: Copy + Sync + 'static {
 
     /// The slice, if its elements are f32.
     #[doc(hidden)]
-    fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]>;
+    fn as_f32_mut(slice: &mut [MaybeUninit<Self>]) -> Option<&mut [MaybeUninit<f32>]>;
 }
 
 macro_rules! gemm {
@@ -132,7 +135,7 @@ macro_rules! gemm {
                 $as_f32
             }
 
-            fn as_f32_mut($matrix: &mut [Self]) -> Option<&mut [f32]> {
+            fn as_f32_mut($matrix: &mut [MaybeUninit<Self>]) -> Option<&mut [MaybeUninit<f32>]> {
                 $as_f32
             }
         }

@@ -4,6 +4,7 @@
 //! of networks have tens to thousands of rows, so a copy would cost more than it wins.
 
 use std::cell::Cell;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -113,12 +114,12 @@ impl Packed {
     ///
     /// # Panics
     /// If `a` or `out` do not have these sizes.
-    pub fn multiply(&self, a: Strided<'_, f32>, rows: usize, out: &mut [f32]) {
+    pub fn multiply(&self, a: Strided<'_, f32>, rows: usize, out: &mut [MaybeUninit<f32>]) {
         assert!(out.len() == rows * self.columns, "product: {} elements for {rows} rows", out.len());
         a.check(rows, self.terms);
         let &Kernels { lanes, rows: most, tiles } = self.kernels;
         if self.terms == 0 {
-            out.fill(0.0);
+            out.fill(MaybeUninit::new(0.0));
             return;
         }
         let stretch = self.terms.div_ceil(self.terms.div_ceil(STRETCH));
@@ -139,7 +140,7 @@ impl Packed {
                             row: a.row,
                             term: a.column,
                             b,
-                            c: out.as_mut_ptr().add(row * self.columns + panel.columns.start),
+                            c: out.as_mut_ptr().cast::<f32>().add(row * self.columns + panel.columns.start),
                             stride: self.columns,
                             columns: panel.columns.len(),
                             adds: first > 0,

@@ -8,10 +8,13 @@ mod math;
 mod permutation;
 #[cfg(test)]
 mod statistics;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 use multiversion::multiversion;
 
 use crate::Key;
+use crate::vector::vectorized;
 
 pub use lanes::Lanes;
 pub use permutation::permutation;
@@ -40,9 +43,44 @@ pub fn fill_uniform(out: &mut [f32], key: Key) {
 /// random::fill_normal(&mut long, key);
 /// assert_eq!(short, long[..10]);
 /// ```
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub fn fill_normal(out: &mut [f32], key: Key) {
-    normal_stream(out, key);
+    for_each_piece(
+        out,
+        key,
+        #[inline(always)]
+        |_, piece, samples| piece.iter_mut().zip(samples).for_each(|(o, &x)| *o = x),
+    );
+}
+
+/// Samples that a piece of a row gets.
+const PIECE: usize = 32;
+
+/// Calls `f` with pieces of a row, the number of their first element, and as many normal samples of the key's stream.
+#[inline(always)]
+pub(crate) fn for_each_piece(row: &mut [f32], key: Key, f: impl FnMut(usize, &mut [f32], &[f32; PIECE])) {
+    #[cfg(target_arch = "x86_64")]
+    if crate::vector::has_avx512() {
+        // SAFETY: the processor has the features.
+        return unsafe { wide::for_each_piece(row, key, f) };
+    }
+    vectorized(
+        #[inline(always)]
+        || for_each_piece_portably(row, key, f),
+    );
+}
+
+#[inline(always)]
+fn for_each_piece_portably(row: &mut [f32], key: Key, mut f: impl FnMut(usize, &mut [f32], &[f32; PIECE])) {
+    let mut lanes = Lanes::new(key);
+    let mut samples = [0.0; PIECE];
+    for (i, piece) in row.chunks_mut(PIECE).enumerate() {
+        let (first, second) = samples.split_at_mut(PIECE / 2);
+        first.copy_from_slice(&lanes.normals());
+        if piece.len() > PIECE / 2 {
+            second.copy_from_slice(&lanes.normals());
+        }
+        f(i * PIECE, piece, &samples);
+    }
 }
 
 // Inlined into each clone of the functions above, or they would be compiled for the baseline only.
@@ -58,23 +96,15 @@ fn uniform_stream(out: &mut [f32], key: Key) {
     }
 }
 
-#[inline(always)]
-fn normal_stream(out: &mut [f32], key: Key) {
-    let mut lanes = Lanes::new(key);
-    let (blocks, rest) = out.as_chunks_mut();
-    for block in blocks {
-        *block = lanes.normals();
-    }
-    if !rest.is_empty() {
-        rest.copy_from_slice(&lanes.normals()[..rest.len()]);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     type Fill = fn(&mut [f32], Key);
+
+    fn normal_stream(out: &mut [f32], key: Key) {
+        for_each_piece_portably(out, key, |_, piece, samples| piece.copy_from_slice(&samples[..piece.len()]));
+    }
 
     fn drawn(fill: Fill, n: usize, key: Key) -> Vec<u32> {
         let mut out = vec![f32::NAN; n];
