@@ -38,6 +38,11 @@ fn training_conv() {
 }
 
 #[test]
+fn inference() {
+    assert_all_pass("inference");
+}
+
+#[test]
 fn layers() {
     assert_all_pass("layers");
 }
@@ -143,6 +148,41 @@ fn a_changed_layer_fails() {
     assert!(argument.starts_with("max_pool1d: unknown argument `sride`"), "{argument}");
     let loss = report_of("loss", "layers/huber.json", |case| case["args"]["delta"] = json!(0.5));
     assert!(loss.starts_with("huber: "), "{loss}");
+}
+
+#[test]
+fn a_changed_chip_fails() {
+    let drift = "inference/pcm_at_3600s.json";
+    let mean = report_of("chip_mean", drift, |case| add(&mut case["mean"][6], 1e-2));
+    assert!(mean.starts_with("pcm_at_3600s: mean of output [6] is "), "{mean}");
+    let std = report_of("chip_std", drift, |case| add(&mut case["std"][6], 1e-2));
+    assert!(std.starts_with("pcm_at_3600s: std of output [6] is "), "{std}");
+    let quantile = report_of("chip_quantile", drift, |case| add(&mut case["q50"][6], 3e-2));
+    assert!(quantile.starts_with("pcm_at_3600s: share up to quantile [6, 1] is "), "{quantile}");
+    let time = report_of("chip_time", drift, |case| case["params"]["t_inference"] = json!(86_400.0));
+    assert!(time.ends_with("0 passed, 1 failed"), "{time}");
+    let model = report_of("chip_model", drift, |case| case["params"]["model"] = json!("pcm_g_max_20"));
+    assert!(model.ends_with("0 passed, 1 failed"), "{model}");
+    let no_data = report_of("chip_no_data", "inference/reram_wan2022_at_1s.json", |case| {
+        case["params"]["t_inference"] = json!(2.0);
+    });
+    assert!(
+        no_data.starts_with("reram_wan2022_at_1s: ReRamWan2022 at t = 2 s: the time must be one of 1, "),
+        "{no_data}"
+    );
+}
+
+#[test]
+fn a_changed_converter_fails() {
+    let case = "inference/converter_n_pair.json";
+    let conductance = report_of("conductance", case, |case| add(&mut case["expected"][2][1][1], 1e-3));
+    assert!(conductance.starts_with("converter_n_pair: conductance [2, 1, 1] is "), "{conductance}");
+    let ratio = report_of("ratio", case, |case| add(&mut case["params_out"]["scale_ratio"], 1e-2));
+    assert!(ratio.starts_with("converter_n_pair: scale_ratio [0] is "), "{ratio}");
+    let weight = report_of("weight", case, |case| add(&mut case["back"][2][1], 1e-4));
+    assert!(weight.starts_with("converter_n_pair: weight [2, 1] is "), "{weight}");
+    let factor = report_of("factor", case, |case| case["params"]["f_lst"][1] = json!(-1));
+    assert_eq!(factor, "converter_n_pair: noise_model.g_converter.f_lst[1] = -1: must be above 0\n0 passed, 1 failed");
 }
 
 #[test]

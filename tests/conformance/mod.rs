@@ -8,6 +8,7 @@ mod compare;
 mod ir_drop_t;
 mod layers;
 mod mvm;
+mod noise;
 mod numbers;
 mod training;
 
@@ -31,16 +32,18 @@ struct Case {
 impl Case {
     /// Compares what the case's operation gives here with what is expected; an error says why that is not possible.
     fn check(&self) -> Result<Check, String> {
-        match self.op() {
+        let family = self.op().split('.').next().unwrap_or_default();
+        match family {
             "mvm" => mvm::check(self),
             "ir_drop_t" => ir_drop_t::check(self),
             "training" => training::check(self),
             "layer" | "loss" => layers::check(self),
-            op => Err(format!("unknown operation `{op}`")),
+            "noise_model" | "converter" => noise::check(self),
+            _ => Err(format!("unknown operation `{}`", self.op())),
         }
     }
 
-    /// Products have no `op` but a direction.
+    /// Products have no `op` but a direction. A family of many operations is named before the point.
     fn op(&self) -> &str {
         let product = if self.content.get("direction").is_some() { "mvm" } else { "" };
         self.content.get("op").and_then(Value::as_str).unwrap_or(product)

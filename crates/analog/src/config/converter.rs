@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::class::classes;
-use crate::noise::{Converter, SinglePair};
+use crate::noise::{Converter, CustomPair, DualPair, Fusion, NPair, SingleDevice, SinglePair};
 
 classes! {
     /// How a weight is split over the devices of its unit cell; the parameter `g_converter` of the noise models.
@@ -30,6 +30,16 @@ classes! {
     pub enum ConverterConfig of Converter {
         /// One pair of devices, one for positive and one for negative weights.
         SinglePair(SinglePair) = "SinglePairConductanceConverter",
+        /// Two pairs of different significance.
+        DualPair(DualPair) = "DualPairConductanceConverter",
+        /// Any number of pairs of different significance.
+        NPair(NPair) = "NPairConductanceConverter",
+        /// Pairs by tables.
+        CustomPair(CustomPair) = "CustomPairConductanceConverter",
+        /// One device for both signs.
+        SingleDevice(SingleDevice) = "SingleDeviceConductanceConverter",
+        /// One device and a sign, for the Fusion chip.
+        Fusion(Fusion) = "FusionConductanceConverter",
     }
 }
 
@@ -38,6 +48,11 @@ impl ConverterConfig {
     pub(crate) fn shared(&self) -> Arc<dyn Converter> {
         match self {
             Self::SinglePair(converter) => Arc::new(*converter),
+            Self::DualPair(converter) => Arc::new(converter.clone()),
+            Self::NPair(converter) => Arc::new(converter.clone()),
+            Self::CustomPair(converter) => Arc::new(converter.clone()),
+            Self::SingleDevice(converter) => Arc::new(*converter),
+            Self::Fusion(converter) => Arc::new(*converter),
             Self::Own(converter) => converter.clone(),
         }
     }

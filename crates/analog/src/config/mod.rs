@@ -21,6 +21,7 @@
 
 pub(crate) mod choice;
 mod class;
+mod compound;
 mod converter;
 mod drift_compensation;
 mod file;
@@ -31,7 +32,7 @@ mod ir_drop_t;
 mod kinds;
 mod mapping;
 mod noise_model;
-mod optional;
+
 pub(crate) mod section;
 pub(crate) mod setting;
 mod steps;

@@ -1,7 +1,7 @@
 //! Which noise model a chip is programmed with.
 
 use super::class::classes;
-use crate::noise::{NoiseModel, Pcm};
+use crate::noise::{CustomDriftPcm, Hermes, NoiseModel, Pcm, ReRamCmo, ReRamWan2022, StateIndependent};
 
 classes! {
     /// The devices of a chip: how they are programmed, drift and are read.
@@ -25,6 +25,16 @@ classes! {
     pub enum NoiseModelConfig of NoiseModel {
         /// Phase-change memory of doped GeSbTe.
         Pcm(Pcm) = "PCMLikeNoiseModel",
+        /// Phase-change memory with measured drift.
+        CustomDriftPcm(CustomDriftPcm) = "CustomDriftPCMLikeNoiseModel",
+        /// Phase-change memory of the IBM HERMES Project Chip.
+        Hermes(Hermes) = "HermesNoiseModel",
+        /// Drift and noise that do not depend on the conductance.
+        StateIndependent(StateIndependent) = "StateIndependentNoiseModel",
+        /// Resistive memory of Wan et al. (2022).
+        ReRamWan2022(ReRamWan2022) = "ReRamWan2022NoiseModel",
+        /// Resistive memory of conductive metal oxide and HfOₓ.
+        ReRamCmo(ReRamCmo) = "ReRamCMONoiseModel",
     }
     none
     /// No noise model: a chip keeps the weights that it is given.

@@ -83,13 +83,12 @@ pub(super) fn g_max_of(given: Option<&ConverterConfig>, g_max: f32) -> f32 {
 }
 
 /// With a converter, a `g_max` of the model's own would have no effect.
-pub(super) fn one_g_max(given: Option<&ConverterConfig>, g_max: f32, default: f32, at: &str) -> Result<(), Error> {
-    let used = g_max_of(given, g_max);
-    match g_max == used || g_max == default {
-        true => Ok(()),
-        false => {
+pub(super) fn one_g_max(given: Option<&ConverterConfig>, g_max: Option<f32>, at: &str) -> Result<(), Error> {
+    match (g_max, given.map(|config| config.converter().range().1)) {
+        (Some(g_max), Some(used)) if g_max != used => {
             Err(invalid(&join(at, "g_max"), &g_max.get(), format!("{used} or left out, as g_converter has its own")))
         }
+        _ => Ok(()),
     }
 }
 

@@ -11,9 +11,16 @@
 
 mod compensation;
 mod converter;
+mod custom_drift;
 mod devices;
+mod hermes;
 mod pcm;
 mod programmed;
+mod reram_cmo;
+mod reram_wan2022;
+mod state_independent;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 use std::panic::RefUnwindSafe;
@@ -24,9 +31,14 @@ use ohmgrad_tensor::{Key, Tensor};
 use crate::Error;
 
 pub use compensation::{DriftCompensation, Global, GlobalWithExactReference, PerColumn};
-pub use converter::{Converter, Scales, SinglePair};
+pub use converter::{Converter, CustomPair, DualPair, Fusion, NPair, Scales, SingleDevice, SinglePair};
+pub use custom_drift::{CustomDriftPcm, DriftTable};
+pub use hermes::Hermes;
 pub use pcm::Pcm;
 pub use programmed::Programmed;
+pub use reram_cmo::{CmoDecay, CmoRead, ReRamCmo};
+pub use reram_wan2022::ReRamWan2022;
+pub use state_independent::StateIndependent;
 
 /// The devices of a chip.
 ///

@@ -61,7 +61,7 @@ parameters! {
 
 impl Rules for Pcm {
     fn rules(&self, at: &str) -> Result<(), Error> {
-        one_g_max(self.g_converter.as_ref(), self.g_max, Self::default().g_max, at)?;
+        one_g_max(self.g_converter.as_ref(), (self.g_max != Self::default().g_max).then_some(self.g_max), at)?;
         reference_of_own_coefficients(self.prog_coeff.as_ref(), self.prog_coeff_g_max_reference, at)
     }
 }

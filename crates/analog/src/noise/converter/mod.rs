@@ -1,5 +1,9 @@
 //! From tile weights to conductances, and back.
 
+mod custom_pair;
+mod fusion;
+mod pairs;
+mod single_device;
 mod single_pair;
 
 use std::fmt::Debug;
@@ -7,6 +11,10 @@ use std::panic::RefUnwindSafe;
 
 use ohmgrad_tensor::Tensor;
 
+pub use custom_pair::CustomPair;
+pub use fusion::Fusion;
+pub use pairs::{DualPair, NPair};
+pub use single_device::SingleDevice;
 pub use single_pair::SinglePair;
 
 /// Largest magnitudes below this count as this: a scale has to be finite.

@@ -1,0 +1,152 @@
+//! Settings made of settings: what may be left out and then follows from others, and tables of numbers.
+
+use super::converter::ConverterConfig;
+use super::setting::{Range, Setting, invalid, join};
+use super::value::Value;
+use crate::Error;
+
+/// In files: left out, or in JSON null.
+macro_rules! optional {
+    ($($type:ty),*) => {$(
+        impl Setting for Option<$type> {
+            fn set(&mut self, value: Value, at: &str) -> Result<(), Error> {
+                match value {
+                    Value::Null => *self = None,
+                    value => self.get_or_insert_default().set(value, at)?,
+                }
+                Ok(())
+            }
+
+            fn get(&self) -> Value {
+                self.as_ref().map_or(Value::Null, Setting::get)
+            }
+
+            fn check(&self, range: Range, at: &str) -> Result<(), Error> {
+                self.as_ref().map_or(Ok(()), |value| value.check(range, at))
+            }
+        }
+    )*};
+}
+
+optional!(f32, Vec<f32>, ConverterConfig);
+
+/// As many numbers as there have to be.
+impl<const N: usize> Setting for [f32; N] {
+    fn set(&mut self, value: Value, at: &str) -> Result<(), Error> {
+        let mut numbers = Vec::new();
+        match &value {
+            Value::List(values) if values.len() == N => numbers.set(value, at)?,
+            _ => return Err(invalid(at, &value, format!("a list of {N} numbers"))),
+        }
+        self.copy_from_slice(&numbers);
+        Ok(())
+    }
+
+    fn get(&self) -> Value {
+        self.to_vec().get()
+    }
+
+    fn check(&self, range: Range, at: &str) -> Result<(), Error> {
+        self.iter().enumerate().try_for_each(|(i, number)| number.check(range, &format!("{at}[{i}]")))
+    }
+}
+
+/// A list of lists of numbers; it replaces the one that was there.
+impl Setting for Vec<Vec<f32>> {
+    fn set(&mut self, value: Value, at: &str) -> Result<(), Error> {
+        let Value::List(values) = value else {
+            return Err(invalid(at, &value, "a list of lists of numbers"));
+        };
+        let mut rows = vec![Vec::new(); values.len()];
+        for (i, (row, value)) in rows.iter_mut().zip(values).enumerate() {
+            row.set(value, &format!("{at}[{i}]"))?;
+        }
+        *self = rows;
+        Ok(())
+    }
+
+    fn get(&self) -> Value {
+        Value::List(self.iter().map(Setting::get).collect())
+    }
+
+    fn check(&self, range: Range, at: &str) -> Result<(), Error> {
+        self.iter().enumerate().try_for_each(|(i, row)| row.check(range, &format!("{at}[{i}]")))
+    }
+}
+
+/// Lists of numbers by a number, such as a time: in files a table whose fields are numbers. In ascending order; it
+/// replaces the one that was there.
+impl Setting for Vec<(f32, Vec<f32>)> {
+    fn set(&mut self, value: Value, at: &str) -> Result<(), Error> {
+        let allowed = "a table of lists of numbers, by a number each";
+        let Value::Table(entries) = value else {
+            return Err(invalid(at, &value, allowed));
+        };
+        let mut table = Vec::new();
+        for (field, value) in entries {
+            let place = join(at, &field);
+            let key =
+                field.parse().map_err(|_| invalid(&place, &value, format!("under a number: {at} is {allowed}")))?;
+            let mut list = Vec::new();
+            list.set(value, &place)?;
+            table.push((key, list));
+        }
+        table.sort_by(|(a, _), (b, _): &(f32, _)| a.total_cmp(b));
+        *self = table;
+        Ok(())
+    }
+
+    fn get(&self) -> Value {
+        let name = |number: &f32| Value::from(*number).to_string();
+        Value::Table(self.iter().map(|(number, list)| (name(number), list.get())).collect())
+    }
+
+    fn check(&self, range: Range, at: &str) -> Result<(), Error> {
+        if let Some(pair) = self.windows(2).find(|pair| pair[0].0.total_cmp(&pair[1].0).is_ge()) {
+            return Err(invalid(at, &pair[1].0.get(), format!("above {}: the numbers ascend", pair[0].0)));
+        }
+        self.iter().try_for_each(|(number, list)| {
+            number.check(Range::Any, at)?;
+            list.check(range, &join(at, &Value::from(*number).to_string()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T: Setting + Default>(json: &str) -> Result<T, String> {
+        let mut target = T::default();
+        target.set(serde_json::from_str(json).unwrap(), "x").map_err(|error| error.to_string())?;
+        Ok(target)
+    }
+
+    #[test]
+    fn null_is_nothing() {
+        assert_eq!(read::<Option<f32>>("null"), Ok(None));
+        assert_eq!(read::<Option<f32>>("2"), Ok(Some(2.0)));
+        assert_eq!(read::<Option<f32>>("\"2\"").unwrap_err(), "x = \"2\": must be a number");
+    }
+
+    #[test]
+    fn tables_name_the_number_that_is_wrong() {
+        assert_eq!(read::<Vec<Vec<f32>>>("[[1, 2], [3]]"), Ok(vec![vec![1.0, 2.0], vec![3.0]]));
+        assert_eq!(read::<Vec<Vec<f32>>>("[[1, 2], 3]").unwrap_err(), "x[1] = 3: must be a list of numbers");
+        assert_eq!(read::<Vec<Vec<f32>>>("[[1, true]]").unwrap_err(), "x[0][1] = true: must be a number");
+        assert_eq!(read::<[f32; 2]>("[1, 2]"), Ok([1.0, 2.0]));
+        assert_eq!(read::<[f32; 2]>("[1]").unwrap_err(), "x = [1]: must be a list of 2 numbers");
+    }
+
+    #[test]
+    fn numbers_as_names_ascend() {
+        let table: Vec<(f32, Vec<f32>)> = read(r#"{"86400.0": [2], "1": [1, 0.5]}"#).unwrap();
+        assert_eq!(table, [(1.0, vec![1.0, 0.5]), (86_400.0, vec![2.0])]);
+        assert_eq!(read(&serde_json::to_string(&table.get()).unwrap()), Ok(table));
+        let error = read::<Vec<(f32, Vec<f32>)>>(r#"{"day": [1]}"#).unwrap_err();
+        assert!(error.starts_with("x.day = [1]: must be under a number"), "{error}");
+        let twice = vec![(1.0, vec![]), (1.0, vec![])];
+        assert!(twice.check(Range::Any, "x").unwrap_err().to_string().starts_with("x = 1: must be above 1"));
+        assert!(vec![(1.0, vec![-1.0])].check(Range::AtLeast(0.0), "x").is_err());
+    }
+}
