@@ -38,6 +38,17 @@ fn training_conv() {
 }
 
 #[test]
+fn training_inference() {
+    assert_all_pass("training_inference");
+}
+
+/// Modifiers, clipping, mapping, remapping, splitting, input ranges.
+#[test]
+fn training_steps() {
+    assert_all_pass("training_steps");
+}
+
+#[test]
 fn layers() {
     assert_all_pass("layers");
 }

@@ -10,6 +10,7 @@ mod layers;
 mod mvm;
 mod numbers;
 mod training;
+mod training_steps;
 
 use std::any::Any;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,13 @@ impl Case {
             "mvm" => mvm::check(self),
             "ir_drop_t" => ir_drop_t::check(self),
             "training" => training::check(self),
+            "modifier" => training_steps::modifier(self),
+            "clip" => training_steps::clip(self),
+            "mapping" => training_steps::mapping(self),
+            "remap" => training_steps::remap(self),
+            "tile_split" => training_steps::split(self),
+            "input_range.gradient" => training_steps::range_gradient(self),
+            "input_range.init_from_data" => training_steps::range_from_data(self),
             "layer" | "loss" => layers::check(self),
             op => Err(format!("unknown operation `{op}`")),
         }
