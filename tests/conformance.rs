@@ -49,6 +49,11 @@ fn training_steps() {
 }
 
 #[test]
+fn straight_through() {
+    assert_all_pass("straight_through");
+}
+
+#[test]
 fn layers() {
     assert_all_pass("layers");
 }

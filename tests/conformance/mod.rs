@@ -9,6 +9,7 @@ mod ir_drop_t;
 mod layers;
 mod mvm;
 mod numbers;
+mod straight_through;
 mod training;
 mod training_steps;
 
@@ -36,6 +37,7 @@ impl Case {
             "mvm" => mvm::check(self),
             "ir_drop_t" => ir_drop_t::check(self),
             "training" => training::check(self),
+            "straight_through" => straight_through::check(self),
             "modifier" => training_steps::modifier(self),
             "clip" => training_steps::clip(self),
             "mapping" => training_steps::mapping(self),

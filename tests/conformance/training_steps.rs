@@ -20,7 +20,7 @@ struct Weights {
     weights: Numbers,
 }
 
-fn rpu_config(sections: Value) -> Result<InferenceRpuConfig, String> {
+pub fn rpu_config(sections: Value) -> Result<InferenceRpuConfig, String> {
     InferenceRpuConfig::from_json_str(&sections.to_string()).map_err(|error| error.to_string())
 }
 
