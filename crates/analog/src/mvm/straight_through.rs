@@ -223,7 +223,7 @@ mod tests {
     use ohmgrad_tensor::Key;
 
     fn mvm<'a>(io: &'a IoParameters, pattern: &'a Pattern) -> Mvm<'a> {
-        Mvm { io, pattern, direction: Direction::Forward, key: Key::new(7), first_row: 3 }
+        Mvm { io, pattern, direction: Direction::Forward, key: Key::new(7), first_row: 3, timed: None }
     }
 
     fn forwards() -> Vec<IoParameters> {
