@@ -50,15 +50,21 @@ pub use ohmgrad_models::visit;
 
 /// What most programs need: `use ohmgrad::prelude::*`.
 pub mod prelude {
-    pub use ohmgrad_analog::config::{BoundManagement, MvType, NoiseManagement, WeightNoise};
-    pub use ohmgrad_analog::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter, TileArray};
+    pub use ohmgrad_analog::config::{
+        BoundManagement, InputRangeParameter, MvType, NoiseManagement, PrePostProcessingParameter, WeightClip,
+        WeightClipParameter, WeightModifier, WeightModifierParameter, WeightNoise, WeightRemap, WeightRemapParameter,
+    };
+    pub use ohmgrad_analog::{
+        BackwardIoParameters, Calibration, CalibrationMode, InferenceRpuConfig, IoParameters, MappingParameter,
+        TileArray,
+    };
     pub use ohmgrad_autograd::{Gradients, Param, Tape, Var};
     pub use ohmgrad_models::data::{Dataset, Mnist};
     pub use ohmgrad_models::{
         Activation, Adam, AdaptiveAvgPool1d, AdaptiveAvgPool2d, Affine, AvgPool1d, AvgPool2d, BatchNorm1d, BatchNorm2d,
         Checkpoint, Conv1d, Conv2d, Conv3d, Dropout, Embedding, Flatten, Gates, Gru, LayerNorm, Linear, Lstm,
         MaxPool1d, MaxPool2d, Module, Network, Optimizer, Progress, RecurrentOptions, Rnn, Schedule, Sequential, Sgd,
-        Tiles, Trainer, TrainingState, Visit, accuracy, predict, visit,
+        Tiles, Trainer, TrainingState, Visit, accuracy, calibrate_input_ranges, predict, visit,
     };
     pub use ohmgrad_tensor::{Array, Key, Tensor};
 }

@@ -78,11 +78,28 @@ fn hardware() -> [Option<InferenceRpuConfig>; 4] {
     };
     let one_tile = MappingParameter { digital_bias: false, weight_scaling_omega: 1.0, ..Default::default() };
     let backward = BackwardIoParameters { out_noise_std: 0.2, ..Default::default() };
+    // Longer than the part of a training that comes before the checkpoint, and shorter than all of it.
+    let input_range = InputRangeParameter { enable: true, init_from_data: 4, ..Default::default() };
     [
         None,
         Some(InferenceRpuConfig::default()),
         Some(InferenceRpuConfig { forward: everything, mapping: one_tile, ..Default::default() }),
-        Some(InferenceRpuConfig { forward: everything, backward, mapping: tiles, ..Default::default() }),
+        Some(InferenceRpuConfig {
+            forward: everything,
+            backward,
+            mapping: tiles,
+            modifier: WeightModifierParameter {
+                kind: WeightModifier::AddNormal,
+                std_dev: 0.1,
+                pdrop: 0.1,
+                enable_during_test: true,
+                ..Default::default()
+            },
+            clip: WeightClipParameter { kind: WeightClip::LayerGaussian, ..Default::default() },
+            remap: WeightRemapParameter { kind: WeightRemap::ChannelwiseSymmetric, ..Default::default() },
+            pre_post: PrePostProcessingParameter { input_range },
+            ..Default::default()
+        }),
     ]
 }
 

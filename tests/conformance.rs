@@ -43,6 +43,22 @@ fn inference() {
 }
 
 #[test]
+fn training_inference() {
+    assert_all_pass("training_inference");
+}
+
+/// Modifiers, clipping, mapping, remapping, splitting, input ranges.
+#[test]
+fn training_steps() {
+    assert_all_pass("training_steps");
+}
+
+#[test]
+fn straight_through() {
+    assert_all_pass("straight_through");
+}
+
+#[test]
 fn layers() {
     assert_all_pass("layers");
 }

@@ -10,7 +10,9 @@ mod layers;
 mod mvm;
 mod noise;
 mod numbers;
+mod straight_through;
 mod training;
+mod training_steps;
 
 use std::any::Any;
 use std::path::{Path, PathBuf};
@@ -37,6 +39,14 @@ impl Case {
             "mvm" => mvm::check(self),
             "ir_drop_t" => ir_drop_t::check(self),
             "training" => training::check(self),
+            "straight_through" => straight_through::check(self),
+            "modifier" => training_steps::modifier(self),
+            "clip" => training_steps::clip(self),
+            "mapping" => training_steps::mapping(self),
+            "remap" => training_steps::remap(self),
+            "tile_split" => training_steps::split(self),
+            "input_range.gradient" => training_steps::range_gradient(self),
+            "input_range.init_from_data" => training_steps::range_from_data(self),
             "layer" | "loss" => layers::check(self),
             "noise_model" | "converter" => noise::check(self),
             _ => Err(format!("unknown operation `{}`", self.op())),

@@ -203,7 +203,7 @@ impl Rule {
 fn spread(net: &Sequential, gradients: &Gradients) -> f32 {
     let mut all = vec![];
     net.each_parameter(|name, param| {
-        if !name.ends_with("out_scaling") {
+        if !["out_scaling", "input_range"].iter().any(|other| name.ends_with(other)) {
             all.extend(gradients.of(param).into_iter().map(|g| g.reshape(&[g.len()])));
         }
     });

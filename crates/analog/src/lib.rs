@@ -16,4 +16,6 @@ mod tile;
 pub use config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter};
 pub use error::Error;
 pub use op::{AnalogMvm, Saturation};
-pub use tile::{Tile, TileArray, TileArrayState, TileLayout, TilePlace};
+pub use tile::{
+    CalibratedRanges, Calibration, CalibrationMode, InputRanges, Tile, TileArray, TileArrayState, TileLayout, TilePlace,
+};

@@ -1,14 +1,18 @@
 //! The operation that the project exists for: an analog product on a tape, whose backward consults its parameters.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod gradients;
+mod input_range;
+mod straight_through;
+
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ohmgrad_autograd::{Back, Id, Op, Var};
+use ohmgrad_autograd::{Back, Id, Op, Tape, Var};
 use ohmgrad_tensor::{Array, Entries, Key, Lowering, Tensor, product};
 
-use crate::config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, NoiseManagement};
+use crate::config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, NoiseManagement, WeightModifierParameter};
 use crate::mvm::{self, Direction, Mvm, Pairs, Pattern, TimedArray};
-use crate::tile::{self, Tile, TileArray};
+use crate::tile::{self, Modified, Tile, TileArray};
 
 /// A batch times weights on tiles: one analog read for each row, or for each patch of a convolution.
 ///
@@ -18,6 +22,11 @@ use crate::tile::{self, Tile, TileArray};
 /// | weight | `dᵀ·x`, exact: converters and noise pass straight through |
 /// | analog bias | `Σ d`, exact |
 /// | learned output scales | `Σ d·y`, with y the output before them; in the other gradients `d` is `scale·d` |
+/// | input range | what the inputs beyond it would gain, and its decay; see [`InputRangeParameter`](crate::config::InputRangeParameter) |
+///
+/// With an input range ±r the x of the weight's gradient is cut to it. A weight modifier changes the weights that both
+/// reads see, perfect ones too, and has no part in the weight's gradient. With `straight_through` all gradients are those
+/// of differentiating the forward read instead.
 ///
 /// With `mask_saturated`, `d` is 0 for the input gradient wherever the forward output counts as
 /// [saturated](mvm::saturated), as it always is in the reference.
@@ -35,8 +44,11 @@ pub struct AnalogMvm {
     keys: Vec<Key>,
     first_row: usize,
     weight: Id,
-    analog_bias: bool,
-    learned_scales: bool,
+    places: Places,
+    /// The input range of each tile at this call.
+    ranges: Option<Vec<f32>>,
+    /// A modifier that each sample of the batch has a draw of its own of.
+    per_sample: Option<PerSample>,
     averages: Id,
     /// The running means as they were before the forward.
     averages_before: Tensor,
@@ -53,39 +65,73 @@ pub struct Saturation {
     pub outputs: usize,
 }
 
-/// Places of the operation's inputs.
+/// Places of the operation's inputs that are always there.
 const X: usize = 0;
 const W: usize = 1;
-const BIAS: usize = 2;
+
+/// Places of those that may be.
+#[derive(Clone, Copy, Default)]
+struct Places {
+    /// An analog bias.
+    bias: Option<usize>,
+    /// Learned output scales.
+    scaling: Option<usize>,
+    /// Learned input ranges.
+    range: Option<usize>,
+    /// The tile weights that reads see instead of the stored ones, as one matrix [out, in].
+    seen: Option<usize>,
+}
+
+struct PerSample {
+    modifier: WeightModifierParameter,
+    /// One for each tile.
+    keys: Vec<Key>,
+}
 
 pub(crate) fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bias: Option<Var<'t>>) -> Var<'t> {
     let tape = x.tape();
     let before = tape.state(array.averages.id(), &array.averages.value);
+    let mut inputs = vec![x, tape.param(&array.weight)];
+    let mut place = |input: Option<Var<'t>>| {
+        inputs.extend(input);
+        input.map(|_| inputs.len() - 1)
+    };
+    let bias = array.has_analog_bias().then(|| bias.expect("tiles: the bias is on the tile, and the forward needs it"));
+    let modifier = array.modifier(tape);
+    let seen = modifier.filter(|modifier| !modifier.per_batch_sample);
+    let places = Places {
+        bias: place(bias),
+        scaling: place(array.out_scaling.as_ref().map(|param| tape.param(param))),
+        range: place(array.learned_range().map(|param| tape.param(param))),
+        seen: place(seen.map(|modifier| modified(array, modifier, tape, bias))),
+    };
+    let keys: Vec<Key> = array.tiles.iter().map(|tile| tape.call_key(tile.site)).collect();
+    let per_sample = modifier.filter(|modifier| modifier.per_batch_sample).map(|modifier| PerSample {
+        modifier: modifier.clone(),
+        keys: array.tiles.iter().map(|tile| modifier_key(tape, tile)).collect(),
+    });
     let op = AnalogMvm {
         first_row: tape.first_row() * lowering.rows_per_sample(),
+        ranges: array.ranges(tape, &lowering, &x.value(), &keys),
         lowering,
         tiles: Arc::clone(&array.tiles),
         config: Arc::clone(&array.config),
-        keys: array.tiles.iter().map(|tile| tape.call_key(tile.site)).collect(),
+        keys,
         weight: array.weight.id(),
-        analog_bias: array.has_analog_bias(),
-        learned_scales: array.out_scaling.is_some(),
+        places,
+        per_sample,
         averages: array.averages.id(),
         averages_before: before.clone(),
         training: tape.is_training(),
     };
-    let mut inputs = vec![x, tape.param(&array.weight)];
-    if op.analog_bias {
-        inputs.push(bias.expect("tiles: the bias is on the tile, and the forward needs it"));
-    }
-    inputs.extend(array.out_scaling.as_ref().map(|param| tape.param(param)));
     let values: Vec<Tensor> = inputs.iter().map(|input| input.value()).collect();
     let operands = op.operands(|input| &values[input]);
     op.check(&operands);
     let averages = Mutex::new(before);
     let y = op.lowering.forward(operands.x, operands.w.shape()[0], op.averages_forward(), |group, rows, first| {
-        if op.config.forward.is_ideal() && operands.scaling.is_none() {
-            return op.perfect(rows, &op.part(&operands.w, group), operands.bias);
+        if op.config.forward.is_ideal() && operands.scaling.is_none() && !op.each_tile_differs() {
+            let (w, bias) = operands.exact(&op.tiles);
+            return op.perfect(rows, &op.part(w, group), bias);
         }
         sum(op.scaled_parts(&operands, group, op.read(&operands, group, rows, first, &averages)))
     });
@@ -94,6 +140,31 @@ pub(crate) fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bia
         tape.set_state(op.averages, averages);
     }
     tape.push(y, &inputs, op)
+}
+
+/// The tile weights that reads on this tape see, made by the first of them.
+fn modified<'t>(
+    array: &TileArray,
+    modifier: &WeightModifierParameter,
+    tape: &'t Tape,
+    bias: Option<Var<'t>>,
+) -> Var<'t> {
+    tape.once(array.weight.id(), || {
+        let weight = tape.param(&array.weight);
+        let bias_value = bias.map(|bias| bias.value());
+        let w = with_bias(&as_matrix(&weight.value()), bias_value.as_ref());
+        let mut seen = Tensor::full(w.shape(), 0.0);
+        for tile in array.tiles.iter() {
+            paste(&mut seen, tile, &modifier.apply(&tile.stored(&w), modifier_key(tape, tile)));
+        }
+        let parents: Vec<Var<'t>> = [weight].into_iter().chain(bias).collect();
+        tape.push(seen, &parents, Modified(modifier.clone()))
+    })
+}
+
+/// All batches of an evaluation have one key, and so see the same weights.
+fn modifier_key(tape: &Tape, tile: &Tile) -> Key {
+    tape.key().fold(tile.site).fold("modifier")
 }
 
 impl Op for AnalogMvm {
@@ -106,33 +177,42 @@ impl Op for AnalogMvm {
         if self.tiles.len() > 1 {
             said.push(("tiles:", self.tiles.len().to_string()));
         }
+        said.extend(self.ranges.as_ref().map(|ranges| ("input range:", self.said_of(ranges))));
+        said.extend(self.per_sample.as_ref().map(|each| ("modifier:", each.modifier.summary())));
         said
     }
 
     fn backward(&self, cx: &mut Back<'_>) {
         let backward = cx.setting::<BackwardIoParameters>().unwrap_or(&self.config.backward);
         let (d, operands) = (cx.grad, self.operands(|input| cx.input(input)));
+        if backward.straight_through {
+            return self.straight_through(cx, &operands);
+        }
         if cx.wants(W) {
             let outer = |group: usize, d: &Tensor, rows: &Tensor, _| self.weight_gradient(&operands, group, d, rows);
             let gradient = self.lowering.weight_gradient(d, operands.x, false, self.entries(), outer);
             cx.give(W, gradient.reshape(cx.input(W).shape()));
         }
-        if self.analog_bias && cx.wants(BIAS) {
-            cx.give(BIAS, self.bias_gradient(&operands, d));
+        if let Some(bias) = self.places.bias.filter(|&bias| cx.wants(bias)) {
+            cx.give(bias, self.bias_gradient(&operands, d));
         }
-        if self.learned_scales && cx.wants(self.scaling_input()) {
-            cx.give(self.scaling_input(), self.scaling_gradient(&operands, d));
-        }
-        if cx.wants(X) {
+        self.give_scaling(cx, &operands);
+        let range = self.places.range.filter(|&range| cx.wants(range));
+        if cx.wants(X) || range.is_some() {
             let averages = cx.state(self.averages, &self.averages_before);
-            let (gradient, averages, saturation) = self.input_gradient(&operands, d, backward, averages);
-            if !averages.is_empty() {
-                cx.set_state(self.averages, averages);
+            let input = self.input_gradient(&operands, d, backward, averages, range.is_some());
+            if !input.averages.is_empty() {
+                cx.set_state(self.averages, input.averages);
             }
             if backward.mask_saturated {
-                cx.deposit(self.weight, saturation);
+                cx.deposit(self.weight, input.saturation);
             }
-            cx.give(X, gradient);
+            if let Some(range) = range {
+                cx.give(range, self.range_gradient(&input.range_sums));
+            }
+            if cx.wants(X) {
+                cx.give(X, input.gradient);
+            }
         }
     }
 }
@@ -144,19 +224,42 @@ struct Operands<'a> {
     w: Tensor,
     bias: Option<&'a Tensor>,
     scaling: Option<&'a Tensor>,
-    /// What each tile stores, made when the first block is read.
+    /// What reads see instead of what is stored.
+    seen: Option<&'a Tensor>,
+    /// What reads see of each tile, made when the first block is read.
     stored: OnceLock<Vec<Tensor>>,
     /// The same tiles, where reads are followed over time.
     timed: OnceLock<Vec<TimedArray<'a>>>,
+    /// The logical weight, and an analog bias, as perfect reads see them.
+    exact: OnceLock<(Tensor, Option<Tensor>)>,
 }
 
 impl Operands<'_> {
     fn stored(&self, tiles: &[Tile], number: usize) -> &Tensor {
-        let all = || {
-            let w = with_bias(&self.w, self.bias);
-            tiles.iter().map(|tile| tile.stored(&w)).collect()
+        let all = || match self.seen {
+            Some(seen) => tiles.iter().map(|tile| tile.rectangle(seen)).collect(),
+            None => {
+                let w = with_bias(&self.w, self.bias);
+                tiles.iter().map(|tile| tile.stored(&w)).collect()
+            }
         };
         &self.stored.get_or_init(all)[number]
+    }
+
+    fn exact(&self, tiles: &[Tile]) -> (&Tensor, Option<&Tensor>) {
+        let Some(seen) = self.seen else { return (&self.w, self.bias) };
+        let logical = || {
+            let mut w = seen.clone();
+            for tile in tiles {
+                if let Some(scales) = &tile.scales {
+                    paste(&mut w, tile, &(&tile.rectangle(seen) * scales));
+                }
+            }
+            let ins = self.w.shape()[1];
+            (w.slice(1, 0..ins), self.bias.map(|_| w.slice(1, ins..ins + 1).squeeze(1).contiguous()))
+        };
+        let (w, bias) = self.exact.get_or_init(logical);
+        (w, bias.as_ref())
     }
 }
 
@@ -165,16 +268,21 @@ impl AnalogMvm {
         Operands {
             x: input(X),
             w: as_matrix(input(W)),
-            bias: self.analog_bias.then(|| input(BIAS)),
-            scaling: self.learned_scales.then(|| input(self.scaling_input())),
+            bias: self.places.bias.map(&input),
+            scaling: self.places.scaling.map(&input),
+            seen: self.places.seen.map(&input),
             stored: OnceLock::new(),
             timed: OnceLock::new(),
+            exact: OnceLock::new(),
         }
     }
 
     /// The order of a row's entries where the tiles' places do not matter.
     fn entries(&self) -> Entries {
-        if self.learned_scales { Entries::ByChannel } else { Entries::ByPlace }
+        let whole = self.places.scaling.is_none()
+            && self.ranges.is_none()
+            && !self.config.mapping.weight_scaling_lr_compensation;
+        if whole { Entries::ByPlace } else { Entries::ByChannel }
     }
 
     fn check(&self, operands: &Operands<'_>) {
@@ -187,8 +295,9 @@ impl AnalogMvm {
         );
     }
 
-    fn scaling_input(&self) -> usize {
-        BIAS + usize::from(self.analog_bias)
+    /// Whether a product over the whole weight is not the sum of what its tiles compute, even if they are perfect.
+    fn each_tile_differs(&self) -> bool {
+        self.ranges.is_some() || self.per_sample.is_some()
     }
 
     /// The rows of the weight that a group has.
@@ -232,10 +341,18 @@ impl AnalogMvm {
         let io = &self.config.forward;
         let rows = if operands.bias.is_some() { &with_ones(rows) } else { rows };
         let tile = |number: usize, tile: &Tile| {
-            let (rows, stored) = (rows.slice(1, tile.ins.clone()), operands.stored(&self.tiles, number));
+            let rows = self.ranged(number, rows.slice(1, tile.ins.clone()));
+            let (n, stored) = (rows.shape()[0], operands.stored(&self.tiles, number));
             self.averaged(io, averages, number, Direction::Forward, |io, mean| {
-                let mvm = self.mvm(io, &tile.forward, Direction::Forward, number, first);
-                Mvm { timed: self.timed(operands, number), ..mvm }.read(&rows, stored, mean)
+                self.by_sample(number, n, first, stored, |part, w| {
+                    let mvm = self.mvm(io, &tile.forward, Direction::Forward, number, first + part.start);
+                    let rows = rows.slice(0, part);
+                    if self.per_sample.is_some() {
+                        let timed = self.timed_array(tile, w);
+                        return Mvm { timed: timed.as_ref(), ..mvm }.read(&rows, w, mean);
+                    }
+                    Mvm { timed: self.timed(operands, number), ..mvm }.read(&rows, w, mean)
+                })
             })
         };
         self.input_parts(group)
@@ -245,16 +362,41 @@ impl AnalogMvm {
 
     /// A tile whose reads are followed over time, if they are; prepared when the first block is read.
     fn timed<'a>(&self, operands: &'a Operands<'_>, number: usize) -> Option<&'a TimedArray<'a>> {
-        let parameters = self.config.forward.ir_drop_t?;
+        self.config.forward.ir_drop_t?;
         let all = || {
-            let tile = |(number, tile): (usize, &Tile)| {
-                let stored = operands.stored(&self.tiles, number);
-                let devices = tile::column(&self.config, tile.ins.len());
-                TimedArray::new(parameters, stored, devices, &single_pair, !self.training)
-            };
-            self.tiles.iter().enumerate().map(tile).collect()
+            let tile = |(number, tile)| self.timed_array(tile, operands.stored(&self.tiles, number));
+            self.tiles.iter().enumerate().filter_map(tile).collect()
         };
         Some(&operands.timed.get_or_init(all)[number])
+    }
+
+    fn timed_array<'a>(&self, tile: &Tile, stored: &Tensor) -> Option<TimedArray<'a>> {
+        let devices = tile::column(&self.config, tile.ins.len());
+        let parameters = self.config.forward.ir_drop_t?;
+        Some(TimedArray::new(parameters, stored, devices, &single_pair, !self.training))
+    }
+
+    /// Rows `n` of a tile, joined from reads of those of each sample, if samples see weights of their own, or of all at once.
+    fn by_sample(
+        &self,
+        tile: usize,
+        n: usize,
+        first: usize,
+        stored: &Tensor,
+        mut read: impl FnMut(Range<usize>, &Tensor) -> Tensor,
+    ) -> Tensor {
+        let Some(PerSample { modifier, keys }) = self.per_sample.as_ref().filter(|_| n > 0) else {
+            return read(0..n, stored);
+        };
+        let (rows, mut parts, mut start) = (self.lowering.rows_per_sample(), vec![], 0);
+        while start < n {
+            // A block may begin or end inside of a sample.
+            let sample = (self.first_row + first + start) / rows;
+            let end = n.min((sample + 1) * rows - self.first_row - first);
+            parts.push(read(start..end, &modifier.apply(stored, keys[tile].fold(sample))));
+            start = end;
+        }
+        Array::concat(&parts, 0)
     }
 
     fn mvm<'a>(
@@ -305,12 +447,21 @@ impl AnalogMvm {
         parts.into_iter().enumerate().map(scale).collect()
     }
 
-    /// Outputs of a group times mapping scales, for one part of the inputs.
+    /// Outputs of a group times mapping scales and input ranges, for one part of the inputs.
     fn mapped(&self, group: usize, part: usize, y: Tensor) -> Tensor {
-        let (_, tiles) = self.input_parts(group).nth(part).expect("as many parts as outputs");
-        let row = |tile: &Tile| Some(tile.scales.as_ref()?.broadcast_to(&[tile.outs.len(), 1]).t());
-        let scales: Option<Vec<_>> = tiles.iter().map(row).collect();
-        scales.map_or(y.clone(), |scales| &y * &join(scales))
+        let (start, tiles) = self.input_parts(group).nth(part).expect("as many parts as outputs");
+        let factors: Option<Vec<_>> = tiles.iter().enumerate().map(|(i, tile)| self.factors(start + i, tile)).collect();
+        factors.map_or(y.clone(), |factors| &y * &join(factors))
+    }
+
+    /// What a tile's outputs are multiplied with, as a row: mapping scales and input range.
+    fn factors(&self, number: usize, tile: &Tile) -> Option<Tensor> {
+        let row = |s: &Tensor| s.broadcast_to(&[tile.outs.len(), 1]).t();
+        match (&self.ranges, &tile.scales) {
+            (None, scales) => scales.as_ref().map(row),
+            (Some(r), None) => Some(Tensor::full(&[1, tile.outs.len()], r[number])),
+            (Some(r), Some(scales)) => Some(&row(scales) * r[number]),
+        }
     }
 
     /// The learned scales of a group's outputs as a row, for one part of the inputs.
@@ -325,124 +476,6 @@ impl AnalogMvm {
             .map(|part| self.learned_row(operands, group, part).map_or(d.clone(), |a| d * &a))
             .collect()
     }
-
-    fn weight_gradient(&self, operands: &Operands<'_>, group: usize, d: &Tensor, rows: &Tensor) -> Tensor {
-        if operands.scaling.is_none() {
-            return product::linear_weight_gradient(d, rows);
-        }
-        let columns = self.input_parts(group).zip(self.heard(operands, group, d)).map(|((_, tiles), d)| {
-            product::linear_weight_gradient(&d, &rows.slice(1, tiles[0].digital_ins(rows.shape()[1])))
-        });
-        join(columns.collect())
-    }
-
-    /// `Σ d` by the very sum that a digital bias takes.
-    fn bias_gradient(&self, operands: &Operands<'_>, d: &Tensor) -> Tensor {
-        let outs = operands.w.shape()[0];
-        let mut shape = vec![outs];
-        shape.resize(d.rank() - 1, 1);
-        let gradient = d.sum_to(&shape).reshape(&[outs]);
-        let learned = self.learned_row(operands, 0, 0).map(|a| a.reshape(&[outs]));
-        learned.map_or(gradient.clone(), |a| &gradient * &a)
-    }
-
-    fn scaling_gradient(&self, operands: &Operands<'_>, d: &Tensor) -> Tensor {
-        let scaling = operands.scaling.expect("asked for where there are learned scales");
-        let columnwise = scaling.shape()[1] == operands.w.shape()[0];
-        let averages = Mutex::new(self.averages_before.clone());
-        let outer = |group: usize, d: &Tensor, rows: &Tensor, first: usize| {
-            let outputs = self.read(operands, group, rows, first, &averages).into_iter().enumerate();
-            let part = |(part, y): (usize, Tensor)| {
-                let y = self.mapped(group, part, y);
-                let each = (d * &y).sum_axes(&[0]).t();
-                let (_, tiles) = self.input_parts(group).nth(part).expect("as many parts as outputs");
-                let of_tile = |tile: &Tile| each.slice(0, tile.outs_in(tiles)).sum_axes(&[0]);
-                if columnwise { each } else { Array::concat(&tiles.iter().map(of_tile).collect::<Vec<_>>(), 0) }
-            };
-            join(outputs.map(part).collect())
-        };
-        self.lowering
-            .weight_gradient(d, operands.x, self.averages_forward(), Entries::ByChannel, outer)
-            .t()
-            .contiguous()
-    }
-
-    /// The input gradient, the running means after it, and how much was masked.
-    fn input_gradient(
-        &self,
-        operands: &Operands<'_>,
-        d: &Tensor,
-        backward: &BackwardIoParameters,
-        averages: Tensor,
-    ) -> (Tensor, Tensor, Saturation) {
-        let io = backward.read();
-        let in_order = self.averages_forward() || io.noise_management == NoiseManagement::AverageAbsMax;
-        let (forward_again, averages) = (Mutex::new(self.averages_before.clone()), Mutex::new(averages));
-        let (masked, outputs) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let plain = operands.scaling.is_none() && !backward.mask_saturated;
-        let entries = if io.is_ideal() && plain { Entries::ByPlace } else { Entries::ByChannel };
-        let by_place = (entries == Entries::ByPlace).then(|| self.lowering.by_place(&operands.w));
-        let gradient = self.lowering.input_gradient(d, operands.x, in_order, entries, |group, d, rows, first| {
-            let mut heard = self.heard(operands, group, d);
-            if backward.mask_saturated {
-                for (d, y) in heard.iter_mut().zip(self.read(operands, group, &rows(), first, &forward_again)) {
-                    outputs.fetch_add(y.len(), Ordering::Relaxed);
-                    if let Some(mask) = mvm::saturated(&self.config.forward, &y) {
-                        masked.fetch_add(mask.iter().filter(|&&m| m).count(), Ordering::Relaxed);
-                        *d = d.zip(&mask, |d, masked| if masked { 0.0 } else { d });
-                    }
-                }
-            }
-            if io.is_ideal() {
-                let w = self.part(by_place.as_ref().unwrap_or(&operands.w), group);
-                scaled(self.perfect_input_gradient(&w, group, &heard, plain), io.out_scale)
-            } else {
-                self.read_back(operands, group, &heard, &io, first, &averages)
-            }
-        });
-        let saturation = Saturation { masked: masked.into_inner(), outputs: outputs.into_inner() };
-        (gradient, averages.into_inner().unwrap_or_else(PoisonError::into_inner), saturation)
-    }
-
-    /// `d·W`: the digital layer's own function where every part of the inputs sees the same `d`.
-    fn perfect_input_gradient(&self, w: &Tensor, group: usize, heard: &[Tensor], plain: bool) -> Tensor {
-        if plain {
-            return product::linear_input_gradient(&heard[0], w);
-        }
-        let columns = self
-            .input_parts(group)
-            .zip(heard)
-            .map(|((_, tiles), d)| product::linear_input_gradient(d, &w.slice(1, tiles[0].digital_ins(w.shape()[1]))));
-        join(columns.collect())
-    }
-
-    /// Reads of the transposed tiles, driven by `d·s`, under the backward parameters.
-    fn read_back(
-        &self,
-        operands: &Operands<'_>,
-        group: usize,
-        heard: &[Tensor],
-        io: &IoParameters,
-        first: usize,
-        averages: &Mutex<Tensor>,
-    ) -> Tensor {
-        let recorded = self.config.backward.read();
-        let parts = self.input_parts(group).zip(heard).map(|((start, tiles), d)| {
-            let outputs = tiles.iter().enumerate().map(|(i, tile)| {
-                let drawn = (!Pattern::same_variations(io, &recorded)).then(|| tile.draw(io, Direction::Backward));
-                let pattern = drawn.as_ref().unwrap_or(&tile.backward);
-                let driven = d.slice(1, tile.outs_in(tiles));
-                let driven = tile.scales.as_ref().map_or(driven.clone(), |s| &driven * &s.t());
-                let stored = operands.stored(&self.tiles, start + i).t();
-                self.averaged(io, averages, start + i, Direction::Backward, |io, mean| {
-                    self.mvm(io, pattern, Direction::Backward, start + i, first).read(&driven, &stored, mean)
-                })
-            });
-            sum(outputs.collect())
-        });
-        let gradient = join(parts.collect());
-        if self.analog_bias { gradient.slice(1, 0..operands.w.shape()[1]) } else { gradient }
-    }
 }
 
 fn single_pair(w: &Tensor) -> Pairs {
@@ -452,14 +485,19 @@ fn single_pair(w: &Tensor) -> Pairs {
 }
 
 impl Tile {
+    /// Its part of a matrix [out, in].
+    pub(crate) fn rectangle(&self, matrix: &Tensor) -> Tensor {
+        matrix.slice(0, self.outs.clone()).slice(1, self.ins.clone())
+    }
+
     /// What the tile stores of a logical weight: its rectangle over the scales.
-    fn stored(&self, weight: &Tensor) -> Tensor {
-        let part = weight.slice(0, self.outs.clone()).slice(1, self.ins.clone());
+    pub(crate) fn stored(&self, weight: &Tensor) -> Tensor {
+        let part = self.rectangle(weight);
         self.scales.as_ref().map_or(part.clone(), |s| &part / s)
     }
 
     /// The place of this tile's outputs among those of its list of tiles.
-    fn outs_in(&self, tiles: &[Tile]) -> std::ops::Range<usize> {
+    pub(crate) fn outs_in(&self, tiles: &[Tile]) -> std::ops::Range<usize> {
         self.outs.start - tiles[0].outs.start..self.outs.end - tiles[0].outs.start
     }
 }
@@ -467,6 +505,16 @@ impl Tile {
 /// A weight [out, …] as a matrix.
 pub(crate) fn as_matrix(w: &Tensor) -> Tensor {
     w.reshape(&[w.shape()[0], w.shape()[1..].iter().product()])
+}
+
+/// Writes a tile's part of a matrix.
+fn paste(matrix: &mut Tensor, tile: &Tile, part: &Tensor) {
+    let width = matrix.shape()[1];
+    let data = matrix.make_mut();
+    for (i, out) in tile.outs.clone().enumerate() {
+        let row = &mut data[out * width..][tile.ins.clone()];
+        row.iter_mut().zip(part.slice(0, i..i + 1).iter()).for_each(|(to, from)| *to = *from);
+    }
 }
 
 /// The weight with an analog bias as its last column.
@@ -507,4 +555,12 @@ fn sum(parts: Vec<Tensor>) -> Tensor {
 /// Columns side by side.
 fn join(mut parts: Vec<Tensor>) -> Tensor {
     if parts.len() == 1 { parts.remove(0) } else { Array::concat(&parts, 1) }
+}
+
+impl TileArray {
+    /// The modifier that reads on a tape are under, if there is one.
+    fn modifier(&self, tape: &Tape) -> Option<&WeightModifierParameter> {
+        let modifier = &self.config.modifier;
+        (modifier.is_active() && (tape.is_training() || modifier.enable_during_test)).then_some(modifier)
+    }
 }

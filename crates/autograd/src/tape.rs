@@ -30,6 +30,7 @@ pub(crate) struct Inner<T: Scalar> {
     pub ended: bool,
     pub state: State<T>,
     leaves: HashMap<Id, usize>,
+    made: HashMap<Id, usize>,
     calls: HashMap<u64, u64>,
 }
 
@@ -71,6 +72,7 @@ impl<T: Scalar> Tape<T> {
             ended: false,
             state: State::default(),
             leaves: HashMap::new(),
+            made: HashMap::new(),
             calls: HashMap::new(),
         };
         Self { key, training, first_row: 0, inner: RefCell::new(inner) }
@@ -119,6 +121,29 @@ impl<T: Scalar> Tape<T> {
         }
         let var = self.add(Node::leaf(param.value.clone(), Kind::Param(param.id()), self.training));
         self.inner.borrow_mut().leaves.insert(param.id(), var.index());
+        var
+    }
+
+    /// A value that is made once per tape, by the first to ask for it under this identity: what follows from a parameter
+    /// and is the same for every call of its layer.
+    ///
+    /// ```
+    /// use ohmgrad_autograd::{Param, Tape};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// let w = Param::new(Tensor::from([2.0]));
+    /// let tape = Tape::train(Key::new(0));
+    /// let squares = [(); 2].map(|()| tape.once(w.id(), || tape.param(&w) * tape.param(&w)));
+    /// assert_eq!(tape.trace().to_string().matches("mul").count(), 1);
+    /// assert_eq!((squares[0] + squares[1]).sum().backward().of(&w).unwrap().item(), 8.0);
+    /// ```
+    pub fn once<'t>(&'t self, id: Id, make: impl FnOnce() -> Var<'t, T>) -> Var<'t, T> {
+        let known = self.inner.borrow().made.get(&id).copied();
+        if let Some(index) = known {
+            return Var::new(self, index);
+        }
+        let var = make();
+        self.inner.borrow_mut().made.insert(id, var.index());
         var
     }
 

@@ -177,28 +177,32 @@ impl Affine {
 
     /// Every parameter that is trained, with its name in this slot.
     pub(crate) fn params(&self) -> impl Iterator<Item = (&'static str, &Param)> {
-        let scaling = self.tiles().and_then(|tiles| tiles.out_scaling.as_ref());
-        [("weight", Some(self.weight())), ("bias", self.bias.as_ref()), ("out_scaling", scaling)]
-            .into_iter()
-            .filter_map(|(name, param)| Some((name, param?)))
+        let tiles = self.tiles().into_iter().flat_map(|tiles| tiles.params().filter(|(name, _)| *name != "weight"));
+        let bias = self.bias.as_ref().map(|bias| ("bias", bias));
+        [("weight", self.weight())].into_iter().chain(bias).chain(tiles)
     }
 
     /// As [`params`](Self::params), for changing them; then the buffers.
     pub(crate) fn slots_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Param, bool)> {
-        let (weight, scaling, averages) = match &mut self.weight {
-            Weight::Digital(weight) => (weight, None, None),
-            Weight::Analog(tiles) => {
-                let averages = Some(&mut tiles.averages).filter(|a| !a.value.is_empty());
-                (&mut tiles.weight, tiles.out_scaling.as_mut(), averages)
-            }
+        let (weight, others) = match &mut self.weight {
+            Weight::Digital(weight) => (weight, vec![]),
+            Weight::Analog(tiles) => tiles.slots_mut(),
         };
-        [
-            ("weight", Some(weight), true),
-            ("bias", self.bias.as_mut(), true),
-            ("out_scaling", scaling, true),
-            ("averages", averages, false),
-        ]
-        .into_iter()
-        .filter_map(|(name, param, trained)| Some((name, param?, trained)))
+        let bias = self.bias.as_mut().map(|bias| ("bias", bias, true));
+        [("weight", weight, true)].into_iter().chain(bias).chain(others)
+    }
+
+    /// What the tiles' configuration asks for after a step of an optimizer: weights are cut and mapped anew.
+    pub(crate) fn after_step(&mut self) {
+        if let Weight::Analog(tiles) = &mut self.weight {
+            tiles.after_step(self.bias.as_mut().map(|bias| &mut bias.value));
+        }
+    }
+
+    /// Maps the weight anew; see [`Network::remap_weights`](crate::Network::remap_weights).
+    pub(crate) fn remap_weights(&mut self, omega: f32) {
+        if let Weight::Analog(tiles) = &mut self.weight {
+            tiles.remap_weights(omega, self.bias.as_mut().map(|bias| &mut bias.value));
+        }
     }
 }

@@ -146,6 +146,28 @@ pub trait Network: Visit {
         each_affine(self, Affine::to_digital);
     }
 
+    /// Maps every weight on tiles anew, so that the largest weight of each tile (of each output with
+    /// `weight_scaling_columnwise`) is `omega` on it: as after training, when weights have moved away from the range that
+    /// they were mapped to. Learned output scales move into the weights, and are 1 afterwards. The reference takes 1 for
+    /// `omega` unless told otherwise.
+    ///
+    /// ```
+    /// use ohmgrad_analog::InferenceRpuConfig;
+    /// use ohmgrad_models::{Network, Sequential};
+    /// use ohmgrad_tensor::Key;
+    ///
+    /// let mut net = Sequential::new().linear(784, 10).init(Key::new(1));
+    /// net.to_analog(&InferenceRpuConfig::default(), Key::new(2))?; // weights as they are
+    /// net.remap_weights(1.0);
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If `omega` is negative or not finite.
+    fn remap_weights(&mut self, omega: f32) {
+        each_affine(self, |affine| affine.remap_weights(omega));
+    }
+
     /// Reads weights from a safetensors file, such as PyTorch writes of a state dict: parameters and buffers by their
     /// paths, in `f32`, or in `f64`, `f16` or `bf16` and then converted; all of them, or none if one does not fit.
     /// Weights on tiles are replaced there, as by [`Affine::set`].
@@ -214,7 +236,7 @@ pub(crate) fn each_slot<V: Visit + ?Sized>(net: &mut V, mut f: impl FnMut(&str, 
     });
 }
 
-fn each_affine<V: Visit + ?Sized>(net: &mut V, mut f: impl FnMut(&mut Affine)) {
+pub(crate) fn each_affine<V: Visit + ?Sized>(net: &mut V, mut f: impl FnMut(&mut Affine)) {
     net.visit_mut("", &mut |_, slot| {
         if let SlotMut::Affine(affine) = slot {
             f(affine);

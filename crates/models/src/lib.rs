@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod affine;
+mod calibrate;
 pub mod checkpoint;
 mod convert;
 pub mod data;
@@ -20,6 +21,7 @@ mod trainer;
 mod visit;
 
 pub use affine::{Affine, Weight};
+pub use calibrate::{CalibratedLayer, calibrate_input_ranges};
 pub use checkpoint::{Checkpoint, CheckpointError, Tiles, TrainingState};
 pub use convert::Network;
 pub use evaluate::{accuracy, confusion_matrix, predict};

@@ -148,6 +148,20 @@ impl Lowering {
         patches.output(out, outs)
     }
 
+    /// Calls `see` with the rows [n, in] of an input, in order: the group, the rows, and the number of the first one.
+    pub fn for_each_rows<T: Scalar>(&self, x: &Array<T>, mut see: impl FnMut(usize, &Array<T>, usize)) {
+        let patches = match self {
+            Self::Rows { .. } => return see(0, x, 0),
+            Self::Patches(patches) => patches,
+        };
+        let x = patches.wide(x);
+        for range in patches.blocks(0..patches.input[0]) {
+            for group in 0..patches.groups {
+                see(group, &patches.unfold(&x, range.clone(), group, Entries::ByChannel), range.start);
+            }
+        }
+    }
+
     /// The gradient of the weight [out, in]: the sum of `outer` over the rows of each block and group, which gets the
     /// group, output gradients [n, out/groups], the rows [n, in], and the number of the first one. Blocks run one by one
     /// if `in_order`. The rows' entries come in an order that may be left to be chosen, and that the result does not show.

@@ -152,6 +152,7 @@ fn line(text: &str, byte: usize) -> usize {
 mod tests {
     use super::*;
     use crate::config::{BackwardIoParameters, IoParameters, MappingParameter, NoiseManagement};
+    use crate::config::{WeightModifier, WeightModifierParameter};
 
     fn toml_error(text: &str) -> String {
         InferenceRpuConfig::from_toml_str(text).unwrap_err().to_string()
@@ -185,6 +186,12 @@ mod tests {
             mapping: MappingParameter {
                 weight_scaling_omega: fraction() * f32::MAX,
                 max_input_size: n,
+                ..Default::default()
+            },
+            modifier: WeightModifierParameter {
+                kind: WeightModifier::ALL[n % WeightModifier::ALL.len()],
+                std_dev: fraction(),
+                coeffs: (0..n % 5).map(|_| fraction() - 0.5).collect(),
                 ..Default::default()
             },
             ..Default::default()

@@ -1,11 +1,16 @@
 //! The configuration of a network that trains digitally through an analog forward pass.
 
+use super::clip::WeightClipParameter;
 use super::drift_compensation::DriftCompensationConfig;
 use super::io::{BackwardIoParameters, IoParameters};
+use super::kinds::{BoundManagement, NoiseManagement};
 use super::mapping::MappingParameter;
+use super::modifier::WeightModifierParameter;
 use super::noise_model::NoiseModelConfig;
+use super::pre_post::PrePostProcessingParameter;
+use super::remap::WeightRemapParameter;
 use super::section::{Rules, parameters};
-use super::setting::{Setting, invalid};
+use super::setting::{Setting, invalid, join};
 use crate::Error;
 
 parameters! {
@@ -42,11 +47,25 @@ parameters! {
 
         /// How the decay of a drifting chip is compensated.
         drift_compensation: DriftCompensationConfig = DriftCompensationConfig::default();
+
+        /// What reads see of the weights in training.
+        modifier: WeightModifierParameter = WeightModifierParameter::default();
+
+        /// How weights are cut after each step.
+        clip: WeightClipParameter = WeightClipParameter::default();
+
+        /// How mapping scales follow the weights after each step.
+        remap: WeightRemapParameter = WeightRemapParameter::default();
+
+        /// What happens digitally before and after a read.
+        pre_post: PrePostProcessingParameter = PrePostProcessingParameter::default();
     }
 }
 
 impl Rules for InferenceRpuConfig {
-    fn rules(&self, _: &str) -> Result<(), Error> {
+    fn rules(&self, at: &str) -> Result<(), Error> {
+        self.output_clipping(at)?;
+        self.straight_through(at)?;
         let Some(timed) = self.forward.ir_drop_t.filter(|_| !self.forward.is_ideal()) else { return Ok(()) };
         if !self.mapping.digital_bias {
             let value = self.mapping.digital_bias.get();
@@ -56,10 +75,44 @@ impl Rules for InferenceRpuConfig {
     }
 
     fn note(&self) -> Option<&'static str> {
-        Some(match self.backward.is_ideal() {
-            true => "backward: perfect",
-            false => "backward: analog",
+        Some(match &self.backward {
+            backward if backward.straight_through => "backward: straight-through",
+            backward if backward.is_ideal() => "backward: perfect",
+            _ => "backward: analog",
         })
+    }
+}
+
+impl InferenceRpuConfig {
+    /// An input range can answer for clipped outputs where nothing else does.
+    fn output_clipping(&self, at: &str) -> Result<(), Error> {
+        let (forward, range) = (&self.forward, &self.pre_post.input_range);
+        let manages = range.enable && range.manage_output_clipping;
+        let alone = !forward.is_ideal()
+            && forward.noise_management == NoiseManagement::None
+            && forward.bound_management == BoundManagement::None;
+        if !manages || alone {
+            return Ok(());
+        }
+        let allowed = "false unless forward.noise_management and forward.bound_management are NONE and the forward is \
+                       not perfect";
+        Err(invalid(&join(at, "pre_post.input_range.manage_output_clipping"), &true.get(), allowed))
+    }
+
+    /// Not every forward can be differentiated.
+    fn straight_through(&self, at: &str) -> Result<(), Error> {
+        let range = &self.pre_post.input_range;
+        if self.backward.straight_through && range.enable && range.manage_output_clipping {
+            let field = join(at, "pre_post.input_range.manage_output_clipping");
+            return Err(invalid(&field, &true.get(), "false while backward.straight_through is on"));
+        }
+        match self.forward.not_differentiable() {
+            Some(field) if self.backward.straight_through => {
+                let reason = format!("false with this forward.{field}, which has no straight-through gradient");
+                Err(invalid(&join(at, "backward.straight_through"), &true.get(), reason))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -87,6 +140,20 @@ mod tests {
         let mut config = InferenceRpuConfig::default();
         config.backward.r_series = -1.0;
         assert_eq!(config.validate().unwrap_err().to_string(), "backward.r_series = -1: must be at least 0");
+    }
+
+    #[test]
+    fn sections_must_go_together() {
+        let error = |toml: &str| InferenceRpuConfig::from_toml_str(toml).unwrap_err().to_string();
+        let range = "[pre_post.input_range]\nenable = true\nmanage_output_clipping = true\n";
+        assert!(error(range).starts_with("pre_post.input_range.manage_output_clipping = true: must be false unless"));
+        let alone = format!("{range}[forward]\nnoise_management = \"NONE\"\nbound_management = \"NONE\"");
+        InferenceRpuConfig::from_toml_str(&alone).unwrap();
+        assert_eq!(
+            error("[forward]\nir_drop = 1\n[backward]\nstraight_through = true"),
+            "backward.straight_through = true: must be false with this forward.ir_drop, which has no \
+             straight-through gradient"
+        );
     }
 
     #[test]

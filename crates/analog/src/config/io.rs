@@ -232,6 +232,12 @@ directions! {
             /// Every C++ tile of the reference does so, also with `is_perfect`, whether or not
             /// anything was clipped; `true` reproduces it. The weight gradient is not masked.
             mask_saturated: bool = false;
+
+            /// Whether the gradients are those of differentiating the forward read, as
+            /// `TorchInferenceRPUConfig` does: rounding passes them straight through, a clip of the
+            /// DAC, the ADC or the input range stops them, in the gradients of input and weight alike.
+            /// Nothing is read backward: `is_perfect` must be true and `mask_saturated` false then.
+            straight_through: bool = false;
         }
     }
 }
@@ -247,6 +253,18 @@ impl BackwardIoParameters {
     /// ```
     pub fn perfect() -> Self {
         Self { is_perfect: true, ..Default::default() }
+    }
+
+    /// The gradients of the forward read, with roundings that pass straight through and clips that stop.
+    ///
+    /// ```
+    /// use ohmgrad_analog::config::BackwardIoParameters;
+    ///
+    /// assert_eq!(BackwardIoParameters::straight_through().summary(), "straight through the forward read");
+    /// ```
+    #[doc(alias = "TorchInferenceRPUConfig")]
+    pub fn straight_through() -> Self {
+        Self { straight_through: true, ..Self::perfect() }
     }
 }
 

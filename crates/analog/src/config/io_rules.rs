@@ -1,7 +1,7 @@
 //! What the parameters of a product must obey together, and which fields a direction doesn't have.
 
 use super::io::{BackwardIoParameters, IoParameters};
-use super::kinds::{BoundManagement, NoiseManagement};
+use super::kinds::{BoundManagement, MvType, NoiseManagement};
 use super::section::Rules;
 use super::setting::{Setting, invalid, join};
 use super::value::Value;
@@ -29,12 +29,42 @@ impl Rules for IoParameters {
     }
 
     fn absent(field: &str, _: &Value) -> Option<Result<(), &'static str>> {
-        (field == "mask_saturated").then_some(Err("is about the gradient; it belongs to the backward parameters"))
+        let backward = ["mask_saturated", "straight_through"].contains(&field);
+        backward.then_some(Err("is about the gradient; it belongs to the backward parameters"))
+    }
+}
+
+impl IoParameters {
+    /// The field that makes a forward which has no straight-through gradient, if there is one. A perfect forward always
+    /// has one.
+    pub(crate) fn not_differentiable(&self) -> Option<&'static str> {
+        let scaled_by_more_than_the_row =
+            [NoiseManagement::AverageAbsMax, NoiseManagement::AbsMaxNpSum].contains(&self.noise_management);
+        let reasons = [
+            ("mv_type", self.mv_type != MvType::OnePass),
+            ("noise_management", scaled_by_more_than_the_row),
+            ("bound_management", self.bound_management == BoundManagement::IterativeWorstCase),
+            ("ir_drop", self.ir_drop > 0.0),
+            ("out_nonlinearity", self.out_nonlinearity > 0.0),
+            ("v_offset_std", self.v_offset_std > 0.0),
+            ("r_series", self.r_series > 0.0),
+            ("ir_drop_t", self.ir_drop_t.is_some()),
+        ];
+        let found = reasons.into_iter().find(|(_, is_so)| *is_so).filter(|_| !self.is_ideal());
+        found.map(|(field, _)| field)
     }
 }
 
 impl Rules for BackwardIoParameters {
     fn rules(&self, at: &str) -> Result<(), Error> {
+        if self.straight_through && !self.is_ideal() {
+            let allowed = "true while straight_through is on, which reads nothing backward";
+            return Err(invalid(&join(at, "is_perfect"), &self.is_perfect.get(), allowed));
+        }
+        if self.straight_through && self.mask_saturated {
+            let allowed = "false while straight_through is on, under which clipped outputs have no gradient anyway";
+            return Err(invalid(&join(at, "mask_saturated"), &true.get(), allowed));
+        }
         self.read().rules(at)
     }
 
@@ -68,6 +98,17 @@ mod tests {
         );
         IoParameters { noise_management: NoiseManagement::None, ..io }.validate().unwrap();
         IoParameters { is_perfect: true, ..io }.validate().unwrap();
+    }
+
+    #[test]
+    fn straight_through_reads_nothing_backward() {
+        let message = |backward: BackwardIoParameters| backward.validate().unwrap_err().to_string();
+        let straight = BackwardIoParameters::straight_through();
+        straight.validate().unwrap();
+        assert!(message(BackwardIoParameters { is_perfect: false, ..straight }).starts_with("is_perfect = false"));
+        assert!(
+            message(BackwardIoParameters { mask_saturated: true, ..straight }).starts_with("mask_saturated = true")
+        );
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! How a logical weight lies on tiles.
 
 use super::section::{Rules, parameters};
-use super::value::Value;
 
 parameters! {
     /// How a logical weight is cut into tiles and scaled to their range (aihwkit `mapping.py`).
@@ -39,6 +38,14 @@ parameters! {
         /// effect only while `weight_scaling_omega` is on.
         weight_scaling_columnwise: bool = false;
 
+        /// Whether the gradient of a tile's weights is multiplied with the mean of its mapping scales.
+        ///
+        /// The reference divides the gradient of the tile weight `w = W/s` by λ·s with λ = 1/mean(s) then, and by s
+        /// otherwise, so that a step of SGD on w is a step of mean(s) times the size on W. Here W itself is trained,
+        /// and without this switch there is nothing to compensate. Optimizers that disregard the size of gradients,
+        /// as Adam, are not affected.
+        weight_scaling_lr_compensation: bool = false;
+
         /// Whether each tile has further output scales that are trained, starting at 1.
         learn_out_scaling: bool = false;
 
@@ -54,17 +61,7 @@ parameters! {
     }
 }
 
-impl Rules for MappingParameter {
-    fn absent(field: &str, value: &Value) -> Option<Result<(), &'static str>> {
-        match (field, value) {
-            ("weight_scaling_lr_compensation", Value::Bool(false)) => Some(Ok(())),
-            ("weight_scaling_lr_compensation", _) => {
-                Some(Err("does not exist here: training steps the logical weight, so there is nothing to compensate"))
-            }
-            _ => None,
-        }
-    }
-}
+impl Rules for MappingParameter {}
 
 #[cfg(test)]
 mod tests {
@@ -76,14 +73,6 @@ mod tests {
         assert_eq!(mapping.validate().unwrap_err().to_string(), "weight_scaling_omega = -0.5: must be at least 0");
         let mapping = MappingParameter { max_input_size: usize::MAX, ..Default::default() };
         assert!(mapping.validate().is_err(), "no file could say it");
-    }
-
-    #[test]
-    fn the_references_compensation_is_explained() {
-        let off: MappingParameter = toml::from_str("weight_scaling_lr_compensation = false").unwrap();
-        assert_eq!(off, MappingParameter::default());
-        let error = toml::from_str::<MappingParameter>("weight_scaling_lr_compensation = true").unwrap_err();
-        assert!(error.message().contains("nothing to compensate"), "{error}");
     }
 
     #[test]

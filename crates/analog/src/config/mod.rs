@@ -11,6 +11,8 @@
 //! | the absolute step of a converter | `steps.rs` |
 //! | which noise model, converter and drift compensation there are in files | `noise_model.rs`, `converter.rs`, `drift_compensation.rs` |
 //! | how a section chooses among classes | `class.rs` |
+//! | what is done to weights: read as in training, cut, mapped anew after a step | `modifier.rs`, `clip.rs`, `remap.rs` |
+//! | input ranges | `pre_post.rs` |
 //! | the names of `noise_management`, `w_noise_type`, … | `kinds.rs` |
 //! | what `to_string()` and files say, and how a section is made from its list of fields | `section.rs` |
 //! | what a number, a flag, a range is, and which name is near another | `setting.rs` |
@@ -21,6 +23,7 @@
 
 pub(crate) mod choice;
 mod class;
+mod clip;
 mod compound;
 mod converter;
 mod drift_compensation;
@@ -31,14 +34,17 @@ mod io_rules;
 mod ir_drop_t;
 mod kinds;
 mod mapping;
+mod modifier;
 mod noise_model;
-
+mod pre_post;
+mod remap;
 pub(crate) mod section;
 pub(crate) mod setting;
 mod steps;
 mod summary;
 pub(crate) mod value;
 
+pub use clip::{WeightClip, WeightClipParameter};
 pub use converter::ConverterConfig;
 pub use drift_compensation::DriftCompensationConfig;
 pub use inference::InferenceRpuConfig;
@@ -46,4 +52,7 @@ pub use io::{BackwardIoParameters, IoParameters};
 pub use ir_drop_t::{IrDropT, PulseMode};
 pub use kinds::{BoundManagement, MvType, NoiseManagement, WeightNoise};
 pub use mapping::MappingParameter;
+pub use modifier::{WeightModifier, WeightModifierParameter};
 pub use noise_model::NoiseModelConfig;
+pub use pre_post::{InputRangeParameter, PrePostProcessingParameter};
+pub use remap::{WeightRemap, WeightRemapParameter};

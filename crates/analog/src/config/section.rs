@@ -20,13 +20,15 @@ use crate::Error;
 /// impl Rules for Clip {}
 /// ```
 ///
+/// A field whose name is a word of the language says what files call it: `kind as "type": Kind = Kind::None;`.
+///
 /// Fields may be sections themselves. Rules that take more than one field to check go into
 /// [`Rules`].
 macro_rules! parameters {
     (
         $(#[$meta:meta])*
         pub struct $name:ident {
-            $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr $(, [$($range:tt)+])?;)*
+            $($(#[$doc:meta])* $field:ident $(as $file:literal)?: $type:ty = $default:expr $(, [$($range:tt)+])?;)*
         }
     ) => {
         $(#[$meta])*
@@ -35,6 +37,7 @@ macro_rules! parameters {
             $(
                 $(#[$doc])*
                 #[doc = ""]
+                $(#[doc = concat!("In files: `", $file, "`.")] #[doc(alias = $file)])?
                 #[doc = concat!(
                     "Default: `", stringify!($default), "`"
                     $(, "; allowed: `", stringify!($($range)+), "`")?
@@ -62,7 +65,7 @@ macro_rules! parameters {
         }
 
         impl $crate::config::setting::Setting for $name {
-            const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
+            const FIELDS: &'static [&'static str] = &[$($crate::config::section::field_name!($field $($file)?)),*];
 
             fn set(
                 &mut self,
@@ -73,11 +76,11 @@ macro_rules! parameters {
                 for (field, value) in section::entries(value, at)? {
                     let path = setting::join(at, &field);
                     match field.as_str() {
-                        $(name if name == stringify!($field) => {
+                        $(name if name == $crate::config::section::field_name!($field $($file)?) => {
                             Setting::set(&mut self.$field, value, &path)?
                         })*
                         _ => {
-                            let inner = [$((stringify!($field), <$type as Setting>::FIELDS)),*];
+                            let inner = [$(($crate::config::section::field_name!($field $($file)?), <$type as Setting>::FIELDS)),*];
                             section::unknown::<Self>(&field, &value, at, &inner)?
                         }
                     }
@@ -87,7 +90,7 @@ macro_rules! parameters {
 
             fn get(&self) -> $crate::config::value::Value {
                 use $crate::config::{setting::Setting, value::Value};
-                let fields = [$((stringify!($field), Setting::get(&self.$field))),*];
+                let fields = [$(($crate::config::section::field_name!($field $($file)?), Setting::get(&self.$field))),*];
                 Value::Table(fields.map(|(field, value)| (field.to_owned(), value)).into())
             }
 
@@ -99,7 +102,7 @@ macro_rules! parameters {
                 use $crate::config::{section::Rules, setting::{Setting, join, range}};
                 $(
                     let range = range!($($($range)+)?);
-                    Setting::check(&self.$field, range, &join(at, stringify!($field)))?;
+                    Setting::check(&self.$field, range, &join(at, $crate::config::section::field_name!($field $($file)?)))?;
                 )*
                 Rules::rules(self, at)
             }
@@ -130,6 +133,17 @@ macro_rules! parameters {
     };
 }
 pub(crate) use parameters;
+
+/// The name of a field in files: its own, unless the list gives another.
+macro_rules! field_name {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident $file:literal) => {
+        $file
+    };
+}
+pub(crate) use field_name;
 
 /// What a section's list of fields can't say.
 pub(crate) trait Rules: Setting + Default {

@@ -291,6 +291,15 @@ mod tests {
     }
 
     #[test]
+    fn a_list_names_the_number_that_is_wrong() {
+        let list = |numbers: &[f64]| Value::List(numbers.iter().map(|&x| Value::Number(x)).collect());
+        assert_eq!(read(vec![1.0_f32], list(&[0.5, -2.0])), Ok(vec![0.5, -2.0]));
+        let error = read(vec![0.0_f32], list(&[0.5, f64::NAN])).unwrap_err();
+        assert_eq!(error, "forward.x[1] = NaN: must be a finite number (32-bit)");
+        assert!(read(vec![0.0_f32], Value::Integer(1)).unwrap_err().ends_with("must be a list of numbers"));
+    }
+
+    #[test]
     fn near_means_a_third_of_the_letters() {
         let names = ["w_noise", "w_noise_type", "out_noise"];
         assert_eq!(nearest("w_noise_typ", &names), Some("w_noise_type"));

@@ -126,6 +126,9 @@ impl BackwardIoParameters {
     /// assert_eq!(BackwardIoParameters::perfect().summary(), "perfect, no mask");
     /// ```
     pub fn summary(&self) -> String {
+        if self.straight_through {
+            return "straight through the forward read".to_owned();
+        }
         let mask = match self.mask_saturated {
             true => "saturated outputs masked",
             false => "no mask",

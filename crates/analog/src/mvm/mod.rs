@@ -15,6 +15,7 @@ mod ir_drop_t;
 mod noise_management;
 mod offsets;
 mod pattern;
+mod straight_through;
 mod weight_noise;
 
 use ohmgrad_tensor::{Key, Right, Tensor, parallel, product, rows};
@@ -25,6 +26,7 @@ use bound_management::Pending;
 pub use ir_drop_t::{Convert, Pairs, TimedArray};
 pub use noise_management::Average;
 pub use pattern::Pattern;
+pub use straight_through::Linearised;
 
 /// The direction of a read through the array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

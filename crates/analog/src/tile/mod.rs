@@ -1,8 +1,14 @@
 //! Tiles: one logical weight, cut into rectangles that fit a crossbar.
 
+mod calibration;
+mod clip;
+mod input_range;
 mod mapping;
+mod modifier;
+mod remap;
 mod split;
 mod state;
+mod step;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,11 +16,14 @@ use std::sync::Arc;
 use ohmgrad_autograd::{Param, Var};
 use ohmgrad_tensor::{Array, ConvWindow, Key, Lowering, Tensor};
 
-use crate::config::{InferenceRpuConfig, NoiseManagement};
+use crate::config::{InferenceRpuConfig, MappingParameter, NoiseManagement};
 use crate::error::Error;
 use crate::mvm::{Direction, Pattern};
 use crate::op;
 
+pub use calibration::{CalibratedRanges, Calibration, CalibrationMode};
+pub use input_range::InputRanges;
+pub(crate) use modifier::Modified;
 pub use state::{TileArrayState, TileLayout, TilePlace};
 
 /// One crossbar of a [`TileArray`]: a rectangle of the logical weight.
@@ -69,9 +78,12 @@ pub struct TileArray {
     /// The running means of AVERAGE_ABS_MAX, a forward and a backward one per tile, below 0 before the first row; of no
     /// elements where they are not used.
     pub averages: Param,
+    /// The input range of each tile, if the configuration has them.
+    pub input_ranges: Option<InputRanges>,
     pub(crate) tiles: Arc<Vec<Tile>>,
     pub(crate) config: Arc<InferenceRpuConfig>,
     analog_bias: bool,
+    calibrating: Option<Box<calibration::Calibrating>>,
 }
 
 impl TileArray {
@@ -84,7 +96,8 @@ impl TileArray {
     /// noise of this array from that of others.
     ///
     /// # Errors
-    /// If the configuration is not valid.
+    /// If the configuration is not valid, or the bias is analog and there is an input range, which would scale it, or a
+    /// straight-through backward.
     ///
     /// # Panics
     /// If the weight has fewer than two axes, its outputs can't be grouped so, or the bias does not have one element per
@@ -105,6 +118,10 @@ impl TileArray {
             "tiles: a weight of shape {shape:?} in {groups} groups"
         );
         let analog_bias = bias.is_some() && may_hold_bias(config, shape, groups);
+        if analog_bias {
+            refuse_analog_bias(config)
+                .map_err(|reason| Error::Convert { layer: path.into(), reason: reason.into() })?;
+        }
         let tile = |(i, Rectangle { group, outs, ins })| {
             let place = Key::new(0).fold("site").fold(path).fold(i);
             Tile::new(group, outs, ins.start..ins.end + usize::from(analog_bias), config, place, key)
@@ -116,11 +133,13 @@ impl TileArray {
             weight: Param::new(weight),
             out_scaling: scaling,
             averages: Param::new(averages),
+            input_ranges: InputRanges::new(config, tiles.len()),
             tiles: Arc::new(tiles),
             config: Arc::new(config.clone()),
             analog_bias,
+            calibrating: None,
         };
-        array.remap(bias);
+        array.map_anew(bias, &config.mapping);
         Ok(array)
     }
 
@@ -156,14 +175,14 @@ impl TileArray {
         if let Some(scaling) = &mut self.out_scaling {
             scaling.value = Tensor::full(scaling.value.shape(), 1.0);
         }
-        self.remap(bias);
+        let config = Arc::clone(&self.config);
+        self.map_anew(bias, &config.mapping);
     }
 
-    fn remap(&mut self, bias: Option<&Tensor>) {
+    fn map_anew(&mut self, bias: Option<&Tensor>, mapping: &MappingParameter) {
         let weight = op::with_bias(&op::as_matrix(&self.weight.value), bias.filter(|_| self.analog_bias));
         for tile in Arc::make_mut(&mut self.tiles) {
-            let part = weight.slice(0, tile.outs.clone()).slice(1, tile.ins.clone());
-            tile.scales = mapping::scales(&self.config.mapping, &part);
+            tile.scales = mapping::scales(mapping, &tile.rectangle(&weight));
         }
     }
 
@@ -295,6 +314,17 @@ fn may_hold_bias(config: &InferenceRpuConfig, weight: &[usize], groups: usize) -
     let mapping = &config.mapping;
     let array = (mapping.max_input_size == 0) != (mapping.max_output_size == 0);
     !mapping.digital_bias && !array && groups == 1 && parts(config, weight, groups) == [1, 1]
+}
+
+/// Why a bias can't be a column of a tile under a configuration.
+fn refuse_analog_bias(config: &InferenceRpuConfig) -> Result<(), &'static str> {
+    if config.pre_post.input_range.enable {
+        return Err("an analog bias with an input range would be scaled by it; say mapping.digital_bias = true");
+    }
+    if config.backward.straight_through {
+        return Err("an analog bias has no straight-through gradient; say mapping.digital_bias = true");
+    }
+    Ok(())
 }
 
 /// The shape of the running means of AVERAGE_ABS_MAX.

@@ -11,7 +11,8 @@ use ohmgrad_tensor::{Key, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Rectangle, Tile, TileArray, averages_shape, check_columns, may_hold_bias, parts, rectangles, scaling_shape,
+    InputRanges, Rectangle, Tile, TileArray, averages_shape, check_columns, may_hold_bias, parts, rectangles,
+    refuse_analog_bias, scaling_shape,
 };
 use crate::config::InferenceRpuConfig;
 use crate::error::Error;
@@ -36,7 +37,7 @@ use crate::mvm::Pattern;
 pub struct TileArrayState {
     /// The configuration, and what names the tiles' noise.
     pub layout: TileLayout,
-    /// The numbers: `weight`, `out_scaling`, `averages`, and of each tile by its number `0.scales`,
+    /// The numbers: `weight`, `out_scaling`, `averages`, `input_range`, `input_range_calls`, and of each tile by its number `0.scales`,
     /// `0.forward.v_offset`, `0.backward.w_asymmetry`, …; without those that have no elements.
     pub tensors: BTreeMap<String, Tensor>,
 }
@@ -78,6 +79,10 @@ impl TileArray {
         };
         self.params().for_each(|(name, param)| put(name.into(), param.value.clone()));
         put("averages".into(), self.averages.value.clone());
+        if let Some(ranges) = &self.input_ranges {
+            put("input_range".into(), ranges.values.value.clone());
+            put("input_range_calls".into(), ranges.calls.value.clone());
+        }
         for (i, tile) in self.tiles.iter().enumerate() {
             if let Some(scales) = &tile.scales {
                 put(format!("{i}.scales"), scales.clone());
@@ -124,6 +129,16 @@ impl TileArray {
         if analog_bias && !may_hold_bias(&config, shape, groups) {
             return Err(wrong("analog_bias", true, "false: the mapping makes it digital"));
         }
+        if let Some(reason) = Some(analog_bias).filter(|on| *on).and_then(|_| refuse_analog_bias(&config).err()) {
+            return Err(wrong("analog_bias", true, format!("false: {reason}")));
+        }
+        let input_ranges = match config.pre_post.input_range.enable {
+            true => Some(InputRanges {
+                values: Param::new(tensors.shaped("input_range", &[places.len()])?),
+                calls: Param::new(tensors.shaped("input_range_calls", &[places.len()])?),
+            }),
+            false => None,
+        };
         let out_scaling = match scaling_shape(&config, weight.shape(), groups) {
             Some(shape) => Some(Param::new(tensors.shaped("out_scaling", &shape)?)),
             None => None,
@@ -151,16 +166,37 @@ impl TileArray {
             weight: Param::new(weight),
             out_scaling,
             averages: Param::new(averages),
+            input_ranges,
             tiles: Arc::new(tiles),
             config: Arc::new(config),
             analog_bias,
+            calibrating: None,
         })
     }
 
     /// What is trained of the array, by its name in a [`TileArrayState`].
     pub fn params(&self) -> impl Iterator<Item = (&'static str, &Param)> {
         let scaling = self.out_scaling.as_ref().map(|scaling| ("out_scaling", scaling));
-        [("weight", &self.weight)].into_iter().chain(scaling)
+        let range = self.learned_range().map(|range| ("input_range", range));
+        [("weight", &self.weight)].into_iter().chain(scaling).chain(range)
+    }
+
+    /// The weight, and what else training changes: by name, and whether it is trained, in the order of
+    /// [`params`](Self::params), or state of forwards.
+    pub fn slots_mut(&mut self) -> (&mut Param, Vec<(&'static str, &mut Param, bool)>) {
+        let learned = self.learned_range().is_some();
+        let mut others = vec![];
+        others.extend(self.out_scaling.as_mut().map(|param| ("out_scaling", param, true)));
+        let mut buffers = vec![];
+        if let Some(ranges) = &mut self.input_ranges {
+            others.push(("input_range", &mut ranges.values, learned));
+            buffers.push(("input_range_calls", &mut ranges.calls, false));
+        }
+        if !self.averages.value.is_empty() {
+            buffers.push(("averages", &mut self.averages, false));
+        }
+        others.extend(buffers);
+        (&mut self.weight, others)
     }
 }
 
@@ -228,10 +264,13 @@ mod text {
 mod tests {
     use super::*;
     use crate::config::{BackwardIoParameters, IoParameters, MappingParameter, NoiseManagement};
+    use crate::config::{InputRangeParameter, PrePostProcessingParameter};
     use ohmgrad_autograd::Tape;
 
     /// Tiles that have everything that tiles can have.
     fn array() -> TileArray {
+        let input_range = InputRangeParameter { enable: true, init_value: 1.5, ..Default::default() };
+        let pre_post = PrePostProcessingParameter { input_range };
         let forward = IoParameters {
             noise_management: NoiseManagement::AverageAbsMax,
             out_noise_std: 0.3,
@@ -249,7 +288,7 @@ mod tests {
             ..Default::default()
         };
         let backward = BackwardIoParameters { w_read_asymmetry_dtod: 0.2, ..Default::default() };
-        let config = InferenceRpuConfig { forward, backward, mapping, ..Default::default() };
+        let config = InferenceRpuConfig { forward, backward, mapping, pre_post, ..Default::default() };
         TileArray::new(Tensor::normal(&[5, 7], Key::new(1)), 1, None, &config, "fc", Key::new(2)).unwrap()
     }
 
@@ -307,6 +346,7 @@ mod tests {
             error(|s| put(s, "4.scales", &[1, 1])),
             "4.scales: found shape [1, 1], expected nothing of that name"
         );
+        assert_eq!(error(|s| drop(s.tensors.remove("input_range"))), "input_range: found nothing, expected shape [4]");
         assert!(error(|s| s.layout.analog_bias = true).starts_with("analog_bias: found true, expected false"));
         assert!(error(|s| s.layout.config.forward.out_noise = f32::NAN).starts_with("forward.out_noise = NaN"));
     }

@@ -78,7 +78,7 @@ impl<T: Scalar> Op<T> for Convolution {
 mod tests {
     use crate::gradcheck;
     use crate::testing::array;
-    use ohmgrad_tensor::{ConvWindow, Entries, Key};
+    use ohmgrad_tensor::{ConvWindow, Key};
     use proptest::prelude::*;
 
     proptest! {

@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ohmgrad_analog::config::{MvType, NoiseManagement};
+use ohmgrad_analog::config::{InputRangeParameter, MvType, NoiseManagement, PrePostProcessingParameter};
 use ohmgrad_analog::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter};
 use ohmgrad_autograd::Tape;
 use ohmgrad_tensor::Key;
@@ -49,8 +49,10 @@ fn analog(digital_bias: bool) -> Sequential {
         ..Default::default()
     };
     let mut net = net();
-    let config =
-        InferenceRpuConfig { forward, backward: BackwardIoParameters::default(), mapping, ..Default::default() };
+    let input_range = InputRangeParameter { enable: digital_bias, ..Default::default() };
+    let pre_post = PrePostProcessingParameter { input_range };
+    let backward = BackwardIoParameters::default();
+    let config = InferenceRpuConfig { forward, backward, mapping, pre_post, ..Default::default() };
     net.to_analog(&config, Key::new(2)).unwrap();
     net
 }

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use ohmgrad_autograd::{Gradients, Param};
 use ohmgrad_tensor::Tensor;
 
-use crate::convert::{Network, each_slot};
+use crate::affine::Affine;
+use crate::convert::{Network, each_affine, each_slot};
 use crate::visit::Visit;
 
 pub use adam::Adam;
@@ -21,7 +22,8 @@ pub use state::{OptimizerState, Remembered, StateError};
 
 /// What changes a network's parameters along their gradients.
 pub trait Optimizer {
-    /// One step: changes every parameter that has a gradient, and commits the state that the step's forwards changed.
+    /// One step: commits the state that the step's forwards changed, changes every parameter that has a gradient, and does
+    /// what tiles ask for after a step (clipping, remapping).
     fn step(&mut self, net: &mut dyn Visit, gradients: Gradients);
 
     /// The learning rate.
@@ -43,14 +45,17 @@ pub trait Optimizer {
 /// What an optimizer remembers of each parameter, by its path.
 type Memory<M> = BTreeMap<String, M>;
 
-/// Calls `update` with each parameter that has a gradient, the gradient, and what is remembered of the parameter; then
-/// commits the state.
+/// Commits the state that the step's forwards changed, and calls `update` with each parameter that has a gradient, the
+/// gradient, and what is remembered of the parameter. Weights on tiles are then cut and mapped anew, if their configuration
+/// says so.
 fn update<M: Default>(
     net: &mut dyn Visit,
     gradients: &Gradients,
     memory: &mut Memory<M>,
     mut update: impl FnMut(&mut Param, &Tensor, &mut M),
 ) {
+    // An input range may be both: found from the data by the forward, then stepped.
+    net.apply(gradients.state());
     each_slot(net, |path, param, trained| {
         let Some(gradient) = gradients.get(param.id()).filter(|_| trained) else { return };
         if !memory.contains_key(path) {
@@ -58,5 +63,5 @@ fn update<M: Default>(
         }
         update(param, gradient, memory.get_mut(path).expect("inserted above"));
     });
-    net.apply(gradients.state());
+    each_affine(net, Affine::after_step);
 }

@@ -1,0 +1,46 @@
+//! How weights are cut after each step.
+
+use super::choice::choices;
+use super::section::{Rules, parameters};
+
+choices! {
+    /// Where the weights of a tile are cut.
+    #[doc(alias = "WeightClipType")]
+    pub enum WeightClip {
+        /// Nowhere.
+        None = "NONE",
+        /// At ±`fixed_value`.
+        FixedValue = "FIXED_VALUE",
+        /// At ±`sigma` standard deviations of all weights of the tile.
+        LayerGaussian = "LAYER_GAUSSIAN",
+        /// At ± the mean, over the tile's outputs, of the largest magnitude among the weights of an output.
+        AverageChannelMax = "AVERAGE_CHANNEL_MAX",
+    }
+}
+
+parameters! {
+    /// How tile weights are cut after each step of an optimizer (aihwkit `inference.py`).
+    ///
+    /// In units of the tile weights `w = W/s`: under mapping scales the logical weights are cut at s times as much.
+    ///
+    /// ```
+    /// use ohmgrad_analog::config::{WeightClip, WeightClipParameter};
+    /// use ohmgrad_tensor::Tensor;
+    ///
+    /// let clip = WeightClipParameter { kind: WeightClip::FixedValue, fixed_value: 0.5, ..Default::default() };
+    /// assert_eq!(clip.bound(&Tensor::from([[0.1, -0.7]])), Some(0.5));
+    /// ```
+    #[derive(Copy)]
+    pub struct WeightClipParameter {
+        /// Where weights are cut.
+        kind as "type": WeightClip = WeightClip::None;
+
+        /// The bound of FIXED_VALUE, where ≤ 0 is none. If it is above 0 it limits that of the other types too.
+        fixed_value: f32 = -1.0;
+
+        /// The bound of LAYER_GAUSSIAN, in standard deviations.
+        sigma: f32 = 2.5, [> 0.0];
+    }
+}
+
+impl Rules for WeightClipParameter {}

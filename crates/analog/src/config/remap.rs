@@ -1,0 +1,64 @@
+//! How mapping scales follow the weights after each step.
+
+use super::choice::choices;
+use super::section::{Rules, parameters};
+use super::setting::{Setting, invalid, join};
+use crate::Error;
+
+choices! {
+    /// What gets a mapping scale of its own when weights are mapped anew.
+    #[doc(alias = "WeightRemapType")]
+    pub enum WeightRemap {
+        /// Weights are not mapped anew: scales stay as they were when the weight was put on the tile.
+        None = "NONE",
+        /// The tile: its largest weight becomes `remapped_wmax`.
+        LayerwiseSymmetric = "LAYERWISE_SYMMETRIC",
+        /// Each output of the tile: the largest of its weights becomes `remapped_wmax`.
+        ChannelwiseSymmetric = "CHANNELWISE_SYMMETRIC",
+    }
+}
+
+parameters! {
+    /// How the mapping scales are set anew after each step of an optimizer, so that weights keep to the devices' range
+    /// (aihwkit `inference.py`). The logical weight does not change by it. Learned output scales move into the weight, and
+    /// are 1 afterwards.
+    #[derive(Copy)]
+    pub struct WeightRemapParameter {
+        /// What is mapped anew.
+        kind as "type": WeightRemap = WeightRemap::None;
+
+        /// The magnitude of the largest tile weight afterwards.
+        remapped_wmax: f32 = 1.0, [> 0.0];
+
+        /// CHANNELWISE_SYMMETRIC: the largest scale that an output may get, as a multiple of the smallest scale before;
+        /// 0: no limit. Outputs beyond it have weights above `remapped_wmax`, which must be 1 then.
+        max_scale_range: f32 = 0.0, [>= 0.0];
+
+        /// The least that counts as the smallest scale for `max_scale_range`.
+        max_scale_ref: f32 = 0.0, [>= 0.0];
+    }
+}
+
+impl Rules for WeightRemapParameter {
+    fn rules(&self, at: &str) -> Result<(), Error> {
+        if self.max_scale_range > 0.0 && self.remapped_wmax != 1.0 {
+            let field = join(at, "remapped_wmax");
+            return Err(invalid(&field, &self.remapped_wmax.get(), "1 while max_scale_range is on"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_scales_is_of_weights_up_to_1() {
+        let remap = WeightRemapParameter { max_scale_range: 4.0, remapped_wmax: 0.5, ..Default::default() };
+        assert_eq!(
+            remap.validate().unwrap_err().to_string(),
+            "remapped_wmax = 0.5: must be 1 while max_scale_range is on"
+        );
+    }
+}

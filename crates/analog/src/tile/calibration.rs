@@ -1,0 +1,297 @@
+//! Finding the input ranges of a trained network from data.
+//!
+//! | mode | r |
+//! |---|---|
+//! | MAX | the largest \|x\| |
+//! | CACHE_QUANTILE | a quantile of \|x\| over the entries of `max_samples` rows, drawn from all with equal chances |
+//! | MOVING_QUANTILE | the mean over batches of that quantile of a batch |
+//! | MOVING_STD | the mean over the first `max_samples` batches of α standard deviations |
+//!
+//! Rows of zeros do not count. The first two read perfectly and without ranges, so that no layer is calibrated on what the
+//! ones before it have cut; the others read as the hardware does, with the ranges found so far. Source: aihwkit
+//! `inference/calibration/calibration.py`; what differs is told in `docs/inference.md`.
+
+use std::sync::Arc;
+
+use ohmgrad_autograd::{Param, Tape};
+use ohmgrad_tensor::{Array, Key, Lowering, Tensor, random};
+
+use super::input_range::{InputRanges, Spread, follow, for_each_part};
+use super::{TileArray, averages_shape, refuse_analog_bias};
+use crate::config::choice::choices;
+use crate::config::{InferenceRpuConfig, NoiseManagement};
+use crate::error::Error;
+
+choices! {
+    /// How input ranges are found.
+    #[doc(alias = "InputRangeCalibrationType")]
+    pub enum CalibrationMode {
+        /// The largest magnitude.
+        Max = "MAX",
+        /// A quantile of the magnitudes of some rows.
+        CacheQuantile = "CACHE_QUANTILE",
+        /// The mean over batches of a quantile of the magnitudes.
+        MovingQuantile = "MOVING_QUANTILE",
+        /// The mean over batches of a number of standard deviations.
+        MovingStd = "MOVING_STD",
+    }
+}
+
+/// How the input ranges of a trained network are found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Calibration {
+    /// What is taken for the range.
+    pub mode: CalibrationMode,
+    /// The quantile, 0…1. Default: 0.99995.
+    pub quantile: f32,
+    /// Rows that CACHE_QUANTILE keeps, or batches that MOVING_STD takes. Default: 1000.
+    pub max_samples: usize,
+    /// The α of MOVING_STD; without it the configuration's `init_std_alpha`.
+    pub std_alpha: Option<f32>,
+    /// Whether tiles without a range get one, which is not learned, and noise management is switched off where it is on.
+    /// Otherwise those have none, and noise management is an error. Default: true.
+    pub force_all_layers: bool,
+}
+
+impl Calibration {
+    /// A mode with the default settings.
+    pub fn new(mode: CalibrationMode) -> Self {
+        Self { mode, quantile: 0.99995, max_samples: 1000, std_alpha: None, force_all_layers: true }
+    }
+
+    fn reads_perfectly(&self) -> bool {
+        matches!(self.mode, CalibrationMode::Max | CalibrationMode::CacheQuantile)
+    }
+}
+
+/// What a calibration has found for the tiles of a weight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CalibratedRanges {
+    /// The range of each tile.
+    pub ranges: Vec<f32>,
+    /// Tiles that no input but zeros has come to, and that keep the range they had.
+    pub unseen: usize,
+    /// Whether there was no range before; it is not learned then.
+    pub is_new: bool,
+    /// The noise management that was switched off, if one was.
+    pub noise_management: Option<NoiseManagement>,
+}
+
+/// A calibration under way.
+#[derive(Clone, Debug)]
+pub(super) struct Calibrating {
+    how: Calibration,
+    before: Arc<InferenceRpuConfig>,
+    /// Of each part of the inputs the rows kept for CACHE_QUANTILE, [n, 1 + in], behind a number by which they are chosen.
+    caches: Vec<Param>,
+}
+
+impl TileArray {
+    /// Whether a calibration would find ranges for these tiles.
+    ///
+    /// # Errors
+    /// If they can't have any, or a setting is wrong.
+    pub fn can_calibrate(&self, how: &Calibration, path: &str) -> Result<bool, Error> {
+        if !(0.0..=1.0).contains(&how.quantile) {
+            let (field, value) = ("quantile".into(), how.quantile.to_string());
+            return Err(Error::InvalidField { field, value, allowed: "from 0 to 1".into() });
+        }
+        let refused = |reason: &str| Error::Convert { layer: path.into(), reason: reason.into() };
+        if !how.force_all_layers && !self.config.pre_post.input_range.enable {
+            return Ok(false);
+        }
+        if !how.force_all_layers && self.config.forward.noise_management != NoiseManagement::None {
+            return Err(refused("an input range is calibrated with forward.noise_management = \"NONE\""));
+        }
+        if self.analog_bias {
+            refuse_analog_bias(&with_ranges(&self.config)).map_err(refused)?;
+        }
+        Ok(true)
+    }
+
+    /// From now on forwards on evaluation tapes find input ranges; [`commit_calibration`](Self::commit_calibration) takes
+    /// them from each.
+    pub fn begin_calibration(&mut self, how: &Calibration) {
+        let before = Arc::clone(&self.config);
+        let mut during = with_ranges(&before);
+        if how.reads_perfectly() {
+            during.forward.is_perfect = true;
+            during.pre_post.input_range.enable = false;
+        }
+        let tiles = self.tiles.len();
+        let ranges = self.input_ranges.take().or_else(|| InputRanges::new(&with_ranges(&before), tiles));
+        let mut ranges = ranges.expect("the configuration has ranges now");
+        ranges.calls.value = Tensor::full(&[tiles], 0.0);
+        self.input_ranges = Some(ranges);
+        let caches = self.tiles.chunk_by(super::Tile::same_inputs);
+        let caches = caches.map(|part| Param::new(Tensor::full(&[0, 1 + part[0].ins.len()], 0.0))).collect();
+        self.config = Arc::new(during);
+        self.calibrating = Some(Box::new(Calibrating { how: *how, before, caches }));
+    }
+
+    /// Takes over what the forwards on a tape have found.
+    pub fn commit_calibration(&mut self, tape: &Tape) {
+        let caches = self.calibrating.iter_mut().flat_map(|calibrating| &mut calibrating.caches);
+        let ranges = self.input_ranges.iter_mut().flat_map(|ranges| [&mut ranges.values, &mut ranges.calls]);
+        for param in caches.chain(ranges) {
+            param.value = tape.state(param.id(), &param.value);
+        }
+    }
+
+    /// Ends a calibration: the ranges are what was found, noise management is off, and all else is as before.
+    pub fn finish_calibration(&mut self) -> Option<CalibratedRanges> {
+        let Calibrating { how, before, caches } = *self.calibrating.take()?;
+        let after = with_ranges(&before);
+        let ranges = self.input_ranges.as_mut()?;
+        if how.mode == CalibrationMode::CacheQuantile {
+            let values = ranges.values.value.make_mut();
+            let mut number = 0;
+            for (part, cache) in self.tiles.chunk_by(super::Tile::same_inputs).zip(caches) {
+                let rows = cache.value.slice(1, 1..cache.value.shape()[1]);
+                if !rows.is_empty() {
+                    values[number..number + part.len()].fill(quantile(&rows, how.quantile));
+                    ranges.calls.value.make_mut()[number..number + part.len()].fill(1.0);
+                }
+                number += part.len();
+            }
+        }
+        let unseen = ranges.calls.value.iter().filter(|&&calls| calls == 0.0).count();
+        // A training that goes on does not find them anew.
+        ranges.calls.value = Tensor::full(&[self.tiles.len()], after.pre_post.input_range.init_from_data as f32);
+        let found = CalibratedRanges {
+            ranges: ranges.values.value.to_vec(),
+            unseen,
+            is_new: !before.pre_post.input_range.enable,
+            noise_management: Some(before.forward.noise_management).filter(|nm| *nm != NoiseManagement::None),
+        };
+        let shape = averages_shape(&after, self.tiles.len());
+        if self.averages.value.shape() != shape {
+            self.averages.value = Tensor::full(&shape, -1.0);
+        }
+        self.config = Arc::new(after);
+        Some(found)
+    }
+
+    pub(super) fn is_calibrating(&self) -> bool {
+        self.calibrating.is_some()
+    }
+
+    /// Lets the inputs of a call have their part in the ranges, as state of the tape.
+    pub(super) fn calibrate_on(&self, tape: &Tape, lowering: &Lowering, x: &Tensor, keys: &[Key]) {
+        let (Some(calibrating), Some(ranges)) = (&self.calibrating, &self.input_ranges) else { return };
+        let how = &calibrating.how;
+        let mut seen = vec![Seen::default(); self.tiles.len()];
+        for_each_part(&self.tiles, lowering, x, |numbers, rows, first| {
+            let kept: Vec<usize> =
+                (0..rows.shape()[0]).filter(|&i| rows.slice(0, i..i + 1).iter().any(|&x| x != 0.0)).collect();
+            let rows = rows.take_rows(&kept);
+            if rows.is_empty() {
+                return;
+            }
+            if how.mode == CalibrationMode::CacheQuantile {
+                let part = self.tiles[..numbers.start].chunk_by(super::Tile::same_inputs).count();
+                let cache = &calibrating.caches[part];
+                let key = keys[numbers.start].fold("calibration").fold(first);
+                tape.set_state(cache.id(), keep(tape.state(cache.id(), &cache.value), &rows, how.max_samples, key));
+                return;
+            }
+            seen[numbers].iter_mut().for_each(|seen| seen.add(&rows, how));
+        });
+        let mut values = tape.state(ranges.values.id(), &ranges.values.value);
+        let mut calls = tape.state(ranges.calls.id(), &ranges.calls.value);
+        let alpha = how.std_alpha.unwrap_or(self.config.pre_post.input_range.init_std_alpha);
+        for ((r, calls), seen) in values.make_mut().iter_mut().zip(calls.make_mut()).zip(seen) {
+            match how.mode {
+                CalibrationMode::CacheQuantile => {}
+                CalibrationMode::Max if seen.max > 0.0 => {
+                    *r = if *calls == 0.0 { seen.max } else { r.max(seen.max) };
+                    *calls += 1.0;
+                }
+                CalibrationMode::Max => {}
+                CalibrationMode::MovingQuantile if seen.values.is_empty() => {}
+                CalibrationMode::MovingQuantile => follow(r, calls, quantile(&seen.values.into(), how.quantile)),
+                CalibrationMode::MovingStd if *calls >= how.max_samples as f32 => {}
+                CalibrationMode::MovingStd => follow(r, calls, alpha * seen.spread.std()),
+            }
+        }
+        tape.set_state(ranges.values.id(), values);
+        tape.set_state(ranges.calls.id(), calls);
+    }
+}
+
+/// What a call has seen of a tile's inputs.
+#[derive(Clone, Default)]
+struct Seen {
+    max: f32,
+    spread: Spread,
+    values: Vec<f32>,
+}
+
+impl Seen {
+    fn add(&mut self, rows: &Tensor, how: &Calibration) {
+        match how.mode {
+            CalibrationMode::Max => self.max = self.max.max(rows.abs().max()),
+            CalibrationMode::MovingStd => self.spread.add(Spread::of(rows)),
+            CalibrationMode::MovingQuantile => self.values.extend(rows.iter()),
+            CalibrationMode::CacheQuantile => {}
+        }
+    }
+}
+
+/// The configuration with input ranges, new ones not learned, and without noise management.
+fn with_ranges(config: &InferenceRpuConfig) -> InferenceRpuConfig {
+    let mut config = config.clone();
+    config.forward.noise_management = NoiseManagement::None;
+    let range = &mut config.pre_post.input_range;
+    range.learn_input_range &= range.enable;
+    range.enable = true;
+    config
+}
+
+/// Keeps as many rows as are wanted: those with the smallest of numbers that are drawn for each.
+fn keep(cache: Tensor, rows: &Tensor, wanted: usize, key: Key) -> Tensor {
+    let n = rows.shape()[0];
+    let mut chances = vec![0.0; n];
+    random::fill_uniform(&mut chances, key);
+    let new = Array::concat(&[Tensor::from_vec(chances, &[n, 1]), rows.clone()], 1);
+    let all = Array::concat(&[cache, new], 0);
+    let mut order: Vec<usize> = (0..all.shape()[0]).collect();
+    order.sort_by(|&a, &b| all[[a, 0]].total_cmp(&all[[b, 0]]));
+    order.truncate(wanted);
+    all.take_rows(&order)
+}
+
+/// A quantile of the magnitudes, interpolated linearly.
+fn quantile(values: &Tensor, share: f32) -> f32 {
+    let mut sorted: Vec<f32> = values.iter().map(|x| x.abs()).collect();
+    sorted.sort_by(f32::total_cmp);
+    let place = f64::from(share) * (sorted.len() - 1) as f64;
+    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+    low + (high - low) * (place.fract() as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_of_magnitudes_and_interpolate() {
+        let x = Tensor::from([-4.0, 1.0, -2.0, 3.0]);
+        assert_eq!([0.0, 0.5, 1.0].map(|share| quantile(&x, share)), [1.0, 2.5, 4.0]);
+    }
+
+    #[test]
+    fn rows_are_kept_with_equal_chances() {
+        let mut counts = [0; 4];
+        for seed in 0..2000 {
+            let mut cache = Tensor::full(&[0, 2], 0.0);
+            for batch in 0..2 {
+                let rows = Tensor::from([[2.0 * batch as f32], [2.0 * batch as f32 + 1.0]]);
+                cache = keep(cache, &rows, 2, Key::new(seed).fold(batch as u64));
+            }
+            cache.slice(1, 1..2).iter().for_each(|&row| counts[row as usize] += 1);
+        }
+        // 1000 each with a standard error of 22; falsely so once in 40000 keys.
+        assert!(counts.iter().all(|&count| (count as f32 - 1000.0).abs() < 100.0), "{counts:?}");
+    }
+}

@@ -1,0 +1,216 @@
+//! Input ranges of a trained network, found from data.
+
+use ohmgrad_analog::{CalibratedRanges, Calibration, Error, TileArray};
+use ohmgrad_autograd::Tape;
+use ohmgrad_tensor::{Key, Tensor};
+
+use crate::affine::Weight;
+use crate::convert::each_affine;
+use crate::module::Module;
+use crate::visit::Slot;
+
+/// What a calibration has found for a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CalibratedLayer {
+    /// Its path in the network.
+    pub path: String,
+    /// The ranges of its tiles, and what was changed.
+    pub found: CalibratedRanges,
+}
+
+/// Finds the input range of each tile from batches of inputs, in evaluation, and sets it. Returns what was found, layer by
+/// layer. In the layers' configurations it changes the input ranges and switches noise management off; nothing else.
+///
+/// ```
+/// use ohmgrad_analog::{Calibration, CalibrationMode, InferenceRpuConfig};
+/// use ohmgrad_models::{Network, Sequential, calibrate_input_ranges};
+/// use ohmgrad_tensor::{Key, Tensor};
+///
+/// let mut net = Sequential::new().linear(8, 16).relu().linear(16, 4).init(Key::new(1));
+/// net.to_analog(&InferenceRpuConfig::default(), Key::new(2))?;
+/// let batches = (0..4).map(|i| Tensor::normal(&[64, 8], Key::new(3).fold(i)));
+/// let how = Calibration::new(CalibrationMode::CacheQuantile);
+/// let layers = calibrate_input_ranges(&mut net, batches, &how, Key::new(4))?;
+/// assert_eq!(layers[1].path, "2");
+/// assert!(layers[0].found.ranges[0] > 2.0);
+/// # Ok::<(), ohmgrad_analog::Error>(())
+/// ```
+///
+/// # Errors
+/// If a layer can't have an input range, or a setting is wrong; the network is then as it was.
+pub fn calibrate_input_ranges(
+    net: &mut (impl Module + ?Sized),
+    batches: impl IntoIterator<Item = Tensor>,
+    how: &Calibration,
+    key: Key,
+) -> Result<Vec<CalibratedLayer>, Error> {
+    let (mut paths, mut failed) = (vec![], None);
+    net.visit("", &mut |path, slot| {
+        if let Slot::Affine(affine) = slot
+            && let Some(tiles) = affine.tiles()
+        {
+            match tiles.can_calibrate(how, path) {
+                Ok(takes_part) => paths.push(takes_part.then(|| path.to_owned())),
+                Err(error) => failed = failed.take().or(Some(error)),
+            }
+        }
+    });
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let each = |net: &mut _, f: &mut dyn FnMut(&str, &mut TileArray)| {
+        let mut paths = paths.iter();
+        each_affine(net, |affine| {
+            if let Weight::Analog(tiles) = &mut affine.weight
+                && let Some(path) = paths.next().expect("every walk finds the same tiles")
+            {
+                f(path, tiles);
+            }
+        });
+    };
+    each(net, &mut |_, tiles| tiles.begin_calibration(how));
+    for (i, batch) in batches.into_iter().enumerate() {
+        let tape = Tape::eval(key.fold(i));
+        net.forward(tape.constant(batch));
+        each(net, &mut |_, tiles| tiles.commit_calibration(&tape));
+    }
+    let mut layers = vec![];
+    each(net, &mut |path, tiles| {
+        layers.extend(tiles.finish_calibration().map(|found| CalibratedLayer { path: path.to_owned(), found }));
+    });
+    Ok(layers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Network, Sequential};
+    use ohmgrad_analog::config::{InputRangeParameter, NoiseManagement, PrePostProcessingParameter};
+    use ohmgrad_analog::{CalibrationMode, InferenceRpuConfig, IoParameters, MappingParameter};
+
+    fn batches() -> Vec<Tensor> {
+        (0..3).map(|i| &Tensor::normal(&[50, 6], Key::new(5).fold(i)) * (1.0 + i as f32)).collect()
+    }
+
+    fn net(config: &InferenceRpuConfig) -> Sequential {
+        let mut net = Sequential::new().linear(6, 8).relu().linear(8, 3).init(Key::new(1));
+        net.to_analog(config, Key::new(2)).unwrap();
+        net
+    }
+
+    fn calibrated(config: &InferenceRpuConfig, how: Calibration) -> (Sequential, Vec<CalibratedRanges>) {
+        let mut net = net(config);
+        let layers = calibrate_input_ranges(&mut net, batches(), &how, Key::new(3)).unwrap();
+        (net, layers.into_iter().map(|layer| layer.found).collect())
+    }
+
+    #[test]
+    fn the_maximum_is_that_of_the_inputs_of_an_exact_network() {
+        // A range that is in the way, and a perfect forward to compare with.
+        let input_range = InputRangeParameter { enable: true, init_value: 0.1, ..Default::default() };
+        let pre_post = PrePostProcessingParameter { input_range };
+        let mapping = MappingParameter { max_input_size: 4, ..Default::default() };
+        let config = InferenceRpuConfig { pre_post, mapping, ..Default::default() };
+        let (after, found) = calibrated(&config, Calibration::new(CalibrationMode::Max));
+        let top = |columns: std::ops::Range<usize>| {
+            batches().iter().map(|x| x.slice(1, columns.clone()).abs().max()).fold(0.0, f32::max)
+        };
+        assert_eq!(found[0].ranges, [top(0..3), top(3..6)]);
+        assert_eq!((found[0].is_new, found[0].unseen), (false, 0));
+        assert_eq!(found[0].noise_management, Some(NoiseManagement::AbsMax));
+        let mut digital = net(&config);
+        digital.to_digital();
+        let parameters: std::collections::BTreeMap<_, _> = digital.state_dict().into_iter().collect();
+        let hidden = |x: Tensor| {
+            let y = &ohmgrad_tensor::product::linear(&x, &parameters["0.weight"]) + &parameters["0.bias"];
+            y.max().max(0.0)
+        };
+        let top = batches().into_iter().map(hidden).fold(0.0, f32::max);
+        assert!((found[1].ranges[0] - top).abs() < 1e-5 * top);
+        let range = |net: &Sequential| {
+            let mut all = vec![];
+            net.each_parameter(|path, param| {
+                if path.ends_with("input_range") {
+                    all.push(param.value.to_vec());
+                }
+            });
+            all
+        };
+        assert_eq!(range(&after), [found[0].ranges.clone(), found[1].ranges.clone()]);
+    }
+
+    #[test]
+    fn running_means_begin_afresh() {
+        let config = InferenceRpuConfig::default();
+        let (_, found) = calibrated(&config, Calibration::new(CalibrationMode::MovingStd));
+        let mean = batches().iter().map(|x| 3.0 * x.std(1)).sum::<f32>() / 3.0;
+        assert!((found[0].ranges[0] - mean).abs() < 1e-4 * mean, "{} {mean}", found[0].ranges[0]);
+        assert!(found[0].is_new);
+        let how = Calibration { quantile: 1.0, ..Calibration::new(CalibrationMode::MovingQuantile) };
+        let (_, found) = calibrated(&config, how);
+        let mean = batches().iter().map(|x| x.abs().max()).sum::<f32>() / 3.0;
+        assert!((found[0].ranges[0] - mean).abs() < 1e-4 * mean);
+        // Only the first batch.
+        let how = Calibration { max_samples: 1, ..Calibration::new(CalibrationMode::MovingStd) };
+        let (_, found) = calibrated(&config, how);
+        assert!((found[0].ranges[0] - 3.0 * batches()[0].std(1)).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_cache_that_holds_all_rows_gives_the_quantile_of_all() {
+        let how = Calibration { quantile: 1.0, ..Calibration::new(CalibrationMode::CacheQuantile) };
+        let (_, found) = calibrated(&InferenceRpuConfig::default(), how);
+        let top = batches().iter().map(|x| x.abs().max()).fold(0.0, f32::max);
+        assert_eq!(found[0].ranges, [top]);
+    }
+
+    #[test]
+    fn layers_are_left_alone_or_refused() {
+        let config = InferenceRpuConfig::default();
+        let how = Calibration { force_all_layers: false, ..Calibration::new(CalibrationMode::Max) };
+        assert_eq!(calibrated(&config, how).1, []);
+        let mapping = MappingParameter { digital_bias: false, ..Default::default() };
+        let mut analog_bias = net(&InferenceRpuConfig { mapping, ..Default::default() });
+        let how = Calibration::new(CalibrationMode::Max);
+        let error = calibrate_input_ranges(&mut analog_bias, batches(), &how, Key::new(3)).unwrap_err();
+        assert!(error.to_string().starts_with("layer `0`: an analog bias with an input range"), "{error}");
+        let how = Calibration { quantile: 1.5, ..how };
+        assert!(calibrate_input_ranges(&mut net(&config), batches(), &how, Key::new(3)).is_err());
+        let input_range = InputRangeParameter { enable: true, ..Default::default() };
+        let pre_post = PrePostProcessingParameter { input_range };
+        let how = Calibration { force_all_layers: false, ..Calibration::new(CalibrationMode::Max) };
+        let mut managed = net(&InferenceRpuConfig { pre_post, ..Default::default() });
+        let error = calibrate_input_ranges(&mut managed, batches(), &how, Key::new(3)).unwrap_err();
+        assert!(error.to_string().contains("noise_management = \"NONE\""), "{error}");
+    }
+
+    #[test]
+    fn nothing_but_ranges_and_noise_management_changes() {
+        let forward = IoParameters { w_noise: 0.01, ..Default::default() };
+        let config = InferenceRpuConfig { forward, ..Default::default() };
+        for mode in CalibrationMode::ALL {
+            let (after, _) = calibrated(&config, Calibration::new(*mode));
+            after.visit_tiles(|tiles| {
+                let mut expected = config.clone();
+                expected.forward.noise_management = NoiseManagement::None;
+                expected.pre_post.input_range.enable = true;
+                expected.pre_post.input_range.learn_input_range = false;
+                assert_eq!(*tiles.config(), expected, "{mode}");
+            });
+        }
+    }
+
+    trait VisitTiles {
+        fn visit_tiles(&self, f: impl FnMut(&TileArray));
+    }
+
+    impl VisitTiles for Sequential {
+        fn visit_tiles(&self, mut f: impl FnMut(&TileArray)) {
+            crate::Visit::visit(self, "", &mut |_, slot| {
+                if let Slot::Affine(affine) = slot {
+                    affine.tiles().into_iter().for_each(&mut f);
+                }
+            });
+        }
+    }
+}
