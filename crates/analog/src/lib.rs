@@ -12,6 +12,7 @@ mod matrix;
 pub mod mvm;
 pub mod noise;
 mod op;
+pub mod presets;
 mod tile;
 
 pub use config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter};

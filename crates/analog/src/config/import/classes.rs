@@ -31,12 +31,18 @@ const DEFAULTS: &[&str] = &[
     "PrePostProcessingParameter()",
     "InputRangeParameter()",
     "WeightClipParameter()",
-    "WebComposerWeightClipParameter(fixed_value=1.0)",
+    "WebComposerWeightClipParameter(fixed_value=1.0, type=WeightClipType.FIXED_VALUE)",
     "WeightRemapParameter()",
     "WeightModifierParameter()",
-    "WebComposerWeightModifierParameter(std_dev=0.1)",
+    "WebComposerWeightModifierParameter(std_dev=0.1, type=WeightModifierType.ADD_NORMAL)",
+    "SingleRPUConfig(noise_model=None, drift_compensation=None)",
+    "UnitCellRPUConfig(noise_model=None, drift_compensation=None)",
+    "DigitalRankUpdateRPUConfig(noise_model=None, drift_compensation=None)",
     "FloatingPointRPUConfig(forward=IOParameters(is_perfect=True), noise_model=None, drift_compensation=None)",
 ];
+
+/// Configurations of Torch tiles, which differentiate the forward read.
+const TORCH: &[&str] = &["TorchInferenceRPUConfig", "TorchInferenceRPUConfigIRDropT", "FloatingPointPreset"];
 
 /// Fields that mean nothing here as long as they have this value.
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
@@ -60,6 +66,11 @@ const UNPRINTED: &[(&str, &[&str])] = &[
 /// The class of the reference for the section at a path, if it is a struct.
 pub(super) fn section(path: &str) -> Option<&'static str> {
     SECTIONS.iter().find(|(section, _)| *section == path).map(|(_, class)| *class)
+}
+
+/// Whether gradients are those of the forward read.
+pub(super) fn differentiates_the_forward(configuration: &Object) -> bool {
+    TORCH.iter().any(|class| configuration.is(class))
 }
 
 /// The defaults of an object's class, or of the nearest class that it inherits from and that is known.

@@ -7,6 +7,7 @@
 mod classes;
 mod exported;
 mod node;
+mod noise;
 mod printed;
 
 use std::fmt;
@@ -112,7 +113,10 @@ fn is_configuration(object: &Object) -> bool {
 fn import(object: Object, printed: bool) -> Result<Imported, Error> {
     let whole = Node::Object(object.clone());
     let mut reader = Reader { notes: vec![], printed };
-    let mut table = reader.fields(object, "");
+    let mut table = reader.fields(object.clone(), "");
+    if classes::differentiates_the_forward(&object) {
+        straight_through(&mut table);
+    }
     // Each refusal takes away what it refuses.
     loop {
         let mut config = InferenceRpuConfig::default();
@@ -129,6 +133,13 @@ fn import(object: Object, printed: bool) -> Result<Imported, Error> {
         let shown = whole.find(&taken.0).map_or_else(|| taken.1.to_string(), Node::to_string);
         reader.note(&taken.0, shown, reason(error));
     }
+}
+
+/// The Torch tiles disregard the backward parameters.
+fn straight_through(table: &mut Vec<(String, Value)>) {
+    let on = |field: &str| (field.to_owned(), Value::Bool(true));
+    table.retain(|(field, _)| field != "backward");
+    table.push(("backward".into(), Value::Table(vec![on("is_perfect"), on("straight_through")])));
 }
 
 struct Reader {
@@ -167,8 +178,11 @@ impl Reader {
             }
             let value = match node {
                 Node::Object(object) if classes::section(&path).is_some() => Value::Table(self.fields(object, &path)),
-                node => {
+                mut node => {
                     self.look_for_gaps(&node, &path);
+                    if let (Node::Object(model), "noise_model") = (&mut node, path.as_str()) {
+                        noise::simplify(model);
+                    }
                     node.into_value(true)
                 }
             };
@@ -207,7 +221,7 @@ impl Node {
     fn find(&self, path: &str) -> Option<&Self> {
         let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
         let Self::Object(object) = self else { return None };
-        let node = &object.fields.iter().find(|(name, _)| name == field)?.1;
+        let node = object.get(field)?;
         rest.map_or(Some(node), |rest| node.find(rest))
     }
 }

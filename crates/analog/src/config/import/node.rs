@@ -34,6 +34,19 @@ impl Object {
     pub fn is(&self, class: &str) -> bool {
         self.class == class || self.bases.iter().any(|base| base == class)
     }
+
+    pub fn get(&self, field: &str) -> Option<&Node> {
+        self.fields.iter().find(|(name, _)| name == field).map(|(_, node)| node)
+    }
+
+    pub fn get_mut(&mut self, field: &str) -> Option<&mut Node> {
+        self.fields.iter_mut().find(|(name, _)| name == field).map(|(_, node)| node)
+    }
+
+    pub fn take(&mut self, field: &str) -> Option<Node> {
+        let index = self.fields.iter().position(|(name, _)| name == field)?;
+        Some(self.fields.remove(index).1)
+    }
 }
 
 impl Node {

@@ -50,7 +50,7 @@ fn notes_say_what_was_left_out_and_why() {
     assert_eq!(
         notes(
             "Mine(forward=MyIO(out_noise=nan), backward=IOParameters(bound_management=Kind.ITERATIVE_WORST_CASE), \
-             mapping=MappingParameter(weight_scaling_lr_compensation=True, max_input_size=7, colour='red'), \
+             mapping=MappingParameter(max_input_size=7, colour='red'), \
              device=ConstantStepDevice(w_min=-0.5))"
         ),
         [
@@ -58,8 +58,6 @@ fn notes_say_what_was_left_out_and_why() {
             "forward.out_noise = NaN: must be a finite number (32-bit)",
             "backward.bound_management = ITERATIVE_WORST_CASE: \
              bound management does not exist backwards; leave it out or say \"NONE\"",
-            "mapping.weight_scaling_lr_compensation = True: \
-             does not exist here: training steps the logical weight, so there is nothing to compensate",
             "mapping.colour = red: has no counterpart here",
             "device = ConstantStepDevice(w_min=-0.5): has no counterpart here",
         ]
