@@ -55,8 +55,8 @@ pub mod prelude {
         WeightClipParameter, WeightModifier, WeightModifierParameter, WeightNoise, WeightRemap, WeightRemapParameter,
     };
     pub use ohmgrad_analog::{
-        BackwardIoParameters, Calibration, CalibrationMode, InferenceRpuConfig, IoParameters, MappingParameter,
-        TileArray,
+        AnalogMatrix, BackwardIoParameters, Calibration, CalibrationMode, InferenceRpuConfig, IoParameters,
+        MappingParameter, TileArray,
     };
     pub use ohmgrad_autograd::{Gradients, Param, Tape, Var};
     pub use ohmgrad_models::data::{Dataset, Mnist};

@@ -139,6 +139,17 @@ impl Error {
         Self::InFile { path: path.to_owned(), error: Box::new(self) }
     }
 
+    /// The field that the error is about, with its section.
+    pub(crate) fn field(&self) -> Option<String> {
+        match self {
+            Self::UnknownField { field, section, .. } => Some(crate::config::setting::join(section, field)),
+            Self::InvalidField { field, .. } | Self::UnknownValue { field, .. } | Self::Unsupported { field, .. } => {
+                Some(field.clone())
+            }
+            _ => None,
+        }
+    }
+
     /// The section of a file that the error is about.
     fn section(&self) -> Option<&str> {
         match self {

@@ -8,13 +8,16 @@
 
 pub mod config;
 mod error;
+mod matrix;
 pub mod mvm;
 pub mod noise;
 mod op;
+pub mod presets;
 mod tile;
 
 pub use config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter};
 pub use error::Error;
+pub use matrix::AnalogMatrix;
 pub use op::{AnalogMvm, Saturation};
 pub use tile::{
     CalibratedRanges, Calibration, CalibrationMode, InputRanges, Tile, TileArray, TileArrayState, TileLayout, TilePlace,

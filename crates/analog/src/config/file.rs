@@ -54,16 +54,7 @@ impl InferenceRpuConfig {
     /// Text that is not JSON, an unknown section, field or name, a value of the wrong type or out
     /// of range.
     pub fn from_json_str(text: &str) -> Result<Self, Error> {
-        let value: Value = serde_json::from_str(text).map_err(|error| {
-            let place = format!(" at line {} column {}", error.line(), error.column());
-            let message = error.to_string();
-            Error::Parse {
-                format: "JSON",
-                line: Some(error.line()).filter(|line| *line > 0),
-                message: message.strip_suffix(&place).unwrap_or(&message).to_owned(),
-            }
-        })?;
-        from_value(value)
+        from_value(json(text)?)
     }
 
     /// Reads a file, TOML or JSON by its extension.
@@ -141,6 +132,19 @@ fn own(value: &Value, at: &str) -> Option<Error> {
         Value::Table(entries) => entries.iter().find_map(|(field, value)| own(value, &join(at, field))),
         _ => None,
     }
+}
+
+/// JSON as a tree.
+pub(super) fn json(text: &str) -> Result<Value, Error> {
+    serde_json::from_str(text).map_err(|error| {
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let message = error.to_string();
+        Error::Parse {
+            format: "JSON",
+            line: Some(error.line()).filter(|line| *line > 0),
+            message: message.strip_suffix(&place).unwrap_or(&message).to_owned(),
+        }
+    })
 }
 
 /// The line of a byte, counted from 1.

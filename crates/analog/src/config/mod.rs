@@ -17,6 +17,7 @@
 //! | what `to_string()` and files say, and how a section is made from its list of fields | `section.rs` |
 //! | what a number, a flag, a range is, and which name is near another | `setting.rs` |
 //! | TOML and JSON | `file.rs` |
+//! | what aihwkit printed or exported, and what of it is not understood | `import/` |
 //! | the line in a trace | `summary.rs` |
 //!
 //! A further section is a `parameters!` list of its own and one line in [`InferenceRpuConfig`].
@@ -28,6 +29,7 @@ mod compound;
 mod converter;
 mod drift_compensation;
 mod file;
+mod import;
 mod inference;
 mod io;
 mod io_rules;
@@ -47,6 +49,7 @@ pub(crate) mod value;
 pub use clip::{WeightClip, WeightClipParameter};
 pub use converter::ConverterConfig;
 pub use drift_compensation::DriftCompensationConfig;
+pub use import::{Imported, Note};
 pub use inference::InferenceRpuConfig;
 pub use io::{BackwardIoParameters, IoParameters};
 pub use ir_drop_t::{IrDropT, PulseMode};

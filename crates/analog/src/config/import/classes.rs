@@ -1,0 +1,124 @@
+//! What must be known of the reference's classes to read a configuration that shows only what was changed.
+
+use super::node::{Node, Object};
+
+/// Sections that are structs, with the reference's classes for them. Elsewhere a class is a choice, and goes into `type`.
+const SECTIONS: &[(&str, &str)] = &[
+    ("forward", "IOParameters"),
+    ("backward", "IOParameters"),
+    ("mapping", "MappingParameter"),
+    ("pre_post", "PrePostProcessingParameter"),
+    ("pre_post.input_range", "InputRangeParameter"),
+    ("clip", "WeightClipParameter"),
+    ("remap", "WeightRemapParameter"),
+    ("modifier", "WeightModifierParameter"),
+];
+
+/// Classes whose defaults are not those of the section that they stand in, as they would print in full (aihwkit
+/// `presets/utils.py`, `presets/web.py`, `parameters/io.py`, `configs/configs.py`).
+const DEFAULTS: &[&str] = &[
+    // Ours is perfect backward until a class says otherwise.
+    "IOParameters(is_perfect=False)",
+    "IOParametersIRDropT(is_perfect=False, ir_drop=1.0)",
+    "PresetIOParameters(is_perfect=False, out_bound=20.0, out_noise=0.1)",
+    "WebComposerIOParameters(is_perfect=False, out_bound=20.0, out_noise=0.1)",
+    "StandardIOParameters(is_perfect=False, out_bound=10.0, out_noise=0.04, \
+     inp_res=0.003937007874015748, out_res=0.003937007874015748)",
+    "MappingParameter()",
+    "WebComposerMappingParameter(weight_scaling_omega=1.0, weight_scaling_columnwise=True, learn_out_scaling=True)",
+    "OldWebComposerMappingParameter(digital_bias=False, weight_scaling_omega=1.0, weight_scaling_columnwise=True, \
+     max_input_size=0, max_output_size=0)",
+    "PrePostProcessingParameter()",
+    "InputRangeParameter()",
+    "WeightClipParameter()",
+    "WebComposerWeightClipParameter(fixed_value=1.0, type=WeightClipType.FIXED_VALUE)",
+    "WeightRemapParameter()",
+    "WeightModifierParameter()",
+    "WebComposerWeightModifierParameter(std_dev=0.1, type=WeightModifierType.ADD_NORMAL)",
+    "SingleRPUConfig(noise_model=None, drift_compensation=None)",
+    "UnitCellRPUConfig(noise_model=None, drift_compensation=None)",
+    "DigitalRankUpdateRPUConfig(noise_model=None, drift_compensation=None)",
+    "FloatingPointRPUConfig(forward=IOParameters(is_perfect=True), noise_model=None, drift_compensation=None)",
+];
+
+/// Configurations of Torch tiles, which differentiate the forward read.
+const TORCH: &[&str] = &["TorchInferenceRPUConfig", "TorchInferenceRPUConfigIRDropT", "FloatingPointPreset"];
+
+/// Fields that mean nothing here as long as they have this value.
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("backward.bound_management", "ITERATIVE"),
+    ("backward.max_bm_factor", "1000"),
+    ("backward.bm_test_negative_bound", "True"),
+    ("pre_post.input_range.calibration_info", "None"),
+    ("runtime.data_type", "FLOAT"),
+    ("runtime.on_the_fly_bindings", "False"),
+    ("runtime.offload_input", "False"),
+    ("runtime.offload_gradient", "False"),
+];
+
+/// Fields that the printed form of a class leaves out, whatever they are.
+const UNPRINTED: &[(&str, &[&str])] = &[
+    ("DualPairConductanceConverter", &["f_lst"]),
+    ("NPairConductanceConverter", &["f_lst"]),
+    ("CustomPairConductanceConverter", &["f_lst", "g_lst", "invertibility_test"]),
+];
+
+/// The class of the reference for the section at a path, if it is a struct.
+pub(super) fn section(path: &str) -> Option<&'static str> {
+    SECTIONS.iter().find(|(section, _)| *section == path).map(|(_, class)| *class)
+}
+
+/// Whether gradients are those of the forward read.
+pub(super) fn differentiates_the_forward(configuration: &Object) -> bool {
+    TORCH.iter().any(|class| configuration.is(class))
+}
+
+/// The defaults of an object's class, or of the nearest class that it inherits from and that is known.
+pub(super) fn defaults(object: &Object) -> Option<Object> {
+    let classes = std::iter::once(&object.class).chain(&object.bases);
+    let printed = classes.flat_map(|class| {
+        DEFAULTS.iter().find(|printed| printed.strip_prefix(class.as_str()).is_some_and(|rest| rest.starts_with('(')))
+    });
+    match super::printed::parse(printed.into_iter().next()?) {
+        Ok(Node::Object(defaults)) => Some(defaults),
+        _ => unreachable!("the table above holds objects"),
+    }
+}
+
+/// Whether a field may be left out in silence.
+pub(super) fn has_no_effect(path: &str, value: &Node) -> bool {
+    let nothing = |node: &Node, kinds: &[&str]| matches!(node, Node::Object(o) if kinds.iter().any(|kind| o.is(kind)));
+    match path {
+        "tile_class" | "tile_array_class" | "simulator_tile_class" => matches!(value, Node::Opaque(_)),
+        "device" => nothing(value, &["IdealDevice", "FloatingPointDevice"]),
+        "update" => {
+            let none = ("pulse_type".to_owned(), Node::Text("NONE".into()));
+            matches!(value, Node::Object(update) if update.fields.contains(&none))
+        }
+        _ => {
+            let shown = value.to_string();
+            WITHOUT_EFFECT.iter().any(|(field, harmless)| *field == path && *harmless == shown)
+        }
+    }
+}
+
+/// The fields that the printed form of a class hides.
+pub(super) fn unprinted(class: &str) -> &'static [&'static str] {
+    UNPRINTED.iter().find(|(name, _)| *name == class).map_or(&[], |(_, fields)| *fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_defaults_parse() {
+        for printed in DEFAULTS {
+            let class = printed.split('(').next().unwrap().to_owned();
+            assert!(defaults(&Object { class, bases: vec![], fields: vec![] }).is_some(), "{printed}");
+        }
+        let object = Object { class: "Mine".into(), bases: vec!["PresetIOParameters".into()], fields: vec![] };
+        assert_eq!(defaults(&object).unwrap().class, "PresetIOParameters");
+        assert!(defaults(&Object { bases: vec![], ..object }).is_none());
+    }
+}

@@ -1,0 +1,265 @@
+//! Configurations of the reference simulator: the text that `print(rpu_config)` gives, and the JSON that
+//! `tools/export_rpu_config.py` writes.
+//!
+//! Both become one tree of objects with classes, and that becomes the tree of values that our own files become. So whatever
+//! a section of ours can read is read, and whatever it refuses is left at its default and noted.
+
+mod classes;
+mod exported;
+mod node;
+mod noise;
+mod printed;
+
+use std::fmt;
+use std::path::Path;
+
+use super::inference::InferenceRpuConfig;
+use super::setting::{Range, Setting, join};
+use super::value::Value;
+use crate::Error;
+use node::{Node, Object};
+
+/// More than this is no configuration.
+const MOST_NOTES: usize = 1000;
+
+/// A configuration that was read from aihwkit, and what of it was not understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// What was understood; all else has its default.
+    pub config: InferenceRpuConfig,
+    /// What was not, in no particular order; empty if the configuration means the same here.
+    pub notes: Vec<Note>,
+}
+
+/// A field of an aihwkit configuration that was not understood, and was left at its default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The field with its section, `forward.bound_management`.
+    pub field: String,
+    /// Its value, as Python would print it.
+    pub value: String,
+    /// Why it was left out.
+    pub reason: String,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {}: {}", self.field, self.value, self.reason)
+    }
+}
+
+impl InferenceRpuConfig {
+    /// Reads what `print(rpu_config)` prints in aihwkit, or the JSON that `tools/export_rpu_config.py` writes.
+    ///
+    /// Only what was changed is printed; the rest has the defaults of its class, which are known here for the classes of
+    /// aihwkit 1.1. What can't be understood is left at its default and listed in [`Imported::notes`].
+    ///
+    /// ```
+    /// use ohmgrad_analog::config::InferenceRpuConfig;
+    ///
+    /// let imported = InferenceRpuConfig::from_aihwkit("
+    ///     InferenceRPUConfig(
+    ///         mapping=MappingParameter(weight_scaling_omega=1.0),
+    ///         forward=IOParameters(out_bound=10.0, bound_management=BoundManagementType.SHIFT),
+    ///         backward=IOParameters(is_perfect=True),
+    ///     )
+    /// ")?;
+    /// assert_eq!(imported.config.mapping.weight_scaling_omega, 1.0);
+    /// assert_eq!(imported.config.forward.out_bound, 10.0);
+    /// assert_eq!(
+    ///     imported.notes[0].to_string(),
+    ///     "forward.bound_management = SHIFT: exists only on GPUs in the reference simulator; \
+    ///      must be one of NONE, ITERATIVE, ITERATIVE_WORST_CASE"
+    /// );
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Text that is neither, or that holds no configuration.
+    pub fn from_aihwkit(text: &str) -> Result<Imported, Error> {
+        let printed = !text.trim_start().starts_with('{');
+        match if printed { printed::parse(text) } else { exported::parse(text) }? {
+            Node::Object(object) if is_configuration(&object) => import(object, printed),
+            other => {
+                let mut shown = other.to_string();
+                shown.truncate(shown.find('(').unwrap_or(shown.len().min(40)));
+                Err(Error::Parse {
+                    format: "aihwkit configuration",
+                    line: Some(1),
+                    message: format!("`{shown}` is not a configuration such as InferenceRPUConfig(…)"),
+                })
+            }
+        }
+    }
+
+    /// Reads a file that holds what [`from_aihwkit`](Self::from_aihwkit) takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_aihwkit`](Self::from_aihwkit) with the file named, and a file that can't be read.
+    pub fn from_aihwkit_file(path: impl AsRef<Path>) -> Result<Imported, Error> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|error| Error::File { path: path.to_owned(), error })?;
+        Self::from_aihwkit(&text).map_err(|error| error.in_file(path))
+    }
+}
+
+fn is_configuration(object: &Object) -> bool {
+    let section = |(field, _): &(String, Node)| classes::section(field).is_some();
+    object.class.ends_with("RPUConfig") || object.fields.iter().any(section)
+}
+
+fn import(object: Object, printed: bool) -> Result<Imported, Error> {
+    let whole = Node::Object(object.clone());
+    let mut reader = Reader { notes: vec![], printed };
+    let mut table = reader.fields(object.clone(), "");
+    if classes::differentiates_the_forward(&object) {
+        straight_through(&mut table);
+    }
+    // Each refusal takes away what it refuses.
+    loop {
+        let mut config = InferenceRpuConfig::default();
+        let refused = config.set(Value::Table(table.clone()), "").and_then(|()| config.check(Range::Any, ""));
+        let Err(error) = refused else {
+            return Ok(Imported { config, notes: reader.notes });
+        };
+        let Some(taken) = error.field().and_then(|field| take(&mut table, &field)) else {
+            return Err(error);
+        };
+        if reader.notes.len() == MOST_NOTES {
+            return Err(error);
+        }
+        let shown = whole.find(&taken.0).map_or_else(|| taken.1.to_string(), Node::to_string);
+        reader.note(&taken.0, shown, reason(error));
+    }
+}
+
+/// The Torch tiles disregard the backward parameters.
+fn straight_through(table: &mut Vec<(String, Value)>) {
+    let on = |field: &str| (field.to_owned(), Value::Bool(true));
+    table.retain(|(field, _)| field != "backward");
+    table.push(("backward".into(), Value::Table(vec![on("is_perfect"), on("straight_through")])));
+}
+
+struct Reader {
+    notes: Vec<Note>,
+    printed: bool,
+}
+
+impl Reader {
+    fn note(&mut self, field: &str, value: String, reason: impl Into<String>) {
+        self.notes.push(Note { field: field.to_owned(), value, reason: reason.into() });
+    }
+
+    /// An object at a path as the fields of a section.
+    fn fields(&mut self, object: Object, at: &str) -> Vec<(String, Value)> {
+        let mut table = match classes::defaults(&object) {
+            Some(defaults) => {
+                defaults.fields.into_iter().map(|(field, node)| (field, node.into_value(false))).collect()
+            }
+            None => vec![],
+        };
+        if let Some(class) = classes::section(at).filter(|_| classes::defaults(&object).is_none()) {
+            self.note(
+                at,
+                object.class.clone(),
+                format!("an unknown class, read as {class}; its own defaults are not known"),
+            );
+        }
+        for (field, node) in object.fields {
+            let path = join(at, &field);
+            if classes::has_no_effect(&path, &node) {
+                continue;
+            }
+            if at.is_empty() && field == "runtime" {
+                self.runtime(node);
+                continue;
+            }
+            let value = match node {
+                Node::Object(object) if classes::section(&path).is_some() => Value::Table(self.fields(object, &path)),
+                mut node => {
+                    self.look_for_gaps(&node, &path);
+                    if let (Node::Object(model), "noise_model") = (&mut node, path.as_str()) {
+                        noise::simplify(model);
+                    }
+                    node.into_value(true)
+                }
+            };
+            table.retain(|(earlier, _)| *earlier != field);
+            table.push((field, value));
+        }
+        table
+    }
+
+    /// How the reference runs is of no interest, but for what would change numbers.
+    fn runtime(&mut self, node: Node) {
+        let Node::Object(runtime) = node else { return };
+        for (field, node) in runtime.fields {
+            let path = join("runtime", &field);
+            if !classes::has_no_effect(&path, &node) {
+                self.note(&path, node.to_string(), "says how the reference runs; there is no such choice here");
+            }
+        }
+    }
+
+    fn look_for_gaps(&mut self, node: &Node, at: &str) {
+        let Node::Object(object) = node else { return };
+        let shown = |field: &&&str| object.fields.iter().any(|(name, _)| name == **field);
+        for field in classes::unprinted(&object.class).iter().filter(|field| self.printed && !shown(field)) {
+            let reason = format!("{} does not print it; export the configuration as JSON", object.class);
+            self.notes.push(Note { field: join(at, field), value: "?".into(), reason });
+        }
+        for (field, node) in &object.fields {
+            self.look_for_gaps(node, &join(at, field));
+        }
+    }
+}
+
+impl Node {
+    /// The value at a path.
+    fn find(&self, path: &str) -> Option<&Self> {
+        let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
+        let Self::Object(object) = self else { return None };
+        let node = object.get(field)?;
+        rest.map_or(Some(node), |rest| node.find(rest))
+    }
+}
+
+/// Removes the field at a path, or what of the path there is; gives its own path and value. Without its `type` an object is
+/// nothing, so that goes as a whole.
+fn take(table: &mut Vec<(String, Value)>, path: &str) -> Option<(String, Value)> {
+    let end = path.find(['.', '[']).unwrap_or(path.len());
+    let index = table.iter().position(|(field, _)| field == &path[..end])?;
+    let rest = path[end..].trim_start_matches('.');
+    if let Value::Table(inner) = &mut table[index].1
+        && !rest.is_empty()
+        && !is_class(inner, rest)
+        && let Some((field, value)) = take(inner, rest)
+    {
+        return Some((join(&path[..end], &field), value));
+    }
+    Some(table.remove(index))
+}
+
+/// Whether the field is the class of an object, which its fields mean nothing without. The other sections with a `type`
+/// name it in capitals, and are nothing without it by themselves.
+fn is_class(table: &[(String, Value)], field: &str) -> bool {
+    let named = |(name, value): &(String, Value)| {
+        name == "type" && matches!(value, Value::Text(class) if class.contains(char::is_lowercase))
+    };
+    field == "type" && table.iter().any(named)
+}
+
+fn reason(error: Error) -> String {
+    match error {
+        Error::InvalidField { allowed, .. } => format!("must be {allowed}"),
+        Error::UnknownValue { allowed, .. } => format!("must be one of {allowed}"),
+        Error::Unsupported { reason, .. } => reason,
+        Error::UnknownField { .. } => "has no counterpart here".into(),
+        error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! A Python object as it was printed or exported, before anything is made of it.
+
+use std::fmt;
+
+use crate::config::value::Value;
+
+/// A Python value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Node {
+    None,
+    Bool(bool),
+    Integer(i64),
+    Number(f64),
+    /// A string, or the name of a member of an enumeration.
+    Text(String),
+    List(Vec<Node>),
+    Dict(Vec<(Node, Node)>),
+    Object(Object),
+    /// What has no value here: a class, a function.
+    Opaque(String),
+}
+
+/// An instance of a class, with its fields in their order.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Object {
+    pub class: String,
+    /// Classes that it inherits from, nearest first, where they are known.
+    pub bases: Vec<String>,
+    pub fields: Vec<(String, Node)>,
+}
+
+impl Object {
+    /// Whether it is of the class or inherits from it, as far as is known.
+    pub fn is(&self, class: &str) -> bool {
+        self.class == class || self.bases.iter().any(|base| base == class)
+    }
+
+    pub fn get(&self, field: &str) -> Option<&Node> {
+        self.fields.iter().find(|(name, _)| name == field).map(|(_, node)| node)
+    }
+
+    pub fn get_mut(&mut self, field: &str) -> Option<&mut Node> {
+        self.fields.iter_mut().find(|(name, _)| name == field).map(|(_, node)| node)
+    }
+
+    pub fn take(&mut self, field: &str) -> Option<Node> {
+        let index = self.fields.iter().position(|(name, _)| name == field)?;
+        Some(self.fields.remove(index).1)
+    }
+}
+
+impl Node {
+    /// What a configuration file would say, where it could say it. An object is the table of its fields, with its class as
+    /// `type` where it has no such field itself and `classes` says that the class is a choice.
+    pub fn into_value(self, classes: bool) -> Value {
+        match self {
+            Self::None => Value::Null,
+            Self::Bool(flag) => Value::Bool(flag),
+            Self::Integer(number) => Value::Integer(number),
+            Self::Number(number) => Value::Number(number),
+            Self::Text(text) | Self::Opaque(text) => Value::Text(text),
+            Self::List(items) => Value::List(items.into_iter().map(|item| item.into_value(true)).collect()),
+            Self::Dict(entries) => {
+                Value::Table(entries.into_iter().map(|(key, item)| (key.to_string(), item.into_value(true))).collect())
+            }
+            Self::Object(object) => {
+                let mut table: Vec<_> =
+                    object.fields.into_iter().map(|(field, node)| (field, node.into_value(true))).collect();
+                if classes && table.iter().all(|(field, _)| field != "type") {
+                    table.insert(0, ("type".into(), Value::Text(object.class)));
+                }
+                Value::Table(table)
+            }
+        }
+    }
+}
+
+/// Much as Python prints it, in one line.
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, items: Vec<String>| f.write_str(&items.join(", "));
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Bool(true) => f.write_str("True"),
+            Self::Bool(false) => f.write_str("False"),
+            Self::Integer(number) => write!(f, "{number}"),
+            Self::Number(number) => write!(f, "{}", Value::Number(*number)),
+            Self::Text(text) | Self::Opaque(text) => f.write_str(text),
+            Self::List(items) => {
+                f.write_str("[")?;
+                list(f, items.iter().map(Self::to_string).collect())?;
+                f.write_str("]")
+            }
+            Self::Dict(entries) => {
+                f.write_str("{")?;
+                list(f, entries.iter().map(|(key, item)| format!("{key}: {item}")).collect())?;
+                f.write_str("}")
+            }
+            Self::Object(object) => {
+                write!(f, "{}(", object.class)?;
+                list(f, object.fields.iter().map(|(field, node)| format!("{field}={node}")).collect())?;
+                f.write_str(")")
+            }
+        }
+    }
+}

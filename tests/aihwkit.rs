@@ -1,0 +1,156 @@
+//! Configurations of aihwkit, printed and exported by the real one (`tests/aihwkit/make.py`): what is read from them.
+
+use std::path::PathBuf;
+
+use ohmgrad::analog::config::{BackwardIoParameters, Imported};
+use ohmgrad::analog::presets;
+use ohmgrad::prelude::*;
+
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/aihwkit").join(name)
+}
+
+fn read(name: &str) -> Imported {
+    InferenceRpuConfig::from_aihwkit_file(file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// What is read, the same from both forms, and nothing that was not understood.
+fn understood(name: &str) -> InferenceRpuConfig {
+    let [printed, exported] = ["txt", "json"].map(|form| read(&format!("{name}.{form}")));
+    assert_eq!(printed.notes, [], "{name}, printed");
+    assert_eq!(exported.notes, [], "{name}, exported");
+    assert_eq!(printed.config, exported.config, "{name}");
+    printed.config
+}
+
+fn toml(text: &str) -> InferenceRpuConfig {
+    InferenceRpuConfig::from_toml_str(text).unwrap()
+}
+
+fn noted(name: &str) -> Vec<String> {
+    read(name).notes.into_iter().map(|note| note.field).collect()
+}
+
+#[test]
+fn the_default_is_the_default() {
+    assert_eq!(understood("default"), InferenceRpuConfig::default());
+    let torch = InferenceRpuConfig { backward: BackwardIoParameters::straight_through(), ..Default::default() };
+    assert_eq!(understood("torch"), torch);
+}
+
+#[test]
+fn presets_are_those_of_the_reference() {
+    assert_eq!(understood("preset_standard_hwa_training"), presets::standard_hwa_training());
+    assert_eq!(understood("preset_floating_point"), presets::floating_point());
+    assert_eq!(understood("preset_web_composer"), presets::web_composer());
+    assert_eq!(understood("preset_old_web_composer"), presets::old_web_composer());
+    let forward = |forward: IoParameters| InferenceRpuConfig { forward, ..Default::default() };
+    assert_eq!(understood("preset_io"), forward(presets::io()));
+    assert_eq!(understood("preset_io_standard"), forward(IoParameters { ir_drop: 0.5, ..presets::standard_io() }));
+    assert_eq!(understood("preset_io_web"), forward(IoParameters { out_noise: 0.06, ..presets::io() }));
+}
+
+#[test]
+fn sections_are_read_field_by_field() {
+    let forward = r#"
+        [forward]
+        mv_type = "POS_NEG_SEPARATE"
+        inp_res = 0.016129032258064516
+        inp_sto_round = true
+        inp_noise = 0.01
+        out_bound = -1.0
+        out_res = -1
+        w_noise = 0.02
+        w_noise_type = "ADDITIVE_CONSTANT"
+        noise_management = "AVERAGE_ABS_MAX"
+        bound_management = "ITERATIVE_WORST_CASE"
+        max_bm_factor = 4
+        [backward]
+        is_perfect = false
+        out_noise = 0.2
+    "#;
+    assert_eq!(understood("forward"), toml(forward));
+    let input_range = r#"
+        [pre_post.input_range]
+        enable = true
+        init_value = 2.0
+        init_from_data = 10
+        decay = 0.01
+        [mapping]
+        weight_scaling_omega = 0.8
+        learn_out_scaling = true
+    "#;
+    assert_eq!(understood("input_range"), toml(input_range));
+    let add_normal = r#"
+        modifier = { type = "ADD_NORMAL", std_dev = 0.1, pdrop = 0.05 }
+        clip = { type = "LAYER_GAUSSIAN", sigma = 2.0 }
+        remap = { type = "LAYERWISE_SYMMETRIC", remapped_wmax = 0.9 }
+    "#;
+    assert_eq!(understood("modifier_add_normal"), toml(add_normal));
+    let poly = r#"
+        modifier = { type = "POLY", std_dev = 1, coeffs = [0.26348, 1.965, -1.1731], rel_to_actual_wmax = false }
+        clip = { type = "AVERAGE_CHANNEL_MAX", fixed_value = 1.0 }
+    "#;
+    assert_eq!(understood("modifier_poly"), toml(poly));
+    let pcm = r#"
+        modifier = { type = "PCM_NOISE", std_dev = 1, pcm_t_inference = 3600, enable_during_test = true }
+        remap = { type = "CHANNELWISE_SYMMETRIC", max_scale_range = 3 }
+    "#;
+    assert_eq!(understood("modifier_pcm_noise"), toml(pcm));
+}
+
+#[test]
+fn noise_models_are_read_with_what_they_were_given() {
+    let none = r#"noise_model = { type = "None" }
+        drift_compensation = { type = "None" }"#;
+    assert_eq!(understood("noise_none"), toml(none));
+    let pcm = r#"
+        noise_model = { type = "PCMLikeNoiseModel", g_max = 10, t_0 = 30, read_noise_scale = 0.5 }
+        drift_compensation = { type = "PerColumnDriftCompensation" }
+    "#;
+    assert_eq!(understood("noise_pcm"), toml(pcm));
+    let own = r#"
+        drift_compensation = { type = "GlobalDriftCompensationWithExactReference" }
+        [noise_model]
+        type = "PCMLikeNoiseModel"
+        prog_coeff = [0.5, 1.0]
+        g_converter = { type = "SinglePairConductanceConverter", g_max = 33.333, g_min = 1.5 }
+    "#;
+    assert_eq!(understood("noise_pcm_own_coefficients"), toml(own));
+}
+
+#[test]
+fn what_has_no_counterpart_is_listed() {
+    let expected = [
+        "runtime.data_type",
+        "forward.bound_management",
+        "forward.nm_thres",
+        "backward.bound_management",
+        "update",
+        "forward.out_asymmetry",
+    ];
+    for form in ["txt", "json"] {
+        let mut fields = noted(&format!("forward_not_here.{form}"));
+        fields.sort();
+        let mut expected = expected.map(str::to_owned);
+        expected.sort();
+        assert_eq!(fields, expected, "{form}");
+        assert_eq!(noted(&format!("pulsed.{form}")), ["update", "device"]);
+    }
+    assert_eq!(read("forward_not_here.txt").config.mapping.max_input_size, 128);
+}
+
+#[test]
+fn classes_of_ones_own_are_read_in_full_where_they_are_exported() {
+    assert_eq!(noted("own_classes.txt"), ["forward"]);
+    assert_eq!(read("own_classes.txt").config.forward.out_bound, 8.0);
+    let exported = read("own_classes.json");
+    assert_eq!(exported.config, toml("[forward]\nout_bound = 8.0\nout_noise = 0.01"));
+    assert_eq!(exported.notes.iter().map(|note| note.field.as_str()).collect::<Vec<_>>(), ["seed_of_mine"]);
+}
+
+#[test]
+fn the_other_way_to_print_hides_objects() {
+    assert_eq!(noted("repr.txt"), ["noise_model", "drift_compensation"]);
+    assert_eq!(read("repr.txt").config, presets::standard_hwa_training());
+}
