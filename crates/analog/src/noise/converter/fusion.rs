@@ -5,12 +5,16 @@ use ohmgrad_tensor::Tensor;
 use super::{Converter, LEAST_WEIGHT, Scales};
 use crate::config::section::{Rules, parameters};
 
+/// Standard deviation of an output's weights, relative to their root mean square, below which they have no slope.
+const NARROW: f64 = 0.1;
+
 parameters! {
     /// Magnitudes on one device each, an output using the whole range; signs and scales are kept aside.
     ///
     /// For each output, `g = |w|·g_max/max|w|`; back, the sign of the original weight times g, scaled by the slope of a
-    /// least-squares line of the original weights over it. Where a line has no slope, because all of an output are equal,
-    /// the line goes through the origin (in the reference such weights become 0).
+    /// least-squares line of the original weights over it. Where the weights of an output differ by less than a tenth of
+    /// their size, such a line says nothing, and one through the origin is taken (in the reference, weights that are all
+    /// equal become 0).
     #[derive(Copy)]
     #[doc(alias = "FusionConductanceConverter")]
     pub struct Fusion {
@@ -59,7 +63,7 @@ fn slope(x: &[f32], y: &[f32]) -> f32 {
         pairs.fold((0.0, 0.0), |(xx, xy), (x, y)| (xx + x * x, xy + x * y))
     };
     let (around_mean, around_zero) = (about(mean(x), mean(y)), about(0.0, 0.0));
-    // A spread of rounding errors has no slope.
-    let (xx, xy) = if around_mean.0 > 1e-10 * around_zero.0 { around_mean } else { around_zero };
+    // Over a narrow spread the slope is that of noise, or of rounding errors.
+    let (xx, xy) = if around_mean.0 > NARROW * NARROW * around_zero.0 { around_mean } else { around_zero };
     if xx > 0.0 { (xy / xx) as f32 } else { 0.0 }
 }

@@ -210,6 +210,6 @@ fn samples_are_independent() {
     for (x, y) in [(&plus, &minus), (&plus, &chip.weights), (&minus, &decay)] {
         assert!(correlation(x, y).abs() < 5.0 / (DEVICES as f32).sqrt());
     }
-    // The same devices drift, with other read noise.
-    assert!(correlation(&decay, &again) > 0.5 && correlation(&decay, &again) < 0.99);
+    // The same devices drift, with other read noise: exponents spread decay by 4 to 5 %, reads by 6 to 7 %.
+    assert!((0.2..0.5).contains(&correlation(&decay, &again)));
 }
