@@ -167,6 +167,14 @@ pub fn split(case: &Case) -> Result<Check, String> {
     Ok(check)
 }
 
+pub fn input_range(case: &Case) -> Result<Check, String> {
+    match case.op() {
+        "input_range.gradient" => range_gradient(case),
+        "input_range.init_from_data" => range_from_data(case),
+        op => Err(format!("unknown operation `{op}`")),
+    }
+}
+
 /// A layer without a bias, perfect in both directions, with an input range.
 fn ranged(weights: &Numbers, range: InputRangeParameter) -> Result<Linear, String> {
     let mut config = InferenceRpuConfig::default();
@@ -183,7 +191,7 @@ fn range_of(layer: &Linear) -> &ohmgrad::autograd::Param {
     &ranges.expect("the configuration has an input range").values
 }
 
-pub fn range_gradient(case: &Case) -> Result<Check, String> {
+fn range_gradient(case: &Case) -> Result<Check, String> {
     #[derive(Deserialize)]
     struct Gradient {
         params: InputRangeParameter,
@@ -217,7 +225,7 @@ pub fn range_gradient(case: &Case) -> Result<Check, String> {
     Ok(check)
 }
 
-pub fn range_from_data(case: &Case) -> Result<Check, String> {
+fn range_from_data(case: &Case) -> Result<Check, String> {
     #[derive(Deserialize)]
     struct FromData {
         params: InputRangeParameter,

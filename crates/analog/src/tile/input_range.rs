@@ -12,9 +12,9 @@ use crate::config::InferenceRpuConfig;
 /// The input ranges of the tiles of a weight.
 #[derive(Clone, Debug)]
 pub struct InputRanges {
-    /// The r of each tile, [tiles]. Trained if the configuration says so.
+    /// The r of each tile. Trained if the configuration says so.
     pub values: Param,
-    /// How many calls each has been found from, [tiles].
+    /// How many calls each has been found from.
     pub calls: Param,
 }
 
