@@ -11,7 +11,7 @@ use ohmgrad_autograd::{Back, Id, Op, Tape, Var};
 use ohmgrad_tensor::{Array, Entries, Key, Lowering, Tensor, product};
 
 use crate::config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, NoiseManagement, WeightModifierParameter};
-use crate::mvm::{self, Direction, Mvm, Pairs, Pattern, TimedArray};
+use crate::mvm::{self, Direction, Mvm, Pattern, TimedArray};
 use crate::tile::{self, Modified, Tile, TileArray};
 
 /// A batch times weights on tiles: one analog read for each row, or for each patch of a convolution.
@@ -229,7 +229,7 @@ struct Operands<'a> {
     /// What reads see of each tile, made when the first block is read.
     stored: OnceLock<Vec<Tensor>>,
     /// The same tiles, where reads are followed over time.
-    timed: OnceLock<Vec<TimedArray<'a>>>,
+    timed: OnceLock<Vec<TimedArray>>,
     /// The logical weight, and an analog bias, as perfect reads see them.
     exact: OnceLock<(Tensor, Option<Tensor>)>,
 }
@@ -361,7 +361,7 @@ impl AnalogMvm {
     }
 
     /// A tile whose reads are followed over time, if they are; prepared when the first block is read.
-    fn timed<'a>(&self, operands: &'a Operands<'_>, number: usize) -> Option<&'a TimedArray<'a>> {
+    fn timed<'a>(&self, operands: &'a Operands<'_>, number: usize) -> Option<&'a TimedArray> {
         self.config.forward.ir_drop_t?;
         let all = || {
             let tile = |(number, tile)| self.timed_array(tile, operands.stored(&self.tiles, number));
@@ -370,10 +370,11 @@ impl AnalogMvm {
         Some(&operands.timed.get_or_init(all)[number])
     }
 
-    fn timed_array<'a>(&self, tile: &Tile, stored: &Tensor) -> Option<TimedArray<'a>> {
+    fn timed_array(&self, tile: &Tile, stored: &Tensor) -> Option<TimedArray> {
         let devices = tile::column(&self.config, tile.ins.len());
         let parameters = self.config.forward.ir_drop_t?;
-        Some(TimedArray::new(parameters, stored, devices, &single_pair, !self.training))
+        let model = self.config.noise_model.model().expect("checked with the configuration");
+        Some(TimedArray::new(parameters, stored, devices, model.converter(), !self.training))
     }
 
     /// Rows `n` of a tile, joined from reads of those of each sample, if samples see weights of their own, or of all at once.
@@ -476,12 +477,6 @@ impl AnalogMvm {
             .map(|part| self.learned_row(operands, group, part).map_or(d.clone(), |a| d * &a))
             .collect()
     }
-}
-
-fn single_pair(w: &Tensor) -> Pairs {
-    let scale = 25.0 / w.abs().max().max(1e-7);
-    let pair = [w.map(|w| (w * scale).max(0.0).min(25.0)), w.map(|w| (-w * scale).max(0.0).min(25.0))];
-    Pairs { pairs: vec![(1.0, pair)], scale }
 }
 
 impl Tile {

@@ -71,7 +71,8 @@ impl Rules for InferenceRpuConfig {
             let value = self.mapping.digital_bias.get();
             return Err(invalid("mapping.digital_bias", &value, "true with forward.ir_drop_t"));
         }
-        timed.rules_of_tiles(self.mapping.max_input_size, "forward")
+        timed.rules_of_tiles(self.mapping.max_input_size, "forward")?;
+        timed.rules_of_devices(&self.noise_model)
     }
 
     fn note(&self) -> Option<&'static str> {

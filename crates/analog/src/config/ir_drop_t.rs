@@ -3,6 +3,7 @@
 use super::choice::choices;
 use super::io::IoParameters;
 use super::kinds::{MvType, NoiseManagement, WeightNoise};
+use super::noise_model::NoiseModelConfig;
 use super::section::{Rules, parameters};
 use super::setting::{Setting, invalid, join};
 use super::value::Value;
@@ -174,6 +175,19 @@ impl IrDropT {
         }
     }
 
+    /// Rules with the devices: currents are those of pairs.
+    pub(super) fn rules_of_devices(&self, model: &NoiseModelConfig) -> Result<(), Error> {
+        let pairs = model.model().and_then(|model| model.converter().pair_factors()).map_or(0, |factors| factors.len());
+        let allowed = match pairs {
+            1 => return Ok(()),
+            0 => "a model whose converter makes pairs of devices with forward.ir_drop_t",
+            _ if !self.apply_xdep_pcm_read_noise => return Ok(()),
+            _ => "a model of single pairs with forward.ir_drop_t.apply_xdep_pcm_read_noise",
+        };
+        let value = model.model().map_or(Value::Text("None".to_owned()), |model| Value::Text(format!("{model:?}")));
+        Err(invalid("noise_model", &value, allowed))
+    }
+
     /// The error for a column of a length that cannot be cut into segments.
     pub(crate) fn indivisible(&self, at: &str, length: String) -> Error {
         let field = join(&join(at, "ir_drop_t"), "ir_drop_segments");
@@ -262,6 +276,10 @@ mod tests {
             "unknown field `ir_drop_rs` in [forward]; did you mean `ir_drop_t.ir_drop_rs`?"
         );
         assert!(error("[mapping]\ndigital_bias = false\n[forward.ir_drop_t]").starts_with("mapping.digital_bias"));
+        assert_eq!(
+            error("noise_model = { type = \"None\" }\n[forward.ir_drop_t]"),
+            "noise_model = \"None\": must be a model whose converter makes pairs of devices with forward.ir_drop_t"
+        );
         assert!(error("[backward.ir_drop_t]").contains("exists forward only"));
     }
 

@@ -23,7 +23,7 @@ use ohmgrad_tensor::{Key, Right, Tensor, parallel, product, rows};
 use crate::config::{IoParameters, MvType};
 use bound_management::Pending;
 
-pub use ir_drop_t::{Convert, Pairs, TimedArray};
+pub use ir_drop_t::TimedArray;
 pub use noise_management::Average;
 pub use pattern::Pattern;
 pub use straight_through::Linearised;
@@ -38,7 +38,7 @@ pub enum Direction {
 }
 
 /// One batch of reads: everything that they depend on, but for weights and rows.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Mvm<'a> {
     /// The parameters of this direction.
     pub io: &'a IoParameters,
@@ -51,7 +51,7 @@ pub struct Mvm<'a> {
     /// The number of the first row in its data set: a row's noise depends on its own number.
     pub first_row: usize,
     /// The array, where its reads are followed over time (`io.ir_drop_t`).
-    pub timed: Option<&'a TimedArray<'a>>,
+    pub timed: Option<&'a TimedArray>,
 }
 
 /// Elements of a block of rows that goes through all stages while it is in cache.

@@ -101,6 +101,10 @@ impl Converter for CustomPair {
         weighted(g, &self.f_lst, scales.expect_ratio("CustomPair"))
     }
 
+    fn pair_factors(&self) -> Option<Vec<f32>> {
+        Some(self.f_lst.clone())
+    }
+
     fn range(&self) -> (f32, f32) {
         (self.g_min, self.g_max)
     }

@@ -44,6 +44,11 @@ pub trait Converter: Debug + Send + Sync + RefUnwindSafe {
     /// If it is another number of conductances, or the scales are those of another converter.
     fn to_weights(&self, g: &[Tensor], scales: &Scales) -> Tensor;
 
+    /// What the current of each pair of devices is multiplied with, where devices come in pairs, g⁺ before g⁻.
+    fn pair_factors(&self) -> Option<Vec<f32>> {
+        None
+    }
+
     /// The smallest and the largest conductance of a device, in µS.
     fn range(&self) -> (f32, f32);
 }

@@ -78,6 +78,10 @@ impl Converter for NPair {
         weighted(g, &self.f_lst, scales.expect_ratio("NPair"))
     }
 
+    fn pair_factors(&self) -> Option<Vec<f32>> {
+        Some(self.f_lst.clone())
+    }
+
     fn range(&self) -> (f32, f32) {
         (self.g_min, self.g_max)
     }
@@ -90,6 +94,10 @@ impl Converter for DualPair {
 
     fn to_weights(&self, g: &[Tensor], scales: &Scales) -> Tensor {
         weighted(g, &self.f_lst, scales.expect_ratio("DualPair"))
+    }
+
+    fn pair_factors(&self) -> Option<Vec<f32>> {
+        Some(self.f_lst.clone())
     }
 
     fn range(&self) -> (f32, f32) {

@@ -49,6 +49,10 @@ impl Converter for SinglePair {
         plus.zip(minus, |plus, minus| ((plus - g_min) - (minus - g_min)) / k)
     }
 
+    fn pair_factors(&self) -> Option<Vec<f32>> {
+        Some(vec![1.0])
+    }
+
     fn range(&self) -> (f32, f32) {
         (self.g_min, self.g_max)
     }

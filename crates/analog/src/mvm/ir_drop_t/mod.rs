@@ -18,28 +18,23 @@
 //!
 //! Even outputs are read from one end of the columns, odd ones from the other. Source: aihwkit `analog_mvm_irdrop_t.py`.
 
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
 use ohmgrad_tensor::{Key, Tensor, product};
 use rayon::prelude::*;
 
 use super::{Pattern, adc};
 use crate::config::{IoParameters, IrDropT, PulseMode};
-
-/// Pairs of devices that hold the weights of a tile.
-#[derive(Clone, Debug)]
-pub struct Pairs {
-    /// Conductances g⁺ and g⁻ of each pair, [out, in] in µS, with the factor of the pair's current.
-    pub pairs: Vec<(f32, [Tensor; 2])>,
-    /// Conductance of a unit of weight, in µS.
-    pub scale: f32,
-}
-
-/// How weights become conductances.
-pub type Convert<'a> = dyn Fn(&Tensor) -> Pairs + Send + Sync + 'a;
+use crate::noise::Converter;
 
 /// A tile whose reads are followed over time.
-pub struct TimedArray<'a> {
+#[derive(Debug)]
+pub struct TimedArray {
     timed: IrDropT,
-    convert: &'a Convert<'a>,
+    converter: Arc<dyn Converter>,
     w: Tensor,
     /// Length of a column.
     devices: usize,
@@ -49,11 +44,16 @@ pub struct TimedArray<'a> {
     columns: Option<Columns>,
 }
 
-impl<'a> TimedArray<'a> {
+impl TimedArray {
     /// A tile of weights [out, in] in columns of so many devices, at least the inputs; unused ones hold weights of 0.
-    pub fn new(timed: IrDropT, w: &Tensor, devices: usize, convert: &'a Convert<'a>, evaluation: bool) -> Self {
+    ///
+    /// # Panics
+    /// If the converter has no pairs of devices, or segments do not divide the columns.
+    pub fn new(timed: IrDropT, w: &Tensor, devices: usize, converter: Arc<dyn Converter>, evaluation: bool) -> Self {
+        let segments = timed.ir_drop_segments as usize;
+        assert!(devices.is_multiple_of(segments), "IR drop: {segments} segments in columns of {devices} devices");
         let wires = evaluation && timed.ir_drop > 0.0;
-        let mut array = Self { timed, convert, w: w.contiguous(), devices, wires, columns: None };
+        let mut array = Self { timed, converter, w: w.contiguous(), devices, wires, columns: None };
         if wires && !timed.apply_xdep_pcm_read_noise {
             array.columns = Some(array.columns_of(w));
         }
@@ -65,7 +65,7 @@ impl<'a> TimedArray<'a> {
         let before = (self.devices - ins) / 2;
         let padding = |n: usize| Tensor::full(&[outs, n], 0.0);
         let column = Tensor::concat(&[padding(before), w.clone(), padding(self.devices - ins - before)], 1);
-        Columns::new(&self.timed, (self.convert)(&column), before..before + ins)
+        Columns::new(&self.timed, Devices::new(self.converter.as_ref(), &column), before..before + ins)
     }
 
     /// One round, as [`Mvm::pass`](super::Mvm): the reads of driven rows `v` [n, in], each through the ADC, and which rows
@@ -139,8 +139,10 @@ impl<'a> TimedArray<'a> {
         let at = |coefficients: [f64; 5]| coefficients.into_iter().fold(0.0, |sum, c| sum * h + c) as f32;
         let slope = at([0.00021926, -0.00187352, 0.00655714, -0.0146159, 0.02578764]);
         let offset = at([0.00111906167, -0.00908576764, 0.0307015063, -0.0677079241, 0.117763144]);
-        let Pairs { pairs, scale } = (self.convert)(&self.w);
-        let [plus, minus] = &pairs[0].1;
+        let Devices { pairs, scale } = Devices::new(self.converter.as_ref(), &self.w);
+        let [(_, [plus, minus])] = &pairs[..] else {
+            panic!("read noise: {} pairs of devices instead of 1", pairs.len())
+        };
         let strength = self.timed.xdep_pcm_read_noise_scale;
         let noisy = plus.zip(minus, |plus, minus| (plus - minus).abs());
         let noisy = noisy.zip(&Tensor::normal(noisy.shape(), key), |g, xi| g + strength * (slope * g + offset) * xi);
@@ -219,13 +221,33 @@ fn times(n: usize, end: f32) -> Vec<f32> {
     if n == 1 { vec![0.0] } else { (0..n).map(time).collect() }
 }
 
+/// Pairs of devices that hold the weights of a tile.
+struct Devices {
+    /// Conductances g⁺ and g⁻ of each pair, [out, in] in µS, with the factor of the pair's current.
+    pairs: Vec<(f32, [Tensor; 2])>,
+    /// Conductance of a unit of weight, in µS.
+    scale: f32,
+}
+
+impl Devices {
+    fn new(converter: &dyn Converter, w: &Tensor) -> Self {
+        let (conductances, scales) = converter.to_conductances(w);
+        let (factors, scale) = (converter.pair_factors(), scales.ratio());
+        let (Some(factors), Some(scale)) = (factors, scale) else { panic!("IR drop: {converter:?} has no pairs") };
+        let pairs = conductances.chunks_exact(2).map(|pair| [pair[0].clone(), pair[1].clone()]);
+        Self { pairs: factors.into_iter().zip(pairs).collect(), scale }
+    }
+}
+
 /// The columns of a tile, solved.
+#[derive(Debug)]
 struct Columns {
     pairs: Vec<Column>,
     scale: f32,
 }
 
 /// The columns of one pair of devices.
+#[derive(Debug)]
 struct Column {
     factor: f32,
     /// Charge of a step of each input at each output, [out, in] in µA·steps.
@@ -236,7 +258,7 @@ struct Column {
 
 impl Columns {
     /// The columns of pairs [out, devices]; `used` are the devices that inputs drive.
-    fn new(timed: &IrDropT, Pairs { pairs, scale }: Pairs, used: std::ops::Range<usize>) -> Self {
+    fn new(timed: &IrDropT, Devices { pairs, scale }: Devices, used: std::ops::Range<usize>) -> Self {
         let column = |(factor, [plus, minus]): (f32, [Tensor; 2])| {
             let (plus, minus) = (plus.contiguous(), minus.contiguous());
             let [outs, devices] = [plus.shape()[0], plus.shape()[1]];
