@@ -87,9 +87,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    if let Some(threads) = args.threads {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
-    }
+    use_threads(args.threads)?;
     let mut mnist = match &args.data {
         Some(dir) => Mnist::from_dir(dir)?,
         None => Mnist::embedded(),

@@ -66,9 +66,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    if let Some(threads) = args.threads {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
-    }
+    use_threads(args.threads)?;
     let by_default = InferenceRpuConfig {
         forward: IoParameters {
             out_res: -1.0,

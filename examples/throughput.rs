@@ -58,11 +58,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    if let Some(threads) = args.threads {
-        if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
-            eprintln!("error: --threads {threads}: {error}");
-            return ExitCode::FAILURE;
-        }
+    if let Err(error) = use_threads(args.threads) {
+        eprintln!("error: --threads: {error}");
+        return ExitCode::FAILURE;
     }
     for (name, prepare) in WORKLOADS {
         if args.names.is_empty() || args.names.iter().any(|wanted| wanted == name) {

@@ -66,5 +66,6 @@ pub mod prelude {
         MaxPool1d, MaxPool2d, Module, Network, Optimizer, Progress, RecurrentOptions, Rnn, Schedule, Sequential, Sgd,
         Tiles, Trainer, TrainingState, Visit, accuracy, calibrate_input_ranges, predict, visit,
     };
+    pub use ohmgrad_tensor::parallel::use_threads;
     pub use ohmgrad_tensor::{Array, Key, Tensor};
 }

@@ -51,6 +51,36 @@ pub fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync + Send) -> 
     }
 }
 
+/// A list of `len` elements, which `f` gets in parts of `size` with the number of a part's first element, filled with
+/// `value`: just before, while the part is in cache.
+pub fn build_from<T: Copy + Send + Sync>(
+    len: usize,
+    size: usize,
+    value: T,
+    f: impl Fn(usize, &mut [T]) + Sync,
+) -> Vec<T> {
+    build(len, size, |first, part| {
+        part.fill(MaybeUninit::new(value));
+        // SAFETY: all of it was written.
+        f(first, unsafe { &mut *(std::ptr::from_mut(part) as *mut [T]) });
+    })
+}
+
+/// The calling thread becomes one of `threads` (or of as many as there are cores) that all work is given to. For the
+/// beginning of a program's main thread: a caller that is none of them waits for another thread to wake up at every
+/// product, which costs small networks more than a second thread wins.
+///
+/// # Errors
+/// If threads have been made before.
+pub fn use_threads(threads: Option<usize>) -> Result<(), rayon::ThreadPoolBuildError> {
+    let builder = rayon::ThreadPoolBuilder::new();
+    match threads {
+        // Alone, the caller would have nobody to take work from others.
+        Some(1) => builder.num_threads(1).build_global(),
+        _ => builder.num_threads(threads.unwrap_or(0)).use_current_thread().build_global(),
+    }
+}
+
 /// A list of `len` elements, written in parts of `size`: `f` gets the number of a part's first element and must write all
 /// of the part.
 pub fn build<T: Copy + Send>(len: usize, size: usize, f: impl Fn(usize, &mut [MaybeUninit<T>]) + Sync) -> Vec<T> {

@@ -122,6 +122,45 @@ pub fn convert(row: &mut [f32], by: Converter) -> bool {
     beyond != 0
 }
 
+/// What an ADC does to a row in one pass: `out = convert(source + sigma·ξ)·factor`, with normal `ξ` from the key's stream;
+/// tells whether an element lay beyond the bound. The same bits as one after the other.
+pub fn add_normal_convert_scale(
+    out: &mut [f32],
+    source: &[f32],
+    sigma: f32,
+    key: Key,
+    by: Converter,
+    factor: f32,
+) -> bool {
+    let Converter { step, bound } = by;
+    let mut beyond = 0;
+    random::for_each_piece(
+        out,
+        key,
+        #[inline(always)]
+        |first, piece, noise| {
+            // Values of its own, not behind the closure's references: or it would not become vector code.
+            let (sigma, step, bound, factor, mut hit) = (sigma, step, bound, factor, 0);
+            let pairs = piece.iter_mut().zip(&source[first..]).zip(noise);
+            if step > 0.0 {
+                for ((o, &x), n) in pairs {
+                    let y = ((x + sigma * n) / step).round_ties_even() * step;
+                    hit |= u32::from(y.abs() > bound);
+                    *o = cut(y, bound) * factor;
+                }
+            } else {
+                for ((o, &x), n) in pairs {
+                    let y = x + sigma * n;
+                    hit |= u32::from(y.abs() > bound);
+                    *o = cut(y, bound) * factor;
+                }
+            }
+            beyond |= hit;
+        },
+    );
+    beyond != 0
+}
+
 /// Stochastic rounding before [`convert`] or a cut: `rint(x/step + u − ½)·step` with uniform `u` from the key's stream.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn round_stochastically(row: &mut [f32], step: f32, key: Key) {
@@ -140,7 +179,7 @@ pub fn add_normal(row: &mut [f32], sigma: f32, key: Key) {
         row,
         key,
         #[inline(always)]
-        |_, piece, noise| piece.iter_mut().zip(noise).for_each(|(x, n)| *x += sigma * n),
+        move |_, piece, noise| piece.iter_mut().zip(noise).for_each(|(x, n)| *x += sigma * n),
     );
 }
 

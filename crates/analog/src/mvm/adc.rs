@@ -53,6 +53,28 @@ pub(super) fn convert(io: &IoParameters, pattern: &Pattern, y: &mut Tensor, numb
     passed
 }
 
+/// Whether the ADC is but noise, rounding and a cut, and so [`convert_scale`]'s to do.
+pub(super) fn is_plain(io: &IoParameters, pattern: &Pattern) -> bool {
+    let last_decides = io.bound_management != BoundManagement::None && !io.bm_test_negative_bound;
+    let bent = !pattern.out_nonlinearity.is_empty() || io.r_series > 0.0 || io.out_asymmetry > 0.0;
+    !(bent || last_decides || io.out_sto_round || io.out_noise <= 0.0) && pattern.out_noise.is_empty()
+}
+
+/// Writes a row `y`, converted as by [`convert`] and times `factor`, to `out`; tells whether it kept inside the bound.
+pub(super) fn convert_scale(
+    io: &IoParameters,
+    out: &mut [f32],
+    y: &[f32],
+    factor: f32,
+    number: usize,
+    key: Key,
+) -> bool {
+    let bound = if io.out_bound > 0.0 { io.out_bound } else { f32::INFINITY };
+    let converter = Converter { step: io.out_step().unwrap_or(0.0), bound };
+    let key = key.fold("ADC noise").fold(number);
+    !rows::add_normal_convert_scale(out, y, io.out_noise, key, converter, factor)
+}
+
 /// The gain that undoes the nonlinearity's and the series resistance's loss at `slope_calibration` of the range.
 fn slope_factor(io: &IoParameters, pattern: &Pattern) -> f32 {
     if io.slope_calibration <= 0.0 {

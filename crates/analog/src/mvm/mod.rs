@@ -18,6 +18,8 @@ mod pattern;
 mod straight_through;
 mod weight_noise;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use ohmgrad_tensor::{Key, Right, Tensor, parallel, product, rows};
 
 use crate::config::{IoParameters, MvType};
@@ -106,7 +108,6 @@ impl Mvm<'_> {
         let negative = asymmetric.then(|| Devices::new(w * &self.pattern.w_asymmetry, io));
         let (devices, negative) = (devices.prepared(), negative.as_ref().map(Devices::prepared));
         let devices = [&devices, negative.as_ref().unwrap_or(&devices)];
-        let mut out = Tensor::full(&[batch, outs], 0.0);
         let mut pending: Vec<Pending> = Vec::with_capacity(batch);
         for row in 0..batch {
             let scale = noise_management::scale(io, row_of(row), average);
@@ -114,6 +115,8 @@ impl Mvm<'_> {
                 pending.push(Pending { row, scale, reduction: 1.0 });
             }
         }
+        let mut out = None;
+        let in_one_go = io.mv_type == MvType::OnePass && self.timed.is_none() && adc::is_plain(io, self.pattern);
         for round in 0.. {
             if pending.is_empty() {
                 break;
@@ -122,39 +125,49 @@ impl Mvm<'_> {
                 bound_management::reduce(io, round, &mut pending, row_of);
             }
             let key = self.key.fold(self.direction as u64).fold(round);
-            let block = |pending: &[Pending], passed: &mut [bool], out: &mut [f32]| {
+            let passed: Vec<AtomicBool> = pending.iter().map(|_| AtomicBool::new(false)).collect();
+            let block = |first: usize, out: &mut [f32]| {
+                let pending = &pending[first / outs..(first + out.len()) / outs];
                 let factors: Vec<f32> = pending.iter().map(|p| p.factor(io)).collect();
                 let numbers: Vec<usize> = pending.iter().map(|p| self.first_row + p.row).collect();
                 let v = dac::drive(io, pending.len(), ins, |i| (row_of(pending[i].row), factors[i]), &numbers, key);
-                let (y, inside) = self.pass(&v, devices, &numbers, key);
-                let y = y.as_slice().expect("the ADC writes rows");
-                for (i, p) in pending.iter().enumerate() {
-                    passed[i] = inside[i] || bound_management::gives_up(io, p.reduction);
-                    let (target, y) = (&mut out[i * outs..(i + 1) * outs], &y[i * outs..(i + 1) * outs]);
-                    rows::scale(target, y, io.out_scale / factors[i]);
+                let mut rows_of = |y: &Tensor, finish: &mut dyn FnMut(usize, &mut [f32], &[f32], f32) -> bool| {
+                    let y = y.as_slice().expect("products and the ADC write rows");
+                    for (i, p) in pending.iter().enumerate() {
+                        let range = i * outs..(i + 1) * outs;
+                        let inside = finish(i, &mut out[range.clone()], &y[range], io.out_scale / factors[i]);
+                        let done = inside || bound_management::gives_up(io, p.reduction);
+                        passed[first / outs + i].store(done, Ordering::Relaxed);
+                    }
+                };
+                if in_one_go {
+                    let key = key.fold("single");
+                    let y = array::multiply(io, self.pattern, &v, devices[0], &numbers, key);
+                    rows_of(&y, &mut |i, out, y, factor| adc::convert_scale(io, out, y, factor, numbers[i], key));
+                } else {
+                    let (y, inside) = self.pass(&v, devices, &numbers, key);
+                    rows_of(&y, &mut |i, out, y, factor| {
+                        rows::scale(out, y, factor);
+                        inside[i]
+                    });
                 }
             };
             // Over time, rows of a batch meet in one stage.
             let size = if self.timed.is_some() { batch } else { (BLOCK / ins.max(outs).max(1)).max(8) };
-            let mut passed = vec![false; pending.len()];
-            let part = |i: usize, passed: &mut [bool], out: &mut [f32]| {
-                block(&pending[i * size..i * size + passed.len()], passed, out);
-            };
-            if pending.len() == batch {
-                // A row that is to be read again is written again.
-                parallel::for_each_part_of_two((&mut passed, size), (out.make_mut(), size * outs), part);
+            let y = parallel::build_from(pending.len() * outs, size * outs, 0.0, block);
+            // A row that is to be read again is written again.
+            if round == 0 && pending.len() == batch {
+                out = Some(Tensor::from_vec(y, &[batch, outs]));
             } else {
-                let mut again = Tensor::full(&[pending.len(), outs], 0.0);
-                parallel::for_each_part_of_two((&mut passed, size), (again.make_mut(), size * outs), part);
-                let (out, again) = (out.make_mut(), again.as_slice().expect("made so"));
-                for (p, y) in pending.iter().zip(again.chunks_exact(outs)) {
+                let out = out.get_or_insert_with(|| Tensor::full(&[batch, outs], 0.0)).make_mut();
+                for (p, y) in pending.iter().zip(y.chunks_exact(outs.max(1))) {
                     out[p.row * outs..(p.row + 1) * outs].copy_from_slice(y);
                 }
             }
             let mut passed = passed.into_iter();
-            pending.retain(|_| !passed.next().expect("one flag per row"));
+            pending.retain(|_| !passed.next().expect("one flag per row").into_inner());
         }
-        out
+        out.unwrap_or_else(|| Tensor::full(&[batch, outs], 0.0))
     }
 
     /// One round: the array and the ADC, in one or two passes; tells which rows kept inside the bounds.

@@ -17,13 +17,13 @@ pub(super) const COUNT: usize = 32;
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) unsafe fn for_each_piece(row: &mut [f32], key: Key, mut f: impl FnMut(usize, &mut [f32], &[f32; COUNT])) {
     let mut state = seeded(key);
-    let (pieces, rest) = row.as_chunks_mut::<COUNT>();
-    let whole = pieces.len() * COUNT;
-    for (i, piece) in pieces.iter_mut().enumerate() {
-        f(i * COUNT, piece, &samples(&mut state));
-    }
-    if !rest.is_empty() {
-        f(whole, rest, &samples(&mut state));
+    // One place that draws, so that it is inlined and the state stays in registers.
+    for (i, piece) in row.chunks_mut(COUNT).enumerate() {
+        let samples = samples(&mut state);
+        match <&mut [f32; COUNT]>::try_from(&mut *piece) {
+            Ok(piece) => f(i * COUNT, piece, &samples),
+            Err(_) => f(i * COUNT, piece, &samples),
+        }
     }
 }
 
@@ -53,6 +53,7 @@ fn splat64(word: u64) -> __m512i {
 }
 
 /// The next word of each generator.
+#[inline]
 #[target_feature(enable = "avx512f,avx512vl")]
 fn words([s0, s1, s2, s3]: &mut State) -> __m256i {
     let out = _mm256_add_epi32(_mm256_rol_epi32::<7>(_mm256_add_epi32(*s0, *s3)), *s0);
@@ -66,6 +67,7 @@ fn words([s0, s1, s2, s3]: &mut State) -> __m256i {
     out
 }
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn samples(state: &mut State) -> [f32; COUNT] {
     let join = |a, b| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(a), b);
@@ -84,6 +86,7 @@ fn samples(state: &mut State) -> [f32; COUNT] {
     out
 }
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
 fn box_muller(x: __m512i, y: __m512i) -> (__m512, __m512) {
     const INTERVAL: f32 = 1.0 / (1u32 << 31) as f32;
