@@ -177,7 +177,7 @@ fn a_changed_chip_fails() {
     assert!(quantile.starts_with("pcm_at_3600s: share up to quantile [6, 1] is "), "{quantile}");
     let time = report_of("chip_time", drift, |case| case["params"]["t_inference"] = json!(86_400.0));
     assert!(time.ends_with("0 passed, 1 failed"), "{time}");
-    let model = report_of("chip_model", drift, |case| case["params"]["model"] = json!("pcm_g_max_20"));
+    let model = report_of("chip_model", drift, |case| case["params"]["model"] = json!("pcm_scaled"));
     assert!(model.ends_with("0 passed, 1 failed"), "{model}");
     let no_data = report_of("chip_no_data", "inference/reram_wan2022_at_1s.json", |case| {
         case["params"]["t_inference"] = json!(2.0);

@@ -76,9 +76,8 @@ macro_rules! classes {
                     None => {}
                     $(Some(name) if name == stringify!($none) => *self = Self::$none,)?
                     $(
-                        Some($spelling) => if !matches!(self, Self::$variant(_)) {
-                            *self = Self::$variant(Default::default());
-                        },
+                        Some($spelling) if matches!(self, Self::$variant(_)) => {}
+                        Some($spelling) => *self = Self::$variant(Default::default()),
                     )*
                     Some(_) => unreachable!("a name of the list"),
                 }

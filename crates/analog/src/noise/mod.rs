@@ -8,6 +8,7 @@
 //!
 //! The models are those of IBM aihwkit (`inference/noise`, `inference/converter`), with its parameters; a model is one
 //! file and a line in [`NoiseModelConfig`](crate::config::NoiseModelConfig).
+#![allow(clippy::excessive_precision, reason = "constants have the digits with which they were published")]
 
 mod compensation;
 mod converter;

@@ -86,7 +86,7 @@ impl CustomPair {
         let largest = sums.iter().fold(0.0, |top: f32, u| top.max(u.abs()));
         let w = |i: usize| 2.0 * i as f32 / (sums.len() - 1) as f32 - 1.0;
         let points = sums.iter().enumerate().map(|(i, u)| (w(i), u / largest));
-        points.into_iter().find(|(w, back)| !((w - back).abs() <= TOLERANCE))
+        points.into_iter().find(|(w, back)| back.is_nan() || (w - back).abs() > TOLERANCE)
     }
 }
 
