@@ -456,3 +456,20 @@ fn running_means_are_committed_by_steps_alone() {
     layer.apply(&state);
     assert!(means(&layer)[0] != after[0] && means(&layer)[1] == after[1]);
 }
+
+/// Wires have resistance in evaluation alone.
+#[test]
+fn ir_drop_over_time_does_not_change_a_training() {
+    use ohmgrad::analog::config::IrDropT;
+    let key = Key::new(11);
+    let read = |ir_drop_t: Option<IrDropT>, tape: Tape| {
+        let forward = IoParameters { ir_drop_t, ..Default::default() };
+        let config = InferenceRpuConfig { forward, ..Default::default() };
+        let weight = Tensor::normal(&[5, 40], key.fold("weight"));
+        let tiles = TileArray::new(weight, 1, None, &config, "fc", key.fold("hardware")).unwrap();
+        tiles.forward(tape.constant(Tensor::normal(&[3, 40], key.fold("x"))), None).value()
+    };
+    let timed = Some(IrDropT::default());
+    assert_eq!(read(timed, Tape::train(key)), read(None, Tape::train(key)));
+    assert_ne!(read(timed, Tape::eval(key)), read(None, Tape::eval(key)));
+}

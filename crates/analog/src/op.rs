@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use ohmgrad_autograd::{Back, Id, Op, Tape, Var};
 use ohmgrad_tensor::{Array, Entries, Key, Lowering, Tensor, product};
 
-use crate::config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, NoiseManagement, WeightModifierParameter};
+use crate::config::{
+    BackwardIoParameters, InferenceRpuConfig, IoParameters, IrDropT, NoiseManagement, WeightModifierParameter,
+};
 use crate::mvm::{self, Direction, Mvm, Pattern, TimedArray};
 use crate::tile::{self, Modified, Tile, TileArray};
 
@@ -362,7 +364,7 @@ impl AnalogMvm {
 
     /// A tile whose reads are followed over time, if they are; prepared when the first block is read.
     fn timed<'a>(&self, operands: &'a Operands<'_>, number: usize) -> Option<&'a TimedArray> {
-        self.config.forward.ir_drop_t?;
+        self.timed_parameters()?;
         let all = || {
             let tile = |(number, tile)| self.timed_array(tile, operands.stored(&self.tiles, number));
             self.tiles.iter().enumerate().filter_map(tile).collect()
@@ -370,9 +372,15 @@ impl AnalogMvm {
         Some(&operands.timed.get_or_init(all)[number])
     }
 
+    /// How reads are followed over time, if that differs from plain reads.
+    fn timed_parameters(&self) -> Option<IrDropT> {
+        let plain = |timed: &IrDropT| self.config.forward.is_ideal() || self.training && timed.trains_plainly();
+        self.config.forward.ir_drop_t.filter(|timed| !plain(timed))
+    }
+
     fn timed_array(&self, tile: &Tile, stored: &Tensor) -> Option<TimedArray> {
         let devices = tile::column(&self.config, tile.ins.len());
-        let parameters = self.config.forward.ir_drop_t?;
+        let parameters = self.timed_parameters()?;
         let model = self.config.noise_model.model().expect("checked with the configuration");
         Some(TimedArray::new(parameters, stored, devices, model.converter(), !self.training))
     }

@@ -48,7 +48,7 @@ impl IoParameters {
             ("out_nonlinearity", self.out_nonlinearity > 0.0),
             ("v_offset_std", self.v_offset_std > 0.0),
             ("r_series", self.r_series > 0.0),
-            ("ir_drop_t", self.ir_drop_t.is_some()),
+            ("ir_drop_t", self.ir_drop_t.is_some_and(|timed| !timed.trains_plainly())),
         ];
         let found = reasons.into_iter().find(|(_, is_so)| *is_so).filter(|_| !self.is_ideal());
         found.map(|(field, _)| field)

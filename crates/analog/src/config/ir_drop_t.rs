@@ -111,6 +111,11 @@ impl Rules for IrDropT {
 }
 
 impl IrDropT {
+    /// Whether training, which has perfect wires, reads as without it.
+    pub(crate) fn trains_plainly(&self) -> bool {
+        self.mv_type == PulseMode::OnePass && !self.apply_xdep_pcm_read_noise
+    }
+
     /// Rules with the other parameters of the product, whose section is `at`.
     pub(super) fn rules_within(&self, io: &IoParameters, at: &str) -> Result<(), Error> {
         let of = |field: &str, value: Value, allowed: &str| {
@@ -280,6 +285,9 @@ mod tests {
             error("noise_model = { type = \"None\" }\n[forward.ir_drop_t]"),
             "noise_model = \"None\": must be a model whose converter makes pairs of devices with forward.ir_drop_t"
         );
+        let straight = "[backward]\nstraight_through = true\n[forward.ir_drop_t]\n";
+        InferenceRpuConfig::from_toml_str(straight).unwrap();
+        assert!(error(&format!("{straight}mv_type = \"SPLIT_MODE\"")).contains("no straight-through gradient"));
         assert!(error("[backward.ir_drop_t]").contains("exists forward only"));
     }
 

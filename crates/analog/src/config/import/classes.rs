@@ -41,6 +41,9 @@ const DEFAULTS: &[&str] = &[
     "FloatingPointRPUConfig(forward=IOParameters(is_perfect=True), noise_model=None, drift_compensation=None)",
 ];
 
+/// The class of a forward read that is followed over time.
+pub(super) const IR_DROP_T: &str = "IOParametersIRDropT";
+
 /// Configurations of Torch tiles, which differentiate the forward read.
 const TORCH: &[&str] = &["TorchInferenceRPUConfig", "TorchInferenceRPUConfigIRDropT", "FloatingPointPreset"];
 

@@ -14,6 +14,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::inference::InferenceRpuConfig;
+use super::ir_drop_t::{IrDropT, PulseMode};
 use super::setting::{Range, Setting, join};
 use super::value::Value;
 use crate::Error;
@@ -167,6 +168,7 @@ impl Reader {
                 format!("an unknown class, read as {class}; its own defaults are not known"),
             );
         }
+        let timed = object.is(classes::IR_DROP_T);
         for (field, node) in object.fields {
             let path = join(at, &field);
             if classes::has_no_effect(&path, &node) {
@@ -189,6 +191,21 @@ impl Reader {
             table.retain(|(earlier, _)| *earlier != field);
             table.push((field, value));
         }
+        if timed { self.ir_drop_t(table, at) } else { table }
+    }
+
+    /// What the reference has among the other fields is a section of its own here.
+    fn ir_drop_t(&mut self, table: Vec<(String, Value)>, at: &str) -> Vec<(String, Value)> {
+        let is_timed = |(field, value): &(String, Value)| {
+            IrDropT::FIELDS.contains(&field.as_str()) && *value != Value::Text("IDEAL".into())
+        };
+        let (timed, mut table): (Vec<_>, Vec<_>) = table.into_iter().partition(is_timed);
+        let split = ("mv_type".to_owned(), PulseMode::SplitMode.get());
+        if self.printed && timed.contains(&split) && timed.iter().all(|(field, _)| field != "split_mode_bit_shift") {
+            let reason = format!("{} does not print it; export the configuration as JSON", classes::IR_DROP_T);
+            self.note(&join(at, "split_mode_bit_shift"), "?".into(), reason);
+        }
+        table.push(("ir_drop_t".into(), Value::Table(timed)));
         table
     }
 

@@ -100,3 +100,21 @@ fn a_class_that_is_not_known_goes_with_its_fields() {
     assert_eq!(take(&mut table("MyNoise"), "noise_model.absent").unwrap().0, "noise_model");
     assert_eq!(take(&mut table("MyNoise"), "clip.type"), None);
 }
+
+#[test]
+fn reads_over_time_become_a_section_of_their_own() {
+    let import_io = |fields: &str| {
+        import(&format!(
+            "TorchInferenceRPUConfigIRDropT(forward=IOParametersIRDropT({fields}), noise_model=PCMLikeNoiseModel())"
+        ))
+    };
+    let by_default = import_io("");
+    assert_eq!(by_default.config.forward, IoParameters { ir_drop_t: Some(IrDropT::default()), ..Default::default() });
+    assert_eq!(by_default.notes, []);
+
+    let split = import_io("out_noise=0.1, mv_type=AnalogMVType.SPLIT_MODE, ir_drop_segments=16, ir_drop=2.0");
+    let timed = IrDropT { mv_type: PulseMode::SplitMode, ir_drop_segments: 16, ir_drop: 2.0, ..Default::default() };
+    assert_eq!(split.config.forward, IoParameters { out_noise: 0.1, ir_drop_t: Some(timed), ..Default::default() });
+    let fields: Vec<_> = split.notes.iter().map(|note| note.field.as_str()).collect();
+    assert_eq!(fields, ["forward.split_mode_bit_shift", "backward.straight_through"]);
+}

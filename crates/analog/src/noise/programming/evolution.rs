@@ -2,7 +2,7 @@
 //!
 //! Of n points in the unit cube, each is challenged by `best + F·(a − b)`, of which it takes over each coordinate with
 //! probability CR, and one in any case; the better one stays (Storn & Price 1997, the variant `best1bin` with deferred
-//! updating, as in SciPy). A crate of our own, since evaluations here are noisy and must be functions of a key.
+//! updating, as in SciPy). Not a library, since evaluations here are noisy, and each must be a function of its own key.
 
 use ohmgrad_tensor::{Key, random};
 use rayon::prelude::*;
