@@ -112,9 +112,7 @@ pub(crate) fn figure<B: DrawingBackend>(
         };
         let drawn = match series.mark {
             Mark::Line => chart.draw_series(LineSeries::new(points.iter().copied(), line))?,
-            Mark::Guide => {
-                chart.draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(scale)))?
-            }
+            Mark::Guide => chart.draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(scale)))?,
             Mark::DottedLine => {
                 chart.draw_series(dots(4, color.filled()))?;
                 chart.draw_series(LineSeries::new(points.iter().copied(), line))?

@@ -67,11 +67,7 @@ fn size(panels: &[Figure], scale: u32) -> (u32, u32) {
 }
 
 /// All panels side by side.
-fn on<B: DrawingBackend>(
-    backend: B,
-    panels: &[Figure],
-    scale: u32,
-) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+fn on<B: DrawingBackend>(backend: B, panels: &[Figure], scale: u32) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
     register_type();
     let area = backend.into_drawing_area();
     area.fill(&WHITE)?;
@@ -117,7 +113,9 @@ mod tests {
     #[test]
     fn vectors_say_what_is_on_the_axes() {
         let text = svg(&every_kind()).unwrap();
-        for words in ["time since programming", "10 years", "test accuracy / %", "conductance / µS", "aware", "<polygon"] {
+        for words in
+            ["time since programming", "10 years", "test accuracy / %", "conductance / µS", "aware", "<polygon"]
+        {
             assert!(text.contains(words), "{words}");
         }
     }
