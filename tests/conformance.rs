@@ -59,6 +59,11 @@ fn straight_through() {
 }
 
 #[test]
+fn drift() {
+    assert_all_pass("drift");
+}
+
+#[test]
 fn layers() {
     assert_all_pass("layers");
 }
@@ -146,6 +151,25 @@ fn a_changed_training_fails() {
 }
 
 #[test]
+fn a_changed_chip_fails() {
+    let few = |case: &mut Value| {
+        case["weights"] = json!(data("drift/mlp_digital.safetensors"));
+        case["expected"].as_array_mut().unwrap().drain(1..5);
+    };
+    let case = "drift/mlp_digital_seed_config.json";
+    let mean = report_of("accuracy", case, |case| {
+        few(case);
+        add(&mut case["expected"][1]["mean"], 0.03);
+    });
+    assert!(mean.starts_with("mlp_digital_seed_config: accuracy at 315000000 s is "), "{mean}");
+    let model = report_of("model", case, |case| {
+        few(case);
+        case["config"]["noise_model"]["drift_scale"] = json!(0.0);
+    });
+    assert!(model.ends_with("0 passed, 1 failed"), "{model}");
+}
+
+#[test]
 fn a_changed_layer_fails() {
     let batch_norm = "layers/batch_norm1d_train.json";
     let buffer = report_of("buffer", batch_norm, |case| {
@@ -167,7 +191,7 @@ fn a_changed_layer_fails() {
 }
 
 #[test]
-fn a_changed_chip_fails() {
+fn a_chip_that_ages_otherwise_fails() {
     let drift = "inference/pcm_at_3600s.json";
     let mean = report_of("chip_mean", drift, |case| add(&mut case["mean"][6], 1e-2));
     assert!(mean.starts_with("pcm_at_3600s: mean of output [6] is "), "{mean}");

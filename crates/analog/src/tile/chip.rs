@@ -61,8 +61,8 @@ impl std::fmt::Display for WeakReadout {
         let Self { tile, signal, noise } = self;
         write!(
             f,
-            "tile {tile}: the readout for drift compensation has mean magnitude {signal:.4} over noise of {noise:.4}; \
-             map weights with weight_scaling_omega = 1 before trusting it"
+            "tile {tile}: the readout for drift compensation has mean magnitude {signal:.4} over noise of {noise:.4}, so \
+             that it is too small; weights mapped with weight_scaling_omega = 1 give the strongest"
         )
     }
 }
