@@ -56,11 +56,15 @@ struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Times through the training digits, for each of the two trainings.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 10)]
     epochs: usize,
     /// Noise on the weights in hardware-aware training, in units of the largest weight of a tile.
     #[arg(long, default_value_t = 0.1)]
     train_noise: f32,
+    /// Write the digital weights of both trained networks into this directory, as `NET_digital.safetensors` and
+    /// `NET_hardware_aware.safetensors`.
+    #[arg(long, value_name = "DIR", conflicts_with = "weights")]
+    save: Option<PathBuf>,
     /// Draw accuracies over time into this file's name with .svg and .png; after a training, unless --json, the default
     /// is `drift` in the directory for temporary files.
     #[arg(long, value_name = "NAME")]
@@ -213,6 +217,11 @@ fn trained(config: &InferenceRpuConfig, mnist: &Mnist, args: &Args) -> Result<Ve
 
     let on_tiles = |name, title, mut net: Sequential| -> Result<Trained, Box<dyn Error>> {
         let digital = accuracy(&net, &mnist.test, key.fold("test"));
+        if let Some(dir) = &args.save {
+            let net_name = args.net.to_possible_value().expect("no variant is hidden");
+            let file = dir.join(format!("{}_{name}.safetensors", net_name.get_name()));
+            Checkpoint::save(file, &net, None, &TrainingState::new(key))?;
+        }
         net.to_analog(config, key.fold("hardware"))?;
         Ok(Trained { name, title, digital, net })
     };

@@ -151,7 +151,7 @@ fn a_changed_training_fails() {
 }
 
 #[test]
-fn a_changed_chip_fails() {
+fn a_network_that_ages_otherwise_fails() {
     let few = |case: &mut Value| {
         case["weights"] = json!(data("drift/mlp_digital.safetensors"));
         case["expected"].as_array_mut().unwrap().drain(1..5);
@@ -191,7 +191,7 @@ fn a_changed_layer_fails() {
 }
 
 #[test]
-fn a_chip_that_ages_otherwise_fails() {
+fn a_changed_chip_fails() {
     let drift = "inference/pcm_at_3600s.json";
     let mean = report_of("chip_mean", drift, |case| add(&mut case["mean"][6], 1e-2));
     assert!(mean.starts_with("pcm_at_3600s: mean of output [6] is "), "{mean}");
