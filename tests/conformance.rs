@@ -59,6 +59,11 @@ fn straight_through() {
 }
 
 #[test]
+fn drift() {
+    assert_all_pass("drift");
+}
+
+#[test]
 fn layers() {
     assert_all_pass("layers");
 }
@@ -143,6 +148,25 @@ fn a_changed_training_fails() {
         case["expected"]["final"] = json!({ "9.bias": loss });
     });
     assert!(report.starts_with("classifier_saturated: the network has no `9.bias`\n"), "{report}");
+}
+
+#[test]
+fn a_network_that_ages_otherwise_fails() {
+    let few = |case: &mut Value| {
+        case["weights"] = json!(data("drift/mlp_digital.safetensors"));
+        case["expected"].as_array_mut().unwrap().drain(1..5);
+    };
+    let case = "drift/mlp_digital_seed_config.json";
+    let mean = report_of("accuracy", case, |case| {
+        few(case);
+        add(&mut case["expected"][1]["mean"], 0.03);
+    });
+    assert!(mean.starts_with("mlp_digital_seed_config: accuracy at 315000000 s is "), "{mean}");
+    let model = report_of("model", case, |case| {
+        few(case);
+        case["config"]["noise_model"]["drift_scale"] = json!(0.0);
+    });
+    assert!(model.ends_with("0 passed, 1 failed"), "{model}");
 }
 
 #[test]

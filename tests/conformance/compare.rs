@@ -38,7 +38,8 @@ impl Check {
         Some(format!("{place} is {yours:?}, expected {expected:?}: {how_far}"))
     }
 
-    fn value(&mut self, place: impl Fn() -> String, yours: f64, expected: f64, allowed: f64) {
+    /// Compares one value with what is expected, give or take what is allowed.
+    pub fn value(&mut self, place: impl Fn() -> String, yours: f64, expected: f64, allowed: f64) {
         self.values += 1;
         let new = Deviation { place: String::new(), yours, expected, allowed };
         if new.excess() > 1.0 {

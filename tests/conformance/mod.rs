@@ -5,6 +5,7 @@
 //! are the same in every run.
 
 mod compare;
+mod drift;
 mod ir_drop_t;
 mod layers;
 mod mvm;
@@ -28,6 +29,8 @@ use compare::Check;
 /// One file.
 struct Case {
     name: String,
+    /// Where the file is, and others that it speaks of.
+    folder: PathBuf,
     content: Value,
 }
 
@@ -46,6 +49,7 @@ impl Case {
             "remap" => training_steps::remap(self),
             "tile_split" => training_steps::split(self),
             "input_range" => training_steps::input_range(self),
+            "accuracy_over_time" => drift::check(self),
             "layer" | "loss" => layers::check(self),
             "noise_model" | "converter" => noise::check(self),
             _ => Err(format!("unknown operation `{}`", self.op())),
@@ -85,7 +89,7 @@ impl Outcome {
             Err(error) => return Self { name, failure: Some(error) },
         };
         let name = content.get("name").and_then(Value::as_str).map_or(name, str::to_owned);
-        let case = Case { name, content };
+        let case = Case { name, folder: file.parent().unwrap_or(Path::new("")).into(), content };
         // Shapes that don't fit panic, and one bad case should not hide what came of the others.
         let checked = panic::catch_unwind(|| case.check()).unwrap_or_else(|payload| Err(panic_message(payload)));
         let failure = checked.map_or_else(Some, |check| check.failure());

@@ -123,6 +123,13 @@ pub enum Error {
         allowed: String,
     },
 
+    /// A network without weights on tiles, where some are needed.
+    #[error("no weight of the network {missing}")]
+    NothingThere {
+        /// What none of them does, and what to do first.
+        missing: &'static str,
+    },
+
     /// A network that cannot move onto tiles, or off them.
     #[error("layer `{layer}`: {reason}")]
     Convert {

@@ -20,5 +20,6 @@ pub use error::Error;
 pub use matrix::AnalogMatrix;
 pub use op::{AnalogMvm, Saturation};
 pub use tile::{
-    CalibratedRanges, Calibration, CalibrationMode, InputRanges, Tile, TileArray, TileArrayState, TileLayout, TilePlace,
+    CalibratedRanges, Calibration, CalibrationMode, InputRanges, ProgrammedLayout, ProgrammedTile, ProgrammedTiles,
+    Tile, TileArray, TileArrayState, TileLayout, TilePlace, WeakReadout,
 };

@@ -14,7 +14,7 @@ use crate::config::{
     BackwardIoParameters, InferenceRpuConfig, IoParameters, IrDropT, NoiseManagement, WeightModifierParameter,
 };
 use crate::mvm::{self, Direction, Mvm, Pattern, TimedArray};
-use crate::tile::{self, Modified, Tile, TileArray};
+use crate::tile::{self, Modified, ProgrammedTiles, Tile, TileArray};
 
 /// A batch times weights on tiles: one analog read for each row, or for each patch of a convolution.
 ///
@@ -30,6 +30,9 @@ use crate::tile::{self, Modified, Tile, TileArray};
 /// reads see, perfect ones too, and has no part in the weight's gradient. With `straight_through` all gradients are those
 /// of differentiating the forward read instead.
 ///
+/// Reads of a programmed chip see its weights instead, perfect ones too, and in evaluation its drift compensation scales
+/// their outputs. Gradients go through it to the inputs; its weights, which no optimizer reaches, get none.
+///
 /// With `mask_saturated`, `d` is 0 for the input gradient wherever the forward output counts as
 /// [saturated](mvm::saturated), as it always is in the reference.
 ///
@@ -42,6 +45,7 @@ pub struct AnalogMvm {
     lowering: Lowering,
     tiles: Arc<Vec<Tile>>,
     config: Arc<InferenceRpuConfig>,
+    chip: Option<Arc<ProgrammedTiles>>,
     /// One for each tile: the call's.
     keys: Vec<Key>,
     first_row: usize,
@@ -93,13 +97,21 @@ struct PerSample {
 pub(crate) fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bias: Option<Var<'t>>) -> Var<'t> {
     let tape = x.tape();
     let before = tape.state(array.averages.id(), &array.averages.value);
-    let mut inputs = vec![x, tape.param(&array.weight)];
+    // What is on a chip is no parameter: devices do not follow gradients.
+    let chip = array.programmed.clone();
+    let weight = match &chip {
+        None => tape.param(&array.weight),
+        Some(chip) if tape.is_training() => tape.constant(array.programmed_weight(chip)),
+        Some(_) => tape.constant(array.weight.value.clone()),
+    };
+    let mut inputs = vec![x, weight];
     let mut place = |input: Option<Var<'t>>| {
         inputs.extend(input);
         input.map(|_| inputs.len() - 1)
     };
     let bias = array.has_analog_bias().then(|| bias.expect("tiles: the bias is on the tile, and the forward needs it"));
-    let modifier = array.modifier(tape);
+    let bias = bias.map(|bias| if chip.is_some() { tape.constant(bias.value()) } else { bias });
+    let modifier = array.modifier(tape).filter(|_| chip.is_none());
     let seen = modifier.filter(|modifier| !modifier.per_batch_sample);
     let places = Places {
         bias: place(bias),
@@ -118,6 +130,7 @@ pub(crate) fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bia
         lowering,
         tiles: Arc::clone(&array.tiles),
         config: Arc::clone(&array.config),
+        chip,
         keys,
         weight: array.weight.id(),
         places,
@@ -228,6 +241,8 @@ struct Operands<'a> {
     scaling: Option<&'a Tensor>,
     /// What reads see instead of what is stored.
     seen: Option<&'a Tensor>,
+    /// The chip, whose weights they see instead.
+    chip: Option<&'a ProgrammedTiles>,
     /// What reads see of each tile, made when the first block is read.
     stored: OnceLock<Vec<Tensor>>,
     /// The same tiles, where reads are followed over time.
@@ -238,6 +253,9 @@ struct Operands<'a> {
 
 impl Operands<'_> {
     fn stored(&self, tiles: &[Tile], number: usize) -> &Tensor {
+        if let Some(chip) = self.chip {
+            return &chip.tiles()[number].present;
+        }
         let all = || match self.seen {
             Some(seen) => tiles.iter().map(|tile| tile.rectangle(seen)).collect(),
             None => {
@@ -266,13 +284,14 @@ impl Operands<'_> {
 }
 
 impl AnalogMvm {
-    fn operands<'a>(&self, input: impl Fn(usize) -> &'a Tensor) -> Operands<'a> {
+    fn operands<'a>(&'a self, input: impl Fn(usize) -> &'a Tensor) -> Operands<'a> {
         Operands {
             x: input(X),
             w: as_matrix(input(W)),
             bias: self.places.bias.map(&input),
             scaling: self.places.scaling.map(&input),
             seen: self.places.seen.map(&input),
+            chip: self.chip.as_deref(),
             stored: OnceLock::new(),
             timed: OnceLock::new(),
             exact: OnceLock::new(),
@@ -299,7 +318,7 @@ impl AnalogMvm {
 
     /// Whether a product over the whole weight is not the sum of what its tiles compute, even if they are perfect.
     fn each_tile_differs(&self) -> bool {
-        self.ranges.is_some() || self.per_sample.is_some()
+        self.ranges.is_some() || self.per_sample.is_some() || self.chip.is_some()
     }
 
     /// The rows of the weight that a group has.
@@ -364,7 +383,7 @@ impl AnalogMvm {
 
     /// A tile whose reads are followed over time, if they are; prepared when the first block is read.
     fn timed<'a>(&self, operands: &'a Operands<'_>, number: usize) -> Option<&'a TimedArray> {
-        self.timed_parameters()?;
+        timed_parameters(&self.config, !self.training)?;
         let all = || {
             let tile = |(number, tile)| self.timed_array(tile, operands.stored(&self.tiles, number));
             self.tiles.iter().enumerate().filter_map(tile).collect()
@@ -372,17 +391,8 @@ impl AnalogMvm {
         Some(&operands.timed.get_or_init(all)[number])
     }
 
-    /// How reads are followed over time, if that differs from plain reads.
-    fn timed_parameters(&self) -> Option<IrDropT> {
-        let plain = |timed: &IrDropT| self.config.forward.is_ideal() || self.training && timed.trains_plainly();
-        self.config.forward.ir_drop_t.filter(|timed| !plain(timed))
-    }
-
     fn timed_array(&self, tile: &Tile, stored: &Tensor) -> Option<TimedArray> {
-        let devices = tile::column(&self.config, tile.ins.len());
-        let parameters = self.timed_parameters()?;
-        let model = self.config.noise_model.model().expect("checked with the configuration");
-        Some(TimedArray::new(parameters, stored, devices, model.converter(), !self.training))
+        timed_array(&self.config, tile, stored, !self.training)
     }
 
     /// Rows `n` of a tile, joined from reads of those of each sample, if samples see weights of their own, or of all at once.
@@ -436,8 +446,8 @@ impl AnalogMvm {
         }
         let column = direction as usize;
         let mut average = Some(averages()[[tile, column]]).filter(|&mean| mean >= 0.0);
-        if let Some(mean) = average.filter(|&mean| mean > 0.0 && !self.training) {
-            let constant = IoParameters { noise_management: NoiseManagement::Constant, nm_thres: mean, ..*io };
+        if !self.training && average.is_some_and(|mean| mean > 0.0) {
+            let constant = evaluation_io(io, &averages(), tile, direction);
             return read(&constant, &mut None);
         }
         let result = read(io, &mut average);
@@ -463,14 +473,17 @@ impl AnalogMvm {
         factors.map_or(y.clone(), |factors| &y * &join(factors))
     }
 
-    /// What a tile's outputs are multiplied with, as a row: mapping scales and input range.
+    /// What a tile's outputs are multiplied with, as a row: mapping scales, input range, and in evaluation the drift
+    /// compensation of a chip.
     fn factors(&self, number: usize, tile: &Tile) -> Option<Tensor> {
         let row = |s: &Tensor| s.broadcast_to(&[tile.outs.len(), 1]).t();
-        match (&self.ranges, &tile.scales) {
-            (None, scales) => scales.as_ref().map(row),
-            (Some(r), None) => Some(Tensor::full(&[1, tile.outs.len()], r[number])),
-            (Some(r), Some(scales)) => Some(&row(scales) * r[number]),
-        }
+        let chip = self.chip.as_ref().filter(|_| !self.training);
+        let all = [
+            tile.scales.as_ref().map(row),
+            self.ranges.as_ref().map(|r| Tensor::full(&[1, tile.outs.len()], r[number])),
+            chip.and_then(|chip| chip.tiles()[number].alpha_row(tile)),
+        ];
+        all.into_iter().flatten().reduce(|a, b| &a * &b)
     }
 
     /// The learned scales of a group's outputs as a row, for one part of the inputs.
@@ -484,6 +497,34 @@ impl AnalogMvm {
         (0..self.input_parts(group).count())
             .map(|part| self.learned_row(operands, group, part).map_or(d.clone(), |a| d * &a))
             .collect()
+    }
+}
+
+/// A tile of weights [outs, ins] whose reads are followed over time, if the configuration asks for it.
+pub(crate) fn timed_array(
+    config: &InferenceRpuConfig,
+    tile: &Tile,
+    w: &Tensor,
+    evaluation: bool,
+) -> Option<TimedArray> {
+    let devices = tile::column(config, tile.ins.len());
+    let parameters = timed_parameters(config, evaluation)?;
+    let model = config.noise_model.model().expect("checked with the configuration");
+    Some(TimedArray::new(parameters, w, devices, model.converter(), evaluation))
+}
+
+/// How reads are followed over time, if that differs from plain reads.
+fn timed_parameters(config: &InferenceRpuConfig, evaluation: bool) -> Option<IrDropT> {
+    let plain = |timed: &IrDropT| config.forward.is_ideal() || !evaluation && timed.trains_plainly();
+    config.forward.ir_drop_t.filter(|timed| !plain(timed))
+}
+
+/// The parameters of a tile's evaluation: under AVERAGE_ABS_MAX the running mean that training has found is a constant.
+pub(crate) fn evaluation_io(io: &IoParameters, averages: &Tensor, tile: usize, direction: Direction) -> IoParameters {
+    let averaging = io.noise_management == NoiseManagement::AverageAbsMax && !averages.is_empty();
+    match averaging.then(|| averages[[tile, direction as usize]]).filter(|&mean| mean > 0.0) {
+        Some(mean) => IoParameters { noise_management: NoiseManagement::Constant, nm_thres: mean, ..*io },
+        None => *io,
     }
 }
 
@@ -526,7 +567,7 @@ pub(crate) fn with_bias(w: &Tensor, bias: Option<&Tensor>) -> Tensor {
 }
 
 /// Rows with the constant input of an analog bias.
-fn with_ones(rows: &Tensor) -> Tensor {
+pub(crate) fn with_ones(rows: &Tensor) -> Tensor {
     Array::concat(&[rows.clone(), Tensor::full(&[rows.shape()[0], 1], 1.0)], 1)
 }
 

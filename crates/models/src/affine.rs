@@ -156,6 +156,16 @@ impl Affine {
         self.weight = Weight::Digital(Param::new(weight));
     }
 
+    /// Moves the weight back into digital memory as reads of its tiles show it, and an analog bias with it.
+    pub(crate) fn read_back(&mut self, key: Key) {
+        let Weight::Analog(tiles) = &self.weight else { return };
+        let (weight, of_bias) = tiles.read_back(self.bias.as_ref().map(|b| &b.value), key);
+        if let (Some(bias), Some(read)) = (&mut self.bias, of_bias) {
+            bias.value = read;
+        }
+        self.weight = Weight::Digital(Param::new(weight));
+    }
+
     /// Replaces weight and bias; tiles recompute their mapping scales.
     ///
     /// # Panics

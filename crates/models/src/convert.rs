@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use ohmgrad_analog::config::NoiseModelConfig;
 use ohmgrad_analog::{Error, InferenceRpuConfig};
 use ohmgrad_autograd::{Id, Param, State};
 use ohmgrad_tensor::{Key, Tensor};
 
 use crate::affine::Affine;
 use crate::checkpoint::{self, CheckpointError};
+use crate::chip::Chip;
 use crate::summary::Summary;
 use crate::visit::{Slot, SlotMut, Visit};
 
@@ -166,6 +168,70 @@ pub trait Network: Visit {
     /// If `omega` is negative or not finite.
     fn remap_weights(&mut self, omega: f32) {
         each_affine(self, |affine| affine.remap_weights(omega));
+    }
+
+    /// As [`to_digital`](Self::to_digital), but with weights as hardware can know them: estimated from what the tiles
+    /// answer to random inputs, with all noise of their reads
+    /// ([`TileArray::read_back`](ohmgrad_analog::TileArray::read_back)). Of a chip these are the weights as they have
+    /// drifted, drift compensation included.
+    #[doc(alias = "realistic")]
+    fn to_digital_realistic(&mut self, key: Key) {
+        self.visit_mut("", &mut |path, slot| {
+            if let SlotMut::Affine(affine) = slot {
+                affine.read_back(key.fold(path));
+            }
+        });
+    }
+
+    /// Programs every weight on tiles onto the devices of its configuration's noise model, giving a chip; the network is
+    /// as it was. `key` is the chip's: all that its devices do is a function of it, and of the time.
+    ///
+    /// ```
+    /// use ohmgrad_analog::{InferenceRpuConfig, MappingParameter};
+    /// use ohmgrad_models::{Network, Sequential, predict};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// let key = Key::new(1);
+    /// let mut net = Sequential::new().linear(64, 10).init(key.fold("weights"));
+    /// let mapping = MappingParameter { weight_scaling_omega: 1.0, ..Default::default() };
+    /// net.to_analog(&InferenceRpuConfig { mapping, ..Default::default() }, key.fold("hardware"))?;
+    ///
+    /// let mut chip = net.program(key.fold("chip 0"))?;
+    /// chip.drift_to(3600.0)?; // seconds
+    /// let after_an_hour = predict(&chip, &Tensor::normal(&[5, 64], key.fold("x")), key.fold("read"));
+    /// # assert_eq!(after_an_hour.shape(), [5, 10]);
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If no weight is on tiles.
+    fn program(&self, key: Key) -> Result<Chip<Self>, Error>
+    where
+        Self: Clone,
+    {
+        Chip::program(self.clone(), None, key)
+    }
+
+    /// As [`program`](Self::program), on devices of another noise model than the configuration's.
+    ///
+    /// ```
+    /// use ohmgrad_analog::{InferenceRpuConfig, noise::Pcm};
+    /// use ohmgrad_models::{Network, Sequential};
+    /// use ohmgrad_tensor::Key;
+    ///
+    /// let mut net = Sequential::new().linear(64, 10).init(Key::new(1));
+    /// net.to_analog(&InferenceRpuConfig::default(), Key::new(2))?;
+    /// let precise = net.program_with(Pcm { prog_noise_scale: 0.1, ..Default::default() }, Key::new(3))?;
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If no weight is on tiles, or the model's parameters are not valid.
+    fn program_with(&self, model: impl Into<NoiseModelConfig>, key: Key) -> Result<Chip<Self>, Error>
+    where
+        Self: Clone,
+    {
+        Chip::program(self.clone(), Some(&model.into()), key)
     }
 
     /// Reads weights from a safetensors file, such as PyTorch writes of a state dict: parameters and buffers by their

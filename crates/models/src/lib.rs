@@ -8,12 +8,14 @@
 mod affine;
 mod calibrate;
 pub mod checkpoint;
+mod chip;
 mod convert;
 pub mod data;
 mod evaluate;
 pub mod init;
 mod layers;
 mod module;
+mod monte_carlo;
 mod optim;
 mod progress;
 mod summary;
@@ -23,6 +25,7 @@ mod visit;
 pub use affine::{Affine, Weight};
 pub use calibrate::{CalibratedLayer, calibrate_input_ranges};
 pub use checkpoint::{Checkpoint, CheckpointError, Tiles, TrainingState};
+pub use chip::{Chip, Weak};
 pub use convert::Network;
 pub use evaluate::{accuracy, confusion_matrix, predict};
 pub use layers::{
@@ -32,6 +35,7 @@ pub use layers::{
     MaxPool3d, Recurrent, RecurrentOptions, Rnn, RnnCell, Running, Sequential, SequentialBuilder, Sizes,
 };
 pub use module::{CloneBox, Module};
+pub use monte_carlo::{AccuracyAt, accuracy_over_time};
 pub use optim::{Adam, Optimizer, OptimizerState, Remembered, Schedule, Sgd, StateError};
 pub use progress::Progress;
 pub use summary::{LayerSummary, Summary};

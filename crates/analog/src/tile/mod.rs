@@ -1,10 +1,12 @@
 //! Tiles: one logical weight, cut into rectangles that fit a crossbar.
 
 mod calibration;
+mod chip;
 mod clip;
 mod input_range;
 mod mapping;
 mod modifier;
+mod read_back;
 mod remap;
 mod split;
 mod state;
@@ -22,9 +24,10 @@ use crate::mvm::{Direction, Pattern};
 use crate::op;
 
 pub use calibration::{CalibratedRanges, Calibration, CalibrationMode};
+pub use chip::{ProgrammedTile, ProgrammedTiles, WeakReadout};
 pub use input_range::InputRanges;
 pub(crate) use modifier::Modified;
-pub use state::{TileArrayState, TileLayout, TilePlace};
+pub use state::{ProgrammedLayout, TileArrayState, TileLayout, TilePlace};
 
 /// One crossbar of a [`TileArray`]: a rectangle of the logical weight.
 #[derive(Clone, Debug)]
@@ -84,6 +87,8 @@ pub struct TileArray {
     pub(crate) config: Arc<InferenceRpuConfig>,
     analog_bias: bool,
     calibrating: Option<Box<calibration::Calibrating>>,
+    /// What the chip that the weight was programmed onto has made of it.
+    pub(crate) programmed: Option<Arc<ProgrammedTiles>>,
 }
 
 impl TileArray {
@@ -138,6 +143,7 @@ impl TileArray {
             config: Arc::new(config.clone()),
             analog_bias,
             calibrating: None,
+            programmed: None,
         };
         array.map_anew(bias, &config.mapping);
         Ok(array)
@@ -164,7 +170,7 @@ impl TileArray {
     }
 
     /// Replaces the logical weight, recomputes the mapping scales, and sets learned output scales to 1. An analog bias
-    /// counts as a column of the weight.
+    /// counts as a column of the weight. Tiles that were programmed are so no more.
     ///
     /// # Panics
     /// If the shape differs from that of the weight so far.
@@ -180,6 +186,7 @@ impl TileArray {
     }
 
     fn map_anew(&mut self, bias: Option<&Tensor>, mapping: &MappingParameter) {
+        self.programmed = None;
         let weight = op::with_bias(&op::as_matrix(&self.weight.value), bias.filter(|_| self.analog_bias));
         for tile in Arc::make_mut(&mut self.tiles) {
             tile.scales = mapping::scales(mapping, &tile.rectangle(&weight));

@@ -10,6 +10,7 @@ use ohmgrad_autograd::Param;
 use ohmgrad_tensor::{Key, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::chip::{ProgrammedTile, ProgrammedTiles, check_time};
 use super::{
     InputRanges, Rectangle, Tile, TileArray, averages_shape, check_columns, may_hold_bias, parts, rectangles,
     refuse_analog_bias, scaling_shape,
@@ -17,6 +18,7 @@ use super::{
 use crate::config::InferenceRpuConfig;
 use crate::error::Error;
 use crate::mvm::Pattern;
+use crate::noise::Programmed;
 
 /// Everything that a [`TileArray`] is, but for the identities of its parameters.
 ///
@@ -37,8 +39,9 @@ use crate::mvm::Pattern;
 pub struct TileArrayState {
     /// The configuration, and what names the tiles' noise.
     pub layout: TileLayout,
-    /// The numbers: `weight`, `out_scaling`, `averages`, `input_range`, `input_range_calls`, and of each tile by its number `0.scales`,
-    /// `0.forward.v_offset`, `0.backward.w_asymmetry`, …; without those that have no elements.
+    /// The numbers: `weight`, `out_scaling`, `averages`, `input_range`, `input_range_calls`, of each tile by its number
+    /// `0.scales`, `0.forward.v_offset`, `0.backward.w_asymmetry`, …, and on a chip `0.programmed`, `0.present`,
+    /// `0.target.0`, …; without those that have no elements.
     pub tensors: BTreeMap<String, Tensor>,
 }
 
@@ -54,6 +57,22 @@ pub struct TileLayout {
     pub analog_bias: bool,
     /// The tiles, ordered by group, by the inputs that they take, then by the outputs that they compute.
     pub tiles: Vec<TilePlace>,
+    /// The chip that the weight was programmed onto, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub programmed: Option<ProgrammedLayout>,
+}
+
+/// What is known of the chip that a weight was programmed onto.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgrammedLayout {
+    /// What read noise is drawn from.
+    #[serde(with = "text")]
+    pub key: Key,
+    /// The time drifted to, in seconds since programming, if it has drifted.
+    pub t: Option<f32>,
+    /// Devices of a unit cell; 0 without a noise model.
+    pub devices: usize,
 }
 
 /// What a tile's noise and fixed variations are drawn from.
@@ -94,10 +113,27 @@ impl TileArray {
                 put(format!("{i}.{direction}.w_asymmetry"), pattern.w_asymmetry.clone());
             }
         }
+        for (i, on) in self.programmed.iter().flat_map(|chip| chip.tiles.iter().enumerate()) {
+            put(format!("{i}.programmed"), on.programmed.weights.clone());
+            put(format!("{i}.present"), on.present.clone());
+            for (j, (target, coefficients)) in on.programmed.targets.iter().zip(&on.programmed.coefficients).enumerate()
+            {
+                put(format!("{i}.target.{j}"), target.clone());
+                coefficients.iter().for_each(|nu| put(format!("{i}.coefficients.{j}"), nu.clone()));
+            }
+            on.baseline.iter().for_each(|baseline| put(format!("{i}.baseline"), baseline.clone()));
+            on.alpha.iter().for_each(|alpha| put(format!("{i}.alpha"), alpha.clone()));
+            put(format!("{i}.noise_floor"), Tensor::from([on.noise_floor]));
+        }
+        let programmed = self.programmed.as_ref().map(|chip| ProgrammedLayout {
+            key: chip.key,
+            t: chip.t,
+            devices: chip.tiles.first().map_or(0, |on| on.programmed.targets.len()),
+        });
         let tiles = self.tiles.iter().map(|tile| TilePlace { site: tile.site, key: tile.key }).collect();
         let config = InferenceRpuConfig::clone(&self.config);
         TileArrayState {
-            layout: TileLayout { config, groups: self.groups(), analog_bias: self.analog_bias, tiles },
+            layout: TileLayout { config, groups: self.groups(), analog_bias: self.analog_bias, tiles, programmed },
             tensors,
         }
     }
@@ -107,7 +143,8 @@ impl TileArray {
     /// # Errors
     /// If the configuration is not valid, or a tensor is missing, too many, or of a shape that does not fit the weight.
     pub fn from_state(state: TileArrayState) -> Result<Self, Error> {
-        let TileArrayState { layout: TileLayout { config, groups, analog_bias, tiles: places }, tensors } = state;
+        let TileArrayState { layout, tensors } = state;
+        let TileLayout { config, groups, analog_bias, tiles: places, programmed } = layout;
         config.validate()?;
         let mut tensors = Tensors(tensors);
         let weight = tensors.optional("weight").ok_or_else(|| wrong("weight", "nothing", "a matrix"))?;
@@ -161,6 +198,7 @@ impl TileArray {
             let TilePlace { site, key } = places[i];
             tiles.push(Tile { group, outs, ins, scales, forward, backward, site, key });
         }
+        let programmed = programmed.map(|layout| tensors.chip(layout, &config, &tiles)).transpose()?.map(Arc::new);
         tensors.finish()?;
         Ok(Self {
             weight: Param::new(weight),
@@ -171,6 +209,7 @@ impl TileArray {
             config: Arc::new(config),
             analog_bias,
             calibrating: None,
+            programmed,
         })
     }
 
@@ -229,6 +268,49 @@ impl Tensors {
             (each("v_offset")?, each("out_nonlinearity")?, each("out_noise")?);
         let w_asymmetry = find("w_asymmetry", &[outs, ins])?.unwrap_or(Pattern::default().w_asymmetry);
         Ok(Pattern { v_offset, out_nonlinearity, out_noise, w_asymmetry })
+    }
+
+    fn chip(
+        &mut self,
+        layout: ProgrammedLayout,
+        config: &InferenceRpuConfig,
+        tiles: &[Tile],
+    ) -> Result<ProgrammedTiles, Error> {
+        let ProgrammedLayout { key, t, devices } = layout;
+        let model = config.noise_model.model();
+        let expected = model.map_or(0, |model| model.converter().to_conductances(&Tensor::full(&[1, 1], 0.0)).0.len());
+        if devices != expected {
+            return Err(wrong("programmed.devices", devices, expected));
+        }
+        t.map_or(Ok(()), check_time)?;
+        let tile = |(i, tile): (usize, &Tile)| {
+            let shape = [tile.outs.len(), tile.ins.len()];
+            let mut find = |name: &str, may_lack: bool, shapes: &[&[usize]]| {
+                let name = format!("{i}.{name}");
+                match self.optional(&name) {
+                    Some(tensor) if shapes.contains(&tensor.shape()) => Ok(Some(tensor)),
+                    None if may_lack => Ok(None),
+                    Some(tensor) => {
+                        Err(wrong(name, format!("shape {:?}", tensor.shape()), format!("shape {shapes:?}")))
+                    }
+                    None => Err(wrong(name, "nothing", format!("shape {shapes:?}"))),
+                }
+            };
+            let mut there = |name: &str| Ok(find(name, false, &[&shape])?.expect("not lacking"));
+            let (weights, present) = (there("programmed")?, there("present")?);
+            let targets: Vec<Tensor> = (0..devices).map(|j| there(&format!("target.{j}"))).collect::<Result<_, _>>()?;
+            let of_device = |j| find(&format!("coefficients.{j}"), true, &[&shape]);
+            let coefficients = (0..devices).map(of_device).collect::<Result<_, _>>()?;
+            let (one, each) = ([1], [shape[0]]);
+            let compensated = config.drift_compensation.method().is_some();
+            let baseline = if compensated { find("baseline", false, &[&one, &each])? } else { None };
+            let alpha = if compensated { find("alpha", t.is_none(), &[&one, &each])? } else { None };
+            let noise_floor = find("noise_floor", false, &[&one])?.expect("not lacking").item();
+            let programmed = Programmed { weights, targets, coefficients };
+            Ok(ProgrammedTile { programmed, present, baseline, alpha, noise_floor })
+        };
+        let tiles = tiles.iter().enumerate().map(tile).collect::<Result<_, Error>>()?;
+        Ok(ProgrammedTiles { key, t, tiles })
     }
 
     fn finish(self) -> Result<(), Error> {

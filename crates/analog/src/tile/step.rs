@@ -10,8 +10,11 @@ use crate::op;
 
 impl TileArray {
     /// Cuts the weights and maps them anew, in this order, as the configuration asks for after a step; an analog bias is a
-    /// column of the weight. An optimizer calls it; whoever writes [`weight`](Self::weight) by other means can.
+    /// column of the weight. On a chip nothing happens: its weights do not follow. An optimizer calls it; whoever writes [`weight`](Self::weight) by other means can.
     pub fn after_step(&mut self, mut bias: Option<&mut Tensor>) {
+        if self.programmed.is_some() {
+            return;
+        }
         if self.config.clip.kind != WeightClip::None {
             self.clip(bias.as_deref_mut());
         }

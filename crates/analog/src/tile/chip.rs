@@ -1,0 +1,246 @@
+//! Tiles whose weights were programmed onto devices, and that drift.
+//!
+//! Programming gives each tile weights that miss their targets; from then on reads see these, or after a drift those of
+//! the time drifted to. A drift compensation compares what the identity matrix reads right after programming (the
+//! *baseline*) and at each drift, and scales the outputs of evaluations by α, the ratio. Source: aihwkit
+//! `simulator/tiles/inference.py`.
+
+use std::sync::Arc;
+
+use ohmgrad_tensor::{Array, Key, Tensor};
+
+use super::{Tile, TileArray};
+use crate::config::{InferenceRpuConfig, NoiseModelConfig};
+use crate::error::Error;
+use crate::mvm::{Direction, Mvm};
+use crate::noise::Programmed;
+use crate::op;
+
+/// The tiles of one weight as they are on a chip.
+#[derive(Clone, Debug)]
+pub struct ProgrammedTiles {
+    /// What read noise is drawn from.
+    pub(super) key: Key,
+    pub(super) t: Option<f32>,
+    pub(super) tiles: Vec<ProgrammedTile>,
+}
+
+/// One tile on a chip. All weights are tile weights w, [outs, ins], without mapping scales.
+#[derive(Clone, Debug)]
+pub struct ProgrammedTile {
+    /// What programming gave, and how each device drifts.
+    pub programmed: Programmed,
+    /// The weights that reads see at present.
+    pub present: Tensor,
+    /// The compensation's statistic of the readout right after programming; `None` without a compensation.
+    pub baseline: Option<Tensor>,
+    /// What outputs are multiplied with in evaluation, of one element or [outs]; `None`, which is 1, until the first drift
+    /// and without a compensation.
+    pub alpha: Option<Tensor>,
+    /// The mean magnitude that the readout of weights of 0 has: noise alone.
+    pub noise_floor: f32,
+}
+
+/// A tile whose readout is mostly noise, so that its drift compensation means little: the noise hides how far the weights
+/// have decayed, and α stays near 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WeakReadout {
+    /// The number of the tile in its array.
+    pub tile: usize,
+    /// The mean magnitude of the weights, which is that of a readout without noise.
+    pub signal: f32,
+    /// The mean magnitude of the noise.
+    pub noise: f32,
+}
+
+/// A readout below so many times its noise is weak.
+const WEAK: f32 = 3.0;
+
+impl std::fmt::Display for WeakReadout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { tile, signal, noise } = self;
+        write!(
+            f,
+            "tile {tile}: the readout for drift compensation has mean magnitude {signal:.4} over noise of {noise:.4}, so \
+             that it is too small; weights mapped with weight_scaling_omega = 1 give the strongest"
+        )
+    }
+}
+
+impl ProgrammedTiles {
+    /// The tiles, in the order of [`TileArray::tiles`].
+    pub fn tiles(&self) -> &[ProgrammedTile] {
+        &self.tiles
+    }
+
+    /// The time drifted to, in seconds since programming; `None` until the first drift.
+    pub fn time(&self) -> Option<f32> {
+        self.t
+    }
+
+    /// The tiles whose readout is below three times its noise.
+    pub fn warnings(&self) -> Vec<WeakReadout> {
+        let weak = |(tile, on): (usize, &ProgrammedTile)| {
+            let readout = WeakReadout { tile, signal: mean_magnitude(&on.present), noise: on.noise_floor };
+            (on.baseline.is_some() && readout.signal < WEAK * readout.noise).then_some(readout)
+        };
+        self.tiles.iter().enumerate().filter_map(weak).collect()
+    }
+}
+
+impl TileArray {
+    /// Programs the present weight onto devices of the configuration's noise model: from now on reads see what programming
+    /// made of it. A bias on the tile, which is programmed too, is given here.
+    ///
+    /// The logical weight stays what it is. Programming again starts from it, with α 1 until the next drift; a weight that
+    /// is set takes the tiles off the chip. `key` is the chip's: each tile draws from a key of its own under it.
+    ///
+    /// ```
+    /// use ohmgrad_analog::{InferenceRpuConfig, TileArray};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// let (w, key) = (Tensor::normal(&[3, 10], Key::new(1)), Key::new(2));
+    /// let mut tiles = TileArray::new(w, 1, None, &InferenceRpuConfig::default(), "fc", key.fold("hardware"))?;
+    /// tiles.program(None, key.fold("chip"));
+    /// let decay = |tiles: &TileArray| tiles.programmed().unwrap().tiles()[0].present.abs().sum();
+    /// let at_first = decay(&tiles);
+    /// tiles.drift_to(86_400.0)?;
+    /// assert!(decay(&tiles) < 0.8 * at_first);
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the tiles hold a bias and none is given.
+    pub fn program(&mut self, bias: Option<&Tensor>, key: Key) {
+        let bias = self.analog_bias.then(|| bias.expect("program: the bias is on the tile"));
+        let w = op::with_bias(&op::as_matrix(&self.weight.value), bias);
+        let tiles = (0..self.tiles.len()).map(|i| self.program_tile(i, &self.tiles[i].stored(&w), key)).collect();
+        self.programmed = Some(Arc::new(ProgrammedTiles { key, t: None, tiles }));
+    }
+
+    /// As [`program`](Self::program), on devices of another model, which becomes that of the array's configuration.
+    ///
+    /// # Errors
+    /// If the model's parameters are not valid.
+    ///
+    /// # Panics
+    /// As [`program`](Self::program).
+    pub fn program_with(&mut self, model: NoiseModelConfig, bias: Option<&Tensor>, key: Key) -> Result<(), Error> {
+        let config = InferenceRpuConfig { noise_model: model, ..InferenceRpuConfig::clone(&self.config) };
+        config.validate()?;
+        self.config = Arc::new(config);
+        self.program(bias, key);
+        Ok(())
+    }
+
+    fn program_tile(&self, number: usize, w: &Tensor, key: Key) -> ProgrammedTile {
+        let key = key.fold(self.tiles[number].site);
+        let programmed = match self.config.noise_model.model() {
+            Some(model) => Programmed::new(model, w, key),
+            None => Programmed { weights: w.contiguous(), targets: vec![], coefficients: vec![] },
+        };
+        let baseline = self.config.drift_compensation.method().map(|method| match method.exact_reference() {
+            true => method.statistic(&w.t()),
+            false => method.statistic(&self.readout(number, &programmed.weights, key.fold("baseline"))),
+        });
+        let noise_floor = baseline.as_ref().map_or(0.0, |_| {
+            mean_magnitude(&self.readout(number, &Tensor::full(w.shape(), 0.0), key.fold("noise floor")))
+        });
+        ProgrammedTile { present: programmed.weights.clone(), programmed, baseline, alpha: None, noise_floor }
+    }
+
+    /// The state of a chip, if the weight was programmed onto one.
+    pub fn programmed(&self) -> Option<&ProgrammedTiles> {
+        self.programmed.as_deref()
+    }
+
+    /// Lets the chip drift to `t` seconds after programming: reads see the weights of that time from now on.
+    ///
+    /// Times may come in any order: each drift starts from the programmed weights. The noise of the devices' read, and
+    /// that of the readout for compensation, are functions of the chip's key and of the time.
+    ///
+    /// # Errors
+    /// If the time is not a number of at least 0, or the noise model has no data for it; the chip is then as it was.
+    ///
+    /// # Panics
+    /// If the weight was not programmed.
+    pub fn drift_to(&mut self, t: f32) -> Result<(), Error> {
+        let drifted = self.drifted(t)?;
+        self.programmed = Some(drifted.expect("drift_to: the weight was not programmed"));
+        Ok(())
+    }
+
+    /// The state that [`drift_to`](Self::drift_to) leads to, if the weight was programmed; for networks, whose tiles drift
+    /// together or not at all. [`set_programmed`](Self::set_programmed) puts it in its place.
+    ///
+    /// # Errors
+    /// As [`drift_to`](Self::drift_to).
+    pub fn drifted(&self, t: f32) -> Result<Option<Arc<ProgrammedTiles>>, Error> {
+        let Some(chip) = &self.programmed else { return Ok(None) };
+        check_time(t)?;
+        let drift = |(number, on): (usize, &ProgrammedTile)| {
+            let key = chip.key.fold(self.tiles[number].site).fold("drifted").fold(t.to_bits());
+            let present = match self.config.noise_model.model() {
+                Some(model) => on.programmed.at(model, t, key)?.contiguous(),
+                None => on.programmed.weights.clone(),
+            };
+            let compensation = self.config.drift_compensation.method().zip(on.baseline.as_ref());
+            let alpha = compensation.map(|(method, baseline)| {
+                method.alpha(baseline, &method.statistic(&self.readout(number, &present, key.fold("readout"))))
+            });
+            Ok(ProgrammedTile { present, alpha, ..on.clone() })
+        };
+        let tiles = chip.tiles.iter().enumerate().map(drift).collect::<Result<Vec<_>, Error>>()?;
+        Ok(Some(Arc::new(ProgrammedTiles { key: chip.key, t: Some(t), tiles })))
+    }
+
+    /// Replaces the state of the chip by one of [`drifted`](Self::drifted).
+    pub fn set_programmed(&mut self, state: Arc<ProgrammedTiles>) {
+        assert!(state.tiles.len() == self.tiles.len(), "set_programmed: the state of other tiles");
+        self.programmed = Some(state);
+    }
+
+    /// The identity matrix through a tile's forward in evaluation: [ins, outs], without any scale.
+    fn readout(&self, number: usize, w: &Tensor, key: Key) -> Tensor {
+        let (tile, ins) = (&self.tiles[number], w.shape()[1]);
+        let io = op::evaluation_io(&self.config.forward, &self.averages.value, number, Direction::Forward);
+        let identity = Array::from_fn(&[ins, ins], |at| if at[0] == at[1] { 1.0 } else { 0.0 });
+        let timed = op::timed_array(&self.config, tile, w, true);
+        let (pattern, direction) = (&tile.forward, Direction::Forward);
+        let mvm = Mvm { io: &io, pattern, direction, key, first_row: 0, timed: timed.as_ref() };
+        mvm.read(&identity, w, &mut None)
+    }
+
+    /// The logical weight [out, in] that a chip's reads stand for, mapping scales included, α not.
+    pub(crate) fn programmed_weight(&self, chip: &ProgrammedTiles) -> Tensor {
+        let shape = self.weight.value.shape();
+        let (outs, ins) = (shape[0], shape[1..].iter().product::<usize>());
+        let mut logical = vec![0.0; outs * ins];
+        for (tile, on) in self.tiles.iter().zip(&chip.tiles) {
+            let w = tile.scales.as_ref().map_or(on.present.clone(), |s| &on.present * s);
+            for (out, row) in tile.outs.clone().enumerate() {
+                let columns = tile.digital_ins(ins);
+                let values = w.row(out).slice(0, 0..columns.len()).to_vec();
+                logical[row * ins..][columns].copy_from_slice(&values);
+            }
+        }
+        Tensor::from_vec(logical, shape)
+    }
+}
+
+impl ProgrammedTile {
+    /// α as a row [1, outs].
+    pub(crate) fn alpha_row(&self, tile: &Tile) -> Option<Tensor> {
+        Some(self.alpha.as_ref()?.unsqueeze(0).broadcast_to(&[1, tile.outs.len()]))
+    }
+}
+
+/// Programmed chips exist from t = 0 on.
+pub(super) fn check_time(t: f32) -> Result<(), Error> {
+    let known = t.is_finite() && t >= 0.0;
+    known.then_some(()).ok_or_else(|| Error::Time { model: "a chip", t, allowed: "a number of at least 0".into() })
+}
+
+fn mean_magnitude(w: &Tensor) -> f32 {
+    if w.is_empty() { 0.0 } else { w.abs().mean() }
+}

@@ -1,0 +1,182 @@
+//! A programmed chip: a network whose weights are what devices have made of them.
+
+use std::fmt;
+
+use ohmgrad_analog::config::NoiseModelConfig;
+use ohmgrad_analog::{Error, TileArray, WeakReadout};
+use ohmgrad_autograd::Var;
+use ohmgrad_tensor::Key;
+
+use crate::affine::{Affine, Weight};
+use crate::module::Module;
+use crate::visit::{Slot, SlotMut, Visit};
+
+/// A network after [`program`](crate::Network::program): one chip, at one time.
+///
+/// It is a [`Module`], so that `accuracy(&chip, …)` and `predict(&chip, …)` work, and a value of its own: the network that
+/// it came from is untouched, and a clone drifts on its own. Two chips from equal networks and equal keys are equal, at
+/// every time.
+///
+/// Digital parts (biases, batch norm) can be trained further on the chip; its programmed weights get no gradients.
+///
+/// A [`Checkpoint`](crate::Checkpoint) holds a chip with the state of its devices. To read it, restore it into a network
+/// with [`Tiles::FromFile`](crate::Tiles::FromFile):
+///
+/// ```
+/// use ohmgrad_analog::InferenceRpuConfig;
+/// use ohmgrad_models::{Checkpoint, Chip, Network, Sequential, Tiles, TrainingState, predict};
+/// use ohmgrad_tensor::{Key, Tensor};
+///
+/// let network = || Sequential::new().linear(6, 3).init(Key::new(1));
+/// let mut net = network();
+/// net.to_analog(&InferenceRpuConfig::default(), Key::new(2))?;
+/// let mut chip = net.program(Key::new(3))?;
+/// chip.drift_to(3600.0)?;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("chip.safetensors");
+/// Checkpoint::save(&file, &chip, None, &TrainingState::new(Key::new(4)))?;
+/// let mut read = network();
+/// Checkpoint::load(&file)?.restore(&mut read, None, Tiles::FromFile)?;
+/// let mut read = Chip::from_programmed(read)?;
+///
+/// let x = Tensor::normal(&[2, 6], Key::new(5));
+/// assert_eq!(read.time(), Some(3600.0));
+/// assert_eq!(predict(&read, &x, Key::new(6)), predict(&chip, &x, Key::new(6)));
+/// read.drift_to(60.0)?; // and on, or back
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Chip<N> {
+    net: N,
+}
+
+/// A weight whose drift compensation means little.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weak {
+    /// The layer's path in the network.
+    pub layer: String,
+    /// Its tile, and how weak the readout is.
+    pub readout: WeakReadout,
+}
+
+impl fmt::Display for Weak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "layer `{}`, {}", self.layer, self.readout)
+    }
+}
+
+impl<N: Visit> Chip<N> {
+    pub(crate) fn program(mut net: N, model: Option<&NoiseModelConfig>, key: Key) -> Result<Self, Error> {
+        let mut result = Err(Error::NothingThere { missing: "lives on tiles: call to_analog first" });
+        net.visit_mut("", &mut |_, slot| {
+            let SlotMut::Affine(Affine { weight: Weight::Analog(tiles), bias, .. }) = slot else { return };
+            let bias = bias.as_ref().map(|bias| &bias.value);
+            let programmed = match model {
+                Some(model) => tiles.program_with(model.clone(), bias, key),
+                None => {
+                    tiles.program(bias, key);
+                    Ok(())
+                }
+            };
+            if !matches!(result, Err(Error::InvalidField { .. })) {
+                result = programmed;
+            }
+        });
+        result.map(|()| Self { net })
+    }
+
+    /// A network that a checkpoint of a chip was restored into.
+    ///
+    /// # Errors
+    /// If none of its weights is programmed.
+    pub fn from_programmed(net: N) -> Result<Self, Error> {
+        let mut programmed = false;
+        each_array(&net, |_, tiles| programmed |= tiles.programmed().is_some());
+        match programmed {
+            true => Ok(Self { net }),
+            false => Err(Error::NothingThere { missing: "was programmed: call program, or restore Tiles::FromFile" }),
+        }
+    }
+
+    /// Lets all devices drift to `t` seconds after programming, in any order of times: the state at a time does not depend
+    /// on where the chip has been before. Then measures the drift compensation anew.
+    ///
+    /// What the devices' noise makes of a read is drawn once for each time, from the chip's key; the noise of converters is
+    /// new in each forward, from the tape's key.
+    ///
+    /// # Errors
+    /// If a noise model has no data for the time; the chip is then as it was.
+    pub fn drift_to(&mut self, t: f32) -> Result<(), Error> {
+        let mut states = vec![];
+        let mut result = Ok(());
+        each_array(&self.net, |_, tiles| match tiles.drifted(t) {
+            Ok(state) => states.push(state),
+            Err(error) => result = Err(error),
+        });
+        result?;
+        let mut states = states.into_iter();
+        self.net.visit_mut("", &mut |_, slot| {
+            if let SlotMut::Affine(Affine { weight: Weight::Analog(tiles), .. }) = slot
+                && let Some(state) = states.next().expect("both walks find the same tiles")
+            {
+                tiles.set_programmed(state);
+            }
+        });
+        Ok(())
+    }
+
+    /// The time drifted to, in seconds since programming; `None` until the first drift.
+    pub fn time(&self) -> Option<f32> {
+        let mut time = None;
+        each_array(&self.net, |_, tiles| time = time.or(tiles.programmed().and_then(|chip| chip.time())));
+        time
+    }
+
+    /// The tiles whose drift compensation measures noise rather than weights, with what to do about it.
+    ///
+    /// The readout of a tile carries its output noise. Where the mean magnitude of the weights is below three times that of
+    /// the noise, α stays near 1 however far the weights have decayed.
+    pub fn warnings(&self) -> Vec<Weak> {
+        let mut weak = vec![];
+        each_array(&self.net, |path, tiles| {
+            let readouts = tiles.programmed().map_or(vec![], |chip| chip.warnings());
+            weak.extend(readouts.into_iter().map(|readout| Weak { layer: path.into(), readout }));
+        });
+        weak
+    }
+
+    /// The network, its weights on programmed tiles: what [`TileArray::programmed`] tells of each.
+    pub fn network(&self) -> &N {
+        &self.net
+    }
+
+    /// Gives the network away, programmed as it is.
+    pub fn into_network(self) -> N {
+        self.net
+    }
+}
+
+fn each_array<V: Visit + ?Sized>(net: &V, mut f: impl FnMut(&str, &TileArray)) {
+    net.visit("", &mut |path, slot| {
+        if let Slot::Affine(Affine { weight: Weight::Analog(tiles), .. }) = slot {
+            f(path, tiles);
+        }
+    });
+}
+
+impl<N: Visit> Visit for Chip<N> {
+    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
+        self.net.visit(path, f);
+    }
+
+    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
+        self.net.visit_mut(path, f);
+    }
+}
+
+impl<N: Module + Clone + 'static> Module for Chip<N> {
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        self.net.forward(x)
+    }
+}
