@@ -14,6 +14,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::inference::InferenceRpuConfig;
+use super::ir_drop_t::IrDropT;
 use super::setting::{Range, Setting, join};
 use super::value::Value;
 use crate::Error;
@@ -130,7 +131,7 @@ fn import(object: Object, printed: bool) -> Result<Imported, Error> {
         if reader.notes.len() == MOST_NOTES {
             return Err(error);
         }
-        let shown = whole.find(&taken.0).map_or_else(|| taken.1.to_string(), Node::to_string);
+        let shown = whole.find(&taken.0.replace(".ir_drop_t", "")).map_or_else(|| taken.1.to_string(), Node::to_string);
         reader.note(&taken.0, shown, reason(error));
     }
 }
@@ -140,6 +141,13 @@ fn straight_through(table: &mut Vec<(String, Value)>) {
     let on = |field: &str| (field.to_owned(), Value::Bool(true));
     table.retain(|(field, _)| field != "backward");
     table.push(("backward".into(), Value::Table(vec![on("is_perfect"), on("straight_through")])));
+}
+
+/// What the reference has beside the other parameters of a forward is a section of its own here.
+fn ir_drop_over_time(forward: &mut Vec<(String, Value)>) {
+    let (own, other) = std::mem::take(forward).into_iter().partition(|(field, _)| IrDropT::FIELDS.contains(&&**field));
+    *forward = other;
+    forward.push(("ir_drop_t".into(), Value::Table(own)));
 }
 
 struct Reader {
@@ -167,6 +175,7 @@ impl Reader {
                 format!("an unknown class, read as {class}; its own defaults are not known"),
             );
         }
+        let timed = at == "forward" && object.is("IOParametersIRDropT");
         for (field, node) in object.fields {
             let path = join(at, &field);
             if classes::has_no_effect(&path, &node) {
@@ -188,6 +197,9 @@ impl Reader {
             };
             table.retain(|(earlier, _)| *earlier != field);
             table.push((field, value));
+        }
+        if timed {
+            ir_drop_over_time(&mut table);
         }
         table
     }
