@@ -62,9 +62,9 @@ pub mod prelude {
     pub use ohmgrad_models::data::{Dataset, Mnist};
     pub use ohmgrad_models::{
         Activation, Adam, AdaptiveAvgPool1d, AdaptiveAvgPool2d, Affine, AvgPool1d, AvgPool2d, BatchNorm1d, BatchNorm2d,
-        Checkpoint, Conv1d, Conv2d, Conv3d, Dropout, Embedding, Flatten, Gates, Gru, LayerNorm, Linear, Lstm,
-        MaxPool1d, MaxPool2d, Module, Network, Optimizer, Progress, RecurrentOptions, Rnn, Schedule, Sequential, Sgd,
-        Tiles, Trainer, TrainingState, Visit, accuracy, calibrate_input_ranges, predict, visit,
+        Checkpoint, Conv1d, Conv2d, Conv3d, Diagnostics, Dropout, Embedding, Flatten, Gates, Gru, LayerNorm, Linear,
+        Lstm, MaxPool1d, MaxPool2d, Module, Network, Optimizer, Progress, RecurrentOptions, Rnn, Schedule, Sequential,
+        Sgd, Tiles, Trainer, TrainingState, Visit, accuracy, calibrate_input_ranges, diagnose, predict, visit,
     };
     pub use ohmgrad_tensor::{Array, Key, Tensor};
 }

@@ -10,6 +10,7 @@ mod calibrate;
 pub mod checkpoint;
 mod convert;
 pub mod data;
+mod diagnostics;
 mod evaluate;
 pub mod init;
 mod layers;
@@ -24,6 +25,7 @@ pub use affine::{Affine, Weight};
 pub use calibrate::{CalibratedLayer, calibrate_input_ranges};
 pub use checkpoint::{Checkpoint, CheckpointError, Tiles, TrainingState};
 pub use convert::Network;
+pub use diagnostics::{Diagnostics, TileDiagnostics, diagnose};
 pub use evaluate::{accuracy, confusion_matrix, predict};
 pub use layers::{
     Activation, AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AvgPool, AvgPool1d,

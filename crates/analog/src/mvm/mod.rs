@@ -9,6 +9,7 @@
 mod adc;
 mod array;
 mod bound_management;
+mod counters;
 mod dac;
 mod ir_drop;
 mod ir_drop_t;
@@ -18,11 +19,14 @@ mod pattern;
 mod straight_through;
 mod weight_noise;
 
+use std::sync::{Mutex, PoisonError};
+
 use ohmgrad_tensor::{Key, Right, Tensor, parallel, product, rows};
 
 use crate::config::{IoParameters, MvType};
 use bound_management::Pending;
 
+pub use counters::{Converted, Counters};
 pub use ir_drop_t::TimedArray;
 pub use noise_management::Average;
 pub use pattern::Pattern;
@@ -84,6 +88,20 @@ impl Mvm<'_> {
     /// # Panics
     /// If `x` and `w` do not fit, or the pattern is one of another size.
     pub fn read(&self, x: &Tensor, w: &Tensor, average: &mut Average) -> Tensor {
+        self.read_counted(x, w, average, None)
+    }
+
+    /// As [`read`](Self::read), and adds what the read did to the signals to `counters`.
+    ///
+    /// # Panics
+    /// As [`read`](Self::read).
+    pub fn read_counted(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        average: &mut Average,
+        counters: Option<&Mutex<Counters>>,
+    ) -> Tensor {
         let io = self.io;
         assert!(
             x.rank() == 2 && w.rank() == 2 && x.shape()[1] == w.shape()[1],
@@ -92,6 +110,12 @@ impl Mvm<'_> {
             w.shape()
         );
         let (batch, outs) = (x.shape()[0], w.shape()[0]);
+        let count = |counts: &dyn Fn(&mut Counters)| {
+            if let Some(counters) = counters {
+                counts(&mut counters.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+        };
+        count(&|counters| counters.rows += batch as u64);
         if io.is_ideal() {
             let y = ohmgrad_tensor::product::linear(x, w);
             return if io.out_scale == 1.0 { y } else { &y * io.out_scale };
@@ -133,6 +157,11 @@ impl Mvm<'_> {
                     let (target, y) = (&mut out[i * outs..(i + 1) * outs], &y[i * outs..(i + 1) * outs]);
                     rows::scale(target, y, io.out_scale / factors[i]);
                 }
+                count(&|counters| {
+                    for (i, p) in pending.iter().enumerate().filter(|(i, _)| passed[*i]) {
+                        counters.row(io, row_of(p.row), factors[i], &y[i * outs..(i + 1) * outs], round + 1);
+                    }
+                });
             };
             // Over time, rows of a batch meet in one stage.
             let size = if self.timed.is_some() { batch } else { (BLOCK / ins.max(outs).max(1)).max(8) };
