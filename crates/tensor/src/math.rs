@@ -86,7 +86,7 @@ pub(crate) fn tanh(x: f32) -> f32 {
     let a = x.abs();
     let z = a * a;
     let p = (-0.333_333_33 + 0.133_333_05 * z) + (-0.053_959_6 + 0.021_771_275 * z) * (z * z);
-    let p = p + (-0.008_350_725_5 + 0.002_299_611_8 * z) * (z * z) * (z * z);
+    let p = p + (-0.008_350_725 + 0.002_299_611_8 * z) * (z * z) * (z * z);
     let small = a + a * z * p;
     let large = 1.0 - 2.0 / (exp(2.0 * a) + 1.0);
     let y = if a < 0.625 { small } else { large };

@@ -173,7 +173,7 @@ impl Pooling {
                 );
             }
         });
-        (self.from_planes(y, &self.output, channels), self.from_planes(places, &self.output, channels))
+        (self.of_planes(y, &self.output, channels), self.of_planes(places, &self.output, channels))
     }
 
     #[inline(always)]
@@ -225,7 +225,7 @@ impl Pooling {
                 }
             }
         });
-        self.from_planes(gradient, &self.input, channels)
+        self.of_planes(gradient, &self.input, channels)
     }
 
     /// The mean of each window.
@@ -249,7 +249,7 @@ impl Pooling {
                 });
             }
         });
-        self.from_planes(y, &self.output, channels)
+        self.of_planes(y, &self.output, channels)
     }
 
     /// The gradient of [`mean`](Self::mean): each window's `d` in equal parts to its inputs.
@@ -273,7 +273,7 @@ impl Pooling {
                 });
             }
         });
-        self.from_planes(gradient, &self.input, channels)
+        self.of_planes(gradient, &self.input, channels)
     }
 
     /// Inputs of a plane.
@@ -313,7 +313,7 @@ impl Pooling {
     }
 
     /// An array of a shape from its elements plane by plane.
-    fn from_planes<U: Clone>(&self, data: Vec<U>, shape: &[usize], channels: usize) -> Array<U> {
+    fn of_planes<U: Clone>(&self, data: Vec<U>, shape: &[usize], channels: usize) -> Array<U> {
         match self.channels_last().filter(|_| channels > 1) {
             Some([there, back]) => {
                 let shape: Vec<usize> = there.iter().map(|&axis| shape[axis]).collect();

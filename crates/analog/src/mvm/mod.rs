@@ -157,33 +157,28 @@ impl Mvm<'_> {
                 let factors: Vec<f32> = pending.iter().map(|p| p.factor(io)).collect();
                 let numbers: Vec<usize> = pending.iter().map(|p| self.first_row + p.row).collect();
                 let v = dac::drive(io, pending.len(), ins, |i| (row_of(pending[i].row), factors[i]), &numbers, key);
-                let mut rows_of = |y: &Tensor, finish: &mut dyn FnMut(usize, &mut [f32], &[f32], f32) -> bool| {
-                    let y = y.as_slice().expect("products and the ADC write rows");
-                    for (i, p) in pending.iter().enumerate() {
-                        let range = i * outs..(i + 1) * outs;
-                        let inside = finish(i, &mut out[range.clone()], &y[range], io.out_scale / factors[i]);
-                        let done = inside || bound_management::gives_up(io, p.reduction);
-                        passed[first / outs + i].store(done, Ordering::Relaxed);
-                    }
-                };
-                if in_one_go {
+                let (y, inside, key) = if in_one_go {
                     let key = key.fold("single");
-                    let y = array::multiply(io, self.pattern, &v, devices[0], &numbers, key);
-                    rows_of(&y, &mut |i, out, y, factor| adc::convert_scale(io, out, y, factor, numbers[i], key));
+                    (array::multiply(io, self.pattern, &v, devices[0], &numbers, key), vec![], key)
                 } else {
                     let (y, inside) = self.pass(&v, devices, &numbers, key);
-                    rows_of(&y, &mut |i, out, y, factor| {
+                    (y, inside, key)
+                };
+                let y = y.as_slice().expect("products and the ADC write rows");
+                for (i, p) in pending.iter().enumerate() {
+                    let (factor, y) = (io.out_scale / factors[i], &y[i * outs..(i + 1) * outs]);
+                    let out = &mut out[i * outs..(i + 1) * outs];
+                    let inside = if in_one_go {
+                        adc::convert_scale(io, out, y, factor, numbers[i], key)
+                    } else {
                         rows::scale(out, y, factor);
                         inside[i]
-                    });
-                    let y = y.as_slice().expect("the ADC writes rows");
-                    count(&|counters| {
-                        for (i, p) in pending.iter().enumerate() {
-                            if inside[i] || bound_management::gives_up(io, p.reduction) {
-                                counters.row(io, row_of(p.row), factors[i], &y[i * outs..(i + 1) * outs], round + 1);
-                            }
-                        }
-                    });
+                    };
+                    let done = inside || bound_management::gives_up(io, p.reduction);
+                    passed[first / outs + i].store(done, Ordering::Relaxed);
+                    if done {
+                        count(&|counters| counters.row(io, row_of(p.row), factors[i], y, round + 1));
+                    }
                 }
             };
             // Over time, rows of a batch meet in one stage.

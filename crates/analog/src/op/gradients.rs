@@ -22,6 +22,9 @@ pub(super) struct InputGradient {
     pub range_sums: RangeSums,
 }
 
+/// What is shown the number of each tile and its share of the gradient.
+type See<'a> = &'a dyn Fn(usize, &Tensor);
+
 impl AnalogMvm {
     pub(super) fn weight_gradient(&self, operands: &Operands<'_>, group: usize, d: &Tensor, rows: &Tensor) -> Tensor {
         let each_tile = self.ranges.is_some() || self.config.mapping.weight_scaling_lr_compensation;
@@ -127,7 +130,7 @@ impl AnalogMvm {
                 let clipped = mask.map_or(0, |mask| mask.iter().filter(|&&m| m).count());
                 range_sums.add(first, number, self.range_sum(number, &rows().slice(1, tile.ins.clone()), g, clipped));
             };
-            let see: Option<&dyn Fn(usize, &Tensor)> = if with_range { Some(&of_tiles) } else { None };
+            let see: Option<See<'_>> = if with_range { Some(&of_tiles) } else { None };
             if io.is_ideal() {
                 scaled(
                     self.perfect_input_gradient(operands, group, &heard, by_place.as_ref(), first, io.out_scale, see),
@@ -159,7 +162,7 @@ impl AnalogMvm {
         by_place: Option<&Tensor>,
         first: usize,
         out_scale: f32,
-        see: Option<&dyn Fn(usize, &Tensor)>,
+        see: Option<See<'_>>,
     ) -> Tensor {
         let (w, _) = operands.exact(&self.tiles);
         let ins = w.shape()[1];
@@ -206,7 +209,7 @@ impl AnalogMvm {
         io: &IoParameters,
         first: usize,
         averages: &Mutex<Tensor>,
-        see: Option<&dyn Fn(usize, &Tensor)>,
+        see: Option<See<'_>>,
     ) -> Tensor {
         let recorded = self.config.backward.read();
         let parts = self.input_parts(group).zip(heard).map(|((start, tiles), d)| {
