@@ -47,6 +47,7 @@ const WORKLOADS: &[Workload] = &[
     ("mvm_128x128_b32", || mvm(128, 128, 32)),
     ("mvm_512x512_b1", || mvm(512, 512, 1)),
     ("gemm_512x512_b256", || gemm(512, 512, 256)),
+    ("drift_sweep_mlp_10k", drift_sweep),
 ];
 
 fn main() -> ExitCode {
@@ -149,6 +150,28 @@ fn mlp(batch: usize, backward: Option<BackwardIoParameters>) -> (usize, Box<dyn 
     let net = Sequential::new().linear(784, 256).sigmoid().linear(256, 128).sigmoid().linear(128, 10).init(Key::new(1));
     let (x, y) = (Tensor::uniform(&[batch, 784], Key::new(4)), labels(batch));
     training(batch, on_hardware(net, backward), Sgd::new(0.05), x, move |out| out.cross_entropy(&y))
+}
+
+/// A chip is programmed, and read at six times with 10,000 rows each.
+fn drift_sweep() -> (usize, Box<dyn FnMut()>) {
+    const TIMES: [f32; 6] = [1.0, 3600.0, 86_400.0, 2.6e6, 3.15e7, 3.15e8];
+    let net = mlp_net();
+    let net = on_hardware(net, Some(BackwardIoParameters::perfect()));
+    let (x, key, mut call) = (Tensor::uniform(&[10_000, 784], Key::new(4)), Key::new(3), 0);
+    let samples = TIMES.len() * x.shape()[0];
+    let sweep = move || {
+        let mut chip = net.program(key.fold(call)).expect("the noise model has data for programming");
+        call += 1;
+        for t in TIMES {
+            chip.drift_to(t).expect("the noise model has data for all times");
+            std::hint::black_box(predict(&chip, &x, key));
+        }
+    };
+    (samples, Box::new(sweep))
+}
+
+fn mlp_net() -> Sequential {
+    Sequential::new().linear(784, 256).sigmoid().linear(256, 128).sigmoid().linear(128, 10).init(Key::new(1))
 }
 
 fn cnn(batch: usize, backward: Option<BackwardIoParameters>) -> (usize, Box<dyn FnMut()>) {

@@ -58,7 +58,7 @@ impl AnalogMatrix {
         &self.tiles
     }
 
-    /// The product `A·x` by one analog read: [in] gives [out]; for a batch of vectors [n, in], [n, out], one read each.
+    /// The product `A·x` by one analog read: `[in]` gives `[out]`; for a batch of vectors [n, in], [n, out], one read each.
     ///
     /// # Panics
     /// If `x` does not fit.
@@ -67,7 +67,7 @@ impl AnalogMatrix {
         vectors("A·x", self.shape(), x, 1, |x| self.tiles.forward(tape.constant(x), None).value())
     }
 
-    /// The product `Aᵀ·d` by one read of the transposed tiles under the backward parameters: [out] gives [in]; for a batch
+    /// The product `Aᵀ·d` by one read of the transposed tiles under the backward parameters: `[out]` gives `[in]`; for a batch
     /// [n, out], [n, in].
     ///
     /// # Panics
@@ -82,7 +82,7 @@ impl AnalogMatrix {
         })
     }
 
-    /// The update `A ← A + α·d·xᵀ`, exact, of the logical matrix; of vectors [out] and [in], or of batches [n, out] and
+    /// The update `A ← A + α·d·xᵀ`, exact, of the logical matrix; of vectors `[out]` and `[in]`, or of batches [n, out] and
     /// [n, in], whose updates are added. Mapping scales stay, as they do in training.
     ///
     /// # Panics

@@ -16,7 +16,7 @@ const LEAST: f32 = 1e-4;
 /// A readout is y = 1·wᵀ, [in, out], in units of the tile weights: the identity matrix through the tile's analog forward in
 /// evaluation mode, with its noise, without mapping scales.
 pub trait DriftCompensation: Debug + Send + Sync + RefUnwindSafe {
-    /// The statistic of a readout [in, out]: of one element, or [out].
+    /// The statistic of a readout [in, out]: of one element, or `[out]`.
     fn statistic(&self, readout: &Tensor) -> Tensor;
 
     /// Whether the baseline is the readout of the target weights without noise, instead of one of the programmed chip.

@@ -34,7 +34,7 @@ pub struct ProgrammedTile {
     pub present: Tensor,
     /// The compensation's statistic of the readout right after programming; `None` without a compensation.
     pub baseline: Option<Tensor>,
-    /// What outputs are multiplied with in evaluation, of one element or [outs]; `None`, which is 1, until the first drift
+    /// What outputs are multiplied with in evaluation, of one element or `[outs]`; `None`, which is 1, until the first drift
     /// and without a compensation.
     pub alpha: Option<Tensor>,
     /// The mean magnitude that the readout of weights of 0 has: noise alone.
