@@ -266,7 +266,10 @@ fn age(seconds: f32) -> String {
     let unit = units.into_iter().find(|(_, length)| seconds >= 0.999 * length);
     let (name, length) = unit.unwrap_or(("s", 1.0));
     let number = format!("{:.1}", seconds / length);
-    format!("{} {name}", number.trim_end_matches(".0"))
+    match number.trim_end_matches(".0") {
+        "1" => format!("1 {}", name.trim_end_matches(|c| c == 's' && name.len() > 1)),
+        number => format!("{number} {name}"),
+    }
 }
 
 fn draw(figure: &Figure, name: &std::path::Path, args: &Args) -> Result<(), Box<dyn Error>> {

@@ -10,12 +10,11 @@
 //! ```
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use ohmgrad::prelude::*;
-use plotters::prelude::*;
 use serde_json::json;
 
 /// Trains a convolutional network on handwritten digits, on analog tiles.
@@ -59,7 +58,7 @@ struct Args {
     /// With --train: go on from this checkpoint (and write on to it, unless --checkpoint names another).
     #[arg(long, value_name = "FILE", requires = "train")]
     resume: Option<PathBuf>,
-    /// Draw the losses of the comparison into this SVG file.
+    /// Draw the losses of the comparison into this file, .svg or .png.
     #[arg(long, value_name = "FILE", conflicts_with = "train")]
     plot: Option<PathBuf>,
     /// Print JSON lines and nothing else on standard output.
@@ -215,7 +214,7 @@ fn compare(mnist: &Mnist, args: &Args) -> Result<(), Box<dyn Error>> {
     }
     drop(progress);
     if let Some(file) = &args.plot {
-        draw(file, names, &losses)?;
+        ohmgrad_plots::training_curves(&[(names[0], &losses[0]), (names[1], &losses[1])]).save(file)?;
     }
     if args.mask {
         let [a, b] = runs.each_ref().map(|run| accuracy(&run.net, &mnist.test, key.fold("test")));
@@ -225,44 +224,6 @@ fn compare(mnist: &Mnist, args: &Args) -> Result<(), Box<dyn Error>> {
             println!("\ntest accuracy: {} {:.2} %, {} {:.2} %", names[0], 100.0 * a, names[1], 100.0 * b);
         }
     }
-    Ok(())
-}
-
-/// Both losses over the iterations, on a logarithmic axis.
-fn draw(file: &Path, names: [&str; 2], losses: &[Vec<f32>; 2]) -> Result<(), Box<dyn Error>> {
-    let all = || losses.iter().flatten().copied().filter(|loss| loss.is_finite() && *loss > 0.0);
-    let (low, high) = (all().fold(f32::INFINITY, f32::min), all().fold(0.0, f32::max));
-    let area = SVGBackend::new(file, (760, 420)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area)
-        .margin(16)
-        .x_label_area_size(44)
-        .y_label_area_size(64)
-        .build_cartesian_2d(0..losses[0].len(), (low * 0.8..high * 1.25).log_scale())?;
-    chart
-        .configure_mesh()
-        .x_desc("iteration")
-        .y_desc("training loss")
-        .y_label_formatter(&|loss| format!("{loss}"))
-        .label_style(("sans-serif", 14))
-        .light_line_style(WHITE)
-        .draw()?;
-    let colors = [RGBColor(0, 90, 170), RGBColor(200, 70, 20)];
-    for ((name, losses), color) in names.iter().zip(losses).zip(colors) {
-        let points = losses.iter().copied().enumerate().filter(|(_, loss)| loss.is_finite());
-        chart
-            .draw_series(LineSeries::new(points, color.stroke_width(2)))?
-            .label(*name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], color.stroke_width(2)));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .border_style(BLACK)
-        .background_style(WHITE)
-        .label_font(("sans-serif", 14))
-        .draw()?;
-    area.present()?;
     Ok(())
 }
 

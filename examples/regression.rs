@@ -13,6 +13,7 @@
 
 use std::error::Error;
 use std::f32::consts::FRAC_PI_2;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -37,6 +38,9 @@ struct Args {
     /// Factor on the inputs, which are normalised to ±1: 90 gives angles in degrees, as somebody might forget to scale.
     #[arg(long, default_value_t = 1.0)]
     input_scale: f32,
+    /// Draw the losses of all runs, and predictions over targets, into this file, .svg or .png.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// Print a JSON line per run and nothing else on standard output.
     #[arg(long)]
     json: bool,
@@ -53,6 +57,8 @@ struct Run {
     gradient: (f32, f32),
     /// Outputs that the backward masked, and outputs of layers that mask, over all steps.
     masked: (usize, usize),
+    /// The network at the end.
+    net: Sequential,
 }
 
 fn main() -> ExitCode {
@@ -97,12 +103,31 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         }
         runs.push(run);
     }
+    if let Some(file) = &args.plot {
+        draw(file, &runs, args)?;
+    }
     if !args.json {
         compare(&runs);
         cosines(&by_default, &data, args)?;
         answer(&runs);
     }
     Ok(())
+}
+
+/// The losses of all runs, and where each network puts the tool on poses that it was not trained on.
+fn draw(file: &Path, runs: &[Run], args: &Args) -> Result<(), Box<dyn Error>> {
+    let key = Key::new(args.seed).fold("test");
+    let test = arm(200, args.input_scale, key.fold("poses"));
+    let losses: Vec<(&str, &[f32])> = runs.iter().map(|run| (run.name, run.losses.as_slice())).collect();
+    let predicted: Vec<Vec<f32>> =
+        runs.iter().map(|run| predict(&run.net, &test.x, key.fold("reads")).to_vec()).collect();
+    let predicted: Vec<(&str, &[f32])> =
+        runs.iter().zip(&predicted).map(|(run, predicted)| (run.name, predicted.as_slice())).collect();
+    let panels = [
+        ohmgrad_plots::training_curves(&losses),
+        ohmgrad_plots::predictions("position / m", &test.y.to_vec(), &predicted),
+    ];
+    Ok(ohmgrad_plots::save(file, &panels)?)
 }
 
 /// The network of the question.
@@ -131,25 +156,25 @@ fn train(
     }
     let mut adam = Adam::new(1e-3);
     let progress = Progress::new(name, args.steps as usize);
-    let mut run = Run { name, losses: vec![], gradient: (0.0, 0.0), masked: (0, 0) };
+    let (mut losses, mut gradient, mut masked) = (vec![], (0.0, 0.0), (0, 0));
     for (step, batch) in batches(data, args).enumerate() {
         let tape = Tape::train(key.fold("step").fold(step));
         let loss = net.forward(tape.constant(batch.x)).mse(tape.constant(batch.y));
-        run.losses.push(loss.item());
+        losses.push(loss.item());
         let gradients = loss.backward();
         if step == 0 {
             let all: Vec<f32> = gradients.iter().flat_map(|(_, g)| g.to_vec()).collect();
             let all = Tensor::from(all);
-            run.gradient = (all.mean(), all.std(0));
+            gradient = (all.mean(), all.std(0));
         }
         for (_, saturation) in gradients.deposited::<Saturation>() {
-            run.masked.0 += saturation.masked;
-            run.masked.1 += saturation.outputs;
+            masked.0 += saturation.masked;
+            masked.1 += saturation.outputs;
         }
         adam.step(&mut net, gradients);
-        progress.step(|| format!("loss {:.5}", run.losses[step]));
+        progress.step(|| format!("loss {:.5}", losses[step]));
     }
-    Ok(run)
+    Ok(Run { name, losses, gradient, masked, net })
 }
 
 /// As many batches as there are steps, through the shuffled data again and again.
