@@ -120,6 +120,69 @@ fn noise_models_are_read_with_what_they_were_given() {
 }
 
 #[test]
+fn every_model_and_converter_is_read() {
+    let model = |text: &str| toml(&format!("[noise_model]\n{text}"));
+    let drift = r#"
+        type = "CustomDriftPCMLikeNoiseModel"
+        custom_drift_model.g_lst = [0, 10, 25]
+        custom_drift_model.nu_mean_lst = [0.08, 0.05, 0.03]
+        custom_drift_model.nu_std_lst = [0.03, 0.02, 0.01]
+    "#;
+    assert_eq!(understood("noise_pcm_custom_drift"), model(drift));
+    let hermes = r#"
+        type = "HermesNoiseModel"
+        num_devices = 1
+        g_max = 10.35
+        t_0 = 200
+    "#;
+    assert_eq!(understood("noise_hermes_1"), model(hermes));
+    let hermes = r#"
+        type = "HermesNoiseModel"
+        g_max = 20.7
+        t_0 = 300
+        drift_scale = 0
+    "#;
+    assert_eq!(understood("noise_hermes_2"), model(hermes));
+    let independent = r#"
+        type = "StateIndependentNoiseModel"
+        drift_nu_mean = 0.06
+        g_max = 20
+    "#;
+    assert_eq!(understood("noise_state_independent"), model(independent));
+    let wan = "type = \"ReRamWan2022NoiseModel\"\nnoise_scale = 2";
+    assert_eq!(understood("noise_reram_wan"), model(wan));
+    let cmo = "type = \"ReRamCMONoiseModel\"\nacceptance_range = 2";
+    assert_eq!(understood("noise_reram_cmo"), model(cmo));
+
+    let converter = |text: &str| toml(&format!("[noise_model.g_converter]\n{text}"));
+    let exported = |name: &str| {
+        let imported = read(&format!("{name}.json"));
+        assert_eq!(imported.notes, [], "{name}");
+        imported.config
+    };
+    let dual = "type = \"DualPairConductanceConverter\"\nf_lst = [1, 3]";
+    assert_eq!(exported("converter_dual_pair"), converter(dual));
+    let n = "type = \"NPairConductanceConverter\"\nf_lst = [1, 2, 4]\ng_max = 20";
+    assert_eq!(exported("converter_n_pair"), converter(n));
+    let custom = r#"
+        type = "CustomPairConductanceConverter"
+        f_lst = [1]
+        g_lst = [[0, 0, 0, 12.5, 25], [25, 12.5, 0, 0, 0]]
+    "#;
+    assert_eq!(exported("converter_custom_pair"), converter(custom));
+    for name in ["converter_dual_pair", "converter_n_pair", "converter_custom_pair"] {
+        let notes = noted(&format!("{name}.txt"));
+        assert_eq!(notes[0], "noise_model.g_converter.f_lst", "the printed form has no factors");
+    }
+}
+
+#[test]
+fn ir_drop_over_time_is_a_section_of_its_own() {
+    let config = toml("backward.straight_through = true\n[forward.ir_drop_t]\nir_drop_segments = 4");
+    assert_eq!(understood("ir_drop_t"), config);
+}
+
+#[test]
 fn what_has_no_counterpart_is_listed() {
     let expected = [
         "runtime.data_type",

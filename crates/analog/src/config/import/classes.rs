@@ -19,7 +19,7 @@ const SECTIONS: &[(&str, &str)] = &[
 const DEFAULTS: &[&str] = &[
     // Ours is perfect backward until a class says otherwise.
     "IOParameters(is_perfect=False)",
-    "IOParametersIRDropT(is_perfect=False, ir_drop=1.0)",
+    "IOParametersIRDropT(is_perfect=False)",
     "PresetIOParameters(is_perfect=False, out_bound=20.0, out_noise=0.1)",
     "WebComposerIOParameters(is_perfect=False, out_bound=20.0, out_noise=0.1)",
     "StandardIOParameters(is_perfect=False, out_bound=10.0, out_noise=0.04, \

@@ -131,7 +131,7 @@ fn import(object: Object, printed: bool) -> Result<Imported, Error> {
         if reader.notes.len() == MOST_NOTES {
             return Err(error);
         }
-        let shown = whole.find(&taken.0).map_or_else(|| taken.1.to_string(), Node::to_string);
+        let shown = whole.find(&taken.0.replace(".ir_drop_t", "")).map_or_else(|| taken.1.to_string(), Node::to_string);
         reader.note(&taken.0, shown, reason(error));
     }
 }

@@ -18,6 +18,11 @@ const PRINTED: f64 = 0.005 + 1e-9;
 /// Leaves out of a noise model what it fills in by itself.
 pub(super) fn simplify(model: &mut Object) {
     one_g_max(model);
+    // What coefficients of ReRAM are relative to has no effect there either.
+    if model.class.starts_with("ReRam") {
+        model.take("coeff_g_max_reference");
+        model.take("prog_coeff_g_max_reference");
+    }
     let coefficients = list(model.get("prog_coeff"));
     let reference = number(model.get("prog_coeff_g_max_reference"));
     let fitted = FITS.iter().any(|(class, fit, g_max)| {
