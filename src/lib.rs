@@ -62,9 +62,10 @@ pub mod prelude {
     pub use ohmgrad_models::data::{Dataset, Mnist};
     pub use ohmgrad_models::{
         Activation, Adam, AdaptiveAvgPool1d, AdaptiveAvgPool2d, Affine, AvgPool1d, AvgPool2d, BatchNorm1d, BatchNorm2d,
-        Checkpoint, Chip, Conv1d, Conv2d, Conv3d, Dropout, Embedding, Flatten, Gates, Gru, LayerNorm, Linear, Lstm,
-        MaxPool1d, MaxPool2d, Module, Network, Optimizer, Progress, RecurrentOptions, Rnn, Schedule, Sequential, Sgd,
-        Tiles, Trainer, TrainingState, Visit, accuracy, accuracy_over_time, calibrate_input_ranges, predict, visit,
+        Checkpoint, Chip, Conv1d, Conv2d, Conv3d, Diagnostics, Dropout, Embedding, Flatten, Gates, Gru, LayerNorm,
+        Linear, Lstm, MaxPool1d, MaxPool2d, Module, Network, Optimizer, Progress, RecurrentOptions, Rnn, Schedule,
+        Sequential, Sgd, Tiles, Trainer, TrainingState, Visit, accuracy, accuracy_over_time, calibrate_input_ranges,
+        diagnose, predict, visit,
     };
     pub use ohmgrad_tensor::parallel::use_threads;
     pub use ohmgrad_tensor::{Array, Key, Tensor};

@@ -11,6 +11,7 @@ mod error;
 mod matrix;
 pub mod mvm;
 pub mod noise;
+mod observed;
 mod op;
 pub mod presets;
 mod tile;
@@ -18,6 +19,7 @@ mod tile;
 pub use config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter};
 pub use error::Error;
 pub use matrix::AnalogMatrix;
+pub use observed::Observed;
 pub use op::{AnalogMvm, Saturation};
 pub use tile::{
     CalibratedRanges, Calibration, CalibrationMode, InputRanges, ProgrammedLayout, ProgrammedTile, ProgrammedTiles,

@@ -33,7 +33,8 @@ impl AnalogMatrix {
     ///
     /// Products are those of evaluation and of the backward direction: the input gradient of a layer. With the default
     /// configuration the transposed product is therefore exact; set
-    /// `backward: BackwardIoParameters::from(forward)` to read the same hardware both ways.
+    /// `backward: BackwardIoParameters::from(forward)` to read the same hardware both ways. A weight modifier is for training
+    /// and has no part in either.
     ///
     /// # Errors
     /// If the configuration is not valid.
@@ -42,7 +43,8 @@ impl AnalogMatrix {
     /// If `matrix` does not have two axes.
     pub fn new(matrix: Tensor, config: &InferenceRpuConfig, key: Key) -> Result<Self, Error> {
         assert!(matrix.rank() == 2, "analog matrix: {:?} is no matrix", matrix.shape());
-        Ok(Self { tiles: TileArray::new(matrix, 1, None, config, "matrix", key)? })
+        let config = InferenceRpuConfig { modifier: Default::default(), ..config.clone() };
+        Ok(Self { tiles: TileArray::new(matrix, 1, None, &config, "matrix", key)? })
     }
 
     /// Rows and columns: [out, in].

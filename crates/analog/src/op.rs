@@ -14,6 +14,7 @@ use crate::config::{
     BackwardIoParameters, InferenceRpuConfig, IoParameters, IrDropT, NoiseManagement, WeightModifierParameter,
 };
 use crate::mvm::{self, Direction, Mvm, Pattern, TimedArray};
+use crate::observed::Counting;
 use crate::tile::{self, Modified, ProgrammedTiles, Tile, TileArray};
 
 /// A batch times weights on tiles: one analog read for each row, or for each patch of a convolution.
@@ -59,6 +60,7 @@ pub struct AnalogMvm {
     /// The running means as they were before the forward.
     averages_before: Tensor,
     training: bool,
+    observed: bool,
 }
 
 /// How much a backward masked: found in the gradients by [`deposited`](ohmgrad_autograd::Gradients::deposited), one for
@@ -138,9 +140,11 @@ pub(crate) fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bia
         averages: array.averages.id(),
         averages_before: before.clone(),
         training: tape.is_training(),
+        observed: tape.is_observed(),
     };
     let values: Vec<Tensor> = inputs.iter().map(|input| input.value()).collect();
-    let operands = op.operands(|input| &values[input]);
+    let mut operands = op.operands(|input| &values[input]);
+    operands.forward_counting = op.observed.then(|| Counting::new(op.tiles.len()));
     op.check(&operands);
     let averages = Mutex::new(before);
     let y = op.lowering.forward(operands.x, operands.w.shape()[0], op.averages_forward(), |group, rows, first| {
@@ -154,6 +158,10 @@ pub(crate) fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bia
     if !averages.is_empty() {
         tape.set_state(op.averages, averages);
     }
+    if let Some(counting) = operands.forward_counting.take() {
+        tape.observe(op.weight, counting.finish(Direction::Forward));
+    }
+    drop(operands);
     tape.push(y, &inputs, op)
 }
 
@@ -199,7 +207,7 @@ impl Op for AnalogMvm {
 
     fn backward(&self, cx: &mut Back<'_>) {
         let backward = cx.setting::<BackwardIoParameters>().unwrap_or(&self.config.backward);
-        let (d, operands) = (cx.grad, self.operands(|input| cx.input(input)));
+        let (d, mut operands) = (cx.grad, self.operands(|input| cx.input(input)));
         if backward.straight_through {
             return self.straight_through(cx, &operands);
         }
@@ -215,6 +223,8 @@ impl Op for AnalogMvm {
         let range = self.places.range.filter(|&range| cx.wants(range));
         if cx.wants(X) || range.is_some() {
             let averages = cx.state(self.averages, &self.averages_before);
+            operands.backward_counting =
+                (self.observed && !backward.is_ideal()).then(|| Counting::new(self.tiles.len()));
             let input = self.input_gradient(&operands, d, backward, averages, range.is_some());
             if !input.averages.is_empty() {
                 cx.set_state(self.averages, input.averages);
@@ -227,6 +237,9 @@ impl Op for AnalogMvm {
             }
             if cx.wants(X) {
                 cx.give(X, input.gradient);
+            }
+            if let Some(counting) = operands.backward_counting.take() {
+                cx.deposit(self.weight, counting.finish(Direction::Backward));
             }
         }
     }
@@ -249,6 +262,10 @@ struct Operands<'a> {
     timed: OnceLock<Vec<TimedArray>>,
     /// The logical weight, and an analog bias, as perfect reads see them.
     exact: OnceLock<(Tensor, Option<Tensor>)>,
+    /// Of forward reads, if they are observed; of the forward itself alone, not where its reads are repeated.
+    forward_counting: Option<Counting>,
+    /// Of reads back, if they are observed.
+    backward_counting: Option<Counting>,
 }
 
 impl Operands<'_> {
@@ -295,6 +312,8 @@ impl AnalogMvm {
             stored: OnceLock::new(),
             timed: OnceLock::new(),
             exact: OnceLock::new(),
+            forward_counting: None,
+            backward_counting: None,
         }
     }
 
@@ -364,15 +383,16 @@ impl AnalogMvm {
         let tile = |number: usize, tile: &Tile| {
             let rows = self.ranged(number, rows.slice(1, tile.ins.clone()));
             let (n, stored) = (rows.shape()[0], operands.stored(&self.tiles, number));
+            let counters = Counting::of(operands.forward_counting.as_ref(), number);
             self.averaged(io, averages, number, Direction::Forward, |io, mean| {
                 self.by_sample(number, n, first, stored, |part, w| {
                     let mvm = self.mvm(io, &tile.forward, Direction::Forward, number, first + part.start);
                     let rows = rows.slice(0, part);
                     if self.per_sample.is_some() {
                         let timed = self.timed_array(tile, w);
-                        return Mvm { timed: timed.as_ref(), ..mvm }.read(&rows, w, mean);
+                        return Mvm { timed: timed.as_ref(), ..mvm }.read_counted(&rows, w, mean, counters);
                     }
-                    Mvm { timed: self.timed(operands, number), ..mvm }.read(&rows, w, mean)
+                    Mvm { timed: self.timed(operands, number), ..mvm }.read_counted(&rows, w, mean, counters)
                 })
             })
         };

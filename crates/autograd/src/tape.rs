@@ -1,5 +1,6 @@
 //! The tape: what was computed, in order.
 
+use std::any::Any;
 use std::cell::{Ref, RefCell};
 use std::collections::HashMap;
 
@@ -22,6 +23,7 @@ pub struct Tape<T: Scalar = f32> {
     key: Key,
     training: bool,
     first_row: usize,
+    observed: bool,
     pub(crate) inner: RefCell<Inner<T>>,
 }
 
@@ -32,6 +34,7 @@ pub(crate) struct Inner<T: Scalar> {
     leaves: HashMap<Id, usize>,
     made: HashMap<Id, usize>,
     calls: HashMap<u64, u64>,
+    observations: Vec<(Id, Box<dyn Any + Send>)>,
 }
 
 pub(crate) struct Node<T: Scalar> {
@@ -74,8 +77,9 @@ impl<T: Scalar> Tape<T> {
             leaves: HashMap::new(),
             made: HashMap::new(),
             calls: HashMap::new(),
+            observations: vec![],
         };
-        Self { key, training, first_row: 0, inner: RefCell::new(inner) }
+        Self { key, training, first_row: 0, observed: false, inner: RefCell::new(inner) }
     }
 
     /// States that the first row of this tape's batch is row `first` of a larger data set, so that the noise of a row
@@ -88,6 +92,31 @@ impl<T: Scalar> Tape<T> {
     /// The number of the batch's first row in its data set; see [`rows_from`](Self::rows_from).
     pub fn first_row(&self) -> usize {
         self.first_row
+    }
+
+    /// Asks operations to leave what they observe while they compute, to be read with [`observations`](Self::observations).
+    /// It changes no value.
+    pub fn observed(mut self) -> Self {
+        self.observed = true;
+        self
+    }
+
+    /// Whether operations are asked for observations; see [`observed`](Self::observed).
+    pub fn is_observed(&self) -> bool {
+        self.observed
+    }
+
+    /// Leaves an observation about a parameter.
+    pub fn observe(&self, id: Id, content: impl Any + Send) {
+        self.inner.borrow_mut().observations.push((id, Box::new(content)));
+    }
+
+    /// Calls `f` with every observation of one type and the parameter that it is about, in the order in which they were
+    /// made. They stay when a backward ends the tape.
+    pub fn observations<O: Any>(&self, mut f: impl FnMut(Id, &O)) {
+        for (id, content) in &self.inner.borrow().observations {
+            content.downcast_ref().into_iter().for_each(|content| f(*id, content));
+        }
     }
 
     /// The key of this step.
@@ -251,6 +280,19 @@ mod tests {
         let y = tape.variable(Tensor::from([1.0])).exp();
         assert!(matches!(tape.nodes()[y.index()].kind, Kind::Unrecorded));
         assert_eq!(tape.into_state().iter().count(), 0);
+    }
+
+    #[test]
+    fn observations_are_found_by_their_type() {
+        let tape = Tape::<f32>::train(Key::new(0)).observed();
+        assert!(tape.is_observed() && !Tape::<f32>::eval(Key::new(0)).is_observed());
+        let id = Id::unique();
+        tape.observe(id, 1_u8);
+        tape.observe(id, "other");
+        tape.observe(id, 2_u8);
+        let mut found = vec![];
+        tape.observations(|about, number: &u8| found.push((about, *number)));
+        assert_eq!(found, [(id, 1), (id, 2)]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::data::Dataset;
 use crate::module::Module;
 
 /// Rows that are evaluated together. Results do not depend on it.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
 
 /// The outputs of a network in evaluation, for all rows. Analog reads are noisy in evaluation too; the noise of a row
 /// depends on `key` and on the row's number alone.

@@ -11,6 +11,7 @@ pub mod checkpoint;
 mod chip;
 mod convert;
 pub mod data;
+mod diagnostics;
 mod evaluate;
 pub mod init;
 mod layers;
@@ -27,6 +28,7 @@ pub use calibrate::{CalibratedLayer, calibrate_input_ranges};
 pub use checkpoint::{Checkpoint, CheckpointError, Tiles, TrainingState};
 pub use chip::{Chip, Weak};
 pub use convert::Network;
+pub use diagnostics::{Diagnostics, TileDiagnostics, diagnose};
 pub use evaluate::{accuracy, confusion_matrix, predict};
 pub use layers::{
     Activation, AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AvgPool, AvgPool1d,

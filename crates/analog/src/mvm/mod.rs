@@ -9,6 +9,7 @@
 mod adc;
 mod array;
 mod bound_management;
+mod counters;
 mod dac;
 mod ir_drop;
 mod ir_drop_t;
@@ -19,12 +20,14 @@ mod straight_through;
 mod weight_noise;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use ohmgrad_tensor::{Key, Right, Tensor, parallel, product, rows};
 
 use crate::config::{IoParameters, MvType};
 use bound_management::Pending;
 
+pub use counters::{Converted, Counters};
 pub use ir_drop_t::TimedArray;
 pub use noise_management::Average;
 pub use pattern::Pattern;
@@ -86,6 +89,20 @@ impl Mvm<'_> {
     /// # Panics
     /// If `x` and `w` do not fit, or the pattern is one of another size.
     pub fn read(&self, x: &Tensor, w: &Tensor, average: &mut Average) -> Tensor {
+        self.read_counted(x, w, average, None)
+    }
+
+    /// As [`read`](Self::read), and adds what the read did to the signals to `counters`.
+    ///
+    /// # Panics
+    /// As [`read`](Self::read).
+    pub fn read_counted(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        average: &mut Average,
+        counters: Option<&Mutex<Counters>>,
+    ) -> Tensor {
         let io = self.io;
         assert!(
             x.rank() == 2 && w.rank() == 2 && x.shape()[1] == w.shape()[1],
@@ -94,6 +111,12 @@ impl Mvm<'_> {
             w.shape()
         );
         let (batch, outs) = (x.shape()[0], w.shape()[0]);
+        let count = |counts: &dyn Fn(&mut Counters)| {
+            if let Some(counters) = counters {
+                counts(&mut counters.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+        };
+        count(&|counters| counters.rows += batch as u64);
         if io.is_ideal() {
             let y = ohmgrad_tensor::product::linear(x, w);
             return if io.out_scale == 1.0 { y } else { &y * io.out_scale };
@@ -116,7 +139,9 @@ impl Mvm<'_> {
             }
         }
         let mut out = None;
-        let in_one_go = io.mv_type == MvType::OnePass && self.timed.is_none() && adc::is_plain(io, self.pattern);
+        // Who counts wants to see what the ADC gives.
+        let plain = io.mv_type == MvType::OnePass && self.timed.is_none() && adc::is_plain(io, self.pattern);
+        let in_one_go = plain && counters.is_none();
         for round in 0.. {
             if pending.is_empty() {
                 break;
@@ -149,6 +174,13 @@ impl Mvm<'_> {
                     rows_of(&y, &mut |i, out, y, factor| {
                         rows::scale(out, y, factor);
                         inside[i]
+                    });
+                    let y = y.as_slice().expect("the ADC writes rows");
+                    let done = |(i, p): &(usize, &Pending)| inside[*i] || bound_management::gives_up(io, p.reduction);
+                    count(&|counters| {
+                        for (i, p) in pending.iter().enumerate().filter(done) {
+                            counters.row(io, row_of(p.row), factors[i], &y[i * outs..(i + 1) * outs], round + 1);
+                        }
                     });
                 }
             };

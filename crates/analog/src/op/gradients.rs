@@ -10,6 +10,7 @@ use super::input_range::RangeSums;
 use super::{AnalogMvm, Operands, Saturation, join, scaled, sum};
 use crate::config::{BackwardIoParameters, IoParameters, NoiseManagement};
 use crate::mvm::{self, Direction, Pattern};
+use crate::observed::Counting;
 use crate::tile::Tile;
 
 /// The input's gradient, and what is learned on the way to it.
@@ -216,10 +217,11 @@ impl AnalogMvm {
                 let driven = tile.scales.as_ref().map_or(driven.clone(), |s| &driven * &s.t());
                 let (number, n) = (start + i, driven.shape()[0]);
                 let stored = operands.stored(&self.tiles, number);
+                let counters = Counting::of(operands.backward_counting.as_ref(), number);
                 let gradient = self.averaged(io, averages, number, Direction::Backward, |io, mean| {
                     self.by_sample(number, n, first, stored, |part, w| {
                         let mvm = self.mvm(io, pattern, Direction::Backward, number, first + part.start);
-                        mvm.read(&driven.slice(0, part), &w.t(), mean)
+                        mvm.read_counted(&driven.slice(0, part), &w.t(), mean, counters)
                     })
                 });
                 see.into_iter().for_each(|see| see(number, &gradient));
