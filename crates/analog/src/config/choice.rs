@@ -65,6 +65,10 @@ macro_rules! choices {
             ) -> Result<(), $crate::Error> {
                 Ok(())
             }
+
+            fn schema(&self, _: $crate::config::setting::Range) -> $crate::config::value::Value {
+                $crate::config::schema::one_of(Self::NAMES)
+            }
         }
 
         impl serde::Serialize for $name {

@@ -105,6 +105,18 @@ macro_rules! classes {
                     Self::Own(_) => Ok(()),
                 }
             }
+
+            fn schema(&self, range: $crate::config::setting::Range) -> $crate::config::value::Value {
+                use $crate::config::{schema, setting::Setting};
+                let mut classes = vec![$(match self {
+                    Self::$variant(class) => schema::class($spelling, Setting::schema(class, range), false),
+                    _ => schema::class($spelling, Setting::schema(&<$class>::default(), range), true),
+                }),*];
+                if Self::NAMES.contains(&$crate::config::class::NONE) {
+                    classes.extend(schema::none());
+                }
+                schema::any_of(classes)
+            }
         }
     };
 }

@@ -1,6 +1,7 @@
 //! Settings made of settings: what may be left out and then follows from others, and tables of numbers.
 
 use super::converter::ConverterConfig;
+use super::schema;
 use super::setting::{Range, Setting, invalid, join};
 use super::value::Value;
 use crate::Error;
@@ -23,6 +24,11 @@ macro_rules! optional {
 
             fn check(&self, range: Range, at: &str) -> Result<(), Error> {
                 self.as_ref().map_or(Ok(()), |value| value.check(range, at))
+            }
+
+            fn schema(&self, range: Range) -> Value {
+                let value = self.as_ref().map_or_else(|| <$type>::default().schema(range), |value| value.schema(range));
+                schema::any_of(vec![value, schema::of("null")])
             }
         }
     )*};
@@ -49,6 +55,10 @@ impl<const N: usize> Setting for [f32; N] {
     fn check(&self, range: Range, at: &str) -> Result<(), Error> {
         self.iter().enumerate().try_for_each(|(i, number)| number.check(range, &format!("{at}[{i}]")))
     }
+
+    fn schema(&self, range: Range) -> Value {
+        schema::list(schema::number(range), Some(N))
+    }
 }
 
 /// A list of lists of numbers; it replaces the one that was there.
@@ -71,6 +81,10 @@ impl Setting for Vec<Vec<f32>> {
 
     fn check(&self, range: Range, at: &str) -> Result<(), Error> {
         self.iter().enumerate().try_for_each(|(i, row)| row.check(range, &format!("{at}[{i}]")))
+    }
+
+    fn schema(&self, range: Range) -> Value {
+        schema::list(schema::list(schema::number(range), None), None)
     }
 }
 
@@ -109,6 +123,10 @@ impl Setting for Vec<(f32, Vec<f32>)> {
             number.check(Range::Any, at)?;
             list.check(range, &join(at, &Value::from(*number).to_string()))
         })
+    }
+
+    fn schema(&self, range: Range) -> Value {
+        schema::by_name(schema::list(schema::number(range), None))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::class::{NONE, named, split, without_fields};
+use super::schema;
 use super::setting::{Range, Setting};
 use super::value::Value;
 use crate::Error;
@@ -96,6 +97,12 @@ impl Setting for DriftCompensationConfig {
 
     fn check(&self, _: Range, _: &str) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn schema(&self, _: Range) -> Value {
+        let names = Self::NAMES.iter().filter(|name| **name != NONE);
+        let class = |name: &&str| schema::class(name, schema::section(vec![]), true);
+        schema::any_of(names.map(class).chain(schema::none()).collect())
     }
 }
 

@@ -9,14 +9,14 @@ use super::section::parameters;
 
 macro_rules! directions {
     (
-        both { $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr $(, [$($range:tt)+])?;)* }
+        both { $($(#[doc = $doc:literal])* $field:ident: $type:ty = $default:expr $(, [$($range:tt)+])?;)* }
         forward { $(#[$forward_meta:meta])* $forward:ident { $($forward_fields:tt)* } }
         backward { $(#[$backward_meta:meta])* $backward:ident { $($backward_fields:tt)* } }
     ) => {
         parameters! {
             $(#[$forward_meta])*
             pub struct $forward {
-                $($(#[$doc])* $field: $type = $default $(, [$($range)+])?;)*
+                $($(#[doc = $doc])* $field: $type = $default $(, [$($range)+])?;)*
                 $($forward_fields)*
             }
         }
@@ -24,7 +24,7 @@ macro_rules! directions {
         parameters! {
             $(#[$backward_meta])*
             pub struct $backward {
-                $($(#[$doc])* $field: $type = $default $(, [$($range)+])?;)*
+                $($(#[doc = $doc])* $field: $type = $default $(, [$($range)+])?;)*
                 $($backward_fields)*
             }
         }

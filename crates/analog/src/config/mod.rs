@@ -17,6 +17,7 @@
 //! | what `to_string()` and files say, and how a section is made from its list of fields | `section.rs` |
 //! | what a number, a flag, a range is, and which name is near another | `setting.rs` |
 //! | TOML and JSON | `file.rs` |
+//! | the JSON Schema | `schema.rs` |
 //! | what aihwkit printed or exported, and what of it is not understood | `import/` |
 //! | the line in a trace | `summary.rs` |
 //!
@@ -40,6 +41,7 @@ mod modifier;
 mod noise_model;
 mod pre_post;
 mod remap;
+pub(crate) mod schema;
 pub(crate) mod section;
 pub(crate) mod setting;
 mod steps;

@@ -28,14 +28,14 @@ macro_rules! parameters {
     (
         $(#[$meta:meta])*
         pub struct $name:ident {
-            $($(#[$doc:meta])* $field:ident $(as $file:literal)?: $type:ty = $default:expr $(, [$($range:tt)+])?;)*
+            $($(#[doc = $doc:literal])* $field:ident $(as $file:literal)?: $type:ty = $default:expr $(, [$($range:tt)+])?;)*
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq)]
         pub struct $name {
             $(
-                $(#[$doc])*
+                $(#[doc = $doc])*
                 #[doc = ""]
                 $(#[doc = concat!("In files: `", $file, "`.")] #[doc(alias = $file)])?
                 #[doc = concat!(
@@ -105,6 +105,16 @@ macro_rules! parameters {
                     Setting::check(&self.$field, range, &join(at, $crate::config::section::field_name!($field $($file)?)))?;
                 )*
                 Rules::rules(self, at)
+            }
+
+            fn schema(&self, _: $crate::config::setting::Range) -> $crate::config::value::Value {
+                use $crate::config::{schema, setting::{Setting, range}};
+                schema::section(vec![$(schema::field(
+                    $crate::config::section::field_name!($field $($file)?),
+                    concat!($($doc, "\n"),*),
+                    Setting::get(&self.$field),
+                    Setting::schema(&self.$field, range!($($($range)+)?)),
+                )),*])
             }
         }
 

@@ -4,6 +4,7 @@
 //! tree of them: reading overlays a file on the defaults that are already there, and whatever a
 //! file leaves out stays.
 
+use super::schema;
 use super::section::Rules;
 use super::value::Value;
 use crate::Error;
@@ -22,6 +23,9 @@ pub(crate) trait Setting {
 
     /// Whether it is allowed: within `range`, and for a section all of its own rules.
     fn check(&self, range: Range, at: &str) -> Result<(), Error>;
+
+    /// The JSON Schema of what `set` takes, with the values that are there as the defaults.
+    fn schema(&self, range: Range) -> Value;
 }
 
 /// The numbers that a field allows, among the finite ones.
@@ -125,6 +129,11 @@ impl<S: Rules> Setting for Option<S> {
     fn check(&self, range: Range, at: &str) -> Result<(), Error> {
         self.as_ref().map_or(Ok(()), |section| section.check(range, at))
     }
+
+    fn schema(&self, range: Range) -> Value {
+        let section = self.as_ref().map_or_else(|| S::default().schema(range), |section| section.schema(range));
+        schema::any_of(vec![section, schema::of("null"), schema::constant(off())])
+    }
 }
 
 fn off() -> Value {
@@ -161,6 +170,10 @@ impl Setting for f32 {
             )),
         }
     }
+
+    fn schema(&self, range: Range) -> Value {
+        schema::number(range)
+    }
 }
 
 impl Setting for bool {
@@ -179,6 +192,10 @@ impl Setting for bool {
     fn check(&self, _: Range, _: &str) -> Result<(), Error> {
         Ok(())
     }
+
+    fn schema(&self, _: Range) -> Value {
+        schema::of("boolean")
+    }
 }
 
 impl Setting for u32 {
@@ -193,6 +210,10 @@ impl Setting for u32 {
 
     fn check(&self, _: Range, _: &str) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn schema(&self, _: Range) -> Value {
+        schema::whole(u32::MAX.into())
     }
 }
 
@@ -213,6 +234,10 @@ impl Setting for usize {
             Value::Integer(_) => Ok(()),
             value => Err(invalid(at, &value, format!("at most {}", i64::MAX))),
         }
+    }
+
+    fn schema(&self, _: Range) -> Value {
+        schema::whole(i64::MAX)
     }
 }
 
@@ -236,6 +261,10 @@ impl Setting for Vec<f32> {
 
     fn check(&self, range: Range, at: &str) -> Result<(), Error> {
         self.iter().enumerate().try_for_each(|(i, number)| number.check(range, &format!("{at}[{i}]")))
+    }
+
+    fn schema(&self, range: Range) -> Value {
+        schema::list(schema::number(range), None)
     }
 }
 
