@@ -5,7 +5,7 @@ use ohmgrad_tensor::{Key, Tensor, product};
 
 use crate::{Error, InferenceRpuConfig, TileArray};
 
-/// A matrix [out, in] on analog tiles, with its products and its rank-one update (aihwkit `linalg.AnalogMatrix`).
+/// A matrix `[out, in]` on analog tiles, with its products and its rank-one update (aihwkit `linalg.AnalogMatrix`).
 ///
 /// Every product names the key that its noise is drawn from. Products with equal keys have equal noise, so give each a key
 /// of its own; there is no hidden state, running means of noise management included.
@@ -28,7 +28,7 @@ pub struct AnalogMatrix {
 }
 
 impl AnalogMatrix {
-    /// Puts a matrix [out, in] on tiles, cut and scaled as the configuration's mapping says. Fixed variations of the
+    /// Puts a matrix `[out, in]` on tiles, cut and scaled as the configuration's mapping says. Fixed variations of the
     /// hardware are drawn from `key`.
     ///
     /// Products are those of evaluation and of the backward direction: the input gradient of a layer. With the default
@@ -47,7 +47,7 @@ impl AnalogMatrix {
         Ok(Self { tiles: TileArray::new(matrix, 1, None, &config, "matrix", key)? })
     }
 
-    /// Rows and columns: [out, in].
+    /// Rows and columns: `[out, in]`.
     pub fn shape(&self) -> [usize; 2] {
         let shape = self.tiles.weight.value.shape();
         [shape[0], shape[1]]
@@ -58,7 +58,7 @@ impl AnalogMatrix {
         &self.tiles
     }
 
-    /// The product `A·x` by one analog read: `[in]` gives `[out]`; for a batch of vectors [n, in], [n, out], one read each.
+    /// The product `A·x` by one analog read: `[in]` gives `[out]`; for a batch of vectors `[n, in]`, `[n, out]`, one read each.
     ///
     /// # Panics
     /// If `x` does not fit.
@@ -68,7 +68,7 @@ impl AnalogMatrix {
     }
 
     /// The product `Aᵀ·d` by one read of the transposed tiles under the backward parameters: `[out]` gives `[in]`; for a batch
-    /// [n, out], [n, in].
+    /// `[n, out]`, `[n, in]`.
     ///
     /// # Panics
     /// If `d` does not fit.
@@ -82,8 +82,8 @@ impl AnalogMatrix {
         })
     }
 
-    /// The update `A ← A + α·d·xᵀ`, exact, of the logical matrix; of vectors `[out]` and `[in]`, or of batches [n, out] and
-    /// [n, in], whose updates are added. Mapping scales stay, as they do in training.
+    /// The update `A ← A + α·d·xᵀ`, exact, of the logical matrix; of vectors `[out]` and `[in]`, or of batches `[n, out]` and
+    /// `[n, in]`, whose updates are added. Mapping scales stay, as they do in training.
     ///
     /// # Panics
     /// If the vectors do not fit.
