@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use ohmgrad::prelude::*;
-use plotters::prelude::*;
+use ohmgrad_plots::{Axis, Corner, Figure, Mark, Scale, Series};
 
 #[derive(Parser)]
 struct Options {
@@ -255,39 +255,16 @@ fn report(runs: &[Run], options: &Options) {
 
 fn draw(file: &Path, runs: &[Run], options: &Options) -> Result<(), Box<dyn Error>> {
     let shown = |r: f64| r.max(1e-17);
-    let low = runs.iter().flat_map(|run| &run.residuals).copied().map(shown).fold(1.0, f64::min);
-    let high = runs.iter().flat_map(|run| &run.residuals).copied().fold(1.0, f64::max);
-    let longest = runs.iter().map(|run| run.residuals.len()).max().unwrap_or(1);
-    let area = SVGBackend::new(file, (760, 420)).into_drawing_area();
-    area.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&area)
-        .margin(16)
-        .x_label_area_size(44)
-        .y_label_area_size(72)
-        .build_cartesian_2d(0..longest, (low / 3.0..high * 3.0).log_scale())?;
-    chart
-        .configure_mesh()
-        .x_desc(format!("products with A ({} unknowns, condition {})", options.size, options.condition))
-        .y_desc("relative residual ‖b − A·x‖ / ‖b‖")
-        .y_label_formatter(&|residual| format!("{residual:.0e}"))
-        .label_style(("sans-serif", 14))
-        .light_line_style(WHITE)
-        .draw()?;
-    let colors = [RGBColor(90, 90, 90), RGBColor(200, 70, 20), RGBColor(0, 90, 170)];
-    for (run, color) in runs.iter().zip(colors) {
-        let points = run.residuals.iter().map(|r| shown(*r)).enumerate();
-        chart
-            .draw_series(LineSeries::new(points, color.stroke_width(2)))?
-            .label(run.name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], color.stroke_width(2)));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::MiddleRight)
-        .border_style(BLACK)
-        .background_style(WHITE)
-        .label_font(("sans-serif", 14))
-        .draw()?;
-    area.present()?;
-    Ok(())
+    let curve = |run: &Run| {
+        let points = run.residuals.iter().enumerate().map(|(i, &r)| (i as f64, shown(r))).collect();
+        Series::new(run.name, Mark::Line, points)
+    };
+    let products = format!("products with A ({} unknowns, condition {})", options.size, options.condition);
+    let figure = Figure {
+        x: Axis::new(products, Scale::Linear),
+        y: Axis::new("relative residual ‖b − A·x‖ / ‖b‖", Scale::Log),
+        series: runs.iter().map(curve).collect(),
+        legend: Corner::UpperRight,
+    };
+    Ok(figure.save(file)?)
 }

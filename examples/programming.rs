@@ -8,7 +8,7 @@
 //! compensation, as a share of the largest weight.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use ohmgrad::analog::config::{ConverterConfig, NoiseModelConfig};
@@ -17,7 +17,7 @@ use ohmgrad::analog::noise::{
     optimise_programming,
 };
 use ohmgrad::prelude::*;
-use plotters::prelude::*;
+use ohmgrad_plots::{Axis, Corner, Figure, Mark, Scale, Series};
 
 const YEAR: f32 = 31_536_000.0;
 
@@ -94,44 +94,24 @@ fn error(model: &NoiseModelConfig, w: &Tensor, t: f32, key: Key) -> Result<f32, 
     Ok(off / w.abs().max())
 }
 
-fn draw(path: &PathBuf, converter: &CustomPair, curves: &[Vec<(f64, f64)>; 2]) -> Result<(), Box<dyn Error>> {
-    let canvas = SVGBackend::new(path, (1000, 420)).into_drawing_area();
-    canvas.fill(&WHITE)?;
-    let (left, right) = canvas.split_horizontally(500);
-
-    let mut tables = ChartBuilder::on(&left)
-        .margin(12)
-        .x_label_area_size(40)
-        .y_label_area_size(48)
-        .build_cartesian_2d(-1.0..1.0, 0.0..1.05 * f64::from(converter.g_max))?;
-    tables.configure_mesh().x_desc("weight / largest weight").y_desc("conductance [µS]").draw()?;
-    for (i, table) in converter.g_lst.iter().enumerate() {
+fn draw(path: &Path, converter: &CustomPair, curves: &[Vec<(f64, f64)>; 2]) -> Result<(), Box<dyn Error>> {
+    let device = |(i, table): (usize, &Vec<f32>)| {
         let last = (table.len() - 1) as f64;
-        let points = table.iter().enumerate().map(|(j, &g)| (2.0 * j as f64 / last - 1.0, f64::from(g)));
-        let color = Palette99::pick(i).to_rgba();
-        let sign = if i % 2 == 0 { "+" } else { "−" };
-        tables
-            .draw_series(LineSeries::new(points, color.stroke_width(2)))?
-            .label(format!("g{}{sign}", i / 2 + 1))
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
-    }
-    tables.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
-
-    let top = curves.iter().flatten().fold(0.0, |top: f64, &(_, error)| top.max(error));
-    let mut errors = ChartBuilder::on(&right)
-        .margin(12)
-        .x_label_area_size(40)
-        .y_label_area_size(56)
-        .build_cartesian_2d((1.0..f64::from(10.0 * YEAR)).log_scale(), 0.0..1.1 * top)?;
-    errors.configure_mesh().x_desc("time since programming [s]").y_desc("error / largest weight").draw()?;
-    for (i, (curve, name)) in curves.iter().zip(["single pair", "optimised"]).enumerate() {
-        let color = Palette99::pick(i).to_rgba();
-        errors
-            .draw_series(LineSeries::new(curve.iter().copied(), color.stroke_width(2)))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
-    }
-    errors.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
-    canvas.present()?;
-    Ok(())
+        let points = table.iter().enumerate().map(|(j, &g)| (2.0 * j as f64 / last - 1.0, f64::from(g))).collect();
+        Series::new(format!("g{}{}", i / 2 + 1, if i % 2 == 0 { "+" } else { "−" }), Mark::Line, points)
+    };
+    let curve = |(curve, name): (&Vec<(f64, f64)>, &str)| Series::new(name, Mark::Line, curve.clone());
+    let tables = Figure {
+        x: Axis::new("weight / largest weight", Scale::Linear),
+        y: Axis::new("conductance / µS", Scale::Linear),
+        series: converter.g_lst.iter().enumerate().map(device).collect(),
+        legend: Corner::UpperRight,
+    };
+    let errors = Figure {
+        x: Axis::new("time since programming", Scale::Time),
+        y: Axis::new("error / largest weight", Scale::Linear),
+        series: curves.iter().zip(["single pair", "optimised"]).map(curve).collect(),
+        legend: Corner::UpperLeft,
+    };
+    Ok(ohmgrad_plots::save(path, &[tables, errors])?)
 }

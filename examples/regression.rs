@@ -114,15 +114,23 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The losses of all runs, and where each network puts the tool on poses that it was not trained on.
+/// The losses of all runs, and where each network puts the tool on poses that it was not trained on. Runs that are equal to
+/// the last bit are one curve.
 fn draw(file: &Path, runs: &[Run], args: &Args) -> Result<(), Box<dyn Error>> {
     let key = Key::new(args.seed).fold("test");
     let test = arm(200, args.input_scale, key.fold("poses"));
-    let losses: Vec<(&str, &[f32])> = runs.iter().map(|run| (run.name, run.losses.as_slice())).collect();
+    let mut curves: Vec<(String, &Run)> = vec![];
+    for run in runs {
+        match curves.iter_mut().find(|(_, other)| other.trajectory() == run.trajectory()) {
+            Some((names, _)) => *names = format!("{names} = {}", run.name),
+            None => curves.push((run.name.into(), run)),
+        }
+    }
     let predicted: Vec<Vec<f32>> =
-        runs.iter().map(|run| predict(&run.net, &test.x, key.fold("reads")).to_vec()).collect();
+        curves.iter().map(|(_, run)| predict(&run.net, &test.x, key.fold("reads")).to_vec()).collect();
+    let losses: Vec<(&str, &[f32])> = curves.iter().map(|(name, run)| (name.as_str(), run.losses.as_slice())).collect();
     let predicted: Vec<(&str, &[f32])> =
-        runs.iter().zip(&predicted).map(|(run, predicted)| (run.name, predicted.as_slice())).collect();
+        curves.iter().zip(&predicted).map(|((name, _), predicted)| (name.as_str(), predicted.as_slice())).collect();
     let panels = [
         ohmgrad_plots::training_curves(&losses),
         ohmgrad_plots::predictions("position / m", &test.y.to_vec(), &predicted),

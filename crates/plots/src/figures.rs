@@ -36,7 +36,8 @@ pub fn training_curves(runs: &[(&str, &[f32])]) -> Figure {
     }
 }
 
-/// Accuracies (0…1, drawn in per cent) over the time since programming in seconds, each with a band.
+/// Accuracies (0…1, drawn in per cent) over the time since programming in seconds, each with a band of one
+/// standard deviation of the chips.
 ///
 /// ```
 /// use ohmgrad_plots::{Band, accuracy_over_time};
@@ -58,7 +59,7 @@ pub fn accuracy_over_time(bands: &[Band]) -> Figure {
     };
     Figure {
         x: Axis::new("time since programming", Scale::Time),
-        y: Axis::new("test accuracy / %", Scale::Linear),
+        y: Axis::new("test accuracy / %, mean ± std of chips", Scale::Linear),
         series: bands.iter().map(area).chain(bands.iter().map(line)).collect(),
         legend: Corner::LowerLeft,
     }

@@ -113,9 +113,14 @@ mod tests {
     #[test]
     fn vectors_say_what_is_on_the_axes() {
         let text = svg(&every_kind()).unwrap();
-        for words in
-            ["time since programming", "10 years", "test accuracy / %", "conductance / µS", "aware", "<polygon"]
-        {
+        for words in [
+            "time since programming",
+            "10 years",
+            "test accuracy / %, mean ± std of chips",
+            "conductance / µS",
+            "aware",
+            "<polygon",
+        ] {
             assert!(text.contains(words), "{words}");
         }
     }
