@@ -203,11 +203,11 @@ impl<T: Clone> Array<T> {
         shape::for_each_row(&outer_shape, [&outer(&self.strides), &outer(&to)], |[from, at]| {
             for j in (0..rows).step_by(SQUARE) {
                 for i in (0..columns).step_by(SQUARE) {
+                    let width = SQUARE.min(columns - i);
                     for j in j..rows.min(j + SQUARE) {
-                        for i in i..columns.min(i + SQUARE) {
-                            let x = self.data[self.offset + from + i * stride + j].clone();
-                            target[at + j * to[axis] + i].write(x);
-                        }
+                        let source = self.data[self.offset + from + i * stride + j..].iter().step_by(stride);
+                        let target = &mut target[at + j * to[axis] + i..][..width];
+                        target.iter_mut().zip(source).for_each(|(t, x)| _ = t.write(x.clone()));
                     }
                 }
             }
