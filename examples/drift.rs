@@ -9,14 +9,14 @@
 //! ```
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use ohmgrad::analog::config::{WeightModifier, WeightModifierParameter};
-use ohmgrad::models::AccuracyAt;
+use ohmgrad::models::{AccuracyAt, Slot};
 use ohmgrad::prelude::*;
-use ohmgrad_plots::{Band, Figure};
+use ohmgrad_plots::{Band, Figure, histogram, programming_error};
 use serde_json::json;
 
 /// Programs chips with a network that knows handwritten digits, and follows their accuracy over time.
@@ -65,7 +65,7 @@ struct Args {
     /// `NET_hardware_aware.safetensors`.
     #[arg(long, value_name = "DIR", conflicts_with = "weights")]
     save: Option<PathBuf>,
-    /// Draw accuracies over time into this file's name with .svg and .png; after a training, unless --json, the default
+    /// Draw accuracies over time into this file's name with .svg and .png, and with `_devices` what programming did; after a training, unless --json, the default
     /// is `drift` in the directory for temporary files.
     #[arg(long, value_name = "NAME")]
     plot: Option<PathBuf>,
@@ -128,11 +128,14 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         None => trained(&config, &mnist, args)?,
     };
     let mut bands = vec![];
+    let mut chip_panels = vec![];
     for Trained { name, title, digital, net } in networks {
         let times: Vec<f32> = args.times.iter().map(|&t| t as f32).collect();
-        for weak in net.program(key.fold("look"))?.warnings() {
+        let chip = net.program(key.fold("look"))?;
+        for weak in chip.warnings() {
             eprintln!("warning: {weak}");
         }
+        chip_panels = devices(&chip, key.fold("look"));
         let ages = accuracy_over_time(&net, &mnist.test, &times, args.chips as usize, key.fold("chips"))?;
         if !args.json {
             print(title, digital, &ages);
@@ -151,7 +154,10 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
     let unasked = (args.weights.is_none() && !args.json).then(|| std::env::temp_dir().join("drift"));
     if let Some(name) = args.plot.clone().or(unasked) {
-        draw(&ohmgrad_plots::accuracy_over_time(&bands), &name, args)?;
+        draw(&[ohmgrad_plots::accuracy_over_time(&bands)], &name, args)?;
+        let mut devices = name.into_os_string();
+        devices.push("_devices");
+        draw(&chip_panels, Path::new(&devices), args)?;
     }
     Ok(())
 }
@@ -272,10 +278,40 @@ fn age(seconds: f32) -> String {
     }
 }
 
-fn draw(figure: &Figure, name: &std::path::Path, args: &Args) -> Result<(), Box<dyn Error>> {
+/// What programming does to the first layer's first tile: its weights, the conductances of its first devices, and by how
+/// much these miss their targets.
+fn devices(chip: &Chip<Sequential>, key: Key) -> Vec<Figure> {
+    let mut figures = vec![];
+    chip.network().visit("", &mut |_, slot| {
+        let Slot::Affine(affine) = slot else { return };
+        let Some((tiles, on)) = affine.tiles().and_then(|tiles| Some((tiles, &tiles.programmed()?.tiles()[0]))) else {
+            return;
+        };
+        let Some((model, target)) = tiles.config().noise_model.model().zip(on.programmed.targets.first()) else {
+            return;
+        };
+        if figures.is_empty() {
+            let (target, programmed) = (target.to_vec(), model.program(target, key).to_vec());
+            let scales = tiles.tiles()[0].scales.clone().unwrap_or(Tensor::from([[1.0]]));
+            let w = &tiles.weight.value;
+            let outs = w.shape()[0];
+            let part = w.reshape(&[outs, w.len() / outs]).slice(0, tiles.tiles()[0].outs.clone());
+            let ins = tiles.tiles()[0].ins.start..tiles.tiles()[0].ins.end.min(part.shape()[1]);
+            let meant = (&part.slice(1, ins) / &scales).to_vec();
+            figures = vec![
+                histogram("tile weight", &[("trained", &meant), ("programmed", &on.programmed.weights.to_vec())]),
+                histogram("conductance / µS", &[("target", &target), ("programmed", &programmed)]),
+                programming_error(&target, &programmed),
+            ];
+        }
+    });
+    figures
+}
+
+fn draw(figures: &[Figure], name: &Path, args: &Args) -> Result<(), Box<dyn Error>> {
     for extension in ["svg", "png"] {
         let file = name.with_extension(extension);
-        figure.save(&file)?;
+        ohmgrad_plots::save(&file, figures)?;
         if !args.json {
             println!("{}{}", if extension == "svg" { "\n" } else { "" }, file.display());
         }

@@ -62,7 +62,7 @@ impl std::fmt::Display for WeakReadout {
         write!(
             f,
             "tile {tile}: the readout for drift compensation has mean magnitude {signal:.4} over noise of {noise:.4}, so \
-             that it is too small; weights mapped with weight_scaling_omega = 1 give the strongest"
+             that α is too small; weights mapped with weight_scaling_omega = 1 give the strongest"
         )
     }
 }
