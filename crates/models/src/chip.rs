@@ -157,7 +157,7 @@ impl<N: Visit> Chip<N> {
     }
 }
 
-fn each_array<V: Visit + ?Sized>(net: &V, mut f: impl FnMut(&str, &TileArray)) {
+pub(crate) fn each_array<V: Visit + ?Sized>(net: &V, mut f: impl FnMut(&str, &TileArray)) {
     net.visit("", &mut |path, slot| {
         if let Slot::Affine(Affine { weight: Weight::Analog(tiles), .. }) = slot {
             f(path, tiles);

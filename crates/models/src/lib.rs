@@ -13,6 +13,7 @@ mod convert;
 pub mod data;
 mod diagnostics;
 mod evaluate;
+mod fusion;
 pub mod init;
 mod layers;
 mod module;
@@ -30,6 +31,7 @@ pub use chip::{Chip, Weak};
 pub use convert::Network;
 pub use diagnostics::{Diagnostics, TileDiagnostics, diagnose};
 pub use evaluate::{accuracy, confusion_matrix, predict};
+pub use fusion::{FusionError, FusionExport, fusion_export, fusion_import};
 pub use layers::{
     Activation, AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AvgPool, AvgPool1d,
     AvgPool2d, AvgPool3d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, Cell, Conv, Conv1d, Conv2d, Conv3d,

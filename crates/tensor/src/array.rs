@@ -161,7 +161,12 @@ impl<T: Clone> Array<T> {
             out.extend_from_slice(slice);
             return out;
         }
-        if let Some(axis) = self.strides.iter().position(|&stride| stride == 1).filter(|&axis| self.shape[axis] > 3) {
+        if let Some(axis) = self
+            .strides
+            .iter()
+            .position(|&stride| stride == 1)
+            .filter(|&axis| self.shape[axis] > 3 && self.strides[self.rank() - 1] > 0)
+        {
             return self.transposed(axis);
         }
         let mut out = storage::with_capacity(self.len());

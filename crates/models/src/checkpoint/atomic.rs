@@ -8,7 +8,7 @@ use std::path::Path;
 ///
 /// The content goes into `<path>.part`, reaches the disk, and is moved. A process that is killed leaves at most that
 /// file behind, and the next write uses it again.
-pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let name = path.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "names no file"))?;
     let mut part = name.to_owned();
     part.push(".part");

@@ -10,7 +10,7 @@
 //!
 //! What tiles and optimizers write down is theirs to say: `TileArray::state` and `Optimizer::state`.
 
-mod atomic;
+pub(crate) mod atomic;
 mod error;
 mod format;
 #[cfg(test)]

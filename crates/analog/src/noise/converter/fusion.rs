@@ -31,7 +31,8 @@ impl Converter for Fusion {
     fn to_conductances(&self, w: &Tensor) -> (Vec<Tensor>, Scales) {
         let g_max = self.g_max;
         let axes: Vec<usize> = (1..w.shape().len()).collect();
-        let factors = w.abs().max_axes(&axes).map(|most| g_max / most.max(LEAST_WEIGHT));
+        // Times the reciprocal, as PyTorch divides a number by a tensor: files for the chip are the same to the last digit.
+        let factors = w.abs().max_axes(&axes).map(|most| most.max(LEAST_WEIGHT).recip() * g_max);
         let g = w.zip(&factors, |w, factor| (w * factor).abs().clamp(0.0, g_max));
         (vec![g], Scales::Original(w.clone()))
     }
