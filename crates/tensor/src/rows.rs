@@ -10,7 +10,7 @@ use crate::parallel;
 use crate::random::{self, Lanes};
 
 /// Elements that one task handles at least: less is not worth handing to another thread.
-const TASK: usize = 1 << 14;
+const TASK: usize = 1 << 15;
 
 /// Calls `f` with the number of each row and the row, for all rows of `width` elements, on all threads.
 ///
