@@ -161,13 +161,11 @@ impl<T: Clone> Array<T> {
             out.extend_from_slice(slice);
             return out;
         }
-        if let Some(axis) = self
-            .strides
-            .iter()
-            .position(|&stride| stride == 1)
-            .filter(|&axis| self.shape[axis] > 3 && self.strides[self.rank() - 1] > 0)
-        {
-            return self.transposed(axis);
+        if let Some(axis) = self.strides.iter().position(|&stride| stride == 1) {
+            let last = self.rank() - 1;
+            if axis != last && self.shape[axis] > 3 && self.strides[last] > 0 && !self.is_empty() {
+                return self.transposed(axis);
+            }
         }
         let mut out = storage::with_capacity(self.len());
         let inner = self.shape.last().copied().unwrap_or(1);
@@ -187,14 +185,6 @@ impl<T: Clone> Array<T> {
     fn transposed(&self, axis: usize) -> Vec<T> {
         const SQUARE: usize = 16;
         let last = self.rank() - 1;
-        if axis == last || self.is_empty() {
-            let mut out = storage::with_capacity(self.len());
-            let inner = self.shape[last];
-            shape::for_each_row(&self.shape, [&self.strides], |[at]| {
-                out.extend_from_slice(&self.data[self.offset + at..self.offset + at + inner]);
-            });
-            return out;
-        }
         let (rows, columns, stride) = (self.shape[axis], self.shape[last], self.strides[last]);
         let to = shape::row_major(&self.shape);
         let outer = |strides: &[usize]| -> Dims {

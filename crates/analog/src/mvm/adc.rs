@@ -11,13 +11,11 @@ use crate::config::{BoundManagement, IoParameters};
 
 /// Converts the rows `y` [n, out] in place; tells which rows kept inside the bound.
 pub(super) fn convert(io: &IoParameters, pattern: &Pattern, y: &mut Tensor, numbers: &[usize], key: Key) -> Vec<bool> {
-    let bound = if io.out_bound > 0.0 { io.out_bound } else { f32::INFINITY };
-    let step = io.out_step().unwrap_or(0.0);
+    let Converter { step, bound } = converter(io);
     let slope = (!pattern.out_nonlinearity.is_empty() || io.r_series > 0.0).then(|| slope_factor(io, pattern));
     let dither = (io.out_sto_round && step > 0.0).then(|| key.fold("ADC rounding"));
     let noise = key.fold("ADC noise");
-    // The reference lets the last hit of a row decide when negative hits are not to count.
-    let last_decides = io.bound_management != BoundManagement::None && !io.bm_test_negative_bound;
+    let last_decides = last_decides(io);
     let outs = y.shape()[1];
     let mut passed = vec![true; numbers.len()];
     rows::for_each_row_and(y.make_mut(), outs, &mut passed, |i, row, passed| {
@@ -53,11 +51,21 @@ pub(super) fn convert(io: &IoParameters, pattern: &Pattern, y: &mut Tensor, numb
     passed
 }
 
+/// The rounding and the cut.
+fn converter(io: &IoParameters) -> Converter {
+    let bound = if io.out_bound > 0.0 { io.out_bound } else { f32::INFINITY };
+    Converter { step: io.out_step().unwrap_or(0.0), bound }
+}
+
+/// The reference lets the last hit of a row decide when negative hits are not to count.
+fn last_decides(io: &IoParameters) -> bool {
+    io.bound_management != BoundManagement::None && !io.bm_test_negative_bound
+}
+
 /// Whether the ADC is but noise, rounding and a cut, and so [`convert_scale`]'s to do.
 pub(super) fn is_plain(io: &IoParameters, pattern: &Pattern) -> bool {
-    let last_decides = io.bound_management != BoundManagement::None && !io.bm_test_negative_bound;
     let bent = !pattern.out_nonlinearity.is_empty() || io.r_series > 0.0 || io.out_asymmetry > 0.0;
-    !(bent || last_decides || io.out_sto_round || io.out_noise <= 0.0) && pattern.out_noise.is_empty()
+    !(bent || last_decides(io) || io.out_sto_round || io.out_noise <= 0.0) && pattern.out_noise.is_empty()
 }
 
 /// Writes a row `y`, converted as by [`convert`] and times `factor`, to `out`; tells whether it kept inside the bound.
@@ -69,10 +77,8 @@ pub(super) fn convert_scale(
     number: usize,
     key: Key,
 ) -> bool {
-    let bound = if io.out_bound > 0.0 { io.out_bound } else { f32::INFINITY };
-    let converter = Converter { step: io.out_step().unwrap_or(0.0), bound };
     let key = key.fold("ADC noise").fold(number);
-    !rows::add_normal_convert_scale(out, y, io.out_noise, key, converter, factor)
+    !rows::add_normal_convert_scale(out, y, io.out_noise, key, converter(io), factor)
 }
 
 /// The gain that undoes the nonlinearity's and the series resistance's loss at `slope_calibration` of the range.
