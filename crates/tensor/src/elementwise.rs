@@ -26,6 +26,8 @@ impl<T: Copy + Send + Sync> Array<T> {
                 #[inline(always)]
                 || out.iter_mut().zip(source).for_each(|(o, &x)| _ = o.write(f(x))),
             );
+            // SAFETY: all were written.
+            unsafe { out.assume_init_mut() }
         });
         self.with_storage(data)
     }
@@ -56,6 +58,8 @@ impl<T: Copy + Send + Sync> Array<T> {
                     #[inline(always)]
                     || out.iter_mut().zip(a).zip(b).for_each(|((o, &x), &y)| _ = o.write(f(x, y))),
                 );
+                // SAFETY: all were written.
+                unsafe { out.assume_init_mut() }
             });
             return self.with_storage(data);
         }

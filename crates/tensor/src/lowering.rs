@@ -370,8 +370,8 @@ impl Patches {
         };
         let runs: Vec<usize> = entries.iter().step_by(run).map(|&(c, at)| c * strides[1] + shift(at)).collect();
         let len = range.len() * width;
-        let data = parallel::build(len, len.max(1), |_, rows| {
-            let mut rows = rows.chunks_exact_mut(width.max(1));
+        let data = parallel::build(len, len.max(1), |_, out| {
+            let mut rows = out.chunks_exact_mut(width.max(1));
             self.for_each_patch(range.clone(), |sample, corner, whole| {
                 let Some(row) = rows.next() else { return };
                 let start = x.offset + (sample - first) * strides[0] + channel * strides[1];
@@ -387,6 +387,8 @@ impl Patches {
                     }
                 }
             });
+            // SAFETY: there is a patch for each row, and each of its elements was written.
+            unsafe { out.assume_init_mut() }
         });
         Array::from_vec(data, &[range.len(), width])
     }

@@ -51,21 +51,6 @@ pub fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync + Send) -> 
     }
 }
 
-/// A list of `len` elements, which `f` gets in parts of `size` with the number of a part's first element, filled with
-/// `value`: just before, while the part is in cache.
-pub fn build_from<T: Copy + Send + Sync>(
-    len: usize,
-    size: usize,
-    value: T,
-    f: impl Fn(usize, &mut [T]) + Sync,
-) -> Vec<T> {
-    build(len, size, |first, part| {
-        part.fill(MaybeUninit::new(value));
-        // SAFETY: all of it was written.
-        f(first, unsafe { &mut *(std::ptr::from_mut(part) as *mut [T]) });
-    })
-}
-
 /// The calling thread becomes one of `threads` (or of as many as there are cores) that all work is given to. For the
 /// beginning of a program's main thread: a caller that is none of them waits for another thread to wake up at every
 /// product, which costs small networks more than a second thread wins.
@@ -81,12 +66,23 @@ pub fn use_threads(threads: Option<usize>) -> Result<(), rayon::ThreadPoolBuildE
     }
 }
 
-/// A list of `len` elements, written in parts of `size`: `f` gets the number of a part's first element and must write all
-/// of the part.
-pub fn build<T: Copy + Send>(len: usize, size: usize, f: impl Fn(usize, &mut [MaybeUninit<T>]) + Sync) -> Vec<T> {
+/// A list of `len` elements, written in parts of `size`: `f` gets the number of a part's first element and the part, and
+/// returns the part, written.
+///
+/// # Panics
+/// If another slice is returned.
+pub fn build<T: Copy + Send>(
+    len: usize,
+    size: usize,
+    f: impl for<'a> Fn(usize, &'a mut [MaybeUninit<T>]) -> &'a mut [T] + Sync,
+) -> Vec<T> {
     let mut data: Vec<T> = storage::with_capacity(len);
-    for_each_part(&mut data.spare_capacity_mut()[..len], size, |i, part| f(i * size, part));
-    // SAFETY: `f` has written every part.
+    for_each_part(&mut data.spare_capacity_mut()[..len], size, |i, part| {
+        let all = (part.as_ptr().cast(), part.len());
+        let written = f(i * size, part);
+        assert!((written.as_ptr(), written.len()) == all, "build: what came back is not what was to be written");
+    });
+    // SAFETY: every part came back as one of elements that are written.
     unsafe { data.set_len(len) };
     data
 }

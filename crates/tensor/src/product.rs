@@ -20,24 +20,8 @@ fn strided<T>(x: &Array<T>) -> Strided<'_, T> {
 }
 
 /// Writes the product of two matrices (rank 2) to all of `out`, row-major.
-fn product<T: Scalar>(a: &Array<T>, b: &Array<T>, out: &mut [MaybeUninit<T>]) {
-    multiply(a, &Right::new(strided(b), b.shape[0], b.shape[1]), out);
-}
-
-/// Writes the product of a matrix (rank 2) with a prepared one to all of `out`, row-major.
-fn multiply<T: Scalar>(a: &Array<T>, right: &Right<'_, T>, out: &mut [MaybeUninit<T>]) {
-    let (left, m, k, n) = (strided(a), a.shape[0], a.shape[1], right.columns());
-    if m == 0 || n == 0 {
-        return;
-    }
-    if m * k * n < PARALLEL {
-        return right.multiply_strided(left, m, out);
-    }
-    let rows = block_size(m);
-    parallel::for_each_part(out, rows * n, |i, out| {
-        let a = Strided { data: &left.data[(i * rows * left.row).min(left.data.len())..], ..left };
-        right.multiply_strided(a, out.len() / n, out);
-    });
+fn product<'o, T: Scalar>(a: &Array<T>, b: &Array<T>, out: &'o mut [MaybeUninit<T>]) -> &'o mut [T] {
+    Right::new(strided(b), b.shape[0], b.shape[1]).write_of(a, out)
 }
 
 impl<T: Scalar> Right<'_, T> {
@@ -46,15 +30,35 @@ impl<T: Scalar> Right<'_, T> {
     /// # Panics
     /// If `rows` is no matrix of so many columns as the sums have terms.
     pub fn of(&self, rows: &Array<T>) -> Array<T> {
+        assert!(rows.rank() == 2, "product: shape {:?} is no matrix", rows.shape);
+        let len = rows.shape[0] * self.columns();
+        let out = parallel::build(len, len, |_, out| self.write_of(rows, out));
+        Array::from_vec(out, &[rows.shape[0], self.columns()])
+    }
+
+    /// As [`of`](Self::of), written to all of `out`, row-major.
+    ///
+    /// # Panics
+    /// As [`of`](Self::of), or if `out` has another size than the product.
+    pub fn write_of<'o>(&self, rows: &Array<T>, out: &'o mut [MaybeUninit<T>]) -> &'o mut [T] {
         assert!(
             rows.rank() == 2 && rows.shape[1] == self.terms(),
             "product: {:?} with a matrix of {} rows",
             rows.shape,
             self.terms()
         );
-        let len = rows.shape[0] * self.columns();
-        let out = parallel::build(len, len, |_, out| multiply(rows, self, out));
-        Array::from_vec(out, &[rows.shape[0], self.columns()])
+        let (left, m, k, n) = (strided(rows), rows.shape[0], rows.shape[1], self.columns());
+        if m == 0 || n == 0 || m * k * n < PARALLEL {
+            return self.multiply_strided(left, m, out);
+        }
+        let size = block_size(m);
+        assert!(out.len() == m * n, "product: {} elements for {m} rows", out.len());
+        parallel::for_each_part(out, size * n, |i, out| {
+            let a = Strided { data: &left.data[(i * size * left.row).min(left.data.len())..], ..left };
+            self.multiply_strided(a, out.len() / n, out);
+        });
+        // SAFETY: each part was written.
+        unsafe { out.assume_init_mut() }
     }
 }
 
@@ -129,7 +133,7 @@ impl<T: Scalar> Array<T> {
                     shape: x.shape[batch.len()..].into(),
                     strides: x.strides[batch.len()..].into(),
                 };
-                product(&matrix(&a, i), &matrix(&b, j), out);
+                product(&matrix(&a, i), &matrix(&b, j), out)
             })
         };
         Self::from_vec(out, &shape)

@@ -3,11 +3,15 @@
 //! Each function is compiled twice, for any x86-64 and for AVX2 (on other machines once), and chosen at run time. Both
 //! versions give the same bits: plain multiplies, adds, divisions and roundings, nothing fused.
 
+use std::mem::MaybeUninit;
+
 use multiversion::multiversion;
 
+use crate::array::Tensor;
 use crate::key::Key;
 use crate::parallel;
-use crate::random::{self, Lanes};
+use crate::random::{self, LANES, Lanes};
+use crate::vector::{self, PIECE};
 
 /// Elements that one task handles at least: less is not worth handing to another thread.
 const TASK: usize = 1 << 15;
@@ -40,6 +44,28 @@ pub fn for_each_row_and<R: Send>(
             f(i * rows + row, out, result);
         }
     });
+}
+
+/// A matrix of `rows` rows of `width` elements, which `f` gets, with their numbers, to write and to return.
+///
+/// # Panics
+/// If `f` returns something else.
+pub fn build(
+    rows: usize,
+    width: usize,
+    f: impl for<'a> Fn(usize, &'a mut [MaybeUninit<f32>]) -> &'a mut [f32] + Sync,
+) -> Tensor {
+    let size = TASK.div_ceil(width.max(1)) * width;
+    let data = parallel::build(rows * width, size, |first, out| {
+        for (i, row) in out.chunks_exact_mut(width).enumerate() {
+            let all = (row.as_ptr().cast(), row.len());
+            let written = f(first / width + i, row);
+            assert!((written.as_ptr(), written.len()) == all, "build: what came back is not the row to be written");
+        }
+        // SAFETY: every row came back as one of elements that are written.
+        unsafe { out.assume_init_mut() }
+    });
+    Tensor::from_vec(data, &[rows, width])
 }
 
 /// The largest magnitude of a row; NaN if one element is NaN, 0 if there are none.
@@ -82,24 +108,30 @@ pub struct Converter {
 }
 
 /// Writes `source · factor`, converted. NaN stays NaN.
+///
+/// # Panics
+/// If the lengths differ.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
-pub fn scale_convert(out: &mut [f32], source: &[f32], factor: f32, by: Converter) {
+pub fn scale_convert<'o>(out: &'o mut [MaybeUninit<f32>], source: &[f32], factor: f32, by: Converter) -> &'o mut [f32] {
+    assert!(out.len() == source.len(), "scale_convert: {} elements to {}", source.len(), out.len());
     let Converter { step, bound } = by;
     if step > 0.0 {
         for (o, &x) in out.iter_mut().zip(source) {
-            *o = cut(((x * factor) / step).round_ties_even() * step, bound);
+            o.write(cut(((x * factor) / step).round_ties_even() * step, bound));
         }
     } else {
         for (o, &x) in out.iter_mut().zip(source) {
-            *o = cut(x * factor, bound);
+            o.write(cut(x * factor, bound));
         }
     }
+    // SAFETY: all were written.
+    unsafe { out.assume_init_mut() }
 }
 
-/// Writes `source · factor`.
+/// Multiplies a row.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
-pub fn scale(out: &mut [f32], source: &[f32], factor: f32) {
-    out.iter_mut().zip(source).for_each(|(o, &x)| *o = x * factor);
+pub fn scale(row: &mut [f32], factor: f32) {
+    row.iter_mut().for_each(|x| *x *= factor);
 }
 
 /// Converts a row in place; tells whether an element lay beyond the bound.
@@ -122,37 +154,28 @@ pub fn convert(row: &mut [f32], by: Converter) -> bool {
     beyond != 0
 }
 
-/// What an ADC does to a row in one pass: `out = convert(source + sigma·ξ)·factor`, with normal `ξ` from the key's stream;
-/// tells whether an element lay beyond the bound. The same bits as one after the other.
-pub fn add_normal_convert_scale(
-    out: &mut [f32],
-    source: &[f32],
-    sigma: f32,
-    key: Key,
-    by: Converter,
-    factor: f32,
-) -> bool {
-    let Converter { step, bound } = by;
+/// What an ADC does to a row in one pass: `convert(row + sigma·ξ)·factor`, with normal `ξ` from the key's stream; tells
+/// whether an element lay beyond the bound. The same bits as one after the other.
+pub fn add_normal_convert_scale(row: &mut [f32], sigma: f32, key: Key, by: Converter, factor: f32) -> bool {
     let mut beyond = 0;
     random::for_each_piece(
-        out,
+        row,
         key,
         #[inline(always)]
-        |first, piece, noise| {
-            // Values of its own, not behind the closure's references: or it would not become vector code.
-            let (sigma, step, bound, factor, mut hit) = (sigma, step, bound, factor, 0);
-            let pairs = piece.iter_mut().zip(&source[first..]).zip(noise);
+        |_, piece, noise| {
+            // Values of its own, not behind references, and all in one loop: or it would not become vector code.
+            let (sigma, Converter { step, bound }, factor, mut hit) = (sigma, by, factor, 0);
             if step > 0.0 {
-                for ((o, &x), n) in pairs {
-                    let y = ((x + sigma * n) / step).round_ties_even() * step;
+                for (x, n) in piece.iter_mut().zip(noise) {
+                    let y = ((*x + sigma * n) / step).round_ties_even() * step;
                     hit |= u32::from(y.abs() > bound);
-                    *o = cut(y, bound) * factor;
+                    *x = cut(y, bound) * factor;
                 }
             } else {
-                for ((o, &x), n) in pairs {
-                    let y = x + sigma * n;
+                for (x, n) in piece.iter_mut().zip(noise) {
+                    let y = *x + sigma * n;
                     hit |= u32::from(y.abs() > bound);
-                    *o = cut(y, bound) * factor;
+                    *x = cut(y, bound) * factor;
                 }
             }
             beyond |= hit;
@@ -165,7 +188,7 @@ pub fn add_normal_convert_scale(
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn round_stochastically(row: &mut [f32], step: f32, key: Key) {
     let mut lanes = Lanes::new(key);
-    for chunk in row.chunks_mut(8) {
+    for chunk in row.chunks_mut(LANES) {
         let u = lanes.uniforms();
         for (x, u) in chunk.iter_mut().zip(u) {
             *x = (*x / step + (u - 0.5)).round_ties_even() * step;
@@ -179,19 +202,23 @@ pub fn add_normal(row: &mut [f32], sigma: f32, key: Key) {
         row,
         key,
         #[inline(always)]
-        move |_, piece, noise| piece.iter_mut().zip(noise).for_each(|(x, n)| *x += sigma * n),
+        |_, piece, noise| piece.iter_mut().zip(noise).for_each(|(x, n)| *x += sigma * n),
     );
 }
 
 /// Adds `sigmas[i] · ξ` to each element, with normal `ξ` from the key's stream.
+///
+/// # Panics
+/// If there are fewer sigmas than elements.
 pub fn add_normal_each(row: &mut [f32], sigmas: &[f32], key: Key) {
+    let sigmas = &sigmas[..row.len()];
     random::for_each_piece(
         row,
         key,
         #[inline(always)]
         |first, piece, noise| {
-            let sigmas = &sigmas[first..first + piece.len()];
-            piece.iter_mut().zip(noise).zip(sigmas).for_each(|((x, n), sigma)| *x += sigma * n);
+            let sigmas = vector::padded(&sigmas[first..sigmas.len().min(first + PIECE)]);
+            piece.iter_mut().zip(noise).zip(&sigmas).for_each(|((x, n), sigma)| *x += sigma * n);
         },
     );
 }
@@ -209,8 +236,8 @@ mod tests {
     #[test]
     fn ties_go_to_even_and_bounds_cut() {
         let by = Converter { step: 0.5, bound: 1.0 };
-        let mut out = [0.0; 5];
-        scale_convert(&mut out, &[0.5, 1.5, 9.0, -9.0, f32::NAN], 0.5, by);
+        let mut out = [MaybeUninit::uninit(); 5];
+        let out = scale_convert(&mut out, &[0.5, 1.5, 9.0, -9.0, f32::NAN], 0.5, by);
         assert_eq!(out[..4], [0.0, 1.0, 1.0, -1.0]);
         assert!(out[4].is_nan());
     }

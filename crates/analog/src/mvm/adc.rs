@@ -68,17 +68,10 @@ pub(super) fn is_plain(io: &IoParameters, pattern: &Pattern) -> bool {
     !(bent || last_decides(io) || io.out_sto_round || io.out_noise <= 0.0) && pattern.out_noise.is_empty()
 }
 
-/// Writes a row `y`, converted as by [`convert`] and times `factor`, to `out`; tells whether it kept inside the bound.
-pub(super) fn convert_scale(
-    io: &IoParameters,
-    out: &mut [f32],
-    y: &[f32],
-    factor: f32,
-    number: usize,
-    key: Key,
-) -> bool {
+/// Converts a row as [`convert`] does and multiplies it by `factor`; tells whether it kept inside the bound.
+pub(super) fn convert_scale(io: &IoParameters, row: &mut [f32], factor: f32, number: usize, key: Key) -> bool {
     let key = key.fold("ADC noise").fold(number);
-    !rows::add_normal_convert_scale(out, y, io.out_noise, key, converter(io), factor)
+    !rows::add_normal_convert_scale(row, io.out_noise, key, converter(io), factor)
 }
 
 /// The gain that undoes the nonlinearity's and the series resistance's loss at `slope_calibration` of the range.

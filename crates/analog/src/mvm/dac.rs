@@ -6,7 +6,6 @@
 use ohmgrad_tensor::rows::{self, Converter};
 use ohmgrad_tensor::{Key, Tensor};
 
-use super::for_each_row;
 use crate::config::IoParameters;
 
 /// The driven rows [n, ins] of the given inputs and factors.
@@ -22,25 +21,25 @@ pub(super) fn drive<'a>(
     let step = io.inp_step().unwrap_or(0.0);
     let dither = (io.inp_sto_round && step > 0.0).then(|| key.fold("DAC rounding"));
     let noise = (io.inp_noise > 0.0).then(|| key.fold("DAC noise"));
-    let mut v = Tensor::full(&[n, ins], 0.0);
-    for_each_row(&mut v, numbers, |i, number, v| {
-        let (x, factor) = row_of(i);
-        match dither {
+    rows::build(n, ins, |i, v| {
+        let ((x, factor), number) = (row_of(i), numbers[i]);
+        let v = match dither {
             Some(key) => {
-                rows::scale_convert(v, x, factor, Converter { step: 0.0, bound: f32::INFINITY });
+                let v = rows::scale_convert(v, x, factor, Converter { step: 0.0, bound: f32::INFINITY });
                 rows::round_stochastically(v, step, key.fold(number));
                 rows::convert(v, Converter { step: 0.0, bound });
+                v
             }
             None => rows::scale_convert(v, x, factor, Converter { step, bound }),
-        }
+        };
         if let Some(key) = noise {
             rows::add_normal(v, io.inp_noise, key.fold(number));
         }
         if io.inp_asymmetry != 0.0 {
             v.iter_mut().filter(|v| **v < 0.0).for_each(|v| *v *= 1.0 - io.inp_asymmetry);
         }
-    });
-    v
+        v
+    })
 }
 
 #[cfg(test)]

@@ -19,12 +19,13 @@ mod pattern;
 mod straight_through;
 mod weight_noise;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ohmgrad_tensor::{Key, Right, Tensor, parallel, product, rows};
 
-use crate::config::{IoParameters, MvType};
+use crate::config::{IoParameters, MvType, NoiseManagement};
 use bound_management::Pending;
 
 pub use counters::{Converted, Counters};
@@ -111,92 +112,42 @@ impl Mvm<'_> {
             w.shape()
         );
         let (batch, outs) = (x.shape()[0], w.shape()[0]);
-        let count = |counts: &dyn Fn(&mut Counters)| {
-            if let Some(counters) = counters {
-                counts(&mut counters.lock().unwrap_or_else(PoisonError::into_inner));
-            }
-        };
-        count(&|counters| counters.rows += batch as u64);
+        if let Some(counters) = counters {
+            lock(counters).rows += batch as u64;
+        }
         if io.is_ideal() {
             let y = ohmgrad_tensor::product::linear(x, w);
             return if io.out_scale == 1.0 { y } else { &y * io.out_scale };
         }
         self.pattern.check(outs, w.shape()[1]);
         let x = x.contiguous();
-        let source = x.as_slice().expect("made contiguous above");
-        let ins = x.shape()[1];
-        let row_of = |row: usize| &source[row * ins..(row + 1) * ins];
         let devices = Devices::new(w.clone(), io);
         let asymmetric = io.mv_type != MvType::OnePass && !self.pattern.w_asymmetry.is_empty();
         let negative = asymmetric.then(|| Devices::new(w * &self.pattern.w_asymmetry, io));
         let (devices, negative) = (devices.prepared(), negative.as_ref().map(Devices::prepared));
-        let devices = [&devices, negative.as_ref().unwrap_or(&devices)];
-        let mut pending: Vec<Pending> = Vec::with_capacity(batch);
-        for row in 0..batch {
-            let scale = noise_management::scale(io, row_of(row), average);
-            if !noise_management::is_silent(io, scale, self.direction) {
-                pending.push(Pending { row, scale, reduction: 1.0 });
-            }
-        }
-        let mut out = None;
-        let in_one_go = io.mv_type == MvType::OnePass
-            && self.timed.is_none()
-            && counters.is_none()
-            && adc::is_plain(io, self.pattern);
-        for round in 0.. {
-            if pending.is_empty() {
-                break;
-            }
-            if round > 0 {
-                bound_management::reduce(io, round, &mut pending, row_of);
-            }
-            let key = self.key.fold(self.direction as u64).fold(round);
-            let passed: Vec<AtomicBool> = pending.iter().map(|_| AtomicBool::new(false)).collect();
-            let block = |first: usize, out: &mut [f32]| {
-                let pending = &pending[first / outs..(first + out.len()) / outs];
-                let factors: Vec<f32> = pending.iter().map(|p| p.factor(io)).collect();
-                let numbers: Vec<usize> = pending.iter().map(|p| self.first_row + p.row).collect();
-                let v = dac::drive(io, pending.len(), ins, |i| (row_of(pending[i].row), factors[i]), &numbers, key);
-                let (y, inside, key) = if in_one_go {
-                    let key = key.fold("single");
-                    (array::multiply(io, self.pattern, &v, devices[0], &numbers, key), vec![], key)
-                } else {
-                    let (y, inside) = self.pass(&v, devices, &numbers, key);
-                    (y, inside, key)
-                };
-                let y = y.as_slice().expect("products and the ADC write rows");
-                for (i, p) in pending.iter().enumerate() {
-                    let (factor, y) = (io.out_scale / factors[i], &y[i * outs..(i + 1) * outs]);
-                    let out = &mut out[i * outs..(i + 1) * outs];
-                    let inside = if in_one_go {
-                        adc::convert_scale(io, out, y, factor, numbers[i], key)
-                    } else {
-                        rows::scale(out, y, factor);
-                        inside[i]
-                    };
-                    let done = inside || bound_management::gives_up(io, p.reduction);
-                    passed[first / outs + i].store(done, Ordering::Relaxed);
-                    if done {
-                        count(&|counters| counters.row(io, row_of(p.row), factors[i], y, round + 1));
-                    }
-                }
-            };
-            // Over time, rows of a batch meet in one stage.
-            let size = if self.timed.is_some() { batch } else { (BLOCK / ins.max(outs).max(1)).max(8) };
-            let y = parallel::build_from(pending.len() * outs, size * outs, 0.0, block);
-            // A row that is to be read again is written again.
-            if round == 0 && pending.len() == batch {
-                out = Some(Tensor::from_vec(y, &[batch, outs]));
-            } else {
-                let out = out.get_or_insert_with(|| Tensor::full(&[batch, outs], 0.0)).make_mut();
-                for (p, y) in pending.iter().zip(y.chunks_exact(outs.max(1))) {
-                    out[p.row * outs..(p.row + 1) * outs].copy_from_slice(y);
-                }
-            }
-            let mut passed = passed.into_iter();
-            pending.retain(|_| !passed.next().expect("one flag per row").into_inner());
-        }
-        out.unwrap_or_else(|| Tensor::full(&[batch, outs], 0.0))
+        let ins = x.shape()[1];
+        let batch_of_rows = Batch {
+            mvm: self,
+            x: x.as_slice().expect("made contiguous above"),
+            ins,
+            outs,
+            devices: [&devices, negative.as_ref().unwrap_or(&devices)],
+            counters,
+            in_one_go: io.mv_type == MvType::OnePass
+                && self.timed.is_none()
+                && counters.is_none()
+                && adc::is_plain(io, self.pattern),
+        };
+        // The running mean sees the rows in their order; other scales are a row's own.
+        let scales: Option<Vec<f32>> = (io.noise_management == NoiseManagement::AverageAbsMax)
+            .then(|| (0..batch).map(|row| noise_management::scale(io, batch_of_rows.row(row), average)).collect());
+        // Over time, rows of a batch meet in one stage.
+        let size = if self.timed.is_some() { batch } else { (BLOCK / ins.max(outs).max(1)).max(8) };
+        let y = parallel::build(batch * outs, size * outs, |first, out| {
+            let rows = first / outs..(first + out.len()) / outs;
+            batch_of_rows.read(rows, scales.as_deref(), out)
+        });
+        Tensor::from_vec(y, &[batch, outs])
     }
 
     /// One round: the array and the ADC, in one or two passes; tells which rows kept inside the bounds.
@@ -234,6 +185,95 @@ impl Mvm<'_> {
     }
 }
 
+/// All that blocks of rows have in common.
+struct Batch<'a> {
+    mvm: &'a Mvm<'a>,
+    x: &'a [f32],
+    ins: usize,
+    outs: usize,
+    /// For positive and for negative inputs, where these are read apart.
+    devices: [&'a Rights<'a>; 2],
+    counters: Option<&'a Mutex<Counters>>,
+    /// Whether the ADC is one pass over the outputs.
+    in_one_go: bool,
+}
+
+impl<'a> Batch<'a> {
+    fn row(&self, row: usize) -> &'a [f32] {
+        &self.x[row * self.ins..(row + 1) * self.ins]
+    }
+
+    /// Reads a block of rows until each has passed, and writes all of `out`.
+    fn read<'o>(&self, rows: Range<usize>, scales: Option<&[f32]>, out: &'o mut [MaybeUninit<f32>]) -> &'o mut [f32] {
+        let (io, first) = (self.mvm.io, rows.start);
+        let all = rows.len();
+        let mut pending: Vec<Pending> = rows
+            .map(|row| {
+                let scale = scales.map_or_else(|| noise_management::scale(io, self.row(row), &mut None), |s| s[row]);
+                Pending { row, scale, reduction: 1.0 }
+            })
+            .filter(|p| !noise_management::is_silent(io, p.scale, self.mvm.direction))
+            .collect();
+        let (out, mut round) = if pending.len() == all {
+            (self.round(0, &mut pending, out), 1)
+        } else {
+            (&mut *out.write_copy_of_slice(&vec![0.0; all * self.outs]), 0)
+        };
+        while !pending.is_empty() {
+            if round > 0 {
+                bound_management::reduce(io, round, &mut pending, |row| self.row(row));
+            }
+            let numbers: Vec<usize> = pending.iter().map(|p| p.row - first).collect();
+            let mut again = vec![MaybeUninit::uninit(); pending.len() * self.outs];
+            let again = self.round(round, &mut pending, &mut again);
+            for (row, y) in numbers.into_iter().zip(again.chunks_exact(self.outs)) {
+                out[row * self.outs..(row + 1) * self.outs].copy_from_slice(y);
+            }
+            round += 1;
+        }
+        out
+    }
+
+    /// Reads the pending rows once to `out` [pending, outs], and keeps those pending that are to be read again.
+    fn round<'o>(&self, round: u64, pending: &mut Vec<Pending>, out: &'o mut [MaybeUninit<f32>]) -> &'o mut [f32] {
+        let Mvm { io, pattern, direction, first_row, .. } = *self.mvm;
+        let key = self.mvm.key.fold(direction as u64).fold(round);
+        let factors: Vec<f32> = pending.iter().map(|p| p.factor(io)).collect();
+        let numbers: Vec<usize> = pending.iter().map(|p| first_row + p.row).collect();
+        let driven = |i: usize| (self.row(pending[i].row), factors[i]);
+        let v = dac::drive(io, pending.len(), self.ins, driven, &numbers, key);
+        let again = |p: &Pending, inside: bool| !inside && !bound_management::gives_up(io, p.reduction);
+        let mut i = 0..pending.len();
+        if self.in_one_go {
+            let key = key.fold("single");
+            let out = array::write(io, pattern, &v, self.devices[0], &numbers, key, out);
+            pending.retain(|p| {
+                let i = i.next().expect("retain sees each once");
+                let y = &mut out[i * self.outs..(i + 1) * self.outs];
+                again(p, adc::convert_scale(io, y, io.out_scale / factors[i], numbers[i], key))
+            });
+            return out;
+        }
+        let (y, inside) = self.mvm.pass(&v, self.devices, &numbers, key);
+        let out = out.write_copy_of_slice(y.as_slice().expect("products and the ADC write rows"));
+        pending.retain(|p| {
+            let i = i.next().expect("retain sees each once");
+            let y = &mut out[i * self.outs..(i + 1) * self.outs];
+            let again = again(p, inside[i]);
+            if let (false, Some(counters)) = (again, self.counters) {
+                lock(counters).row(io, self.row(p.row), factors[i], y, round + 1);
+            }
+            rows::scale(y, io.out_scale / factors[i]);
+            again
+        });
+        out
+    }
+}
+
+fn lock(counters: &Mutex<Counters>) -> MutexGuard<'_, Counters> {
+    counters.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Devices {
     fn new(w: Tensor, io: &IoParameters) -> Self {
         let magnitude = (io.ir_drop > 0.0 || weight_noise::needs_magnitude(io)).then(|| w.abs());
@@ -255,10 +295,4 @@ impl Devices {
 pub fn saturated(io: &IoParameters, y: &Tensor) -> Option<ohmgrad_tensor::Array<bool>> {
     let limit = 0.999 * io.out_scale.abs() * io.out_bound;
     (io.out_bound > 0.0).then(|| y.map(|y| y.abs() >= limit))
-}
-
-/// Calls `f` with each row of a matrix and the row's number in its data set.
-fn for_each_row(matrix: &mut Tensor, numbers: &[usize], f: impl Fn(usize, usize, &mut [f32]) + Sync) {
-    let width = matrix.shape()[1];
-    rows::for_each_row(matrix.make_mut(), width, |i, row| f(i, numbers[i], row));
 }

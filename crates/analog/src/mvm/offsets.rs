@@ -15,12 +15,12 @@ pub(super) fn present(io: &IoParameters, pattern: &Pattern) -> bool {
 }
 
 /// Changes the outputs `y` [n, out] of inputs `v` [n, in].
-pub(super) fn apply(io: &IoParameters, pattern: &Pattern, y: &mut Tensor, v: &Tensor) {
+pub(super) fn apply(io: &IoParameters, pattern: &Pattern, y: &mut [f32], v: &Tensor) {
     let r = io.r_series;
     let series = |y: f32| if r > 0.0 { y / (1.0 + r * y.abs()) } else { y };
     let sums = v.sum_axes(&[1]);
-    let outs = y.shape()[1];
-    rows::for_each_row(y.make_mut(), outs, |i, row| {
+    let outs = y.len() / v.shape()[0].max(1);
+    rows::for_each_row(y, outs, |i, row| {
         let reference = -io.v_offset_w_min * sums[[i, 0]];
         for (o, y) in row.iter_mut().enumerate() {
             let offset = pattern.v_offset.get(o).copied().unwrap_or(0.0);
@@ -41,9 +41,9 @@ mod tests {
 
     fn read(io: IoParameters, offset: f32) -> f32 {
         let pattern = Pattern { v_offset: vec![offset], ..Default::default() };
-        let mut y = Tensor::from([[2.0]]);
+        let mut y = [2.0];
         apply(&io, &pattern, &mut y, &Tensor::from([[1.0, 3.0]]));
-        y.item()
+        y[0]
     }
 
     #[test]

@@ -9,7 +9,6 @@
 
 use ohmgrad_tensor::{Key, Right, Tensor, rows};
 
-use super::for_each_row;
 use crate::config::{IoParameters, WeightNoise};
 
 /// Whether the noise depends on the magnitude of the weights.
@@ -20,7 +19,7 @@ pub(super) fn needs_magnitude(io: &IoParameters) -> bool {
 /// Adds the noise to the outputs `y` [n, out] of inputs `v` [n, in].
 pub(super) fn apply(
     io: &IoParameters,
-    y: &mut Tensor,
+    y: &mut [f32],
     v: &Tensor,
     magnitude: Option<&Right<'_, f32>>,
     numbers: &[usize],
@@ -29,22 +28,22 @@ pub(super) fn apply(
     if io.w_noise <= 0.0 {
         return;
     }
+    let outs = y.len() / numbers.len().max(1);
     match (io.w_noise_type, magnitude) {
         (WeightNoise::AdditiveConstant, _) => {
             let ins = v.shape()[1];
             let v = v.as_slice().expect("the DAC writes rows");
-            for_each_row(y, numbers, |i, number, row| {
+            rows::for_each_row(y, outs, |i, row| {
                 let norm = rows::norm_squared(&v[i * ins..(i + 1) * ins]).sqrt();
-                rows::add_normal(row, io.w_noise * norm, key.fold(number));
+                rows::add_normal(row, io.w_noise * norm, key.fold(numbers[i]));
             });
         }
         (WeightNoise::PcmRead, Some(magnitude)) => {
             let variance = magnitude.of(&v.square());
             let sigma = variance.map(|variance| io.w_noise * variance.sqrt());
-            let outs = sigma.shape()[1];
             let sigma = sigma.as_slice().expect("a product writes rows");
-            for_each_row(y, numbers, |i, number, row| {
-                rows::add_normal_each(row, &sigma[i * outs..(i + 1) * outs], key.fold(number));
+            rows::for_each_row(y, outs, |i, row| {
+                rows::add_normal_each(row, &sigma[i * outs..(i + 1) * outs], key.fold(numbers[i]));
             });
         }
         _ => {}

@@ -57,9 +57,20 @@ impl<'a, T: Gemm> Right<'a, T> {
     }
 
     /// Writes the product of rows `a` [rows, terms] with this matrix to all of `out` [rows, columns], row-major.
-    pub(crate) fn multiply_strided(&self, a: Strided<'_, T>, rows: usize, out: &mut [MaybeUninit<T>]) {
+    pub(crate) fn multiply_strided<'o>(
+        &self,
+        a: Strided<'_, T>,
+        rows: usize,
+        out: &'o mut [MaybeUninit<T>],
+    ) -> &'o mut [T] {
         assert!(out.len() == rows * self.columns, "product: {} elements for {rows} rows", out.len());
         a.check(rows, self.terms);
+        self.write(a, rows, out);
+        // SAFETY: all was written.
+        unsafe { out.assume_init_mut() }
+    }
+
+    fn write(&self, a: Strided<'_, T>, rows: usize, out: &mut [MaybeUninit<T>]) {
         if self.terms == 0 {
             out.fill(MaybeUninit::new(T::ZERO));
             return;
@@ -80,12 +91,12 @@ impl<'a, T: Gemm> Right<'a, T> {
     }
 
     /// Terms of each sum: rows of this matrix.
-    pub(crate) fn terms(&self) -> usize {
+    pub fn terms(&self) -> usize {
         self.terms
     }
 
     /// Columns of this matrix.
-    pub(crate) fn columns(&self) -> usize {
+    pub fn columns(&self) -> usize {
         self.columns
     }
 }

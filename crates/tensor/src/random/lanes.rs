@@ -1,12 +1,13 @@
-// Each loop below is one vector instruction wide.
+// Each loop below is one or two vector instructions wide.
 #![allow(clippy::needless_range_loop, reason = "the lanes of several arrays go in step")]
-
-use std::hint::black_box;
 
 use super::math;
 use crate::key::{Key, mix};
 
-/// Eight xoshiro128++ generators (Blackman & Vigna 2021) side by side, all seeded from one [`Key`].
+/// Generators that go side by side: the widest vectors' worth of words.
+pub(crate) const LANES: usize = 16;
+
+/// Sixteen xoshiro128++ generators (Blackman & Vigna 2021) side by side, all seeded from one [`Key`].
 ///
 /// Each call gives one or two numbers of every generator, lane by lane. The calls of one `Lanes` go on in the same
 /// sequences of words, so the samples depend on the key and on the calls before; they are the same bits on every machine.
@@ -16,9 +17,9 @@ use crate::key::{Key, mix};
 /// do that already.
 // The alignment of a vector: one that crosses cache lines costs half the speed.
 #[derive(Clone, Debug)]
-#[repr(align(32))]
+#[repr(align(64))]
 pub struct Lanes {
-    state: [[u32; 8]; 4],
+    state: [[u32; LANES]; 4],
 }
 
 impl Lanes {
@@ -26,8 +27,8 @@ impl Lanes {
     #[inline(always)]
     pub fn new(key: Key) -> Self {
         let [a, b] = key.to_words();
-        let mut state = [[0; 8]; 4];
-        for l in 0..8 {
+        let mut state = [[0; LANES]; 4];
+        for l in 0..LANES {
             let [x, y] = seed(a, b, l as u64);
             state[0][l] = x as u32;
             state[1][l] = (x >> 32) as u32;
@@ -40,12 +41,10 @@ impl Lanes {
 
     /// The next word of each lane: 32 random bits.
     #[inline(always)]
-    pub fn words(&mut self) -> [u32; 8] {
-        // Keeps the state in memory as four vectors. Otherwise LLVM takes it apart into 32 scalars, and whether it finds
-        // the lanes again depends on the code around the call (measured: a factor of 2 to 3).
-        let [s0, s1, s2, s3] = black_box(&mut self.state);
-        let mut out = [0; 8];
-        for l in 0..8 {
+    pub fn words(&mut self) -> [u32; LANES] {
+        let [s0, s1, s2, s3] = &mut self.state;
+        let mut out = [0; LANES];
+        for l in 0..LANES {
             out[l] = s0[l].wrapping_add(s3[l]).rotate_left(7).wrapping_add(s0[l]);
             let t = s1[l] << 9;
             s2[l] ^= s0[l];
@@ -58,26 +57,26 @@ impl Lanes {
         out
     }
 
-    /// Eight uniform samples from 0 (included) to 1 (excluded), multiples of 2⁻²⁴. Takes one word of each lane.
+    /// Sixteen uniform samples from 0 (included) to 1 (excluded), multiples of 2⁻²⁴. Takes one word of each lane.
     #[inline(always)]
-    pub fn uniforms(&mut self) -> [f32; 8] {
+    pub fn uniforms(&mut self) -> [f32; LANES] {
         let x = self.words();
-        let mut out = [0.0; 8];
-        for l in 0..8 {
+        let mut out = [0.0; LANES];
+        for l in 0..LANES {
             out[l] = math::uniform(x[l]);
         }
         out
     }
 
-    /// Sixteen normal samples of mean 0 and variance 1, of magnitude at most 6.66. Takes two words of each lane.
+    /// Thirty-two normal samples of mean 0 and variance 1, of magnitude at most 6.66. Takes two words of each lane.
     ///
-    /// By Box & Muller (1958): lane l gives the independent samples l and l + 8.
+    /// By Box & Muller (1958): lane l gives the independent samples l and l + 16.
     #[inline(always)]
-    pub fn normals(&mut self) -> [f32; 16] {
+    pub fn normals(&mut self) -> [f32; 2 * LANES] {
         let (x, y) = (self.words(), self.words());
-        let mut out = [0.0; 16];
-        for l in 0..8 {
-            (out[l], out[l + 8]) = math::box_muller(x[l], y[l]);
+        let mut out = [0.0; 2 * LANES];
+        for l in 0..LANES {
+            (out[l], out[l + LANES]) = math::box_muller(x[l], y[l]);
         }
         out
     }
@@ -100,7 +99,7 @@ mod tests {
     #[test]
     fn each_lane_is_xoshiro128_plus_plus() {
         let mut lanes = Lanes::new(Key::new(3).fold("lanes"));
-        let mut reference: [_; 8] = std::array::from_fn(|l| {
+        let mut reference: [_; LANES] = std::array::from_fn(|l| {
             let mut bytes = [0; 16];
             for (word, bytes) in lanes.state.iter().zip(bytes.as_chunks_mut().0) {
                 *bytes = word[l].to_le_bytes();
@@ -117,7 +116,7 @@ mod tests {
         let key = Key::new(4);
         let state = Lanes::new(key).state;
         let mut reference = key.to_words().map(SplitMix64::seed_from_u64);
-        for l in 0..8 {
+        for l in 0..LANES {
             let [x, y] = reference.each_mut().map(|r| r.next_u64());
             assert_eq!(state.map(|word| word[l]), [x as u32, (x >> 32) as u32, y as u32, (y >> 32) as u32]);
         }

@@ -1,7 +1,7 @@
 //! The samples against their distributions.
 //!
-//! The keys are fixed: a failure is a change of the code, never chance. Of other keys 1 in 240 would fail: for 1 in 300 no
-//! sample lies beyond 5σ, and some 80 scores have a bound of 4.5 standard errors, 1 in 150,000 each.
+//! The keys are fixed: a failure is a change of the code, never chance. Of other keys 1 in 210 would fail: for 1 in 300 no
+//! sample lies beyond 5σ, and some 210 scores have a bound of 4.5 standard errors, 1 in 150,000 each.
 
 use std::sync::LazyLock;
 
@@ -105,8 +105,8 @@ fn distributions_fit_across_keys() {
 #[test]
 fn samples_of_a_stream_are_uncorrelated() {
     let normals = &NORMALS[..4_000_000];
-    let mut sums = [[0.0; 2]; 17];
-    for window in normals.windows(17) {
+    let mut sums = [[0.0; 2]; 33];
+    for window in normals.windows(33) {
         let z = window.iter().map(|&z| f64::from(z));
         for ([plain, squares], z) in sums.iter_mut().zip(z) {
             let first = f64::from(window[0]);
@@ -115,8 +115,8 @@ fn samples_of_a_stream_are_uncorrelated() {
         }
     }
     for (lag, [plain, squares]) in sums.into_iter().enumerate().skip(1) {
-        assert_unbiased(&format!("lag {lag}"), plain, normals.len() - 16, 1.0);
-        assert_unbiased(&format!("lag {lag}, squares"), squares, normals.len() - 16, 4.0);
+        assert_unbiased(&format!("lag {lag}"), plain, normals.len() - 32, 1.0);
+        assert_unbiased(&format!("lag {lag}, squares"), squares, normals.len() - 32, 4.0);
     }
 }
 
@@ -124,7 +124,7 @@ fn samples_of_a_stream_are_uncorrelated() {
 fn lanes_are_uncorrelated() {
     let steps = 1_000_000;
     let mut lanes = Lanes::new(Key::new(14));
-    let mut sums = [[0.0; 8]; 8];
+    let mut sums = [[0.0; LANES]; LANES];
     for _ in 0..steps {
         let u = lanes.uniforms().map(|u| f64::from(u) - 0.5);
         for (sums, a) in sums.iter_mut().zip(u) {
