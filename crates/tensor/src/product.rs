@@ -12,7 +12,7 @@ use crate::scalar::Scalar;
 use crate::shape;
 
 /// Multiply-adds below which a product is left to one thread.
-const PARALLEL: usize = 1 << 20;
+const PARALLEL: usize = 1 << 18;
 
 /// A matrix (rank 2) as its storage and strides.
 fn strided<T>(x: &Array<T>) -> Strided<'_, T> {

@@ -1,21 +1,29 @@
-//! How work is given to threads: cut by its shape alone, and done in place where there is but one thread.
-//!
-//! A caller outside of the thread pool hands over and waits, which takes as long as a small product; so nothing is handed
-//! over that has but one part, or has only one thread to go to.
+//! How work is given to threads: cut by its shape alone, and done in place where it has but one part or there is but one
+//! thread.
+
+mod team;
 
 use std::mem::MaybeUninit;
-
-use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 use crate::storage;
 
+/// Calls `f` with each item, on all threads.
+fn each<I: Iterator + Send>(items: I, f: impl Fn(I::Item) + Sync) {
+    let items = Mutex::new(items);
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    team::on_all_threads(&|| {
+        while let Some(item) = next() {
+            f(item);
+        }
+    });
+}
+
 /// Calls `f` with the number of each part and the part, for parts of `size` elements, on all threads.
 pub fn for_each_part<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
-    if data.len() <= size || rayon::current_num_threads() == 1 {
-        data.chunks_mut(size.max(1)).enumerate().for_each(|(i, part)| f(i, part));
-    } else {
-        data.par_chunks_mut(size).enumerate().for_each(|(i, part)| f(i, part));
-    }
+    let alone = data.len() <= size || rayon::current_num_threads() == 1;
+    let parts = data.chunks_mut(size.max(1)).enumerate();
+    if alone { parts.for_each(|(i, part)| f(i, part)) } else { each(parts, |(i, part)| f(i, part)) }
 }
 
 /// As [`for_each_part`], over two slices whose parts go together.
@@ -24,36 +32,26 @@ pub fn for_each_part_of_two<T: Send, U: Send>(
     (b, size_b): (&mut [U], usize),
     f: impl Fn(usize, &mut [T], &mut [U]) + Sync,
 ) {
-    if a.len() <= size_a || rayon::current_num_threads() == 1 {
-        let parts = a.chunks_mut(size_a.max(1)).zip(b.chunks_mut(size_b.max(1)));
-        parts.enumerate().for_each(|(i, (a, b))| f(i, a, b));
-    } else {
-        let parts = a.par_chunks_mut(size_a).zip(b.par_chunks_mut(size_b));
-        parts.enumerate().for_each(|(i, (a, b))| f(i, a, b));
-    }
+    let alone = a.len() <= size_a || rayon::current_num_threads() == 1;
+    let parts = a.chunks_mut(size_a.max(1)).zip(b.chunks_mut(size_b.max(1))).enumerate();
+    if alone { parts.for_each(|(i, (a, b))| f(i, a, b)) } else { each(parts, |(i, (a, b))| f(i, a, b)) }
 }
 
 /// Calls `f` with each item, on all threads.
-pub fn for_each<I: Send>(items: Vec<I>, f: impl Fn(I) + Sync + Send) {
-    if items.len() <= 1 || rayon::current_num_threads() == 1 {
-        items.into_iter().for_each(f);
-    } else {
-        items.into_par_iter().for_each(f);
-    }
+pub fn for_each<I: Send>(items: Vec<I>, f: impl Fn(I) + Sync) {
+    let alone = items.len() <= 1 || rayon::current_num_threads() == 1;
+    if alone { items.into_iter().for_each(f) } else { each(items.into_iter(), f) }
 }
 
 /// `f` of each item, in order.
-pub fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
-    if items.len() <= 1 || rayon::current_num_threads() == 1 {
-        items.iter().map(f).collect()
-    } else {
-        items.par_iter().map(f).collect()
-    }
+pub fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let mut results: Vec<Option<R>> = items.iter().map(|_| None).collect();
+    for_each_part(&mut results, 1, |i, result| result[0] = Some(f(&items[i])));
+    results.into_iter().map(|result| result.expect("each part is called for")).collect()
 }
 
-/// The calling thread becomes one of `threads` (or of as many as there are cores) that all work is given to. For the
-/// beginning of a program's main thread: a caller that is none of them waits for another thread to wake up at every
-/// product, which costs small networks more than a second thread wins.
+/// Sets the number of threads that all work is given to, the calling one among them; as many as there are cores without a
+/// number. For the beginning of a program's main thread.
 ///
 /// # Errors
 /// If threads have been made before.
