@@ -15,7 +15,7 @@ use crate::shape;
 const PARALLEL: usize = 1 << 20;
 
 /// A matrix (rank 2) as its storage and strides.
-fn strided<T>(x: &Array<T>) -> Strided<'_, T> {
+pub(crate) fn strided<T>(x: &Array<T>) -> Strided<'_, T> {
     Strided { data: x.data.get(x.offset..).unwrap_or(&[]), row: x.strides[0], column: x.strides[1] }
 }
 
@@ -31,12 +31,12 @@ fn multiply<T: Scalar>(a: &Array<T>, right: &Right<'_, T>, out: &mut [MaybeUnini
         return;
     }
     if m * k * n < PARALLEL {
-        return right.multiply_strided(left, m, out);
+        return right.multiply(left.into(), m, out, n);
     }
     let rows = block_size(m);
     parallel::for_each_part(out, rows * n, |i, out| {
         let a = Strided { data: &left.data[(i * rows * left.row).min(left.data.len())..], ..left };
-        right.multiply_strided(a, out.len() / n, out);
+        right.multiply(a.into(), out.len() / n, out, n);
     });
 }
 
