@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ohmgrad_autograd::{Back, Id, Op, Tape, Var};
-use ohmgrad_tensor::{Array, Entries, Key, Lowering, Tensor, product};
+use ohmgrad_tensor::{Array, Key, Lowering, Tensor, product};
 
 use crate::config::{
     BackwardIoParameters, InferenceRpuConfig, IoParameters, IrDropT, NoiseManagement, WeightModifierParameter,
@@ -212,9 +212,7 @@ impl Op for AnalogMvm {
             return self.straight_through(cx, &operands);
         }
         if cx.wants(W) {
-            let outer = |group: usize, d: &Tensor, rows: &Tensor, _| self.weight_gradient(&operands, group, d, rows);
-            let gradient = self.lowering.weight_gradient(d, operands.x, false, self.entries(), outer);
-            cx.give(W, gradient.reshape(cx.input(W).shape()));
+            cx.give(W, self.weight_gradient(&operands, d).reshape(cx.input(W).shape()));
         }
         if let Some(bias) = self.places.bias.filter(|&bias| cx.wants(bias)) {
             cx.give(bias, self.bias_gradient(&operands, d));
@@ -315,14 +313,6 @@ impl AnalogMvm {
             forward_counting: None,
             backward_counting: None,
         }
-    }
-
-    /// The order of a row's entries where the tiles' places do not matter.
-    fn entries(&self) -> Entries {
-        let whole = self.places.scaling.is_none()
-            && self.ranges.is_none()
-            && !self.config.mapping.weight_scaling_lr_compensation;
-        if whole { Entries::ByPlace } else { Entries::ByChannel }
     }
 
     fn check(&self, operands: &Operands<'_>) {

@@ -122,15 +122,13 @@ impl Affine {
         let bias = || self.bias.as_ref().map(|b| tape.param(b));
         match &self.weight {
             Weight::Analog(tiles) if tiles.has_analog_bias() => tiles.convolve(x, window, bias()),
-            weight => {
-                let y = match weight {
-                    Weight::Digital(weight) => x.convolution(tape.param(weight), window, self.groups),
-                    Weight::Analog(tiles) => tiles.convolve(x, window, None),
-                };
+            Weight::Analog(tiles) => {
+                let y = tiles.convolve(x, window, None);
                 let mut shape = vec![y.shape()[1]];
                 shape.resize(y.shape().len() - 1, 1);
                 bias().map_or(y, |b| y + b.reshape(&shape))
             }
+            Weight::Digital(weight) => x.convolution(tape.param(weight), bias(), window, self.groups),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Elementwise functions and arithmetic with broadcasting.
 
+use std::mem::MaybeUninit;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 use std::sync::Arc;
 
@@ -7,7 +8,6 @@ use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape;
-use crate::storage;
 use crate::vector::vectorized;
 
 /// Elements that one task handles: with fewer, starting another thread would take longer.
@@ -36,7 +36,7 @@ impl<T: Copy + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If the shapes do not broadcast to a common one.
-    pub fn zip<U: Copy + Send + Sync, V: Copy + Default + Send + Sync>(
+    pub fn zip<U: Copy + Send + Sync, V: Copy + Send + Sync>(
         &self,
         other: &Array<U>,
         f: impl Fn(T, U) -> V + Sync,
@@ -44,7 +44,7 @@ impl<T: Copy + Send + Sync> Array<T> {
         self.zip_named("zip", other, f)
     }
 
-    pub(crate) fn zip_named<U: Copy + Send + Sync, V: Copy + Default + Send + Sync>(
+    pub(crate) fn zip_named<U: Copy + Send + Sync, V: Copy + Send + Sync>(
         &self,
         operation: &str,
         other: &Array<U>,
@@ -77,17 +77,18 @@ impl<T: Copy + Send + Sync> Array<T> {
         let (a, b) = (self.broadcast_to(&shape), other.broadcast_to(&shape));
         let rows = shape.first().copied().unwrap_or(1);
         let run = shape.iter().skip(1).product::<usize>();
-        let mut out = storage::filled(rows * run, V::default());
         let block = PARALLEL.div_ceil(run.max(1));
-        if rows <= block {
-            zip_rows(&a, &b, &mut out, &f);
-        } else {
-            parallel::for_each_part(&mut out, block * run, |i, out| {
-                let range = i * block..rows.min((i + 1) * block);
+        let data = parallel::build(rows * run, block * run, |first, out| {
+            if rows <= block {
+                zip_rows(&a, &b, out, &f);
+            } else {
+                let range = first / run..(first + out.len()) / run;
                 zip_rows(&a.slice(0, range.clone()), &b.slice(0, range), out, &f);
-            });
-        }
-        Array::from_vec(out, &shape)
+            }
+            // SAFETY: all rows were written.
+            unsafe { out.assume_init_mut() }
+        });
+        Array::from_vec(data, &shape)
     }
 
     /// Changes every element in place; copies first if the storage is shared.
@@ -152,31 +153,40 @@ impl<T: Copy + Send + Sync> Array<T> {
     }
 }
 
-fn zip_rows<T: Copy, U: Copy, V>(a: &Array<T>, b: &Array<U>, out: &mut [V], f: &impl Fn(T, U) -> V) {
+/// Writes `f` of the pairs of elements of two views of one shape to all of `out`.
+fn zip_rows<T: Copy, U: Copy, V>(a: &Array<T>, b: &Array<U>, out: &mut [MaybeUninit<V>], f: &impl Fn(T, U) -> V) {
     let inner = a.shape.last().copied().unwrap_or(1);
     let (sa, sb) = (a.strides.last().copied().unwrap_or(1), b.strides.last().copied().unwrap_or(1));
     let mut rows = out.chunks_exact_mut(inner.max(1));
-    shape::for_each_row(&a.shape, [&a.strides, &b.strides], |[x, y]| {
-        let (x, y) = (a.offset + x, b.offset + y);
-        let Some(row) = rows.next() else { return };
-        match (sa, sb) {
-            (1, 1) => {
-                let (x, y) = (&a.data[x..x + inner], &b.data[y..y + inner]);
-                vectorized(
-                    #[inline(always)]
-                    || row.iter_mut().zip(x).zip(y).for_each(|((o, &x), &y)| *o = f(x, y)),
-                );
-            }
-            (1, 0) => {
-                let (x, y) = (&a.data[x..x + inner], b.data[y]);
-                vectorized(
-                    #[inline(always)]
-                    || row.iter_mut().zip(x).for_each(|(o, &x)| *o = f(x, y)),
-                );
-            }
-            _ => row.iter_mut().enumerate().for_each(|(i, o)| *o = f(a.data[x + i * sa], b.data[y + i * sb])),
-        }
-    });
+    // Around all rows, which may be short.
+    vectorized(
+        #[inline(always)]
+        || {
+            shape::for_each_row(
+                &a.shape,
+                [&a.strides, &b.strides],
+                #[inline(always)]
+                |[x, y]| {
+                    let (x, y) = (a.offset + x, b.offset + y);
+                    let Some(row) = rows.next() else { return };
+                    match (sa, sb) {
+                        (1, 1) => {
+                            let (x, y) = (&a.data[x..x + inner], &b.data[y..y + inner]);
+                            row.iter_mut().zip(x).zip(y).for_each(|((o, &x), &y)| _ = o.write(f(x, y)));
+                        }
+                        (1, 0) => {
+                            let (x, y) = (&a.data[x..x + inner], b.data[y]);
+                            row.iter_mut().zip(x).for_each(|(o, &x)| _ = o.write(f(x, y)));
+                        }
+                        _ => {
+                            let pairs = (0..inner).map(|i| (a.data[x + i * sa], b.data[y + i * sb]));
+                            row.iter_mut().zip(pairs).for_each(|(o, (x, y))| _ = o.write(f(x, y)));
+                        }
+                    }
+                },
+            );
+        },
+    );
 }
 
 macro_rules! functions {

@@ -32,7 +32,7 @@ mod view;
 pub use array::{Array, Tensor};
 pub use gemm::Right;
 pub use key::{Fold, Key, ParseKeyError};
-pub use lowering::{ConvWindow, Entries, Lowering, Patches};
+pub use lowering::{ConvWindow, Lowering, Patches};
 pub use npy::NpyError;
 pub use scalar::Scalar;
 pub use shape::Dims;

@@ -212,20 +212,44 @@ impl Pooling {
         let places = places.as_slice().expect("made contiguous above");
         let d = d.as_slice().expect("made contiguous above");
         let (ins, outs) = (self.ins() * channels, self.outs() * channels);
-        let mut gradient = storage::filled(self.input.iter().product(), T::zero());
         let planes = self.least(channels);
-        parallel::for_each_part(&mut gradient, planes * ins, |i, gradient| {
-            let from = i * planes * outs;
+        let gradient = parallel::build_from(self.input.iter().product(), planes * ins, T::zero(), |first, gradient| {
+            let from = first / ins * outs;
             let outputs = d[from..].chunks_exact(outs).zip(places[from..].chunks_exact(outs));
             for (gradient, (d, places)) in gradient.chunks_exact_mut(ins).zip(outputs) {
-                for (d, places) in d.chunks_exact(channels).zip(places.chunks_exact(channels)) {
-                    for (channel, (&d, &place)) in d.iter().zip(places).enumerate() {
-                        gradient[place as usize * channels + channel] += d;
-                    }
+                if channels == 1 {
+                    places.iter().zip(d).for_each(|(&place, &d)| gradient[place as usize] += d);
+                } else {
+                    vectorized(
+                        #[inline(always)]
+                        || self.max_gradient_of_plane(d, places, channels, gradient),
+                    );
                 }
             }
         });
         self.of_planes(gradient, &self.input, channels)
+    }
+
+    /// Looks at all inputs of a window, where channels are many and vectors hold several of them.
+    #[inline(always)]
+    fn max_gradient_of_plane<T: Scalar>(&self, d: &[T], places: &[u32], channels: usize, gradient: &mut [T]) {
+        self.each_window(
+            #[inline(always)]
+            |output: usize, window: [Span; 3]| {
+                let range = output * channels..(output + 1) * channels;
+                let (d, places) = (&d[range.clone()], &places[range]);
+                self.each_input(
+                    window,
+                    #[inline(always)]
+                    |i: usize| {
+                        let inputs = &mut gradient[i * channels..(i + 1) * channels];
+                        for ((g, &d), &place) in inputs.iter_mut().zip(d).zip(places) {
+                            *g += if place == i as u32 { d } else { T::zero() };
+                        }
+                    },
+                );
+            },
+        );
     }
 
     /// The mean of each window.
@@ -236,10 +260,9 @@ impl Pooling {
         let (x, channels) = self.planes(x, &self.input, None);
         let x = x.as_slice().expect("made contiguous above");
         let (ins, outs) = (self.ins() * channels, self.outs() * channels);
-        let mut y = storage::filled(self.output.iter().product(), T::zero());
         let planes = self.least(channels);
-        parallel::for_each_part(&mut y, planes * outs, |i, y| {
-            for (x, y) in x[i * planes * ins..].chunks_exact(ins).zip(y.chunks_exact_mut(outs)) {
+        let y = parallel::build_from(self.output.iter().product(), planes * outs, T::zero(), |first, y| {
+            for (x, y) in x[first / outs * ins..].chunks_exact(ins).zip(y.chunks_exact_mut(outs)) {
                 self.each_window(|output, window| {
                     let y = &mut y[output * channels..(output + 1) * channels];
                     self.each_input(window, |i| {
@@ -260,10 +283,9 @@ impl Pooling {
         let (d, channels) = self.planes(d, &self.output, None);
         let d = d.as_slice().expect("made contiguous above");
         let (ins, outs) = (self.ins() * channels, self.outs() * channels);
-        let mut gradient = storage::filled(self.input.iter().product(), T::zero());
         let planes = self.least(channels);
-        parallel::for_each_part(&mut gradient, planes * ins, |i, gradient| {
-            for (d, gradient) in d[i * planes * outs..].chunks_exact(outs).zip(gradient.chunks_exact_mut(ins)) {
+        let gradient = parallel::build_from(self.input.iter().product(), planes * ins, T::zero(), |first, gradient| {
+            for (d, gradient) in d[first / ins * outs..].chunks_exact(outs).zip(gradient.chunks_exact_mut(ins)) {
                 self.each_window(|output, window| {
                     let d = &d[output * channels..(output + 1) * channels];
                     self.each_input(window, |i| {

@@ -15,7 +15,7 @@ use crate::shape;
 const PARALLEL: usize = 1 << 18;
 
 /// A matrix (rank 2) as its storage and strides.
-fn strided<T>(x: &Array<T>) -> Strided<'_, T> {
+pub(crate) fn strided<T>(x: &Array<T>) -> Strided<'_, T> {
     Strided { data: x.data.get(x.offset..).unwrap_or(&[]), row: x.strides[0], column: x.strides[1] }
 }
 
@@ -48,14 +48,11 @@ impl<T: Scalar> Right<'_, T> {
             self.terms()
         );
         let (left, m, k, n) = (strided(rows), rows.shape[0], rows.shape[1], self.columns());
-        if m == 0 || n == 0 || m * k * n < PARALLEL {
-            return self.multiply_strided(left, m, out);
-        }
-        let size = block_size(m);
-        assert!(out.len() == m * n, "product: {} elements for {m} rows", out.len());
+        assert!(out.len() == m * n, "product: {} elements for {m} rows of {n}", out.len());
+        let size = if m * k * n < PARALLEL { m } else { block_size(m) };
         parallel::for_each_part(out, size * n, |i, out| {
             let a = Strided { data: &left.data[(i * size * left.row).min(left.data.len())..], ..left };
-            self.multiply_strided(a, out.len() / n, out);
+            self.multiply(a.into(), out.len() / n, out, n);
         });
         // SAFETY: each part was written.
         unsafe { out.assume_init_mut() }

@@ -192,26 +192,33 @@ impl<T: Scalar> Array<T> {
         let target = out.make_mut();
         // The last axis goes away: its rows are reduced one by one. It stays: rows are combined element by element.
         let keep = axes.iter().all(|&a| a + 1 != self.rank());
-        shape::for_each_row(&self.shape, [&self.strides, &strides], |[from, to]| {
-            let from = self.offset + from;
-            let row = match step {
-                1 => &self.data[from..from + inner],
-                _ => {
-                    gathered.clear();
-                    gathered.extend((0..inner).map(|i| self.data[from + i * step]));
-                    &gathered
-                }
-            };
-            if keep {
-                let target = &mut target[to..to + inner];
-                vectorized(
+        // Around all rows, which may be short.
+        vectorized(
+            #[inline(always)]
+            || {
+                shape::for_each_row(
+                    &self.shape,
+                    [&self.strides, &strides],
                     #[inline(always)]
-                    || target.iter_mut().zip(row).for_each(|(t, &x)| *t = pair(*t, x)),
+                    |[from, to]| {
+                        let from = self.offset + from;
+                        let row = match step {
+                            1 => &self.data[from..from + inner],
+                            _ => {
+                                gathered.clear();
+                                gathered.extend((0..inner).map(|i| self.data[from + i * step]));
+                                &gathered
+                            }
+                        };
+                        if keep {
+                            target[to..to + inner].iter_mut().zip(row).for_each(|(t, &x)| *t = pair(*t, x));
+                        } else {
+                            target[to] = pair(target[to], run(row));
+                        }
+                    },
                 );
-            } else {
-                target[to] = pair(target[to], run(row));
-            }
-        });
+            },
+        );
         out
     }
 }

@@ -108,6 +108,8 @@ pub(crate) fn reshape_strides(shape: &[usize], strides: &[usize], to: &[usize]) 
 /// Calls `visit` with the offset of each innermost row of `N` views of one shape, in row-major order.
 ///
 /// The last axis is left to the caller, who knows its length and strides; a shape without axes counts as one row.
+/// Always inlined, so that it can be part of a loop that is compiled for the widest vectors.
+#[inline(always)]
 pub(crate) fn for_each_row<const N: usize>(shape: &[usize], strides: [&[usize]; N], mut visit: impl FnMut([usize; N])) {
     if shape.contains(&0) {
         return;

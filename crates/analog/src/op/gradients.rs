@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ohmgrad_autograd::Back;
-use ohmgrad_tensor::{Array, Entries, Tensor, product};
+use ohmgrad_tensor::{Array, Tensor, product};
 
 use super::input_range::RangeSums;
 use super::{AnalogMvm, Operands, Saturation, join, scaled, sum};
@@ -26,11 +26,26 @@ pub(super) struct InputGradient {
 type See<'a> = &'a dyn Fn(usize, &Tensor);
 
 impl AnalogMvm {
-    pub(super) fn weight_gradient(&self, operands: &Operands<'_>, group: usize, d: &Tensor, rows: &Tensor) -> Tensor {
+    pub(super) fn weight_gradient(&self, operands: &Operands<'_>, d: &Tensor) -> Tensor {
         let each_tile = self.ranges.is_some() || self.config.mapping.weight_scaling_lr_compensation;
         if operands.scaling.is_none() && !each_tile {
-            return product::linear_weight_gradient(d, rows);
+            return self.lowering.linear_weight_gradient(d, operands.x);
         }
+        let outer =
+            |group: usize, d: &Tensor, rows: &Tensor, _| self.weights_of_rows(operands, group, d, rows, each_tile);
+        self.lowering.weight_gradient(d, operands.x, false, outer)
+    }
+
+    /// The weight gradient of a group from a block of rows: tile by tile where each sees inputs of its own, else from all
+    /// tiles that take the same inputs.
+    fn weights_of_rows(
+        &self,
+        operands: &Operands<'_>,
+        group: usize,
+        d: &Tensor,
+        rows: &Tensor,
+        each_tile: bool,
+    ) -> Tensor {
         let columns = self.input_parts(group).zip(self.heard(operands, group, d)).map(|((start, tiles), d)| {
             let rows = rows.slice(1, tiles[0].digital_ins(rows.shape()[1]));
             if !each_tile {
@@ -84,10 +99,7 @@ impl AnalogMvm {
             };
             join(outputs.map(part).collect())
         };
-        self.lowering
-            .weight_gradient(d, operands.x, self.averages_forward(), Entries::ByChannel, outer)
-            .t()
-            .contiguous()
+        self.lowering.weight_gradient(d, operands.x, self.averages_forward(), outer).t().contiguous()
     }
 
     pub(super) fn input_gradient(
@@ -104,11 +116,14 @@ impl AnalogMvm {
         let (masked, outputs) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let range_sums = RangeSums::default();
         let counts_clipped = with_range && self.config.pre_post.input_range.manage_output_clipping;
-        // Where every part of the inputs sees the same `d`, columns may come in the order of memory.
-        let plain = operands.scaling.is_none() && !backward.mask_saturated && self.per_sample.is_none();
-        let by_place = (io.is_ideal() && plain).then(|| self.lowering.by_place(operands.exact(&self.tiles).0));
-        let entries = if by_place.is_some() { Entries::ByPlace } else { Entries::ByChannel };
-        let gradient = self.lowering.input_gradient(d, operands.x, in_order, entries, |group, d, rows, first| {
+        // Where every part of the inputs sees the same `d` and nobody asks for the tiles' shares.
+        let plain = operands.scaling.is_none() && !backward.mask_saturated && self.per_sample.is_none() && !with_range;
+        if io.is_ideal() && io.out_scale == 1.0 && plain {
+            let gradient = self.lowering.linear_input_gradient(d, operands.exact(&self.tiles).0);
+            let averages = averages.into_inner().unwrap_or_else(PoisonError::into_inner);
+            return InputGradient { gradient, averages, saturation: Saturation { masked: 0, outputs: 0 }, range_sums };
+        }
+        let gradient = self.lowering.input_gradient(d, operands.x, in_order, |group, d, rows, first| {
             let mut heard = self.heard(operands, group, d);
             let mut clipped = None;
             if backward.mask_saturated || counts_clipped {
@@ -132,10 +147,7 @@ impl AnalogMvm {
             };
             let see: Option<See<'_>> = if with_range { Some(&of_tiles) } else { None };
             if io.is_ideal() {
-                scaled(
-                    self.perfect_input_gradient(operands, group, &heard, by_place.as_ref(), first, io.out_scale, see),
-                    io.out_scale,
-                )
+                scaled(self.perfect_input_gradient(operands, group, &heard, first, io.out_scale, see), io.out_scale)
             } else {
                 self.read_back(operands, group, &heard, &io, first, &averages, see)
             }
@@ -153,13 +165,11 @@ impl AnalogMvm {
 
     /// `d·W`, to be multiplied with `out_scale`: the digital layer's own function where every part of the inputs sees the
     /// same `d`. Shows each tile's share, so multiplied, to `see`.
-    #[allow(clippy::too_many_arguments, reason = "what a block of rows is read with")]
     fn perfect_input_gradient(
         &self,
         operands: &Operands<'_>,
         group: usize,
         heard: &[Tensor],
-        by_place: Option<&Tensor>,
         first: usize,
         out_scale: f32,
         see: Option<See<'_>>,
@@ -185,9 +195,6 @@ impl AnalogMvm {
             for ((start, tiles), d) in parts() {
                 (start..start + tiles.len()).for_each(|i| see(i, &scaled(of_tile(i, tiles, d), out_scale)));
             }
-        }
-        if let Some(w) = by_place {
-            return product::linear_input_gradient(&heard[0], &self.part(w, group));
         }
         let columns = parts().map(|((start, tiles), d)| match self.per_sample {
             None => {

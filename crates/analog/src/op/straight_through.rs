@@ -9,7 +9,7 @@
 //! Source: aihwkit `torch_tile.py`, `analog_mvm.py`, `inference_torch.py`.
 
 use ohmgrad_autograd::Back;
-use ohmgrad_tensor::{Array, Entries, Tensor, product};
+use ohmgrad_tensor::{Array, Tensor, product};
 
 use super::input_range::RangeSums;
 use super::{AnalogMvm, Operands, W, X, join, scaled, sum};
@@ -24,17 +24,16 @@ impl AnalogMvm {
             let outer = |group: usize, d: &Tensor, rows: &Tensor, first: usize| {
                 self.weights_straight_through(operands, group, d, rows, first)
             };
-            let gradient = self.lowering.weight_gradient(d, operands.x, false, Entries::ByChannel, outer);
+            let gradient = self.lowering.weight_gradient(d, operands.x, false, outer);
             cx.give(W, gradient.reshape(cx.input(W).shape()));
         }
         self.give_scaling(cx, operands);
         let range = self.places.range.filter(|&range| cx.wants(range));
         if cx.wants(X) || range.is_some() {
             let sums = RangeSums::default();
-            let gradient =
-                self.lowering.input_gradient(d, operands.x, false, Entries::ByChannel, |group, d, rows, first| {
-                    self.inputs_straight_through(operands, group, d, &rows(), first, range.map(|_| &sums))
-                });
+            let gradient = self.lowering.input_gradient(d, operands.x, false, |group, d, rows, first| {
+                self.inputs_straight_through(operands, group, d, &rows(), first, range.map(|_| &sums))
+            });
             if let Some(range) = range {
                 cx.give(range, self.range_gradient(&sums));
             }

@@ -1,36 +1,37 @@
 //! Convolutions over one, two or three axes.
 
-use ohmgrad_tensor::{ConvWindow, Entries, Lowering, Scalar, product};
+use ohmgrad_tensor::{Array, ConvWindow, Lowering, Scalar};
 
 use crate::back::{Back, Op};
 use crate::var::Var;
 
-/// The products of all patches of `x` with a weight: `y[n, o, p] = Σ w[o, …]·patch(x, n, p)`.
+/// The products of all patches of `x` with a weight, and a bias: `y[n, o, p] = Σ w[o, …]·patch(x, n, p) + b[o]`.
 ///
-/// Gradients: `d·w` for each patch, added up where patches overlap, and `Σ dᵀ·patch`. Patches are made again for it.
+/// Gradients: `d·w` for each patch, added up where patches overlap; `Σ dᵀ·patch`; and `Σ d` for each output.
 struct Convolution {
     lowering: Lowering,
+    has_bias: bool,
 }
 
 impl<'t, T: Scalar> Var<'t, T> {
     /// The convolution (cross-correlation, as everywhere in deep learning) of this value [batch, channels, …] with a
-    /// weight [out, channels/groups, …kernel], over as many axes as the kernel has. In memory the result has its channels
-    /// last.
+    /// weight [out, channels/groups, …kernel], over as many axes as the kernel has, plus a bias [out], if there is one. In
+    /// memory the result has its channels last.
     ///
     /// ```
     /// # use ohmgrad_autograd::Tape;
-    /// # use ohmgrad_tensor::{Entries, Key, Tensor, ConvWindow};
+    /// # use ohmgrad_tensor::{Key, Tensor, ConvWindow};
     /// let tape = Tape::eval(Key::new(0));
     /// let x = tape.constant(Tensor::from([[[1.0, 2.0, 3.0, 4.0]]]));
     /// let difference = tape.constant(Tensor::from([[[-1.0, 1.0]]]));
     /// let window = ConvWindow { kernel: [1, 1, 2], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
-    /// assert_eq!(x.convolution(difference, window, 1).value().to_vec(), [1.0; 3]);
+    /// assert_eq!(x.convolution(difference, None, window, 1).value().to_vec(), [1.0; 3]);
     /// ```
     ///
     /// # Panics
     /// If the shapes, the window and the groups do not fit.
-    pub fn convolution(self, weight: Self, window: ConvWindow, groups: usize) -> Self {
-        let (x, w) = (self.value(), weight.value());
+    pub fn convolution(self, weight: Self, bias: Option<Self>, window: ConvWindow, groups: usize) -> Self {
+        let (x, w, b) = (self.value(), weight.value(), bias.map(|bias| bias.value()));
         let lowering = Lowering::patches(window, groups, x.shape());
         let fits = w.rank() == x.rank()
             && w.shape()[0] % groups == 0
@@ -43,11 +44,9 @@ impl<'t, T: Scalar> Var<'t, T> {
             w.shape(),
             window.kernel
         );
-        let matrix = w.reshape(&[w.shape()[0], w.shape()[1..].iter().product()]);
-        let outs = w.shape()[0] / groups;
-        let part = |group: usize| matrix.slice(0, group * outs..(group + 1) * outs);
-        let y = lowering.forward(&x, w.shape()[0], false, |group, rows, _| product::linear(rows, &part(group)));
-        self.tape().push(y, &[self, weight], Convolution { lowering })
+        let y = lowering.linear(&x, &as_matrix(&w), b.as_ref());
+        let inputs: Vec<Self> = [self, weight].into_iter().chain(bias).collect();
+        self.tape().push(y, &inputs, Convolution { lowering, has_bias: bias.is_some() })
     }
 }
 
@@ -59,19 +58,23 @@ impl<T: Scalar> Op<T> for Convolution {
     fn backward(&self, cx: &mut Back<'_, T>) {
         let (x, w) = (cx.input(0), cx.input(1));
         if cx.wants(1) {
-            let outer = |_, d: &_, rows: &_, _| product::linear_weight_gradient(d, rows);
-            cx.give(1, self.lowering.weight_gradient(cx.grad, x, false, Entries::ByPlace, outer).reshape(w.shape()));
+            cx.give(1, self.lowering.linear_weight_gradient(cx.grad, x).reshape(w.shape()));
         }
         if cx.wants(0) {
-            let matrix = self.lowering.by_place(&w.reshape(&[w.shape()[0], w.shape()[1..].iter().product()]));
-            let outs = w.shape()[0] / self.lowering.groups();
-            let part = |group: usize| matrix.slice(0, group * outs..(group + 1) * outs);
-            let gradient = self.lowering.input_gradient(cx.grad, x, false, Entries::ByPlace, |group, d, _, _| {
-                product::linear_input_gradient(d, &part(group))
-            });
-            cx.give(0, gradient);
+            cx.give(0, self.lowering.linear_input_gradient(cx.grad, &as_matrix(w)));
+        }
+        if self.has_bias && cx.wants(2) {
+            let outs = w.shape()[0];
+            let mut shape = vec![outs];
+            shape.resize(w.rank() - 1, 1);
+            cx.give(2, cx.grad.sum_to(&shape).reshape(&[outs]));
         }
     }
+}
+
+/// A weight [out, …] as [out, in].
+fn as_matrix<T: Scalar>(w: &Array<T>) -> Array<T> {
+    w.reshape(&[w.shape()[0], w.shape()[1..].iter().product()])
 }
 
 #[cfg(test)]
@@ -95,7 +98,8 @@ mod tests {
             let key = Key::new(seed);
             let x = array(&[&[2, groups][..], &[4, 3, 3][3 - rank..]].concat(), key.fold("x"), layouts[0]);
             let w = array(&[&[2 * groups, 1][..], &vec![kernel; rank]].concat(), key.fold("w"), layouts[1]);
-            let check = gradcheck(|v| v[0].convolution(v[1], window, groups), &[x, w]);
+            let bias = array(&[2 * groups], key.fold("bias"), 0);
+            let check = gradcheck(|v| v[0].convolution(v[1], Some(v[2]), window, groups), &[x, w, bias]);
             prop_assert!(check.is_ok(), "{}", check.unwrap_err());
         }
     }

@@ -3,15 +3,16 @@
 //! Every element of the result is one chain of fused multiply-adds in the order of the inner dimension. So it does not
 //! depend on the tile that it is computed in, nor on the width of the vectors.
 
+/// Most rows that a tile has.
+pub(super) const ROWS: usize = 8;
+
 /// The part of a product that one tile computes; the operands are behind raw pointers.
 #[derive(Clone, Copy)]
-pub(super) struct Tile {
-    /// Terms of each sum.
-    pub k: usize,
-    /// The first row's first factor; rows are `row` apart, the terms of a sum `term`.
-    pub a: *const f32,
-    pub row: usize,
-    pub term: usize,
+pub(super) struct Tile<'a> {
+    /// The terms of each sum: where a row has their factors.
+    pub terms: &'a [usize],
+    /// Where the rows begin.
+    pub rows: [*const f32; ROWS],
     /// The packed panel: for each term the vectors of the tile's columns.
     pub b: *const f32,
     /// The first element of the result, whose rows are `stride` apart.
@@ -24,7 +25,7 @@ pub(super) struct Tile {
 }
 
 /// Computes one tile.
-pub(super) type Kernel = unsafe fn(Tile);
+pub(super) type Kernel = unsafe fn(&Tile<'_>);
 
 /// Most rows of a tile, and most vectors of its columns, for the number of registers that there are.
 pub(super) struct Kernels {
@@ -47,24 +48,24 @@ macro_rules! kernels {
             /// # Safety
             /// The processor has the features, all elements that the tile names exist, and nobody else uses its result.
             #[target_feature(enable = $feature)]
-            pub unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: Tile) {
-                let Tile { k, mut a, row, term, mut b, c, stride, columns, adds } = tile;
+            pub unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
+                let &Tile { terms, rows, mut b, c, stride, columns, adds } = tile;
+                let rows: [*const f32; ROWS] = std::array::from_fn(|i| rows[i]);
                 let mut sums = [[$zero(); VECTORS]; ROWS];
-                for _ in 0..k {
+                for &term in terms {
                     let mut right = [$zero(); VECTORS];
                     for (v, right) in right.iter_mut().enumerate() {
-                        // SAFETY: the panel has VECTORS vectors for each of k terms.
+                        // SAFETY: the panel has VECTORS vectors for each term.
                         *right = unsafe { $load(b.add(v * $lanes)) };
                     }
-                    for (i, sums) in sums.iter_mut().enumerate() {
-                        // SAFETY: each row has k terms.
-                        let left = unsafe { $splat(*a.add(i * row)) };
+                    for (row, sums) in rows.iter().zip(&mut sums) {
+                        // SAFETY: each row has all terms.
+                        let left = unsafe { $splat(*row.add(term)) };
                         for (sum, &right) in sums.iter_mut().zip(&right) {
                             *sum = $fma(left, right, *sum);
                         }
                     }
                     b = b.wrapping_add(VECTORS * $lanes);
-                    a = a.wrapping_add(term);
                 }
                 for (i, sums) in sums.into_iter().enumerate() {
                     for (v, mut sum) in sums.into_iter().enumerate() {

@@ -35,6 +35,79 @@ impl<T> Strided<'_, T> {
     }
 }
 
+/// A left operand in memory: element (i, j) is where row i and term j say, together. The patches of a convolution can be
+/// said so, but not by strides.
+#[derive(Clone, Copy)]
+pub(crate) struct Left<'a, T> {
+    pub data: &'a [T],
+    pub rows: Offsets<'a>,
+    pub terms: Offsets<'a>,
+}
+
+/// Places in memory of what is counted along one side of a matrix.
+#[derive(Clone, Copy)]
+pub(crate) enum Offsets<'a> {
+    /// So far apart.
+    Even(usize),
+    /// Listed one by one.
+    Listed(&'a [usize]),
+}
+
+impl Offsets<'_> {
+    /// Writes those from `first` on.
+    fn list(self, first: usize, out: &mut [usize]) {
+        match self {
+            Self::Even(step) => out.iter_mut().enumerate().for_each(|(i, out)| *out = (first + i) * step),
+            Self::Listed(offsets) => out.copy_from_slice(&offsets[first..first + out.len()]),
+        }
+    }
+
+    /// Those of `N` rows from `first` on; where the list ends before, any.
+    fn chunk<const N: usize>(self, first: usize) -> [usize; N] {
+        match self {
+            Self::Even(step) => std::array::from_fn(|i| (first + i) * step),
+            Self::Listed(offsets) => match offsets[first..].first_chunk() {
+                Some(&offsets) => offsets,
+                None => std::array::from_fn(|i| offsets.get(first + i).copied().unwrap_or(0)),
+            },
+        }
+    }
+
+    /// The largest of the first `n`, which are some.
+    fn largest(self, n: usize) -> usize {
+        match self {
+            Self::Even(step) => (n - 1) * step,
+            Self::Listed(offsets) => offsets[..n].iter().copied().max().expect("there are some"),
+        }
+    }
+}
+
+impl<T> Left<'_, T> {
+    /// Checks that a matrix of this size lies in the slice.
+    fn check(&self, rows: usize, terms: usize) {
+        assert!(
+            rows == 0 || terms == 0 || self.rows.largest(rows) + self.terms.largest(terms) < self.data.len(),
+            "product: a matrix reaches beyond its storage"
+        );
+    }
+}
+
+impl<T: Copy> Left<'_, T> {
+    /// The elements in row-major order.
+    fn to_vec(self, rows: usize, terms: usize) -> Vec<T> {
+        let (mut starts, mut places) = (vec![0; rows], vec![0; terms]);
+        self.rows.list(0, &mut starts);
+        self.terms.list(0, &mut places);
+        starts.iter().flat_map(|start| places.iter().map(move |place| self.data[start + place])).collect()
+    }
+}
+
+impl<'a, T> From<Strided<'a, T>> for Left<'a, T> {
+    fn from(Strided { data, row, column }: Strided<'a, T>) -> Self {
+        Self { data, rows: Offsets::Even(row), terms: Offsets::Even(column) }
+    }
+}
+
 /// The right operand of products: a matrix [terms, columns] that rows are multiplied with.
 pub struct Right<'a, T> {
     matrix: Strided<'a, T>,
@@ -52,41 +125,47 @@ impl<'a, T: Gemm> Right<'a, T> {
             terms,
             columns,
             #[cfg(target_arch = "x86_64")]
-            packed: T::as_f32(matrix).and_then(|b| Packed::new(b, terms, columns)),
+            packed: T::as_f32(matrix.data)
+                .and_then(|data| Packed::new(Strided { data, row: matrix.row, column: matrix.column }, terms, columns)),
         }
     }
 
-    /// Writes the product of rows `a` [rows, terms] with this matrix to all of `out` [rows, columns], row-major.
-    pub(crate) fn multiply_strided<'o>(
-        &self,
-        a: Strided<'_, T>,
-        rows: usize,
-        out: &'o mut [MaybeUninit<T>],
-    ) -> &'o mut [T] {
-        assert!(out.len() == rows * self.columns, "product: {} elements for {rows} rows", out.len());
+    /// Writes the product of rows `a` [rows, terms] with this matrix to rows of `out` that are `stride` apart, to all
+    /// their columns.
+    pub(crate) fn multiply(&self, a: Left<'_, T>, rows: usize, out: &mut [MaybeUninit<T>], stride: usize) {
+        let n = self.columns;
+        if rows == 0 || n == 0 {
+            return;
+        }
+        assert!(
+            n <= stride && (rows - 1) * stride + n <= out.len(),
+            "product: {} elements for {rows} rows of {n}, {stride} apart",
+            out.len()
+        );
         a.check(rows, self.terms);
-        self.write(a, rows, out);
-        // SAFETY: all was written.
-        unsafe { out.assume_init_mut() }
-    }
-
-    fn write(&self, a: Strided<'_, T>, rows: usize, out: &mut [MaybeUninit<T>]) {
         if self.terms == 0 {
-            out.fill(MaybeUninit::new(T::ZERO));
+            out.chunks_mut(stride).take(rows).for_each(|row| row[..n].fill(MaybeUninit::new(T::ZERO)));
             return;
         }
         #[cfg(target_arch = "x86_64")]
-        if let (Some(packed), Some(a)) = (&self.packed, T::as_f32(a)) {
-            return packed.multiply(a, rows, T::as_f32_mut(out).expect("out is what a is"));
+        if let (Some(packed), Some(data)) = (&self.packed, T::as_f32(a.data)) {
+            let a = Left { data, rows: a.rows, terms: a.terms };
+            return packed.multiply(a, rows, T::as_f32_mut(out).expect("out is what a is"), stride);
         }
-        if rows > 0 && self.columns > 0 {
-            let (n, b) = (self.columns, self.matrix);
-            let [ars, acs, brs, bcs] = [a.row, a.column, b.row, b.column].map(|stride| stride as isize);
-            // SAFETY: both operands were checked to lie in their slices, and `out` has rows · columns elements.
-            unsafe {
-                let (a, b) = ((a.data.as_ptr(), ars, acs), (b.data.as_ptr(), brs, bcs));
-                T::gemm([rows, self.terms, n], a, b, (out.as_mut_ptr().cast(), n as isize, 1));
+        let copy;
+        let (a, row, term) = match (a.rows, a.terms) {
+            (Offsets::Even(row), Offsets::Even(term)) => (a.data, row, term),
+            _ => {
+                copy = a.to_vec(rows, self.terms);
+                (copy.as_slice(), self.terms, 1)
             }
+        };
+        let b = self.matrix;
+        let [row, term, brs, bcs, stride] = [row, term, b.row, b.column, stride].map(|stride| stride as isize);
+        // SAFETY: both operands were checked to lie in their slices, and so was the result.
+        unsafe {
+            let (a, b) = ((a.as_ptr(), row, term), (b.data.as_ptr(), brs, bcs));
+            T::gemm([rows, self.terms, n], a, b, (out.as_mut_ptr().cast(), stride, 1));
         }
     }
 
@@ -118,9 +197,9 @@ pub trait Gemm: Copy + Sync + 'static {
         c: (*mut Self, isize, isize),
     );
 
-    /// The matrix, if its elements are f32.
+    /// The slice, if its elements are f32.
     #[doc(hidden)]
-    fn as_f32(matrix: Strided<'_, Self>) -> Option<Strided<'_, f32>>;
+    fn as_f32(slice: &[Self]) -> Option<&[f32]>;
 
     /// The slice, if its elements are f32.
     #[doc(hidden)]
@@ -128,7 +207,7 @@ pub trait Gemm: Copy + Sync + 'static {
 }
 
 macro_rules! gemm {
-    ($t:ty, $gemm:path, |$matrix:ident| $as_f32:expr) => {
+    ($t:ty, $gemm:path, |$slice:ident| $as_f32:expr) => {
         impl Gemm for $t {
             const ZERO: Self = 0.0;
 
@@ -142,16 +221,16 @@ macro_rules! gemm {
                 unsafe { $gemm(m, k, n, 1.0, a, ars, acs, b, brs, bcs, 0.0, c, crs, ccs) }
             }
 
-            fn as_f32($matrix: Strided<'_, Self>) -> Option<Strided<'_, f32>> {
+            fn as_f32($slice: &[Self]) -> Option<&[f32]> {
                 $as_f32
             }
 
-            fn as_f32_mut($matrix: &mut [MaybeUninit<Self>]) -> Option<&mut [MaybeUninit<f32>]> {
+            fn as_f32_mut($slice: &mut [MaybeUninit<Self>]) -> Option<&mut [MaybeUninit<f32>]> {
                 $as_f32
             }
         }
     };
 }
 
-gemm!(f32, matrixmultiply::sgemm, |matrix| Some(matrix));
-gemm!(f64, matrixmultiply::dgemm, |_matrix| None);
+gemm!(f32, matrixmultiply::sgemm, |slice| Some(slice));
+gemm!(f64, matrixmultiply::dgemm, |_slice| None);

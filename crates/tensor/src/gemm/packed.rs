@@ -8,8 +8,8 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use super::Strided;
-use super::kernels::{AVX2, AVX512, Kernels, SQUARE, Tile, transpose};
+use super::kernels::{AVX2, AVX512, Kernels, ROWS, SQUARE, Tile, transpose};
+use super::{Left, Strided};
 use crate::parallel;
 
 /// Terms of a sum that one run through a panel handles at most, so that the panel stays in the first-level cache.
@@ -110,38 +110,41 @@ impl Packed {
         }
     }
 
-    /// The product of rows `a` [rows, terms] with this matrix, written to `out` [rows, columns], row-major.
+    /// The product of rows `a` [rows, terms] with this matrix, written to rows of `out` that are `stride` apart.
     ///
     /// # Panics
-    /// If `a` or `out` do not have these sizes.
-    pub fn multiply(&self, a: Strided<'_, f32>, rows: usize, out: &mut [MaybeUninit<f32>]) {
-        assert!(out.len() == rows * self.columns, "product: {} elements for {rows} rows", out.len());
-        a.check(rows, self.terms);
-        let &Kernels { lanes, rows: most, tiles } = self.kernels;
-        if self.terms == 0 {
-            out.fill(MaybeUninit::new(0.0));
+    /// If `a` or `out` are smaller than that.
+    pub fn multiply(&self, a: Left<'_, f32>, rows: usize, out: &mut [MaybeUninit<f32>], stride: usize) {
+        if rows == 0 || self.columns == 0 {
             return;
         }
+        assert!(
+            self.columns <= stride && (rows - 1) * stride + self.columns <= out.len(),
+            "product: {} elements for {rows} rows",
+            out.len()
+        );
+        a.check(rows, self.terms);
+        let &Kernels { lanes, rows: most, tiles } = self.kernels;
         let stretch = self.terms.div_ceil(self.terms.div_ceil(STRETCH));
+        let mut places = [0; STRETCH];
         for panel in self.panels() {
             let width = panel.vectors * lanes;
             for first in (0..self.terms).step_by(stretch) {
-                let k = stretch.min(self.terms - first);
+                let terms = &mut places[..stretch.min(self.terms - first)];
+                a.terms.list(first, terms);
                 for row in (0..rows).step_by(most) {
                     let here = most.min(rows - row);
                     // SAFETY: rows, terms and columns of the tile are inside of the operands, which were checked, and
-                    // of the result; the panel holds `width` elements for each term. The
-                    // kernels are those of this processor.
+                    // of the result; the panel holds `width` elements for each term. The kernels are those of this
+                    // processor.
                     unsafe {
                         let b = self.lines.as_ptr().cast::<f32>().add(panel.columns.start * self.terms + first * width);
-                        tiles[panel.vectors - 1][here - 1](Tile {
-                            k,
-                            a: a.data.as_ptr().add(row * a.row + first * a.column),
-                            row: a.row,
-                            term: a.column,
+                        tiles[panel.vectors - 1][here - 1](&Tile {
+                            terms,
+                            rows: a.rows.chunk::<ROWS>(row).map(|start| a.data.as_ptr().wrapping_add(start)),
                             b,
-                            c: out.as_mut_ptr().cast::<f32>().add(row * self.columns + panel.columns.start),
-                            stride: self.columns,
+                            c: out.as_mut_ptr().cast::<f32>().add(row * stride + panel.columns.start),
+                            stride,
                             columns: panel.columns.len(),
                             adds: first > 0,
                         });

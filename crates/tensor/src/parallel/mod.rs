@@ -84,3 +84,20 @@ pub fn build<T: Copy + Send>(
     unsafe { data.set_len(len) };
     data
 }
+
+/// A list of `len` elements, which `f` gets in parts of `size` with the number of a part's first element, filled with
+/// `value`: just before, while the part is in cache.
+pub fn build_from<T: Copy + Send + Sync>(
+    len: usize,
+    size: usize,
+    value: T,
+    f: impl Fn(usize, &mut [T]) + Sync,
+) -> Vec<T> {
+    build(len, size, |first, part| {
+        part.fill(MaybeUninit::new(value));
+        // SAFETY: all of it was written.
+        let part = unsafe { part.assume_init_mut() };
+        f(first, part);
+        part
+    })
+}

@@ -5,15 +5,17 @@
 //! there are threads: neither large batches nor large images need more. Blocks are cut by shape alone, and sums over blocks
 //! are taken in their order.
 
+mod exact;
+mod unfold;
+
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
-use crate::shape::Dims;
 use crate::storage;
-use crate::vector::vectorized;
+use unfold::{Entries, Fold};
 
 /// Elements of patches in a block, at most: whole samples if one fits, else a part of one. But there is one patch at least.
 const BLOCK: usize = 1 << 17;
@@ -37,15 +39,6 @@ impl ConvWindow {
         let extent = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
         Some((size + 2 * self.padding[axis]).checked_sub(extent)? / self.stride[axis] + 1)
     }
-}
-
-/// The order of a patch's entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entries {
-    /// All places of the window in one channel, then those in the next: as a weight has them.
-    ByChannel,
-    /// All channels of one place in the window, then those of the next: as memory has them where channels lie last.
-    ByPlace,
 }
 
 /// Where rows come from.
@@ -137,14 +130,21 @@ impl Lowering {
         };
         let x = patches.wide(x);
         let rows = self.rows_per_sample();
-        let mut out = storage::filled(patches.input[0] * rows * outs, T::zero());
-        let block = |range: Range<usize>, out: &mut [T]| {
+        let width = outs / patches.groups;
+        assert!(width * patches.groups == outs, "convolution: {outs} outputs in {} groups", patches.groups);
+        let len = patches.input[0] * rows * outs;
+        let mut out = storage::with_capacity(len);
+        let block = |range: Range<usize>, out: &mut [MaybeUninit<T>]| {
             for group in 0..patches.groups {
-                let y = multiply(group, &patches.unfold(&x, range.clone(), group, Entries::ByChannel), range.start);
-                paste(out, outs, &y, group * (outs / patches.groups));
+                let y = multiply(group, &patches.unfold(&x, range.clone(), group), range.start);
+                assert!(y.shape() == [range.len(), width], "convolution: outputs {:?} of {range:?}", y.shape());
+                paste(out, outs, &y, group * width);
             }
         };
-        for_each_block(&mut out, patches.blocks(0..patches.input[0]), outs, in_order, block);
+        let all = &mut out.spare_capacity_mut()[..len];
+        for_each_block(all, patches.blocks(0..patches.input[0]), outs, in_order, block);
+        // SAFETY: the blocks have all rows, the groups all columns.
+        unsafe { out.set_len(len) };
         patches.output(out, outs)
     }
 
@@ -157,20 +157,19 @@ impl Lowering {
         let x = patches.wide(x);
         for range in patches.blocks(0..patches.input[0]) {
             for group in 0..patches.groups {
-                see(group, &patches.unfold(&x, range.clone(), group, Entries::ByChannel), range.start);
+                see(group, &patches.unfold(&x, range.clone(), group), range.start);
             }
         }
     }
 
     /// The gradient of the weight [out, in]: the sum of `outer` over the rows of each block and group, which gets the
     /// group, output gradients [n, out/groups], the rows [n, in], and the number of the first one. Blocks run one by one
-    /// if `in_order`. The rows' entries come in an order that may be left to be chosen, and that the result does not show.
+    /// if `in_order`.
     pub fn weight_gradient<T: Scalar>(
         &self,
         d: &Array<T>,
         x: &Array<T>,
         in_order: bool,
-        entries: Entries,
         outer: impl Fn(usize, &Array<T>, &Array<T>, usize) -> Array<T> + Sync,
     ) -> Array<T> {
         let patches = match self {
@@ -178,49 +177,22 @@ impl Lowering {
             Self::Patches(patches) => patches,
         };
         let (x, d) = (patches.wide(x), patches.rows_last(d));
-        // Nothing is won where channels do not lie last in memory.
-        let entries = if x.strides[1] == 1 { entries } else { Entries::ByChannel };
-        let block = |range: Range<usize>| {
-            let parts: Vec<Array<T>> = (0..patches.groups)
-                .map(|group| {
-                    let d = patches.block_of(&d, range.clone(), group);
-                    outer(group, &d, &patches.unfold(&x, range.clone(), group, entries), range.start)
-                })
-                .collect();
-            Array::concat(&parts, 0)
-        };
-        // A bounded number of partial sums at a time, whose sizes do not depend on the number of threads.
-        let mut sum: Option<Array<T>> = None;
-        for blocks in patches.blocks(0..patches.input[0]).chunks(if in_order { 1 } else { 8 }) {
-            let partial = parallel::map(blocks, |range| block(range.clone()));
-            for part in partial {
-                match &mut sum {
-                    Some(sum) => sum.add_assign(&part),
-                    None => sum = Some(part),
-                }
-            }
-        }
-        let sum = sum.unwrap_or_else(|| block(0..0));
-        if entries == Entries::ByChannel { sum } else { patches.exchanged(&sum, patches.channels()) }
-    }
-
-    /// A weight [out, in] with its columns in the order of [`Entries::ByPlace`].
-    pub fn by_place<T: Scalar>(&self, w: &Array<T>) -> Array<T> {
-        match self {
-            Self::Rows { .. } => w.clone(),
-            Self::Patches(patches) => patches.exchanged(w, patches.row_len() / patches.channels()),
-        }
+        patches.sum_of_blocks(in_order, |range| {
+            let of_group = |group| {
+                let d = patches.block_of(&d, range.clone(), group);
+                outer(group, &d, &patches.unfold(&x, range.clone(), group), range.start)
+            };
+            Array::concat(&(0..patches.groups).map(of_group).collect::<Vec<_>>(), 0)
+        })
     }
 
     /// The gradient of the input: `back` gets the group, output gradients [n, out/groups], what gives the rows [n, in] if
-    /// it needs them, and the number of the first one; it gives the rows' gradients [n, in], their `entries` in the order
-    /// that is said.
+    /// it needs them, and the number of the first one; it gives the rows' gradients [n, in].
     pub fn input_gradient<T: Scalar>(
         &self,
         d: &Array<T>,
         x: &Array<T>,
         in_order: bool,
-        entries: Entries,
         back: impl Fn(usize, &Array<T>, &dyn Fn() -> Array<T>, usize) -> Array<T> + Sync,
     ) -> Array<T> {
         let patches = match self {
@@ -228,23 +200,14 @@ impl Lowering {
             Self::Patches(patches) => patches,
         };
         let (x, d) = (patches.wide(x), patches.rows_last(d));
-        let size: usize = patches.input[1..].iter().product();
-        let mut out = storage::filled(patches.input[0] * size, T::zero());
-        let block = |samples: Range<usize>, out: &mut [T]| {
-            // The parts of a sample overlap: one after the other.
-            for range in patches.blocks(samples.clone()) {
-                for group in 0..patches.groups {
-                    let d = patches.block_of(&d, range.clone(), group);
-                    let gradient =
-                        back(group, &d, &|| patches.unfold(&x, range.clone(), group, Entries::ByChannel), range.start);
-                    patches.fold(&gradient, range.clone(), (group, entries), out, samples.start);
-                }
+        let fold = Fold::new(patches, Entries::ByChannel);
+        patches.sum_into_samples(in_order, |range, out, first| {
+            for group in 0..patches.groups {
+                let d = patches.block_of(&d, range.clone(), group);
+                let gradient = back(group, &d, &|| patches.unfold(&x, range.clone(), group), range.start).contiguous();
+                fold.add(gradient.as_slice().expect("made contiguous"), range.clone(), group, out, first);
             }
-        };
-        let samples = cut(0..patches.input[0], patches.samples_per_block());
-        for_each_block(&mut out, samples, size, in_order, block);
-        let [batch, channels, a, b, c] = patches.input;
-        patches.narrow(Array::from_vec(out, &[batch, a, b, c, channels]).permute(&[0, 4, 1, 2, 3]))
+        })
     }
 }
 
@@ -281,6 +244,47 @@ impl Patches {
         d.slice(2, group * outs..(group + 1) * outs).reshape(&[n, outs])
     }
 
+    /// The sum of what `block` gives, over all blocks in their order.
+    fn sum_of_blocks<T: Scalar>(&self, in_order: bool, block: impl Fn(&Range<usize>) -> Array<T> + Sync) -> Array<T> {
+        // A bounded number of partial sums at a time, whose sizes do not depend on the number of threads.
+        let mut sum: Option<Array<T>> = None;
+        for blocks in self.blocks(0..self.input[0]).chunks(if in_order { 1 } else { 8 }) {
+            let parts = parallel::map(blocks, |range| block(range));
+            for part in parts {
+                match &mut sum {
+                    Some(sum) => sum.add_assign(&part),
+                    None => sum = Some(part),
+                }
+            }
+        }
+        sum.unwrap_or_else(|| block(&(0..0)))
+    }
+
+    /// A gradient of the input [batch, channels, …], with channels last in memory: `add` gets a block of patches, and the
+    /// gradients of some samples with the number of the first, to add to.
+    fn sum_into_samples<T: Scalar>(
+        &self,
+        in_order: bool,
+        add: impl Fn(Range<usize>, &mut [T], usize) + Sync + Send,
+    ) -> Array<T> {
+        let [batch, channels, a, b, c] = self.input;
+        let size = channels * a * b * c;
+        let mut out = storage::with_capacity(batch * size);
+        let block = |samples: Range<usize>, out: &mut [MaybeUninit<T>]| {
+            // Just before they are added to, while they are in cache.
+            out.fill(MaybeUninit::new(T::zero()));
+            // SAFETY: all of it was written.
+            let out = unsafe { out.assume_init_mut() };
+            // The parts of a sample overlap: one after the other.
+            self.blocks(samples.clone()).into_iter().for_each(|range| add(range, out, samples.start));
+        };
+        let all = &mut out.spare_capacity_mut()[..batch * size];
+        for_each_block(all, cut(0..batch, self.samples_per_block()), size, in_order, block);
+        // SAFETY: the blocks have all samples, and each fills its own.
+        unsafe { out.set_len(batch * size) };
+        self.narrow(Array::from_vec(out, &[batch, a, b, c, channels]).permute(&[0, 4, 1, 2, 3]))
+    }
+
     /// Patches of one sample.
     fn per_sample(&self) -> usize {
         self.places.iter().product()
@@ -310,161 +314,6 @@ impl Patches {
     fn channels(&self) -> usize {
         self.input[1] / self.groups
     }
-
-    /// A weight [out, in] whose columns, `inner` of each kind after the other, go by the other order.
-    fn exchanged<T: Scalar>(&self, w: &Array<T>, inner: usize) -> Array<T> {
-        let (outs, ins) = (w.shape()[0], w.shape()[1]);
-        w.reshape(&[outs, ins / inner, inner]).transpose(1, 2).reshape(&[outs, ins])
-    }
-
-    /// For each entry of a patch its channel and its place in the window.
-    fn entries(&self, order: Entries) -> Vec<(usize, [usize; 3])> {
-        let [ka, kb, kc] = self.window.kernel;
-        let places = || (0..ka).flat_map(move |a| (0..kb).flat_map(move |b| (0..kc).map(move |c| [a, b, c])));
-        match order {
-            Entries::ByChannel => (0..self.channels()).flat_map(|c| places().map(move |at| (c, at))).collect(),
-            Entries::ByPlace => places().flat_map(|at| (0..self.channels()).map(move |c| (c, at))).collect(),
-        }
-    }
-
-    /// Calls `visit` for each of a range of patches: with its sample, its first corner in the padded input, and whether all
-    /// of it lies inside of the input.
-    fn for_each_patch(&self, range: Range<usize>, mut visit: impl FnMut(usize, [usize; 3], bool)) {
-        let ConvWindow { kernel, stride, padding, dilation } = self.window;
-        let [_, b, c] = self.places;
-        for row in range {
-            let (sample, place) = (row / self.per_sample(), row % self.per_sample());
-            let corner = [place / (b * c) * stride[0], place / c % b * stride[1], place % c * stride[2]];
-            let inside = (0..3).all(|i| {
-                let last = corner[i] + dilation[i] * (kernel[i] - 1);
-                corner[i] >= padding[i] && last < padding[i] + self.input[2 + i]
-            });
-            visit(sample, corner, inside);
-        }
-    }
-
-    /// The offset of a patch's entry under given strides, from its corner; `None` in the padding.
-    fn offset(&self, corner: [usize; 3], at: [usize; 3], strides: &[usize]) -> Option<usize> {
-        let ConvWindow { padding, dilation, .. } = self.window;
-        (0..3).try_fold(0, |offset, i| {
-            let index = (corner[i] + at[i] * dilation[i]).checked_sub(padding[i])?;
-            (index < self.input[2 + i]).then(|| offset + index * strides[i])
-        })
-    }
-
-    /// A range of patches [n, in], of a group of channels.
-    fn unfold<T: Scalar>(&self, x: &Array<T>, range: Range<usize>, group: usize, order: Entries) -> Array<T> {
-        // Neighbours are copied together: along the last axis, or the channels of one place.
-        let by_place = order == Entries::ByPlace;
-        let x = if x.strides[if by_place { 1 } else { 4 }] == 1 { x } else { &self.part(x, &range) };
-        let first = if x.shape()[0] == self.input[0] { 0 } else { range.start / self.per_sample() };
-        let (entries, width) = (self.entries(order), self.row_len());
-        let channel = self.channels() * group;
-        let strides: &[usize] = &x.strides;
-        let (dilation, padding) = (self.window.dilation, self.window.padding);
-        let shift = |at: [usize; 3]| (0..3).map(|i| at[i] * dilation[i] * strides[2 + i]).sum::<usize>();
-        let run = match by_place {
-            true if strides[1] == 1 => self.channels(),
-            false if strides[4] * dilation[2] == 1 => self.window.kernel[2],
-            _ => 1,
-        };
-        let runs: Vec<usize> = entries.iter().step_by(run).map(|&(c, at)| c * strides[1] + shift(at)).collect();
-        let len = range.len() * width;
-        let data = parallel::build(len, len.max(1), |_, out| {
-            let mut rows = out.chunks_exact_mut(width.max(1));
-            self.for_each_patch(range.clone(), |sample, corner, whole| {
-                let Some(row) = rows.next() else { return };
-                let start = x.offset + (sample - first) * strides[0] + channel * strides[1];
-                if whole {
-                    let at = start + (0..3).map(|i| (corner[i] - padding[i]) * strides[2 + i]).sum::<usize>();
-                    write_runs(row, &x.data[at..], &runs, run);
-                } else {
-                    for (target, &(c, at)) in row.iter_mut().zip(&entries) {
-                        target.write(match self.offset(corner, at, &strides[2..]) {
-                            Some(offset) => x.data[start + c * strides[1] + offset],
-                            None => T::zero(),
-                        });
-                    }
-                }
-            });
-            // SAFETY: there is a patch for each row, and each of its elements was written.
-            unsafe { out.assume_init_mut() }
-        });
-        Array::from_vec(data, &[range.len(), width])
-    }
-
-    /// The samples of an input that a range of patches comes from, in row-major order.
-    fn part<T: Scalar>(&self, x: &Array<T>, range: &Range<usize>) -> Array<T> {
-        let size = self.per_sample();
-        x.slice(0, range.start / size..range.end.div_ceil(size)).contiguous()
-    }
-
-    /// Adds the gradients of a range of patches [n, in] to those of samples from the `first` on, in memory with channels
-    /// last.
-    fn fold<T: Scalar>(
-        &self,
-        rows: &Array<T>,
-        range: Range<usize>,
-        (group, order): (usize, Entries),
-        out: &mut [T],
-        first: usize,
-    ) {
-        let (entries, width) = (self.entries(order), self.row_len());
-        let channels = self.input[1];
-        let strides: Dims =
-            [self.input[3] * self.input[4] * channels, self.input[4] * channels, channels].into_iter().collect();
-        let channel = self.channels() * group;
-        let (dilation, padding) = (self.window.dilation, self.window.padding);
-        let shift = |at: [usize; 3]| (0..3).map(|i| at[i] * dilation[i] * strides[i]).sum::<usize>();
-        let run = if order == Entries::ByPlace { self.channels() } else { 1 };
-        let inside: Vec<usize> = entries.iter().step_by(run).map(|&(c, at)| channel + c + shift(at)).collect();
-        let rows = rows.contiguous();
-        let mut rows = rows.as_slice().expect("made contiguous above").chunks_exact(width.max(1));
-        let size: usize = self.input[1..].iter().product();
-        self.for_each_patch(range, |sample, corner, whole| {
-            let Some(row) = rows.next() else { return };
-            let sample = &mut out[(sample - first) * size..];
-            if whole {
-                let at = (0..3).map(|i| (corner[i] - padding[i]) * strides[i]).sum::<usize>();
-                let target = &mut sample[at..];
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        for (row, &offset) in row.chunks_exact(run).zip(&inside) {
-                            target[offset..offset + run].iter_mut().zip(row).for_each(|(t, &g)| *t += g);
-                        }
-                    },
-                );
-            } else {
-                for (&g, &(c, at)) in row.iter().zip(&entries) {
-                    if let Some(offset) = self.offset(corner, at, &strides) {
-                        sample[channel + c + offset] += g;
-                    }
-                }
-            }
-        });
-    }
-}
-
-/// Writes stretches of `run` elements of the source, which begin at the given offsets.
-fn write_runs<T: Scalar>(row: &mut [MaybeUninit<T>], source: &[T], offsets: &[usize], run: usize) {
-    match run {
-        1 => write_runs_of::<T, 1>(row, source, offsets),
-        3 => write_runs_of::<T, 3>(row, source, offsets),
-        5 => write_runs_of::<T, 5>(row, source, offsets),
-        _ => row.chunks_exact_mut(run).zip(offsets).for_each(|(target, &offset)| {
-            target.write_copy_of_slice(&source[offset..offset + run]);
-        }),
-    }
-}
-
-/// The same for a length that is known: a run is a move or two, and no call.
-fn write_runs_of<T: Scalar, const RUN: usize>(row: &mut [MaybeUninit<T>], source: &[T], offsets: &[usize]) {
-    let (targets, _) = row.as_chunks_mut::<RUN>();
-    for (target, &offset) in targets.iter_mut().zip(offsets) {
-        let run: &[T; RUN] = source[offset..].first_chunk().expect("a window inside of the input");
-        *target = run.map(MaybeUninit::new);
-    }
 }
 
 /// A range in parts of a size, and what is left.
@@ -491,16 +340,16 @@ fn for_each_block<T: Send>(
 }
 
 /// Writes the columns `y` [n, width] into rows of `outs` elements, from column `first` on.
-fn paste<T: Scalar>(out: &mut [T], outs: usize, y: &Array<T>, first: usize) {
+fn paste<T: Scalar>(out: &mut [MaybeUninit<T>], outs: usize, y: &Array<T>, first: usize) {
     let y = y.contiguous();
     let width = y.shape()[1];
     let y = y.as_slice().expect("made contiguous above");
     if width == outs {
-        out.copy_from_slice(y);
+        out.write_copy_of_slice(y);
         return;
     }
-    for (out, y) in out.chunks_exact_mut(outs).zip(y.chunks_exact(width)) {
-        out[first..first + width].copy_from_slice(y);
+    for (out, y) in out.chunks_exact_mut(outs.max(1)).zip(y.chunks_exact(width.max(1))) {
+        out[first..first + width].write_copy_of_slice(y);
     }
 }
 
@@ -557,11 +406,8 @@ mod tests {
 
         // Σ d·conv(x, w) is linear in x and in w; in f64, as there may be many terms.
         let d = Tensor::normal(y.shape(), key.fold("d"));
-        let gx = lowering.input_gradient(&d, &x, false, Entries::ByChannel, |g, d, _, _| {
-            product::linear_input_gradient(d, &part(g))
-        });
-        let gw = lowering
-            .weight_gradient(&d, &x, false, Entries::ByPlace, |_, d, rows, _| product::linear_weight_gradient(d, rows));
+        let gx = lowering.input_gradient(&d, &x, false, |g, d, _, _| product::linear_input_gradient(d, &part(g)));
+        let gw = lowering.weight_gradient(&d, &x, false, |_, d, rows, _| product::linear_weight_gradient(d, rows));
         assert_eq!((gx.shape(), gw.shape()), (x.shape(), w.shape()));
         let dot =
             |a: &Tensor, b: &Tensor| a.iter().zip(b.iter()).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
@@ -569,14 +415,12 @@ mod tests {
         assert!((dot(&gx, &x) - total).abs() < 1e-5 * scale);
         assert!((dot(&gw, &w) - total).abs() < 1e-5 * scale);
 
-        // The other order of entries changes no bit.
-        let by_place = lowering.by_place(&w);
-        let part = |group: usize| by_place.slice(0, 3 * group..3 * group + 3);
-        let again = lowering
-            .input_gradient(&d, &x, false, Entries::ByPlace, |g, d, _, _| product::linear_input_gradient(d, &part(g)));
-        assert_eq!(again, gx);
-        let by_channel = |_, d: &_, rows: &_, _| product::linear_weight_gradient(d, rows);
-        assert_eq!(lowering.weight_gradient(&d, &x, false, Entries::ByChannel, by_channel), gw);
+        // Without rows there are the same bits.
+        assert_eq!(lowering.linear(&x, &w, None), y);
+        let bias = Tensor::normal(&[3 * groups], key.fold("bias"));
+        assert_eq!(lowering.linear(&x, &w, Some(&bias)), &y + &bias.reshape(&[3 * groups, 1, 1, 1]));
+        assert_eq!(lowering.linear_input_gradient(&d, &w), gx);
+        assert_eq!(lowering.linear_weight_gradient(&d, &x), gw);
     }
 
     proptest! {
