@@ -6,13 +6,19 @@
 use std::mem::MaybeUninit;
 
 use crate::array::Array;
-use crate::gemm::{Right, Strided};
+use crate::gemm::{self, Right, Strided};
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape;
 
 /// Multiply-adds below which a product is left to one thread.
 const PARALLEL: usize = 1 << 18;
+
+/// Columns from which a product is given to threads by columns.
+const SHARED: usize = 160;
+
+/// Elements of a left operand that stay in the second-level cache.
+const KEPT: usize = 1 << 18;
 
 /// A matrix (rank 2) as its storage and strides.
 pub(crate) fn strided<T>(x: &Array<T>) -> Strided<'_, T> {
@@ -21,7 +27,14 @@ pub(crate) fn strided<T>(x: &Array<T>) -> Strided<'_, T> {
 
 /// Writes the product of two matrices (rank 2) to all of `out`, row-major.
 fn product<'o, T: Scalar>(a: &Array<T>, b: &Array<T>, out: &'o mut [MaybeUninit<T>]) -> &'o mut [T] {
-    Right::new(strided(b), b.shape[0], b.shape[1]).write_of(a, out)
+    let sizes @ [m, k, n] = [a.shape[0], a.shape[1], b.shape[1]];
+    let large = m * k * n >= PARALLEL;
+    // By columns, unless these are few, or the rows are so many that they are better read only once.
+    if !(large && (n < SHARED || m * k > KEPT)) && gemm::product(strided(a), strided(b), sizes, large, out) {
+        // SAFETY: all was written.
+        return unsafe { out.assume_init_mut() };
+    }
+    Right::new(strided(b), k, n).write_of(a, out)
 }
 
 impl<T: Scalar> Right<'_, T> {

@@ -180,6 +180,36 @@ impl<'a, T: Gemm> Right<'a, T> {
     }
 }
 
+/// The product of two matrices, written to all of `out`, row-major, on this thread or on all; `false` if it was left to
+/// [`Right`] to do.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn product<T: Gemm>(
+    a: Strided<'_, T>,
+    b: Strided<'_, T>,
+    sizes: [usize; 3],
+    on_all_threads: bool,
+    out: &mut [MaybeUninit<T>],
+) -> bool {
+    let (Some(x), Some(y), Some(out)) = (T::as_f32(a.data), T::as_f32(b.data), T::as_f32_mut(out)) else {
+        return false;
+    };
+    let a = Strided { data: x, row: a.row, column: a.column };
+    let b = Strided { data: y, row: b.row, column: b.column };
+    sizes[1] > 0 && packed::product(a, b, sizes, on_all_threads, out)
+}
+
+/// Other processors have no kernels of ours.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn product<T: Gemm>(
+    _: Strided<'_, T>,
+    _: Strided<'_, T>,
+    _: [usize; 3],
+    _: bool,
+    _: &mut [MaybeUninit<T>],
+) -> bool {
+    false
+}
+
 /// The element types of products.
 pub trait Gemm: Copy + Sync + 'static {
     #[doc(hidden)]

@@ -68,31 +68,16 @@ impl Packed {
     fn with(kernels: &'static Kernels, b: Strided<'_, f32>, terms: usize, columns: usize) -> Self {
         b.check(terms, columns);
         let lanes = kernels.lanes;
-        let elements = columns.div_ceil(lanes) * lanes * terms;
-        let mut lines = SCRATCH.take();
-        lines.resize(elements.div_ceil(LINE), Line([0.0; LINE]));
+        let lines = scratch(columns.div_ceil(lanes) * lanes * terms);
         let mut packed = Self { kernels, lines, terms, columns };
         packed.fill(b);
         packed
     }
 
-    /// The panels: as wide as the registers allow, the last ones evenly.
-    fn panels(&self) -> impl Iterator<Item = Panel> + use<> {
-        let Self { kernels: &Kernels { lanes, tiles, .. }, columns, .. } = *self;
-        let mut first = 0;
-        std::iter::from_fn(move || {
-            let left = (columns - first).div_ceil(lanes);
-            let vectors = if left == tiles.len() + 1 { left.div_ceil(2) } else { left.min(tiles.len()) };
-            let range = first..columns.min(first + vectors * lanes);
-            first = range.end;
-            (vectors > 0).then_some(Panel { columns: range, vectors })
-        })
-    }
-
     /// Writes all panels.
     fn fill(&mut self, b: Strided<'_, f32>) {
         let (terms, lanes) = (self.terms, self.kernels.lanes);
-        let panels: Vec<Panel> = self.panels().collect();
+        let panels: Vec<Panel> = panels(self.kernels, self.columns).collect();
         // SAFETY: a line is LINE elements without padding.
         let mut free =
             unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * LINE) };
@@ -124,35 +109,123 @@ impl Packed {
             out.len()
         );
         a.check(rows, self.terms);
-        let &Kernels { lanes, rows: most, tiles } = self.kernels;
-        let stretch = self.terms.div_ceil(self.terms.div_ceil(STRETCH));
-        let mut places = [0; STRETCH];
-        for panel in self.panels() {
-            let width = panel.vectors * lanes;
-            for first in (0..self.terms).step_by(stretch) {
-                let terms = &mut places[..stretch.min(self.terms - first)];
-                a.terms.list(first, terms);
-                for row in (0..rows).step_by(most) {
-                    let here = most.min(rows - row);
-                    // SAFETY: rows, terms and columns of the tile are inside of the operands, which were checked, and
-                    // of the result; the panel holds `width` elements for each term. The kernels are those of this
-                    // processor.
-                    unsafe {
-                        let b = self.lines.as_ptr().cast::<f32>().add(panel.columns.start * self.terms + first * width);
-                        tiles[panel.vectors - 1][here - 1](&Tile {
-                            terms,
-                            rows: a.rows.chunk::<ROWS>(row).map(|start| a.data.as_ptr().wrapping_add(start)),
-                            b,
-                            c: out.as_mut_ptr().cast::<f32>().add(row * stride + panel.columns.start),
-                            stride,
-                            columns: panel.columns.len(),
-                            adds: first > 0,
-                        });
-                    }
-                }
+        for panel in panels(self.kernels, self.columns) {
+            // SAFETY: the sizes were checked, and each panel holds its columns' elements for all terms.
+            unsafe {
+                let b = self.lines.as_ptr().cast::<f32>().add(panel.columns.start * self.terms);
+                let c = out.as_mut_ptr().cast::<f32>().add(panel.columns.start);
+                multiply(self.kernels, a, (rows, self.terms), (&panel, b), (c, stride));
             }
         }
     }
+}
+
+/// The product of `a` [rows, terms] with `b` [terms, columns], written to all of `out`, row-major; `false` where the
+/// processor has no vector units that we know. As by [`Packed`], for a right operand that serves only once: each panel is
+/// packed by the thread that multiplies with it, so that it stays in that one's caches.
+///
+/// # Panics
+/// If an operand or `out` is smaller than that.
+pub(super) fn product(
+    a: Strided<'_, f32>,
+    b: Strided<'_, f32>,
+    [rows, terms, columns]: [usize; 3],
+    on_all_threads: bool,
+    out: &mut [MaybeUninit<f32>],
+) -> bool {
+    let Some(kernels) = kernels() else { return false };
+    a.check(rows, terms);
+    b.check(terms, columns);
+    assert!(out.len() == rows * columns, "product: {} elements for {rows} rows of {columns}", out.len());
+    let target = Target(out.as_mut_ptr().cast());
+    let work = |panel: Panel| {
+        let width = panel.vectors * kernels.lanes;
+        let mut lines = scratch(width * terms);
+        // SAFETY: a line is LINE elements without padding, and there are enough of them.
+        let elements = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), width * terms) };
+        fill(elements, b, panel.columns.clone(), terms, width);
+        // SAFETY: the sizes were checked. Each panel has columns of the result to itself.
+        unsafe {
+            let c = target.at(panel.columns.start);
+            multiply(kernels, a.into(), (rows, terms), (&panel, elements.as_ptr()), (c, columns));
+        }
+        SCRATCH.set(lines);
+    };
+    if on_all_threads {
+        parallel::for_each(panels(kernels, columns).collect(), work);
+    } else {
+        panels(kernels, columns).for_each(work);
+    }
+    true
+}
+
+/// A result whose columns several threads write.
+struct Target(*mut f32);
+
+// SAFETY: the threads write to different columns.
+unsafe impl Sync for Target {}
+
+impl Target {
+    fn at(&self, column: usize) -> *mut f32 {
+        self.0.wrapping_add(column)
+    }
+}
+
+/// Lines for so many elements at least, with anything in them.
+fn scratch(elements: usize) -> Vec<Line> {
+    let mut lines = SCRATCH.take();
+    if lines.len() * LINE < elements {
+        lines.resize(elements.div_ceil(LINE), Line([0.0; LINE]));
+    }
+    lines
+}
+
+/// The product of rows with one panel `b`, written from `c` on, to rows that are `stride` apart.
+///
+/// # Safety
+/// `a` has so many rows and terms, the panel has its width of elements for each term, and the panel's columns of all rows of
+/// the result exist and are nobody else's. The kernels are those of this processor.
+unsafe fn multiply(
+    &Kernels { lanes, rows: most, tiles }: &Kernels,
+    a: Left<'_, f32>,
+    (rows, terms): (usize, usize),
+    (panel, b): (&Panel, *const f32),
+    (c, stride): (*mut f32, usize),
+) {
+    let width = panel.vectors * lanes;
+    let stretch = terms.div_ceil(terms.div_ceil(STRETCH));
+    let mut places = [0; STRETCH];
+    for first in (0..terms).step_by(stretch) {
+        let terms = &mut places[..stretch.min(terms - first)];
+        a.terms.list(first, terms);
+        for row in (0..rows).step_by(most) {
+            let here = most.min(rows - row);
+            // SAFETY: rows, terms and columns of the tile are inside of the operands and of the result.
+            unsafe {
+                tiles[panel.vectors - 1][here - 1](&Tile {
+                    terms,
+                    rows: a.rows.chunk::<ROWS>(row).map(|start| a.data.as_ptr().wrapping_add(start)),
+                    b: b.add(first * width),
+                    c: c.add(row * stride),
+                    stride,
+                    columns: panel.columns.len(),
+                    adds: first > 0,
+                });
+            }
+        }
+    }
+}
+
+/// The panels of so many columns: as wide as the registers allow, the last ones evenly.
+fn panels(&Kernels { lanes, tiles, .. }: &Kernels, columns: usize) -> impl Iterator<Item = Panel> + use<> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let left = (columns - first).div_ceil(lanes);
+        let vectors = if left == tiles.len() + 1 { left.div_ceil(2) } else { left.min(tiles.len()) };
+        let range = first..columns.min(first + vectors * lanes);
+        first = range.end;
+        (vectors > 0).then_some(Panel { columns: range, vectors })
+    })
 }
 
 /// Columns that a tile handles together.
