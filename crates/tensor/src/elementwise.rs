@@ -11,7 +11,7 @@ use crate::shape;
 use crate::vector::vectorized;
 
 /// Elements that one task handles: with fewer, starting another thread would take longer.
-const PARALLEL: usize = 1 << 13;
+const PARALLEL: usize = 1 << 15;
 
 impl<T: Copy + Send + Sync> Array<T> {
     /// `f` of every element.

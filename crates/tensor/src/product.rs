@@ -12,7 +12,7 @@ use crate::scalar::Scalar;
 use crate::shape;
 
 /// Multiply-adds below which a product is left to one thread.
-const PARALLEL: usize = 1 << 18;
+const PARALLEL: usize = 1 << 20;
 
 /// Columns from which a product is given to threads by columns.
 const SHARED: usize = 160;

@@ -14,7 +14,7 @@ use crate::random::{self, LANES, Lanes};
 use crate::vector::{self, PIECE};
 
 /// Elements that one task handles at least: less is not worth handing to another thread.
-const TASK: usize = 1 << 12;
+const TASK: usize = 1 << 13;
 
 /// Calls `f` with the number of each row and the row, for all rows of `width` elements, on all threads.
 ///

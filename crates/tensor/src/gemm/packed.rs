@@ -16,7 +16,7 @@ use crate::parallel;
 const STRETCH: usize = 256;
 
 /// Elements from which packing is given to all threads.
-const PARALLEL: usize = 1 << 14;
+const PARALLEL: usize = 1 << 16;
 
 /// Elements of a cache line.
 const LINE: usize = 16;

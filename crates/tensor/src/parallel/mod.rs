@@ -8,13 +8,20 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::storage;
 
-/// Calls `f` with each item, on all threads.
-fn each<I: Iterator + Send>(items: I, f: impl Fn(I::Item) + Sync) {
-    let items = Mutex::new(items);
-    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
-    team::on_all_threads(&|| {
-        while let Some(item) = next() {
-            f(item);
+/// Calls `f` with each item, on all threads. Each begins with a share of its own, always the same one, because what it
+/// wrote there last time is still in its cache; then it helps the others.
+fn each<I: Send>(items: impl ExactSizeIterator<Item = I>, f: impl Fn(I) + Sync) {
+    let threads = rayon::current_num_threads();
+    let size = items.len().div_ceil(threads);
+    let mut items = items;
+    let shares: Vec<_> =
+        (0..threads).map(|_| Mutex::new(items.by_ref().take(size).collect::<Vec<_>>().into_iter())).collect();
+    let next = |share: &Mutex<std::vec::IntoIter<I>>| share.lock().unwrap_or_else(PoisonError::into_inner).next();
+    team::on_all_threads(&|who| {
+        for i in 0..threads {
+            while let Some(item) = next(&shares[(who + i) % threads]) {
+                f(item);
+            }
         }
     });
 }

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_micros(200);
 
 /// What there is to do, once for each thread that comes.
 struct Job<'a> {
-    work: &'a (dyn Fn() + Sync),
+    work: &'a (dyn Fn(usize) + Sync),
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
@@ -40,16 +40,16 @@ static INSIDE: AtomicUsize = AtomicUsize::new(0);
 ///
 /// # Panics
 /// If `work` panics on one of them.
-pub(super) fn on_all_threads(work: &(dyn Fn() + Sync)) {
+pub(super) fn on_all_threads(work: &(dyn Fn(usize) + Sync)) {
     let _caller = match CALLER.try_lock() {
         Ok(caller) => caller,
         // Somebody's work panicked, which did no harm here.
         Err(TryLockError::Poisoned(caller)) => caller.into_inner(),
-        Err(TryLockError::WouldBlock) => return work(),
+        Err(TryLockError::WouldBlock) => return work(0),
     };
     let job = Job { work, panic: Mutex::new(None) };
     let open = Open::new(&job);
-    work();
+    work(0);
     drop(open);
     if let Some(panic) = job.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
         resume_unwind(panic);
@@ -65,8 +65,8 @@ impl Open {
         NUMBER.fetch_add(1, SeqCst);
         let others = rayon::current_num_threads() - 1;
         while AWAKE.load(SeqCst) < others {
-            AWAKE.fetch_add(1, SeqCst);
-            rayon::spawn(look_out);
+            let who = AWAKE.fetch_add(1, SeqCst) + 1;
+            rayon::spawn(move || look_out(who));
         }
         Self
     }
@@ -84,7 +84,7 @@ impl Drop for Open {
 }
 
 /// What a thread of the pool does once it is called: jobs, until there has been none for a while.
-fn look_out() {
+fn look_out(who: usize) {
     let (mut seen, mut since) = (0, Instant::now());
     let mut wait = Wait::default();
     loop {
@@ -95,7 +95,7 @@ fn look_out() {
             // SAFETY: a caller leaves its job only after it has closed it and then seen nobody inside. Who finds it open
             // came inside before it was closed, and is seen.
             if let Some(job) = unsafe { JOB.load(SeqCst).as_ref() } {
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(job.work)) {
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (job.work)(who))) {
                     *job.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
                 }
             }
