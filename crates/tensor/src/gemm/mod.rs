@@ -12,6 +12,7 @@ mod kernels;
 #[cfg(target_arch = "x86_64")]
 mod packed;
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 #[cfg(target_arch = "x86_64")]
@@ -53,12 +54,12 @@ pub(crate) enum Offsets<'a> {
     Listed(&'a [usize]),
 }
 
-impl Offsets<'_> {
-    /// Writes those from `first` on.
-    fn list(self, first: usize, out: &mut [usize]) {
+impl<'a> Offsets<'a> {
+    /// The first `n`.
+    fn list(self, n: usize) -> Cow<'a, [usize]> {
         match self {
-            Self::Even(step) => out.iter_mut().enumerate().for_each(|(i, out)| *out = (first + i) * step),
-            Self::Listed(offsets) => out.copy_from_slice(&offsets[first..first + out.len()]),
+            Self::Even(step) => (0..n).map(|i| i * step).collect(),
+            Self::Listed(offsets) => Cow::Borrowed(&offsets[..n]),
         }
     }
 
@@ -95,9 +96,7 @@ impl<T> Left<'_, T> {
 impl<T: Copy> Left<'_, T> {
     /// The elements in row-major order.
     fn to_vec(self, rows: usize, terms: usize) -> Vec<T> {
-        let (mut starts, mut places) = (vec![0; rows], vec![0; terms]);
-        self.rows.list(0, &mut starts);
-        self.terms.list(0, &mut places);
+        let (starts, places) = (self.rows.list(rows), self.terms.list(terms));
         starts.iter().flat_map(|start| places.iter().map(move |place| self.data[start + place])).collect()
     }
 }

@@ -109,12 +109,13 @@ impl Packed {
             out.len()
         );
         a.check(rows, self.terms);
+        let terms = a.terms.list(self.terms);
         for panel in panels(self.kernels, self.columns) {
             // SAFETY: the sizes were checked, and each panel holds its columns' elements for all terms.
             unsafe {
                 let b = self.lines.as_ptr().cast::<f32>().add(panel.columns.start * self.terms);
                 let c = out.as_mut_ptr().cast::<f32>().add(panel.columns.start);
-                multiply(self.kernels, a, (rows, self.terms), (&panel, b), (c, stride));
+                multiply(self.kernels, a, (rows, &terms), (&panel, b), (c, stride));
             }
         }
     }
@@ -137,6 +138,8 @@ pub(super) fn product(
     a.check(rows, terms);
     b.check(terms, columns);
     assert!(out.len() == rows * columns, "product: {} elements for {rows} rows of {columns}", out.len());
+    let a = Left::from(a);
+    let places = a.terms.list(terms);
     let target = Target(out.as_mut_ptr().cast());
     let work = |panel: Panel| {
         let width = panel.vectors * kernels.lanes;
@@ -147,7 +150,7 @@ pub(super) fn product(
         // SAFETY: the sizes were checked. Each panel has columns of the result to itself.
         unsafe {
             let c = target.at(panel.columns.start);
-            multiply(kernels, a.into(), (rows, terms), (&panel, elements.as_ptr()), (c, columns));
+            multiply(kernels, a, (rows, &places), (&panel, elements.as_ptr()), (c, columns));
         }
         SCRATCH.set(lines);
     };
@@ -183,21 +186,19 @@ fn scratch(elements: usize) -> Vec<Line> {
 /// The product of rows with one panel `b`, written from `c` on, to rows that are `stride` apart.
 ///
 /// # Safety
-/// `a` has so many rows and terms, the panel has its width of elements for each term, and the panel's columns of all rows of
+/// `a` has so many rows, and its terms are at these places; the panel has its width of elements for each term, and the panel's columns of all rows of
 /// the result exist and are nobody else's. The kernels are those of this processor.
 unsafe fn multiply(
     &Kernels { lanes, rows: most, tiles }: &Kernels,
     a: Left<'_, f32>,
-    (rows, terms): (usize, usize),
+    (rows, terms): (usize, &[usize]),
     (panel, b): (&Panel, *const f32),
     (c, stride): (*mut f32, usize),
 ) {
     let width = panel.vectors * lanes;
-    let stretch = terms.div_ceil(terms.div_ceil(STRETCH));
-    let mut places = [0; STRETCH];
-    for first in (0..terms).step_by(stretch) {
-        let terms = &mut places[..stretch.min(terms - first)];
-        a.terms.list(first, terms);
+    let stretch = terms.len().div_ceil(terms.len().div_ceil(STRETCH));
+    for (i, terms) in terms.chunks(stretch).enumerate() {
+        let first = i * stretch;
         for row in (0..rows).step_by(most) {
             let here = most.min(rows - row);
             // SAFETY: rows, terms and columns of the tile are inside of the operands and of the result.
