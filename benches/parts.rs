@@ -8,6 +8,8 @@
 //!
 //! Rates are of matrix entries: multiply-adds for products, samples for noise, weights for optimizers.
 
+use std::mem::MaybeUninit;
+
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use ohmgrad::analog::mvm::{Direction, Mvm, Pattern};
@@ -76,6 +78,29 @@ mod row_passes {
         let by = Converter { step: 1.0 / 63.0, bound: 12.0 };
         over_rows(bencher, width, move |_, row| {
             black_box(rows::convert(row, by));
+        });
+    }
+
+    /// The DAC: scaling, rounding and cutting inputs.
+    #[divan::bench(args = WIDTHS)]
+    fn dac(bencher: Bencher, width: usize) {
+        let by = Converter { step: 1.0 / 63.0, bound: 1.0 };
+        let x = normal(&[width]).to_vec();
+        let mut buffer = vec![MaybeUninit::uninit(); width];
+        let rows = 65_536 / width;
+        bencher.counter(ItemsCount::new(rows * width)).bench_local(|| {
+            for _ in 0..rows {
+                black_box(rows::scale_convert(black_box(&mut buffer), &x, 0.3, by));
+            }
+        });
+    }
+
+    /// The ADC: noise, rounding, cutting and rescaling of outputs.
+    #[divan::bench(args = WIDTHS)]
+    fn adc(bencher: Bencher, width: usize) {
+        let by = Converter { step: 12.0 / 254.0, bound: 12.0 };
+        over_rows(bencher, width, move |i, row| {
+            black_box(rows::add_normal_convert_scale(row, 0.06, Key::new(i as u64), by, 1.0));
         });
     }
 
@@ -149,6 +174,31 @@ mod steps {
             let tape = Tape::train(Key::new(3));
             let loss = net.forward(tape.constant(x.clone())).cross_entropy(&labels);
             sgd.step(&mut net, loss.backward());
+        });
+    }
+
+    /// Forward and backward of 32 to 64 channels, 3 × 3, over 64 images of 26 × 26.
+    #[divan::bench(args = [false, true])]
+    fn convolution(bencher: Bencher, analog: bool) {
+        let mut net = Sequential::new().conv2d(32, 64, 3).init(Key::new(1));
+        if analog {
+            net.to_analog(&InferenceRpuConfig::default(), Key::new(2)).expect("the default is valid");
+        }
+        let x = normal(&[64, 32, 26, 26]);
+        bencher.counter(ItemsCount::new(64 * 24 * 24 * 9 * 32 * 64usize)).bench_local(|| {
+            let tape = Tape::train(Key::new(3));
+            net.forward(tape.variable(x.clone())).sum().backward()
+        });
+    }
+
+    #[divan::bench]
+    fn sgd(bencher: Bencher) {
+        let mut param = Param::new(normal(&[512, 512]));
+        let mut sgd = Sgd::new(1e-3);
+        bencher.counter(ItemsCount::new(512 * 512usize)).bench_local(|| {
+            let tape = Tape::train(Key::new(0));
+            let gradients = tape.param(&param).sum().backward();
+            sgd.step(&mut param, gradients);
         });
     }
 
