@@ -94,10 +94,10 @@ fn look_out(who: usize) {
             INSIDE.fetch_add(1, SeqCst);
             // SAFETY: a caller leaves its job only after it has closed it and then seen nobody inside. Who finds it open
             // came inside before it was closed, and is seen.
-            if let Some(job) = unsafe { JOB.load(SeqCst).as_ref() } {
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (job.work)(who))) {
-                    *job.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
-                }
+            if let Some(job) = unsafe { JOB.load(SeqCst).as_ref() }
+                && let Err(panic) = catch_unwind(AssertUnwindSafe(|| (job.work)(who)))
+            {
+                *job.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
             }
             INSIDE.fetch_sub(1, SeqCst);
             (since, wait) = (Instant::now(), Wait::default());
