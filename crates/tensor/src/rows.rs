@@ -1,7 +1,7 @@
 //! Passes over rows: what converters and noise do to the numbers of one analog read.
 //!
-//! Each function is compiled twice, for any x86-64 and for AVX2 (on other machines once), and chosen at run time. Both
-//! versions give the same bits: plain multiplies, adds, divisions and roundings, nothing fused.
+//! Each function is compiled three times, for AVX-512, AVX2 and any x86-64 (on other machines once), and chosen at run time.
+//! All versions give the same bits: multiplies, adds, divisions and roundings, fused only within the samples of noise.
 
 use std::mem::MaybeUninit;
 
@@ -58,9 +58,7 @@ pub fn build(
     let size = TASK.div_ceil(width.max(1)) * width;
     let data = parallel::build(rows * width, size, |first, out| {
         for (i, row) in out.chunks_exact_mut(width).enumerate() {
-            let all = (row.as_ptr().cast(), row.len());
-            let written = f(first / width + i, row);
-            assert!((written.as_ptr(), written.len()) == all, "build: what came back is not the row to be written");
+            parallel::written(row, |row| f(first / width + i, row));
         }
         // SAFETY: every row came back as one of elements that are written.
         unsafe { out.assume_init_mut() }

@@ -3,9 +3,8 @@
 /// Runs `f`, compiled three times: for AVX-512, for AVX2, and for any processor; chosen at run time.
 ///
 /// All three give the same bits, because compilers neither fuse nor reorder floating-point arithmetic, and what is written
-/// as fused (`mul_add`) is so everywhere. `f` should be a
-/// loop over elements, marked `#[inline(always)]` as a closure, as must be everything that it calls: what is not inlined
-/// is compiled for any processor.
+/// as fused (`mul_add`) is so everywhere. `f` should be a loop over elements, marked `#[inline(always)]` as a closure, as
+/// must be everything that it calls: what is not inlined is compiled for any processor.
 #[inline(always)]
 pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
@@ -25,7 +24,7 @@ pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
 /// Whether the processor has the parts of AVX-512 that are used here.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(crate) fn has_avx512() -> bool {
+fn has_avx512() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")

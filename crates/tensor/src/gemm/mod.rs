@@ -26,13 +26,16 @@ pub struct Strided<'a, T> {
     pub(crate) column: usize,
 }
 
-impl<T> Strided<'_, T> {
+impl<'a, T: Gemm> Strided<'a, T> {
     /// Checks that a matrix of this size lies in the slice.
-    fn check(&self, rows: usize, columns: usize) {
-        assert!(
-            rows == 0 || columns == 0 || (rows - 1) * self.row + (columns - 1) * self.column < self.data.len(),
-            "product: a matrix reaches beyond its storage"
-        );
+    fn check(self, rows: usize, columns: usize) {
+        Left::from(self).check(rows, columns);
+    }
+
+    /// The matrix, if its elements are f32.
+    #[cfg(target_arch = "x86_64")]
+    fn as_f32(self) -> Option<Strided<'a, f32>> {
+        T::as_f32(self.data).map(|data| Strided { data, row: self.row, column: self.column })
     }
 }
 
@@ -124,8 +127,7 @@ impl<'a, T: Gemm> Right<'a, T> {
             terms,
             columns,
             #[cfg(target_arch = "x86_64")]
-            packed: T::as_f32(matrix.data)
-                .and_then(|data| Packed::new(Strided { data, row: matrix.row, column: matrix.column }, terms, columns)),
+            packed: matrix.as_f32().and_then(|matrix| Packed::new(matrix, terms, columns)),
         }
     }
 
@@ -149,7 +151,9 @@ impl<'a, T: Gemm> Right<'a, T> {
         #[cfg(target_arch = "x86_64")]
         if let (Some(packed), Some(data)) = (&self.packed, T::as_f32(a.data)) {
             let a = Left { data, rows: a.rows, terms: a.terms };
-            return packed.multiply(a, rows, T::as_f32_mut(out).expect("out is what a is"), stride);
+            let out = T::as_f32_mut(out).expect("out is what a is");
+            // SAFETY: the sizes were just checked.
+            return unsafe { packed.multiply(a, rows, out, stride) };
         }
         let copy;
         let (a, row, term) = match (a.rows, a.terms) {
@@ -189,11 +193,7 @@ pub(crate) fn product<T: Gemm>(
     on_all_threads: bool,
     out: &mut [MaybeUninit<T>],
 ) -> bool {
-    let (Some(x), Some(y), Some(out)) = (T::as_f32(a.data), T::as_f32(b.data), T::as_f32_mut(out)) else {
-        return false;
-    };
-    let a = Strided { data: x, row: a.row, column: a.column };
-    let b = Strided { data: y, row: b.row, column: b.column };
+    let (Some(a), Some(b), Some(out)) = (a.as_f32(), b.as_f32(), T::as_f32_mut(out)) else { return false };
     sizes[1] > 0 && packed::product(a, b, sizes, on_all_threads, out)
 }
 

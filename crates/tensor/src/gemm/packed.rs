@@ -97,21 +97,12 @@ impl Packed {
 
     /// The product of rows `a` [rows, terms] with this matrix, written to rows of `out` that are `stride` apart.
     ///
-    /// # Panics
-    /// If `a` or `out` are smaller than that.
-    pub fn multiply(&self, a: Left<'_, f32>, rows: usize, out: &mut [MaybeUninit<f32>], stride: usize) {
-        if rows == 0 || self.columns == 0 {
-            return;
-        }
-        assert!(
-            self.columns <= stride && (rows - 1) * stride + self.columns <= out.len(),
-            "product: {} elements for {rows} rows",
-            out.len()
-        );
-        a.check(rows, self.terms);
+    /// # Safety
+    /// `a` and `out` are as large as that, and there are terms.
+    pub unsafe fn multiply(&self, a: Left<'_, f32>, rows: usize, out: &mut [MaybeUninit<f32>], stride: usize) {
         let terms = a.terms.list(self.terms);
         for panel in panels(self.kernels, self.columns) {
-            // SAFETY: the sizes were checked, and each panel holds its columns' elements for all terms.
+            // SAFETY: the caller's promise; each panel holds its columns' elements for all terms.
             unsafe {
                 let b = self.lines.as_ptr().cast::<f32>().add(panel.columns.start * self.terms);
                 let c = out.as_mut_ptr().cast::<f32>().add(panel.columns.start);
@@ -186,8 +177,8 @@ fn scratch(elements: usize) -> Vec<Line> {
 /// The product of rows with one panel `b`, written from `c` on, to rows that are `stride` apart.
 ///
 /// # Safety
-/// `a` has so many rows, and its terms are at these places; the panel has its width of elements for each term, and the panel's columns of all rows of
-/// the result exist and are nobody else's. The kernels are those of this processor.
+/// `a` has so many rows, and its terms are at these places; the panel has its width of elements for each term, and the
+/// panel's columns of all rows of the result exist and are nobody else's. The kernels are those of this processor.
 unsafe fn multiply(
     &Kernels { lanes, rows: most, tiles }: &Kernels,
     a: Left<'_, f32>,

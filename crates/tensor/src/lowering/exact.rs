@@ -4,11 +4,10 @@
 //! is read from there. Each sum has the order that it has over rows, so the bits are the same. A bias is added while the
 //! outputs are in cache.
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::unfold::{Entries, Fold};
-use super::{ConvWindow, Lowering, Patches, for_each_block};
+use super::{ConvWindow, Lowering, Patches};
 use crate::array::Array;
 use crate::gemm::{Left, Offsets, Right};
 use crate::product::{self, strided};
@@ -76,10 +75,8 @@ impl Patches {
         let bias = bias.map(Array::to_vec);
         let parts: Vec<_> = (0..self.groups).map(|group| w.slice(0, group * width..(group + 1) * width)).collect();
         let rights: Vec<_> = parts.iter().map(product::right_of).collect();
-        let len = self.input[0] * self.per_sample() * outs;
-        let mut out = storage::with_capacity(len);
         let entries = self.entries(Entries::ByChannel);
-        let block = |range: Range<usize>, out: &mut [MaybeUninit<T>]| {
+        self.output_of_blocks(outs, false, |range, out| {
             let source = self.source(&x, &range);
             let terms = self.shifts(&source.x.strides, &entries);
             for (group, right) in rights.iter().enumerate() {
@@ -90,16 +87,13 @@ impl Patches {
                 };
                 right.multiply(left, range.len(), &mut out[group * width..], outs);
             }
+            // SAFETY: the products of the groups have written all columns of all rows of the block.
+            let out = unsafe { out.assume_init_mut() };
             if let Some(bias) = &bias {
-                // SAFETY: the products of the groups have written all columns of all rows of the block.
-                add_to_rows(unsafe { out.assume_init_mut() }, bias);
+                add_to_rows(out, bias);
             }
-        };
-        let all = &mut out.spare_capacity_mut()[..len];
-        for_each_block(all, self.blocks(0..self.input[0]), outs, false, block);
-        // SAFETY: the blocks have all rows, and the products of the groups write all columns.
-        unsafe { out.set_len(len) };
-        self.output(out, outs)
+            out
+        })
     }
 
     fn linear_weight_gradient<T: Scalar>(&self, d: &Array<T>, x: &Array<T>) -> Array<T> {
@@ -157,15 +151,6 @@ impl Patches {
     fn by_place<T: Scalar>(&self, w: &Array<T>) -> Array<T> {
         let (outs, row_len, channels) = (w.shape()[0], self.row_len(), self.channels());
         w.reshape(&[outs, channels, row_len / channels]).transpose(1, 2).reshape(&[outs, row_len])
-    }
-
-    /// From a patch's corner to each of its entries, in a sample with these strides.
-    fn shifts(&self, strides: &[usize], entries: &[(usize, [usize; 3])]) -> Vec<usize> {
-        let dilation = self.window.dilation;
-        let shift = |&(c, at): &(usize, [usize; 3])| {
-            c * strides[1] + (0..3).map(|i| at[i] * dilation[i] * strides[2 + i]).sum::<usize>()
-        };
-        entries.iter().map(shift).collect()
     }
 
     /// Where a block of patches lies: in the input itself, or in a copy of its part of it with the padding around.

@@ -129,23 +129,17 @@ impl Lowering {
             Self::Patches(patches) => patches,
         };
         let x = patches.wide(x);
-        let rows = self.rows_per_sample();
         let width = outs / patches.groups;
         assert!(width * patches.groups == outs, "convolution: {outs} outputs in {} groups", patches.groups);
-        let len = patches.input[0] * rows * outs;
-        let mut out = storage::with_capacity(len);
-        let block = |range: Range<usize>, out: &mut [MaybeUninit<T>]| {
+        patches.output_of_blocks(outs, in_order, |range, out| {
             for group in 0..patches.groups {
                 let y = multiply(group, &patches.unfold(&x, range.clone(), group), range.start);
                 assert!(y.shape() == [range.len(), width], "convolution: outputs {:?} of {range:?}", y.shape());
                 paste(out, outs, &y, group * width);
             }
-        };
-        let all = &mut out.spare_capacity_mut()[..len];
-        for_each_block(all, patches.blocks(0..patches.input[0]), outs, in_order, block);
-        // SAFETY: the blocks have all rows, the groups all columns.
-        unsafe { out.set_len(len) };
-        patches.output(out, outs)
+            // SAFETY: the groups have all columns of all rows.
+            unsafe { out.assume_init_mut() }
+        })
     }
 
     /// Calls `see` with the rows [n, in] of an input, in order: the group, the rows, and the number of the first one.
@@ -222,8 +216,22 @@ impl Patches {
         (self.rank..3).fold(x, |x, _| x.squeeze(2))
     }
 
-    /// Output rows as [batch, out, …], in memory as the product wrote them: channels last.
-    fn output<T: Scalar>(&self, rows: Vec<T>, outs: usize) -> Array<T> {
+    /// The outputs [batch, out, …], in memory as products write them, with channels last: `block` gets a range of patches
+    /// and its rows of `outs` elements, which it writes and returns. Blocks run in order, one by one, if `in_order`.
+    fn output_of_blocks<T: Scalar>(
+        &self,
+        outs: usize,
+        in_order: bool,
+        block: impl for<'o> Fn(Range<usize>, &'o mut [MaybeUninit<T>]) -> &'o mut [T] + Sync + Send,
+    ) -> Array<T> {
+        let len = self.input[0] * self.per_sample() * outs;
+        let mut rows = storage::with_capacity(len);
+        let all = &mut rows.spare_capacity_mut()[..len];
+        for_each_block(all, self.blocks(0..self.input[0]), outs, in_order, |range, out| {
+            parallel::written(out, |out| block(range, out));
+        });
+        // SAFETY: the blocks have all rows, and each came back written.
+        unsafe { rows.set_len(len) };
         let [a, b, c] = self.places;
         self.narrow(Array::from_vec(rows, &[self.input[0], a, b, c, outs]).permute(&[0, 4, 1, 2, 3]))
     }

@@ -30,6 +30,15 @@ impl Patches {
         }
     }
 
+    /// From a patch's corner to each of the entries, in a sample with these strides: of batch, channels and three axes.
+    pub(super) fn shifts(&self, strides: &[usize], entries: &[(usize, [usize; 3])]) -> Vec<usize> {
+        let dilation = self.window.dilation;
+        let shift = |&(c, at): &(usize, [usize; 3])| {
+            c * strides[1] + (0..3).map(|i| at[i] * dilation[i] * strides[2 + i]).sum::<usize>()
+        };
+        entries.iter().map(shift).collect()
+    }
+
     /// Calls `visit` for each of a range of patches: with its sample, its first corner in the padded input, and whether all
     /// of it lies inside of the input.
     pub(super) fn for_each_patch(&self, range: Range<usize>, mut visit: impl FnMut(usize, [usize; 3], bool)) {
@@ -73,10 +82,9 @@ impl Patches {
         let (entries, width) = (self.entries(Entries::ByChannel), self.row_len());
         let channel = self.channels() * group;
         let strides: &[usize] = &x.strides;
-        let (dilation, padding) = (self.window.dilation, self.window.padding);
-        let shift = |at: [usize; 3]| (0..3).map(|i| at[i] * dilation[i] * strides[2 + i]).sum::<usize>();
-        let run = if strides[4] * dilation[2] == 1 { self.window.kernel[2] } else { 1 };
-        let runs: Vec<usize> = entries.iter().step_by(run).map(|&(c, at)| c * strides[1] + shift(at)).collect();
+        let ConvWindow { kernel, padding, dilation, .. } = self.window;
+        let run = if strides[4] * dilation[2] == 1 { kernel[2] } else { 1 };
+        let runs: Vec<_> = self.shifts(strides, &entries).into_iter().step_by(run).collect();
         let len = range.len() * width;
         let data = parallel::build(len, len.max(1), |_, out| {
             let mut rows = out.chunks_exact_mut(width.max(1));
@@ -116,20 +124,18 @@ pub(super) struct Fold<'a> {
     /// The same as an offset from the patch's corner.
     offsets: Vec<usize>,
     run: usize,
-    /// Of the axes of a sample, with channels last.
+    /// Of batch, channels and axes, with channels last in memory.
     strides: Dims,
 }
 
 impl<'a> Fold<'a> {
     /// Of rows whose entries come in this order.
     pub fn new(patches: &'a Patches, order: Entries) -> Self {
-        let [_, channels, _, b, c] = patches.input;
-        let strides = Dims::from_slice(&[b * c * channels, c * channels, channels]);
+        let [_, channels, a, b, c] = patches.input;
+        let strides = Dims::from_slice(&[a * b * c * channels, 1, b * c * channels, c * channels, channels]);
         let run = if order == Entries::ByPlace { patches.channels() } else { 1 };
         let runs: Vec<_> = patches.entries(order).into_iter().step_by(run.max(1)).collect();
-        let dilation = patches.window.dilation;
-        let shift = |at: [usize; 3]| (0..3).map(|i| at[i] * dilation[i] * strides[i]).sum::<usize>();
-        let offsets = runs.iter().map(|&(c, at)| c + shift(at)).collect();
+        let offsets = patches.shifts(&strides, &runs);
         Self { patches, runs, offsets, run, strides }
     }
 
@@ -137,13 +143,12 @@ impl<'a> Fold<'a> {
     pub fn add<T: Scalar>(&self, rows: &[T], range: Range<usize>, group: usize, out: &mut [T], first: usize) {
         let Self { patches, runs, offsets, run, strides } = self;
         let (padding, channel) = (patches.window.padding, patches.channels() * group);
-        let size: usize = patches.input[1..].iter().product();
         let mut rows = rows.chunks_exact(patches.row_len().max(1));
         patches.for_each_patch(range, |sample, corner, whole| {
             let Some(row) = rows.next() else { return };
-            let sample = &mut out[(sample - first) * size + channel..];
+            let sample = &mut out[(sample - first) * strides[0] + channel..];
             if whole {
-                let at = (0..3).map(|i| (corner[i] - padding[i]) * strides[i]).sum::<usize>();
+                let at = (0..3).map(|i| (corner[i] - padding[i]) * strides[2 + i]).sum::<usize>();
                 let target = &mut sample[at..];
                 vectorized(
                     #[inline(always)]
@@ -155,7 +160,7 @@ impl<'a> Fold<'a> {
                 );
             } else {
                 for (row, &(c, at)) in row.chunks_exact((*run).max(1)).zip(runs) {
-                    if let Some(offset) = patches.offset(corner, at, strides) {
+                    if let Some(offset) = patches.offset(corner, at, &strides[2..]) {
                         sample[c + offset..][..*run].iter_mut().zip(row).for_each(|(t, &g)| *t += g);
                     }
                 }

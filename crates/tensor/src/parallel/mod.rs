@@ -82,14 +82,21 @@ pub fn build<T: Copy + Send>(
     f: impl for<'a> Fn(usize, &'a mut [MaybeUninit<T>]) -> &'a mut [T] + Sync,
 ) -> Vec<T> {
     let mut data: Vec<T> = storage::with_capacity(len);
-    for_each_part(&mut data.spare_capacity_mut()[..len], size, |i, part| {
-        let all = (part.as_ptr().cast(), part.len());
-        let written = f(i * size, part);
-        assert!((written.as_ptr(), written.len()) == all, "build: what came back is not what was to be written");
-    });
+    for_each_part(&mut data.spare_capacity_mut()[..len], size, |i, part| written(part, |part| f(i * size, part)));
     // SAFETY: every part came back as one of elements that are written.
     unsafe { data.set_len(len) };
     data
+}
+
+/// Checks that `f` returns what it gets, written: then all of it is.
+///
+/// # Panics
+/// If another slice is returned.
+#[inline(always)]
+pub(crate) fn written<T>(part: &mut [MaybeUninit<T>], f: impl for<'a> FnOnce(&'a mut [MaybeUninit<T>]) -> &'a mut [T]) {
+    let all = (part.as_ptr().cast(), part.len());
+    let part = f(part);
+    assert!((part.as_ptr(), part.len()) == all, "build: what came back is not what was to be written");
 }
 
 /// A list of `len` elements, which `f` gets in parts of `size` with the number of a part's first element, filled with

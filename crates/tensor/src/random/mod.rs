@@ -43,25 +43,30 @@ pub fn fill_uniform(out: &mut [f32], key: Key) {
 /// assert_eq!(short, long[..10]);
 /// ```
 pub fn fill_normal(out: &mut [f32], key: Key) {
-    vectorized(
+    for_each_piece(
+        out,
+        key,
         #[inline(always)]
-        || normal_stream(out, key),
+        |_, piece, samples| *piece = *samples,
     );
 }
 
 /// Changes a row piece by piece, as [`vector::for_each_piece`] does, with as many normal samples of the key's stream.
 #[inline(always)]
-pub(crate) fn for_each_piece(row: &mut [f32], key: Key, mut f: impl FnMut(usize, &mut [f32; PIECE], &[f32; PIECE])) {
+pub(crate) fn for_each_piece(row: &mut [f32], key: Key, f: impl FnMut(usize, &mut [f32; PIECE], &[f32; PIECE])) {
     vectorized(
         #[inline(always)]
-        || {
-            let mut lanes = Lanes::new(key);
-            vector::for_each_piece(
-                row,
-                #[inline(always)]
-                |first, piece| f(first, piece, &lanes.normals()),
-            );
-        },
+        || for_each_piece_portably(row, key, f),
+    );
+}
+
+#[inline(always)]
+fn for_each_piece_portably(row: &mut [f32], key: Key, mut f: impl FnMut(usize, &mut [f32; PIECE], &[f32; PIECE])) {
+    let mut lanes = Lanes::new(key);
+    vector::for_each_piece(
+        row,
+        #[inline(always)]
+        |first, piece| f(first, piece, &lanes.normals()),
     );
 }
 
@@ -78,21 +83,15 @@ fn uniform_stream(out: &mut [f32], key: Key) {
     }
 }
 
-#[inline(always)]
-fn normal_stream(out: &mut [f32], key: Key) {
-    let mut lanes = Lanes::new(key);
-    vector::for_each_piece(
-        out,
-        #[inline(always)]
-        |_, piece| *piece = lanes.normals(),
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     type Fill = fn(&mut [f32], Key);
+
+    fn normal_stream(out: &mut [f32], key: Key) {
+        for_each_piece_portably(out, key, |_, piece, samples| *piece = *samples);
+    }
 
     fn drawn(fill: Fill, n: usize, key: Key) -> Vec<u32> {
         let mut out = vec![f32::NAN; n];
