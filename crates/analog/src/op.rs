@@ -2,6 +2,8 @@
 
 mod gradients;
 mod input_range;
+mod operands;
+mod parts;
 mod straight_through;
 
 use std::ops::Range;
@@ -16,6 +18,10 @@ use crate::config::{
 use crate::mvm::{self, Direction, Mvm, Pattern, TimedArray};
 use crate::observed::Counting;
 use crate::tile::{self, Modified, ProgrammedTiles, Tile, TileArray};
+use operands::Operands;
+use parts::{join, paste, scaled, sum};
+
+pub(crate) use parts::{as_matrix, learned_row, with_bias, with_ones};
 
 /// A batch times weights on tiles: one analog read for each row, or for each patch of a convolution.
 ///
@@ -240,61 +246,6 @@ impl Op for AnalogMvm {
                 cx.deposit(self.weight, counting.finish(Direction::Backward));
             }
         }
-    }
-}
-
-/// The values of the operation's inputs.
-struct Operands<'a> {
-    x: &'a Tensor,
-    /// As a matrix [out, in].
-    w: Tensor,
-    bias: Option<&'a Tensor>,
-    scaling: Option<&'a Tensor>,
-    /// What reads see instead of what is stored.
-    seen: Option<&'a Tensor>,
-    /// The chip, whose weights they see instead.
-    chip: Option<&'a ProgrammedTiles>,
-    /// What reads see of each tile, made when the first block is read.
-    stored: OnceLock<Vec<Tensor>>,
-    /// The same tiles, where reads are followed over time.
-    timed: OnceLock<Vec<TimedArray>>,
-    /// The logical weight, and an analog bias, as perfect reads see them.
-    exact: OnceLock<(Tensor, Option<Tensor>)>,
-    /// Of forward reads, if they are observed; of the forward itself alone, not where its reads are repeated.
-    forward_counting: Option<Counting>,
-    /// Of reads back, if they are observed.
-    backward_counting: Option<Counting>,
-}
-
-impl Operands<'_> {
-    fn stored(&self, tiles: &[Tile], number: usize) -> &Tensor {
-        if let Some(chip) = self.chip {
-            return &chip.tiles()[number].present;
-        }
-        let all = || match self.seen {
-            Some(seen) => tiles.iter().map(|tile| tile.rectangle(seen)).collect(),
-            None => {
-                let w = with_bias(&self.w, self.bias);
-                tiles.iter().map(|tile| tile.stored(&w)).collect()
-            }
-        };
-        &self.stored.get_or_init(all)[number]
-    }
-
-    fn exact(&self, tiles: &[Tile]) -> (&Tensor, Option<&Tensor>) {
-        let Some(seen) = self.seen else { return (&self.w, self.bias) };
-        let logical = || {
-            let mut w = seen.clone();
-            for tile in tiles {
-                if let Some(scales) = &tile.scales {
-                    paste(&mut w, tile, &(&tile.rectangle(seen) * scales));
-                }
-            }
-            let ins = self.w.shape()[1];
-            (w.slice(1, 0..ins), self.bias.map(|_| w.slice(1, ins..ins + 1).squeeze(1).contiguous()))
-        };
-        let (w, bias) = self.exact.get_or_init(logical);
-        (w, bias.as_ref())
     }
 }
 
@@ -536,79 +487,6 @@ pub(crate) fn evaluation_io(io: &IoParameters, averages: &Tensor, tile: usize, d
         Some(mean) => IoParameters { noise_management: NoiseManagement::Constant, nm_thres: mean, ..*io },
         None => *io,
     }
-}
-
-impl Tile {
-    /// Its part of a matrix [out, in].
-    pub(crate) fn rectangle(&self, matrix: &Tensor) -> Tensor {
-        matrix.slice(0, self.outs.clone()).slice(1, self.ins.clone())
-    }
-
-    /// What the tile stores of a logical weight: its rectangle over the scales.
-    pub(crate) fn stored(&self, weight: &Tensor) -> Tensor {
-        let part = self.rectangle(weight);
-        self.scales.as_ref().map_or(part.clone(), |s| &part / s)
-    }
-
-    /// The place of this tile's outputs among those of its list of tiles.
-    pub(crate) fn outs_in(&self, tiles: &[Tile]) -> std::ops::Range<usize> {
-        self.outs.start - tiles[0].outs.start..self.outs.end - tiles[0].outs.start
-    }
-}
-
-/// A weight [out, …] as a matrix.
-pub(crate) fn as_matrix(w: &Tensor) -> Tensor {
-    w.reshape(&[w.shape()[0], w.shape()[1..].iter().product()])
-}
-
-/// Writes a tile's part of a matrix.
-fn paste(matrix: &mut Tensor, tile: &Tile, part: &Tensor) {
-    let width = matrix.shape()[1];
-    let data = matrix.make_mut();
-    for (i, out) in tile.outs.clone().enumerate() {
-        let row = &mut data[out * width..][tile.ins.clone()];
-        row.iter_mut().zip(part.slice(0, i..i + 1).iter()).for_each(|(to, from)| *to = *from);
-    }
-}
-
-/// The weight with an analog bias as its last column.
-pub(crate) fn with_bias(w: &Tensor, bias: Option<&Tensor>) -> Tensor {
-    bias.map_or(w.clone(), |b| Array::concat(&[w.clone(), b.unsqueeze(1)], 1))
-}
-
-/// Rows with the constant input of an analog bias.
-pub(crate) fn with_ones(rows: &Tensor) -> Tensor {
-    Array::concat(&[rows.clone(), Tensor::full(&[rows.shape()[0], 1], 1.0)], 1)
-}
-
-/// The learned scales of some tiles' outputs as a row, from a table with one per tile or one per output.
-pub(crate) fn learned_row(scaling: &Tensor, outs: usize, part: usize, group: usize, tiles: &[Tile]) -> Tensor {
-    let row = scaling.slice(0, part..part + 1);
-    if row.shape()[1] == outs {
-        return row.slice(1, tiles[0].outs.start..tiles[tiles.len() - 1].outs.end);
-    }
-    let of_tile = |(i, tile): (usize, &Tile)| {
-        let column = group * tiles.len() + i;
-        row.slice(1, column..column + 1).broadcast_to(&[1, tile.outs.len()])
-    };
-    join(tiles.iter().enumerate().map(of_tile).collect())
-}
-
-fn scaled(x: Tensor, factor: f32) -> Tensor {
-    if factor == 1.0 { x } else { &x * factor }
-}
-
-fn sum(parts: Vec<Tensor>) -> Tensor {
-    let add = |mut sum: Tensor, part: Tensor| {
-        sum.add_assign(&part);
-        sum
-    };
-    parts.into_iter().reduce(add).expect("an array has tiles")
-}
-
-/// Columns side by side.
-fn join(mut parts: Vec<Tensor>) -> Tensor {
-    if parts.len() == 1 { parts.remove(0) } else { Array::concat(&parts, 1) }
 }
 
 impl TileArray {

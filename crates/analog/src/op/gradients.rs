@@ -7,7 +7,9 @@ use ohmgrad_autograd::Back;
 use ohmgrad_tensor::{Array, Tensor, product};
 
 use super::input_range::RangeSums;
-use super::{AnalogMvm, Operands, Saturation, join, scaled, sum};
+use super::operands::Operands;
+use super::parts::{join, scaled, sum};
+use super::{AnalogMvm, Saturation};
 use crate::config::{BackwardIoParameters, IoParameters, NoiseManagement};
 use crate::mvm::{self, Direction, Pattern};
 use crate::observed::Counting;

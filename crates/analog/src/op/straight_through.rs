@@ -12,7 +12,9 @@ use ohmgrad_autograd::Back;
 use ohmgrad_tensor::{Array, Tensor, product};
 
 use super::input_range::RangeSums;
-use super::{AnalogMvm, Operands, W, X, join, scaled, sum};
+use super::operands::Operands;
+use super::parts::{join, scaled, sum};
+use super::{AnalogMvm, W, X};
 use crate::mvm::{Direction, Linearised};
 use crate::tile::Tile;
 
