@@ -27,10 +27,9 @@ pub(super) struct Tile<'a> {
 /// Computes one tile.
 pub(super) type Kernel = unsafe fn(&Tile<'_>);
 
-/// Most rows of a tile, and most vectors of its columns, for the number of registers that there are.
+/// The tiles of one instruction set, as many rows and vectors of columns as its registers hold.
 pub(super) struct Kernels {
     pub lanes: usize,
-    pub rows: usize,
     /// Kernels for 1, 2, … vectors of columns, and of these for 1, 2, … rows.
     pub tiles: &'static [&'static [Kernel]],
 }
@@ -121,60 +120,21 @@ kernels!(
     _mm256_add_ps
 );
 
-/// Eight rows by up to three vectors: 24 of 32 registers hold sums.
-pub(super) const AVX512: Kernels = {
-    use avx512::tile;
-    Kernels {
-        lanes: 16,
-        rows: 8,
-        tiles: &[
-            &[
-                tile::<1, 1>,
-                tile::<2, 1>,
-                tile::<3, 1>,
-                tile::<4, 1>,
-                tile::<5, 1>,
-                tile::<6, 1>,
-                tile::<7, 1>,
-                tile::<8, 1>,
-            ],
-            &[
-                tile::<1, 2>,
-                tile::<2, 2>,
-                tile::<3, 2>,
-                tile::<4, 2>,
-                tile::<5, 2>,
-                tile::<6, 2>,
-                tile::<7, 2>,
-                tile::<8, 2>,
-            ],
-            &[
-                tile::<1, 3>,
-                tile::<2, 3>,
-                tile::<3, 3>,
-                tile::<4, 3>,
-                tile::<5, 3>,
-                tile::<6, 3>,
-                tile::<7, 3>,
-                tile::<8, 3>,
-            ],
-        ],
-    }
-};
+/// The tiles of one instruction set: for each number of vectors those of 1, 2, … rows.
+macro_rules! tiles {
+    ($set:ident: $($vectors:literal: [$($rows:literal)*],)*) => {
+        &[$(&[$($set::tile::<$rows, $vectors>),*]),*]
+    };
+}
 
-/// Four rows by up to three vectors: 12 of 16 registers hold sums.
-pub(super) const AVX2: Kernels = {
-    use avx2::tile;
-    Kernels {
-        lanes: 8,
-        rows: 4,
-        tiles: &[
-            &[tile::<1, 1>, tile::<2, 1>, tile::<3, 1>, tile::<4, 1>],
-            &[tile::<1, 2>, tile::<2, 2>, tile::<3, 2>, tile::<4, 2>],
-            &[tile::<1, 3>, tile::<2, 3>, tile::<3, 3>, tile::<4, 3>],
-        ],
-    }
-};
+/// Up to eight rows by three vectors: 24 of 32 registers hold sums.
+pub(super) const AVX512: Kernels =
+    Kernels { lanes: 16, tiles: tiles!(avx512: 1: [1 2 3 4 5 6 7 8], 2: [1 2 3 4 5 6 7 8], 3: [1 2 3 4 5 6 7 8],) };
+
+/// Up to six rows by two vectors: 12 of 16 registers hold sums, 2 the right operand, 1 the left one. (Four rows by three
+/// vectors would need 17.) A single vector takes eight rows: two multiply-adds per cycle, each of four cycles, need eight
+/// sums.
+pub(super) const AVX2: Kernels = Kernels { lanes: 8, tiles: tiles!(avx2: 1: [1 2 3 4 5 6 7 8], 2: [1 2 3 4 5 6],) };
 
 /// Transposes a block of [`SQUARE`] × [`SQUARE`].
 ///

@@ -177,24 +177,30 @@ fn scratch(elements: usize) -> Vec<Line> {
 /// The product of rows with one panel `b`, written from `c` on, to rows that are `stride` apart.
 ///
 /// # Safety
-/// `a` has so many rows, and its terms are at these places; the panel has its width of elements for each term, and the
-/// panel's columns of all rows of the result exist and are nobody else's. The kernels are those of this processor.
+/// `a` has so many rows, one at least, and its terms are at these places; the panel has its width of elements for each
+/// term, and the panel's columns of all rows of the result exist and are nobody else's. The kernels are those of this
+/// processor.
 unsafe fn multiply(
-    &Kernels { lanes, rows: most, tiles }: &Kernels,
+    kernels: &Kernels,
     a: Left<'_, f32>,
     (rows, terms): (usize, &[usize]),
     (panel, b): (&Panel, *const f32),
     (c, stride): (*mut f32, usize),
 ) {
-    let width = panel.vectors * lanes;
+    let width = panel.vectors * kernels.lanes;
+    let tiles = kernels.tiles[panel.vectors - 1];
+    // Tiles of even heights: a low one has too few sums to keep the multipliers busy.
+    let count = rows.div_ceil(tiles.len());
+    let (height, higher) = (rows / count, rows % count);
     let stretch = terms.len().div_ceil(terms.len().div_ceil(STRETCH));
     for (i, terms) in terms.chunks(stretch).enumerate() {
         let first = i * stretch;
-        for row in (0..rows).step_by(most) {
-            let here = most.min(rows - row);
+        let mut row = 0;
+        for tile in 0..count {
+            let here = height + usize::from(tile < higher);
             // SAFETY: rows, terms and columns of the tile are inside of the operands and of the result.
             unsafe {
-                tiles[panel.vectors - 1][here - 1](&Tile {
+                tiles[here - 1](&Tile {
                     terms,
                     rows: a.rows.chunk::<ROWS>(row).map(|start| a.data.as_ptr().wrapping_add(start)),
                     b: b.add(first * width),
@@ -204,6 +210,7 @@ unsafe fn multiply(
                     adds: first > 0,
                 });
             }
+            row += here;
         }
     }
 }
