@@ -6,11 +6,11 @@
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use super::kernels::{AVX2, AVX512, Kernels, ROWS, SQUARE, Tile, transpose};
 use super::{Left, Strided};
 use crate::parallel;
+use crate::simd::{self, Level};
 
 /// Terms of a sum that one run through a panel handles at most, so that the panel stays in the first-level cache.
 const STRETCH: usize = 256;
@@ -30,18 +30,13 @@ thread_local! {
     static SCRATCH: Cell<Vec<Line>> = const { Cell::new(vec![]) };
 }
 
-/// The kernels of this processor, if it has some.
+/// The kernels of this process's [`Level`], if it has some.
 fn kernels() -> Option<&'static Kernels> {
-    static FOUND: LazyLock<Option<&'static Kernels>> = LazyLock::new(|| {
-        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx") {
-            Some(&AVX512)
-        } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            Some(&AVX2)
-        } else {
-            None
-        }
-    });
-    *FOUND
+    match simd::level() {
+        Level::Avx512 => Some(&AVX512),
+        Level::Avx2 => Some(&AVX2),
+        Level::None => None,
+    }
 }
 
 /// The right operand of a product, packed: for each panel of columns, for each term of the sums, the columns' elements.
@@ -60,7 +55,7 @@ impl Drop for Packed {
 }
 
 impl Packed {
-    /// Packs a matrix [terms, columns]; `None` where the processor has no vector units that we know.
+    /// Packs a matrix [terms, columns]; `None` at a level without kernels.
     pub fn new(b: Strided<'_, f32>, terms: usize, columns: usize) -> Option<Self> {
         Some(Self::with(kernels()?, b, terms, columns))
     }
@@ -112,8 +107,8 @@ impl Packed {
     }
 }
 
-/// The product of `a` [rows, terms] with `b` [terms, columns], written to all of `out`, row-major; `false` where the
-/// processor has no vector units that we know. As by [`Packed`], for a right operand that serves only once: each panel is
+/// The product of `a` [rows, terms] with `b` [terms, columns], written to all of `out`, row-major; `false` at a
+/// level without kernels. As by [`Packed`], for a right operand that serves only once: each panel is
 /// packed by the thread that multiplies with it, so that it stays in that one's caches.
 ///
 /// # Panics
@@ -263,6 +258,38 @@ fn fill(panel: &mut [f32], b: Strided<'_, f32>, columns: Range<usize>, terms: us
     for j in 0..used {
         for p in if j < whole_columns { whole_terms } else { 0 }..terms {
             panel[p * width + j] = b.data[p * b.row + (columns.start + j) * b.column];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Key, Tensor};
+
+    /// Every tile of the level's kernels, whole and cut, gives the chain of fused multiply-adds that is promised.
+    #[test]
+    fn sums_are_chains_of_fused_multiply_adds() {
+        let stretch = |terms: usize| terms.div_ceil(terms.div_ceil(STRETCH));
+        for (rows, terms, columns) in (1..=17)
+            .flat_map(|rows| (1..=50).map(move |columns| (rows, 3, columns)))
+            .chain([(5, 700, 33), (13, 256, 7)])
+        {
+            let (a, b) = (Tensor::normal(&[rows, terms], Key::new(1)), Tensor::normal(&[terms, columns], Key::new(2)));
+            let chains = Tensor::from_fn(&[rows, columns], |i| {
+                let factors: Vec<_> = (0..terms).map(|p| (a[[i[0], p]], b[[p, i[1]]])).collect();
+                let sums = factors
+                    .chunks(stretch(terms))
+                    .map(|part| part.iter().fold(0.0f32, |sum, (a, b)| a.mul_add(*b, sum)));
+                sums.reduce(|sum, part| sum + part).expect("there are terms")
+            });
+            if kernels().is_some() {
+                assert_eq!(a.matmul(&b), chains, "[{rows}, {terms}] × [{terms}, {columns}]");
+                let transposed = b.t().contiguous();
+                assert_eq!(a.matmul(&transposed.t()), chains, "[{rows}, {terms}] × [{columns}, {terms}]ᵀ");
+            } else {
+                assert!((&a.matmul(&b) - &chains).abs().max() < 1e-4, "[{rows}, {terms}] × [{terms}, {columns}]");
+            }
         }
     }
 }
