@@ -32,7 +32,12 @@ pub(super) struct Kernels {
     pub lanes: usize,
     /// Kernels for 1, 2, … vectors of columns, and of these for 1, 2, … rows.
     pub tiles: &'static [&'static [Kernel]],
+    /// Copies of 1, 2, … vectors of columns.
+    pub copies: &'static [Copy],
 }
+
+/// Copies rows of vectors, so many and so far apart, to where they lie one after the other.
+pub(super) type Copy = unsafe fn(source: *const f32, rows: usize, apart: usize, target: *mut f32);
 
 /// Side of the blocks that [`transpose`] handles.
 pub(super) const SQUARE: usize = 8;
@@ -43,6 +48,25 @@ macro_rules! kernels {
             use std::arch::x86_64::*;
 
             use super::Tile;
+
+            /// # Safety
+            /// The processor has the features, and the rows exist in both places.
+            #[target_feature(enable = $feature)]
+            pub unsafe fn copy<const VECTORS: usize>(
+                mut source: *const f32,
+                rows: usize,
+                apart: usize,
+                mut target: *mut f32,
+            ) {
+                for _ in 0..rows {
+                    for v in 0..VECTORS {
+                        // SAFETY: the caller's promise.
+                        unsafe { $store(target.add(v * $lanes), $load(source.add(v * $lanes))) };
+                    }
+                    source = source.wrapping_add(apart);
+                    target = target.wrapping_add(VECTORS * $lanes);
+                }
+            }
 
             /// # Safety
             /// The processor has the features, all elements that the tile names exist, and nobody else uses its result.
@@ -128,13 +152,20 @@ macro_rules! tiles {
 }
 
 /// Up to eight rows by three vectors: 24 of 32 registers hold sums.
-pub(super) const AVX512: Kernels =
-    Kernels { lanes: 16, tiles: tiles!(avx512: 1: [1 2 3 4 5 6 7 8], 2: [1 2 3 4 5 6 7 8], 3: [1 2 3 4 5 6 7 8],) };
+pub(super) const AVX512: Kernels = Kernels {
+    lanes: 16,
+    tiles: tiles!(avx512: 1: [1 2 3 4 5 6 7 8], 2: [1 2 3 4 5 6 7 8], 3: [1 2 3 4 5 6 7 8],),
+    copies: &[avx512::copy::<1>, avx512::copy::<2>, avx512::copy::<3>],
+};
 
 /// Up to six rows by two vectors: 12 of 16 registers hold sums, 2 the right operand, 1 the left one. (Four rows by three
 /// vectors would need 17.) A single vector takes eight rows: two multiply-adds per cycle, each of four cycles, need eight
 /// sums.
-pub(super) const AVX2: Kernels = Kernels { lanes: 8, tiles: tiles!(avx2: 1: [1 2 3 4 5 6 7 8], 2: [1 2 3 4 5 6],) };
+pub(super) const AVX2: Kernels = Kernels {
+    lanes: 8,
+    tiles: tiles!(avx2: 1: [1 2 3 4 5 6 7 8], 2: [1 2 3 4 5 6],),
+    copies: &[avx2::copy::<1>, avx2::copy::<2>],
+};
 
 /// Transposes a block of [`SQUARE`] × [`SQUARE`].
 ///
@@ -143,24 +174,24 @@ pub(super) const AVX2: Kernels = Kernels { lanes: 8, tiles: tiles!(avx2: 1: [1 2
 #[target_feature(enable = "avx")]
 pub(super) unsafe fn transpose(source: *const f32, from: usize, target: *mut f32, to: usize) {
     use std::arch::x86_64::*;
-    // SAFETY: the caller's promise.
-    let mut r: [__m256; 8] = std::array::from_fn(|i| unsafe { _mm256_loadu_ps(source.add(i * from)) });
-    let mut t = [_mm256_setzero_ps(); 8];
-    for i in 0..4 {
-        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-    }
-    for i in [0, 4] {
-        r[i] = _mm256_shuffle_ps::<0x44>(t[i], t[i + 2]);
-        r[i + 1] = _mm256_shuffle_ps::<0xee>(t[i], t[i + 2]);
-        r[i + 2] = _mm256_shuffle_ps::<0x44>(t[i + 1], t[i + 3]);
-        r[i + 3] = _mm256_shuffle_ps::<0xee>(t[i + 1], t[i + 3]);
-    }
-    for i in 0..4 {
-        // SAFETY: the caller's promise.
-        unsafe {
-            _mm256_storeu_ps(target.add(i * to), _mm256_permute2f128_ps::<0x20>(r[i], r[i + 4]));
-            _mm256_storeu_ps(target.add((i + 4) * to), _mm256_permute2f128_ps::<0x31>(r[i], r[i + 4]));
+    for half in [0, 4] {
+        // Rows i and i + 4 in one register: then no step below crosses its halves.
+        let r: [__m256; 4] = std::array::from_fn(|i| {
+            let [low, high] = [i, i + 4].map(|row| source.wrapping_add(row * from + half));
+            // SAFETY: the caller's promise.
+            unsafe { _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high)) }
+        });
+        let (a, b) = (_mm256_unpacklo_ps(r[0], r[1]), _mm256_unpacklo_ps(r[2], r[3]));
+        let (c, d) = (_mm256_unpackhi_ps(r[0], r[1]), _mm256_unpackhi_ps(r[2], r[3]));
+        let columns = [
+            _mm256_shuffle_ps::<0x44>(a, b),
+            _mm256_shuffle_ps::<0xee>(a, b),
+            _mm256_shuffle_ps::<0x44>(c, d),
+            _mm256_shuffle_ps::<0xee>(c, d),
+        ];
+        for (i, column) in columns.into_iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { _mm256_storeu_ps(target.add((half + i) * to), column) };
         }
     }
 }

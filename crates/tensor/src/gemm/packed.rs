@@ -71,19 +71,17 @@ impl Packed {
 
     /// Writes all panels.
     fn fill(&mut self, b: Strided<'_, f32>) {
-        let (terms, lanes) = (self.terms, self.kernels.lanes);
-        let panels: Vec<Panel> = panels(self.kernels, self.columns).collect();
+        let (kernels, terms) = (self.kernels, self.terms);
         // SAFETY: a line is LINE elements without padding.
         let mut free =
             unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * LINE) };
         let mut parts = vec![];
-        for panel in panels {
-            let width = panel.vectors * lanes;
-            let (part, rest) = free.split_at_mut(width * terms);
+        for panel in panels(kernels, self.columns) {
+            let (part, rest) = free.split_at_mut(panel.width(kernels) * terms);
             free = rest;
-            parts.push((part, panel.columns, width));
+            parts.push((panel, part));
         }
-        let fill = |(part, columns, width)| fill(part, b, columns, terms, width);
+        let fill = |(panel, part): (Panel, &mut [f32])| panel.pack(kernels, b, 0..terms, part);
         match terms * self.columns < PARALLEL {
             true => parts.into_iter().for_each(fill),
             false => parallel::for_each(parts, fill),
@@ -95,13 +93,17 @@ impl Packed {
     /// # Safety
     /// `a` and `out` are as large as that, and there are terms.
     pub unsafe fn multiply(&self, a: Left<'_, f32>, rows: usize, out: &mut [MaybeUninit<f32>], stride: usize) {
-        let terms = a.terms.list(self.terms);
+        let places = a.terms.list(self.terms);
         for panel in panels(self.kernels, self.columns) {
-            // SAFETY: the caller's promise; each panel holds its columns' elements for all terms.
-            unsafe {
-                let b = self.lines.as_ptr().cast::<f32>().add(panel.columns.start * self.terms);
-                let c = out.as_mut_ptr().cast::<f32>().add(panel.columns.start);
-                multiply(self.kernels, a, (rows, &terms), (&panel, b), (c, stride));
+            let width = panel.width(self.kernels);
+            for terms in stretches(self.terms) {
+                let first = panel.columns.start * self.terms + terms.start * width;
+                // SAFETY: the caller's promise; each panel holds its columns' elements for all terms.
+                unsafe {
+                    let b = self.lines.as_ptr().cast::<f32>().add(first);
+                    let c = out.as_mut_ptr().cast::<f32>().add(panel.columns.start);
+                    panel.multiply(self.kernels, (a, rows), (&places, terms), b, (c, stride));
+                }
             }
         }
     }
@@ -128,15 +130,15 @@ pub(super) fn product(
     let places = a.terms.list(terms);
     let target = Target(out.as_mut_ptr().cast());
     let work = |panel: Panel| {
-        let width = panel.vectors * kernels.lanes;
-        let mut lines = scratch(width * terms);
-        // SAFETY: a line is LINE elements without padding, and there are enough of them.
-        let elements = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), width * terms) };
-        fill(elements, b, panel.columns.clone(), terms, width);
-        // SAFETY: the sizes were checked. Each panel has columns of the result to itself.
-        unsafe {
+        let width = panel.width(kernels);
+        let mut lines = scratch(width * STRETCH.min(terms));
+        for terms in stretches(terms) {
+            // SAFETY: a line is LINE elements without padding, and there are enough of them.
+            let packed = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), width * terms.len()) };
+            panel.pack(kernels, b, terms.clone(), packed);
             let c = target.at(panel.columns.start);
-            multiply(kernels, a, (rows, &places), (&panel, elements.as_ptr()), (c, columns));
+            // SAFETY: the sizes were checked. Each panel has columns of the result to itself.
+            unsafe { panel.multiply(kernels, (a, rows), (&places, terms), packed.as_ptr(), (c, columns)) };
         }
         SCRATCH.set(lines);
     };
@@ -169,45 +171,10 @@ fn scratch(elements: usize) -> Vec<Line> {
     lines
 }
 
-/// The product of rows with one panel `b`, written from `c` on, to rows that are `stride` apart.
-///
-/// # Safety
-/// `a` has so many rows, one at least, and its terms are at these places; the panel has its width of elements for each
-/// term, and the panel's columns of all rows of the result exist and are nobody else's. The kernels are those of this
-/// processor.
-unsafe fn multiply(
-    kernels: &Kernels,
-    a: Left<'_, f32>,
-    (rows, terms): (usize, &[usize]),
-    (panel, b): (&Panel, *const f32),
-    (c, stride): (*mut f32, usize),
-) {
-    let width = panel.vectors * kernels.lanes;
-    let tiles = kernels.tiles[panel.vectors - 1];
-    // Tiles of even heights: a low one has too few sums to keep the multipliers busy.
-    let count = rows.div_ceil(tiles.len());
-    let (height, higher) = (rows / count, rows % count);
-    let stretch = terms.len().div_ceil(terms.len().div_ceil(STRETCH));
-    for (i, terms) in terms.chunks(stretch).enumerate() {
-        let first = i * stretch;
-        let mut row = 0;
-        for tile in 0..count {
-            let here = height + usize::from(tile < higher);
-            // SAFETY: rows, terms and columns of the tile are inside of the operands and of the result.
-            unsafe {
-                tiles[here - 1](&Tile {
-                    terms,
-                    rows: a.rows.chunk::<ROWS>(row).map(|start| a.data.as_ptr().wrapping_add(start)),
-                    b: b.add(first * width),
-                    c: c.add(row * stride),
-                    stride,
-                    columns: panel.columns.len(),
-                    adds: first > 0,
-                });
-            }
-            row += here;
-        }
-    }
+/// The terms of sums in even stretches, which depend on nothing but their number.
+fn stretches(terms: usize) -> impl Iterator<Item = Range<usize>> {
+    let size = terms.div_ceil(terms.div_ceil(STRETCH).max(1)).max(1);
+    (0..terms).step_by(size).map(move |first| first..terms.min(first + size))
 }
 
 /// The panels of so many columns: as wide as the registers allow, the last ones evenly.
@@ -228,36 +195,79 @@ struct Panel {
     vectors: usize,
 }
 
-/// Writes one panel, `width` elements for each term.
-fn fill(panel: &mut [f32], b: Strided<'_, f32>, columns: Range<usize>, terms: usize, width: usize) {
-    let used = columns.len();
-    if b.column == 1 {
-        for (p, target) in panel.chunks_exact_mut(width).enumerate() {
-            let at = p * b.row + columns.start;
-            target[..used].copy_from_slice(&b.data[at..at + used]);
-            target[used..].fill(0.0);
+impl Panel {
+    /// Elements that a packed panel has for each term.
+    fn width(&self, kernels: &Kernels) -> usize {
+        self.vectors * kernels.lanes
+    }
+
+    /// Writes some terms of this panel to `target`: for each its columns, filled up with zeros to the width.
+    fn pack(&self, kernels: &Kernels, b: Strided<'_, f32>, terms: Range<usize>, target: &mut [f32]) {
+        let (width, used) = (self.width(kernels), self.columns.len());
+        let n = terms.len();
+        assert!(target.len() == n * width, "product: {} elements for {n} terms of {width}", target.len());
+        let b = Strided { data: &b.data[terms.start * b.row + self.columns.start * b.column..], ..b };
+        b.check(n, used);
+        if used < width {
+            target.chunks_exact_mut(width).for_each(|target| target[used..].fill(0.0));
+        } else if b.column == 1 {
+            // SAFETY: the sizes were just checked. The kernels are those of this processor.
+            return unsafe { kernels.copies[self.vectors - 1](b.data.as_ptr(), n, b.row, target.as_mut_ptr()) };
         }
-        return;
-    }
-    if used < width {
-        panel.chunks_exact_mut(width).for_each(|target| target[used..].fill(0.0));
-    }
-    let squares = |n: usize| if b.row == 1 { n - n % SQUARE } else { 0 };
-    let (whole_columns, whole_terms) = (squares(used), squares(terms));
-    for j in (0..whole_columns).step_by(SQUARE) {
-        for p in (0..whole_terms).step_by(SQUARE) {
-            let at = (columns.start + j) * b.column + p;
-            // SAFETY: kernels exist only where there is AVX. The source was checked to hold all terms and columns, the
-            // target lies in the panel.
-            unsafe {
-                let target = panel.as_mut_ptr().add(p * width + j);
-                transpose(b.data.as_ptr().add(at), b.column, target, width);
+        if b.column == 1 {
+            for (p, target) in target.chunks_exact_mut(width).enumerate() {
+                target[..used].copy_from_slice(&b.data[p * b.row..][..used]);
+            }
+            return;
+        }
+        let squares = |n: usize| if b.row == 1 { n - n % SQUARE } else { 0 };
+        let (whole_columns, whole_terms) = (squares(used), squares(n));
+        for j in (0..whole_columns).step_by(SQUARE) {
+            for p in (0..whole_terms).step_by(SQUARE) {
+                // SAFETY: kernels exist only where there is AVX; the sizes were just checked.
+                unsafe {
+                    let target = target.as_mut_ptr().add(p * width + j);
+                    transpose(b.data.as_ptr().add(j * b.column + p), b.column, target, width);
+                }
+            }
+        }
+        for j in 0..used {
+            for p in if j < whole_columns { whole_terms } else { 0 }..n {
+                target[p * width + j] = b.data[p * b.row + j * b.column];
             }
         }
     }
-    for j in 0..used {
-        for p in if j < whole_columns { whole_terms } else { 0 }..terms {
-            panel[p * width + j] = b.data[p * b.row + (columns.start + j) * b.column];
+
+    /// Writes the product of rows with this panel, `b`, from `c` on, to rows that are `stride` apart; adds to what is
+    /// there unless the terms begin with the first.
+    ///
+    /// # Safety
+    /// `a` has so many rows, one at least, and its terms are at these places; the panel has its width of elements for
+    /// each of the terms, and its columns of all rows of the result exist and are nobody else's. The kernels are those of
+    /// this processor.
+    unsafe fn multiply(
+        &self,
+        kernels: &Kernels,
+        (a, rows): (Left<'_, f32>, usize),
+        (places, terms): (&[usize], Range<usize>),
+        b: *const f32,
+        (c, stride): (*mut f32, usize),
+    ) {
+        let tiles = kernels.tiles[self.vectors - 1];
+        // Tiles of even heights: a low one has too few sums to keep the multipliers busy.
+        let count = rows.div_ceil(tiles.len());
+        let (height, higher) = (rows / count, rows % count);
+        let adds = terms.start > 0;
+        let terms = &places[terms];
+        let mut row = 0;
+        for tile in 0..count {
+            let here = height + usize::from(tile < higher);
+            let starts = a.rows.chunk::<ROWS>(row);
+            let rows = starts.map(|start| a.data.as_ptr().wrapping_add(start));
+            let c = c.wrapping_add(row * stride);
+            // SAFETY: rows, terms and columns of the tile are inside of the operands and of the result.
+            unsafe { tiles[here - 1](&Tile { terms, rows, b, c, stride, columns: self.columns.len(), adds }) };
+            row += here;
         }
     }
 }
