@@ -6,6 +6,9 @@
 /// Most rows that a tile has.
 pub(super) const ROWS: usize = 8;
 
+/// Elements of a cache line.
+pub(super) const LINE: usize = 16;
+
 /// The part of a product that one tile computes; the operands are behind raw pointers.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
@@ -22,6 +25,8 @@ pub(super) struct Tile<'a> {
     pub columns: usize,
     /// Whether the result holds sums over earlier terms already.
     pub adds: bool,
+    /// How far behind each row those of the next tile lie, to fetch them from memory meanwhile; 0 fetches nothing.
+    pub ahead: usize,
 }
 
 /// Computes one tile.
@@ -47,7 +52,7 @@ macro_rules! kernels {
         pub(super) mod $name {
             use std::arch::x86_64::*;
 
-            use super::Tile;
+            use super::{LINE, Tile};
 
             /// # Safety
             /// The processor has the features, and the rows exist in both places.
@@ -72,23 +77,31 @@ macro_rules! kernels {
             /// The processor has the features, all elements that the tile names exist, and nobody else uses its result.
             #[target_feature(enable = $feature)]
             pub unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
-                let &Tile { terms, rows, mut b, c, stride, columns, adds } = tile;
+                let &Tile { terms, rows, mut b, c, stride, columns, adds, ahead } = tile;
                 let rows: [*const f32; ROWS] = std::array::from_fn(|i| rows[i]);
                 let mut sums = [[$zero(); VECTORS]; ROWS];
-                for &term in terms {
-                    let mut right = [$zero(); VECTORS];
-                    for (v, right) in right.iter_mut().enumerate() {
-                        // SAFETY: the panel has VECTORS vectors for each term.
-                        *right = unsafe { $load(b.add(v * $lanes)) };
-                    }
-                    for (row, sums) in rows.iter().zip(&mut sums) {
-                        // SAFETY: each row has all terms.
-                        let left = unsafe { $splat(*row.add(term)) };
-                        for (sum, &right) in sums.iter_mut().zip(&right) {
-                            *sum = $fma(left, right, *sum);
+                let piece = if ahead > 0 { LINE } else { terms.len().max(1) };
+                for terms in terms.chunks(piece) {
+                    if ahead > 0 {
+                        for row in rows {
+                            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(terms[0] + ahead).cast());
                         }
                     }
-                    b = b.wrapping_add(VECTORS * $lanes);
+                    for &term in terms {
+                        let mut right = [$zero(); VECTORS];
+                        for (v, right) in right.iter_mut().enumerate() {
+                            // SAFETY: the panel has VECTORS vectors for each term.
+                            *right = unsafe { $load(b.add(v * $lanes)) };
+                        }
+                        for (row, sums) in rows.iter().zip(&mut sums) {
+                            // SAFETY: each row has all terms.
+                            let left = unsafe { $splat(*row.add(term)) };
+                            for (sum, &right) in sums.iter_mut().zip(&right) {
+                                *sum = $fma(left, right, *sum);
+                            }
+                        }
+                        b = b.wrapping_add(VECTORS * $lanes);
+                    }
                 }
                 for (i, sums) in sums.into_iter().enumerate() {
                     for (v, mut sum) in sums.into_iter().enumerate() {

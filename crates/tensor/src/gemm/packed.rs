@@ -7,19 +7,19 @@ use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::kernels::{AVX2, AVX512, Kernels, ROWS, SQUARE, Tile, transpose};
-use super::{Left, Strided};
+use super::kernels::{AVX2, AVX512, Kernels, LINE, ROWS, SQUARE, Tile, transpose};
+use super::{Left, Offsets, Strided};
 use crate::parallel;
 use crate::simd::{self, Level};
 
 /// Terms of a sum that one run through a panel handles at most, so that the panel stays in the first-level cache.
 const STRETCH: usize = 256;
 
+/// Elements of a left operand that is fetched ahead, as the second-level cache will not hold it.
+const CACHED: usize = 1 << 18;
+
 /// Elements from which packing is given to all threads.
 const PARALLEL: usize = 1 << 16;
-
-/// Elements of a cache line.
-const LINE: usize = 16;
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -259,6 +259,12 @@ impl Panel {
         let (height, higher) = (rows / count, rows % count);
         let adds = terms.start > 0;
         let terms = &places[terms];
+        // The first panel brings the rows into cache, if they are not there yet.
+        let apart = match a.rows {
+            Offsets::Even(apart) if self.columns.start == 0 && a.data.len() > CACHED => apart,
+            _ => 0,
+        };
+        let columns = self.columns.len();
         let mut row = 0;
         for tile in 0..count {
             let here = height + usize::from(tile < higher);
@@ -266,7 +272,7 @@ impl Panel {
             let rows = starts.map(|start| a.data.as_ptr().wrapping_add(start));
             let c = c.wrapping_add(row * stride);
             // SAFETY: rows, terms and columns of the tile are inside of the operands and of the result.
-            unsafe { tiles[here - 1](&Tile { terms, rows, b, c, stride, columns: self.columns.len(), adds }) };
+            unsafe { tiles[here - 1](&Tile { terms, rows, b, c, stride, columns, adds, ahead: here * apart }) };
             row += here;
         }
     }
