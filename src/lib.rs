@@ -38,11 +38,12 @@
 //! ```
 //!
 //! The parts: [`tensor`] (arrays, keys), [`autograd`] (the tape), [`analog`] (tiles), [`models`] (layers, optimizers,
-//! data). This crate has no code of its own.
+//! data), [`files`] (how files are written). This crate has no code of its own.
 #![forbid(unsafe_code)]
 
 pub use ohmgrad_analog as analog;
 pub use ohmgrad_autograd as autograd;
+pub use ohmgrad_files as files;
 pub use ohmgrad_models as models;
 pub use ohmgrad_tensor as tensor;
 

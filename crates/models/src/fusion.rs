@@ -14,7 +14,6 @@ use ohmgrad_analog::{Error, Tile, TileArray};
 use ohmgrad_tensor::Tensor;
 
 use crate::affine::{Affine, Weight};
-use crate::checkpoint::atomic;
 use crate::chip::each_array;
 use crate::visit::{SlotMut, Visit};
 
@@ -111,7 +110,7 @@ pub fn fusion_export<V: Visit + ?Sized>(
     path: impl AsRef<Path>,
 ) -> Result<FusionExport, FusionError> {
     let (export, path) = (FusionExport::new(net, converter)?, path.as_ref());
-    atomic::replace(path, export.to_csv().as_bytes())
+    ohmgrad_files::replace(path, export.to_csv().as_bytes())
         .map_err(|source| FusionError::Io { path: path.into(), source })?;
     Ok(export)
 }

@@ -1,7 +1,6 @@
 //! How a picture becomes a file.
 
 use std::error::Error;
-use std::io::Write;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -20,25 +19,7 @@ pub(crate) fn save(path: &Path, panels: &[Figure]) -> Result<(), PlotError> {
         Some("png") => png(panels)?,
         _ => return Err(PlotError::UnknownFormat { path: path.into() }),
     };
-    let io = |error| PlotError::Io { path: path.into(), error };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-    file.write_all(&bytes).map_err(io)?;
-    open_to_others(file.as_file()).map_err(io)?;
-    file.persist(path).map_err(|error| io(error.error))?;
-    Ok(())
-}
-
-/// Temporary files are the user's alone; pictures are for everybody.
-#[cfg(unix)]
-fn open_to_others(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn open_to_others(_: &std::fs::File) -> std::io::Result<()> {
-    Ok(())
+    ohmgrad_files::replace(path, &bytes).map_err(|error| PlotError::Io { path: path.into(), error })
 }
 
 fn svg(panels: &[Figure]) -> Result<String, PlotError> {

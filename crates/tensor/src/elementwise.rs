@@ -8,7 +8,7 @@ use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape;
-use crate::vector::vectorized;
+use crate::simd::vectorized;
 
 /// Elements that one task handles: with fewer, starting another thread would take longer.
 const PARALLEL: usize = 1 << 15;

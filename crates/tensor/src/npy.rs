@@ -1,17 +1,30 @@
 //! NumPy's `.npy` and `.npz` files.
+//!
+//! Reading is linear in the file, and memory grows with what is there, never with what a header claims. The header of an
+//! array is parsed by `header.rs`.
 
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Cursor, Read, Write};
+mod header;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
-use npyz::{DType, Order, WriterBuilder};
+use npyz::WriterBuilder;
 use thiserror::Error;
 
+use self::header::Header;
 use crate::array::Array;
 use crate::scalar::Scalar;
 
-/// Headers are a line of text; anything longer than this is no header.
-const MAX_HEADER: usize = 1 << 16;
+/// Bytes that are converted together.
+const BLOCK: usize = 1 << 16;
+
+/// An archive may unpack to so many times its size…
+const MOST_EXPANSION: u64 = 128;
+
+/// … and to this many bytes whatever its size.
+const ALWAYS_ALLOWED: u64 = 16 << 20;
 
 /// What can be wrong with a `.npy` or `.npz` file.
 #[derive(Debug, Error)]
@@ -25,7 +38,7 @@ pub enum NpyError {
         /// What the system said.
         source: io::Error,
     },
-    /// The content is not an array of floating-point numbers in NumPy's format.
+    /// The content is not an array of floating-point numbers in NumPy's format, or one that this type can't hold.
     #[error("{}: {what}", path.display())]
     Format {
         /// The file, with the entry of an archive.
@@ -39,52 +52,65 @@ impl NpyError {
     fn format(path: &Path, what: impl ToString) -> Self {
         Self::Format { path: path.into(), what: what.to_string() }
     }
+
+    fn io(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Io { path: path.into(), source }
+    }
 }
 
 impl<T: Scalar> Array<T> {
-    /// Reads a `.npy` file; `f4` and `f8` are both read, and converted to this element type.
+    /// Reads a `.npy` file; `f4` and `f8` are both read, and converted to this element type. NaN and infinities stay what
+    /// they are.
     ///
     /// # Errors
-    /// If the file can't be read, or is not a whole array of floats.
+    /// If the file can't be read, is not a whole array of floats, or has a finite number that overflows this type.
     pub fn read_npy(path: impl AsRef<Path>) -> Result<Self, NpyError> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(|source| NpyError::Io { path: path.into(), source })?;
-        read(BufReader::new(file), path)
+        read(BufReader::new(File::open(path).map_err(NpyError::io(path))?), path)
     }
 
-    /// Writes a `.npy` file, through a temporary file, so that an interrupted write leaves the old one.
+    /// Writes a `.npy` file. It is replaced as a whole: an interrupted write leaves the old one.
     ///
     /// # Errors
     /// If the file can't be written.
     pub fn write_npy(&self, path: impl AsRef<Path>) -> Result<(), NpyError> {
-        replace(path.as_ref(), |file| self.write(file))
+        let path = path.as_ref();
+        ohmgrad_files::replace_with(path, |file| self.write(file)).map_err(NpyError::io(path))
     }
 
-    /// Reads all arrays of a `.npz` archive, in the archive's order.
+    /// Reads all arrays of a `.npz` archive, in the archive's order. They may unpack to 16 MiB and 128 times the size of the
+    /// file; for more there is [`read_npz_within`](Self::read_npz_within).
     ///
     /// # Errors
-    /// If the file can't be read, or an entry is not a whole array of floats.
+    /// If the file can't be read, or unpacks to more, has two entries of one name, or an entry that is not a whole array of
+    /// floats.
     pub fn read_npz(path: impl AsRef<Path>) -> Result<Vec<(String, Self)>, NpyError> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(|source| NpyError::Io { path: path.into(), source })?;
-        let mut archive = npyz::npz::NpzArchive::new(BufReader::new(file)).map_err(|e| NpyError::format(path, e))?;
-        let zip = archive.zip_archive();
-        let mut arrays = vec![];
-        for i in 0..zip.len() {
-            let entry = zip.by_index(i).map_err(|e| NpyError::format(path, e))?;
-            let name = entry.name().trim_end_matches(".npy").to_string();
-            let array = read(entry, &path.join(&name))?;
-            arrays.push((name, array));
-        }
-        Ok(arrays)
+        let bytes = fs::read(path).map_err(NpyError::io(path))?;
+        let limit = ALWAYS_ALLOWED + MOST_EXPANSION * bytes.len() as u64;
+        read_archive(&bytes, path, limit)
     }
 
-    /// Writes named arrays as a `.npz` archive, through a temporary file.
+    /// As [`read_npz`](Self::read_npz), for archives that may unpack to so many bytes.
     ///
     /// # Errors
-    /// If the file can't be written.
+    /// As for [`read_npz`](Self::read_npz).
+    pub fn read_npz_within(path: impl AsRef<Path>, bytes: u64) -> Result<Vec<(String, Self)>, NpyError> {
+        let path = path.as_ref();
+        read_archive(&fs::read(path).map_err(NpyError::io(path))?, path, bytes)
+    }
+
+    /// Writes named arrays as a `.npz` archive, which is replaced as a whole.
+    ///
+    /// # Errors
+    /// If the file can't be written, or two arrays have one name.
     pub fn write_npz(path: impl AsRef<Path>, arrays: &[(&str, &Self)]) -> Result<(), NpyError> {
-        replace(path.as_ref(), |file| {
+        let path = path.as_ref();
+        let mut names = BTreeSet::new();
+        if let Some((name, _)) = arrays.iter().find(|(name, _)| !names.insert(name)) {
+            return Err(NpyError::format(path, format!("`{name}` is given twice")));
+        }
+        ohmgrad_files::replace_with(path, |file| {
             let mut archive = npyz::npz::NpzWriter::new(file);
             for (name, array) in arrays {
                 let shape: Vec<u64> = array.shape().iter().map(|&n| n as u64).collect();
@@ -95,6 +121,7 @@ impl<T: Scalar> Array<T> {
             archive.zip_writer().finish()?;
             Ok(())
         })
+        .map_err(NpyError::io(path))
     }
 
     fn write(&self, to: impl Write) -> io::Result<()> {
@@ -105,84 +132,71 @@ impl<T: Scalar> Array<T> {
     }
 }
 
-/// Writes a file beside `path` and moves it there when it is whole.
-fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), NpyError> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".part");
-    let temporary = PathBuf::from(temporary);
-    File::create(&temporary)
-        .and_then(|file| {
-            let mut file = BufWriter::new(file);
-            write(&mut file)?;
-            file.into_inner()?.sync_all()
-        })
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .map_err(|source| NpyError::Io { path: path.into(), source })
-}
-
-/// Reads one array. Nothing is allocated on the word of a header: data grow as they arrive.
-fn read<T: Scalar>(mut from: impl Read, path: &Path) -> Result<Array<T>, NpyError> {
-    let format = |what: String| NpyError::format(path, what);
-    let truncated = |_| format("is cut off inside the header".into());
-    let mut start = vec![0; 10];
-    from.read_exact(&mut start).map_err(truncated)?;
-    if &start[..6] != b"\x93NUMPY" {
-        return Err(format("does not start with \\x93NUMPY".into()));
-    }
-    let mut length = usize::from(u16::from_le_bytes([start[8], start[9]]));
-    if start[6] >= 2 {
-        let mut rest = [0; 2];
-        from.read_exact(&mut rest).map_err(truncated)?;
-        length += usize::from(u16::from_le_bytes(rest)) << 16;
-        start.extend(rest);
-    }
-    if length > MAX_HEADER {
-        return Err(format(format!("claims a header of {length} bytes; at most {MAX_HEADER} are allowed")));
-    }
-    let text = start.len();
-    start.resize(text + length, 0);
-    from.read_exact(&mut start[text..]).map_err(truncated)?;
-    let shape = shape_in_header(&start[text..])
-        .ok_or_else(|| format("has no readable shape, or one of more elements than memory can hold".into()))?;
-    let header = npyz::NpyHeader::from_reader(Cursor::new(&start)).map_err(|e| format(e.to_string()))?;
-    let len = shape.iter().product::<usize>();
-    let data: Vec<T> = match &header.dtype() {
-        DType::Plain(t) if t.to_string().ends_with("f4") => collect::<f32, T>(header.clone(), from, len, T::from_f32),
-        DType::Plain(t) if t.to_string().ends_with("f8") => collect::<f64, T>(header.clone(), from, len, T::of),
-        other => return Err(format(format!("holds {}; f4 and f8 are allowed", other.descr()))),
-    }
-    .map_err(|e| format(format!("is cut off or damaged: {e}")))?;
-    Ok(match header.order() {
-        Order::C => Array::from_vec(data, &shape),
-        Order::Fortran => {
-            let reversed: Vec<_> = shape.iter().rev().copied().collect();
-            let axes: Vec<_> = (0..shape.len()).rev().collect();
-            Array::from_vec(data, &reversed).permute(&axes)
+fn read_archive<T: Scalar>(bytes: &[u8], path: &Path, limit: u64) -> Result<Vec<(String, Array<T>)>, NpyError> {
+    let mut archive = npyz::npz::NpzArchive::new(Cursor::new(bytes)).map_err(|e| NpyError::format(path, e))?;
+    let zip = archive.zip_archive();
+    let (mut arrays, mut names, mut left) = (vec![], BTreeSet::new(), limit.saturating_add(1));
+    for i in 0..zip.len() {
+        let entry = zip.by_index(i).map_err(|e| NpyError::format(path, e))?;
+        let name = entry.name().strip_suffix(".npy").unwrap_or(entry.name()).to_string();
+        if !names.insert(name.clone()) {
+            return Err(NpyError::format(path, format!("`{name}` is in the archive twice")));
         }
-    })
+        let mut entry = entry.take(left);
+        let array = read(&mut entry, &path.join(&name));
+        left = entry.limit();
+        if left == 0 {
+            return Err(NpyError::format(path, format!("unpacks to more than {limit} bytes")));
+        }
+        arrays.push((name, array?));
+    }
+    Ok(arrays)
 }
 
-/// The shape that a header states, read before the header is interpreted: its product must not overflow there.
-fn shape_in_header(header: &[u8]) -> Option<Vec<usize>> {
-    let text = std::str::from_utf8(header).ok()?;
-    let list = text.split("'shape':").nth(1)?.split_once('(')?.1.split_once(')')?.0;
-    let sizes = list.split(',').map(str::trim).filter(|s| !s.is_empty());
-    let shape: Vec<usize> = sizes.map(|s| s.trim_end_matches('L').parse().ok()).collect::<Option<_>>()?;
-    let bytes = shape.iter().try_fold(8usize, |n, &size| n.checked_mul(size.max(1)))?;
-    (bytes <= isize::MAX as usize).then_some(shape)
+/// Reads one array.
+fn read<T: Scalar>(mut from: impl Read, path: &Path) -> Result<Array<T>, NpyError> {
+    let Header { double, big_endian, fortran_order, shape } =
+        Header::read(&mut from).map_err(|what| NpyError::format(path, what))?;
+    let len = shape.iter().product::<usize>();
+    let data: Vec<T> = if double {
+        collect(from, len, |bytes| {
+            let value = if big_endian { f64::from_be_bytes(bytes) } else { f64::from_le_bytes(bytes) };
+            let converted = T::of(value);
+            if value.is_finite() && !converted.is_finite() { Err(value) } else { Ok(converted) }
+        })
+    } else {
+        collect(from, len, |bytes| {
+            Ok(T::from_f32(if big_endian { f32::from_be_bytes(bytes) } else { f32::from_le_bytes(bytes) }))
+        })
+    }
+    .map_err(|what| NpyError::format(path, what))?;
+    if !fortran_order {
+        return Ok(Array::from_vec(data, &shape));
+    }
+    let reversed: Vec<_> = shape.iter().rev().copied().collect();
+    let axes: Vec<_> = (0..shape.len()).rev().collect();
+    Ok(Array::from_vec(data, &reversed).permute(&axes))
 }
 
-fn collect<F: npyz::Deserialize, T>(
-    header: npyz::NpyHeader,
-    from: impl Read,
+/// Reads `len` numbers of N bytes. The vector grows as they arrive.
+fn collect<T: Scalar, const N: usize>(
+    mut from: impl Read,
     len: usize,
-    convert: impl Fn(F) -> T,
-) -> io::Result<Vec<T>> {
-    let file = npyz::NpyFile::with_header(header, from);
-    let reader = file.data::<F>().map_err(|e| io::Error::other(e.to_string()))?;
-    let mut data = Vec::with_capacity(len.min(MAX_HEADER));
-    for item in reader {
-        data.push(convert(item?));
+    convert: impl Fn([u8; N]) -> Result<T, f64>,
+) -> Result<Vec<T>, String> {
+    let mut block = vec![0; BLOCK.min(len.saturating_mul(N))];
+    let mut data = Vec::with_capacity(len.min(BLOCK / N));
+    while data.len() < len {
+        let part = &mut block[..BLOCK.min((len - data.len()) * N)];
+        from.read_exact(part)
+            .map_err(|error| format!("is cut off or damaged after element {}: {error}", data.len()))?;
+        for &bytes in part.as_chunks().0 {
+            let index = data.len();
+            let value = convert(bytes).map_err(|value| {
+                format!("element {index} is {value:e}, beyond the largest number here, {:e}", T::max_value().as_f64())
+            })?;
+            data.push(value);
+        }
     }
     Ok(data)
 }
@@ -211,6 +225,7 @@ mod tests {
         a.t().write_npy(&path).unwrap();
         assert_eq!(Tensor::read_npy(&path).unwrap(), a.t());
         assert_eq!(Array::<f64>::read_npy(&path).unwrap()[[1, 2]], f64::from(a[[2, 1]]));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         let path = dir.path().join("a.npz");
         Tensor::write_npz(&path, &[("w", &a), ("b", &a.row(0))]).unwrap();
         let read = Tensor::read_npz(&path).unwrap();
@@ -231,14 +246,41 @@ mod tests {
         let at = huge.windows(5).position(|w| w == b"(2, 3").unwrap();
         huge[at..at + 5].copy_from_slice(b"(9999");
         assert!(parse(&huge).is_err());
-        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }";
-        for shape in [header.to_string(), header.replace("4294967296, ", ""), header.replace("False", "Nope")] {
-            let mut file = b"\x93NUMPY\x01\x00".to_vec();
-            file.extend((shape.len() as u16).to_le_bytes());
-            file.extend(shape.as_bytes());
-            assert!(matches!(parse(&file), Err(NpyError::Format { .. })), "{shape}");
-        }
         assert!(parse(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}").unwrap_err().to_string().contains("header of"));
+        assert!(parse(b"\x93NUMPY\x04\x00\xff\xff\xff\xff{}").unwrap_err().to_string().contains("version 4"));
+    }
+
+    #[test]
+    fn numbers_beyond_the_type_are_an_error_and_nan_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npy");
+        let large = Array::<f64>::from([1.0, f64::NAN, f64::NEG_INFINITY, f64::from(f32::MAX), 1e-300]);
+        large.write_npy(&path).unwrap();
+        let read = Tensor::read_npy(&path).unwrap().to_vec();
+        assert!(read[1].is_nan() && read[2] == f32::NEG_INFINITY && (read[3], read[4]) == (f32::MAX, 0.0));
+        for beyond in [1e39, -1e300] {
+            Array::<f64>::from([0.0, beyond]).write_npy(&path).unwrap();
+            let error = Tensor::read_npy(&path).unwrap_err().to_string();
+            let end = format!("a.npy: element 1 is {beyond:e}, beyond the largest number here, 3.4028234663852886e38");
+            assert!(error.ends_with(&end), "{error}");
+            assert_eq!(Array::<f64>::read_npy(&path).unwrap().to_vec(), [0.0, beyond]);
+        }
+    }
+
+    #[test]
+    fn archives_unpack_to_a_bounded_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("zeros.npz");
+        let zeros = Tensor::full(&[8 << 20], 0.0); // 32 MiB
+        Tensor::write_npz(&path, &[("a", &zeros), ("b", &zeros)]).unwrap();
+        assert!(std::fs::metadata(&path).unwrap().len() < 1 << 18);
+        let error = Tensor::read_npz(&path).unwrap_err().to_string();
+        assert!(error.contains("zeros.npz: unpacks to more than"), "{error}");
+        let whole = 2 * (4 * (8 << 20) + 128);
+        assert_eq!(Tensor::read_npz_within(&path, whole).unwrap().len(), 2);
+        assert!(Tensor::read_npz_within(&path, whole - 1).is_err());
+        let error = Tensor::write_npz(&path, &[("a", &zeros), ("a", &zeros)]).unwrap_err().to_string();
+        assert!(error.ends_with("zeros.npz: `a` is given twice"), "{error}");
     }
 
     #[test]

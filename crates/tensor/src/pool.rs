@@ -10,8 +10,8 @@ use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape::Dims;
+use crate::simd::vectorized;
 use crate::storage;
-use crate::vector::vectorized;
 
 /// Inputs that one task handles at least.
 const TASK: usize = 1 << 14;

@@ -6,7 +6,7 @@ use crate::array::Array;
 use crate::elementwise::larger;
 use crate::scalar::Scalar;
 use crate::shape;
-use crate::vector::vectorized;
+use crate::simd::vectorized;
 
 /// Independent partial sums of a run; enough to fill two vector registers.
 const LANES: usize = 16;

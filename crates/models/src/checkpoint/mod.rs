@@ -6,11 +6,9 @@
 //! | what the header says, the version of the format | `header.rs` |
 //! | how bytes become tensors, which types are converted | `format.rs` |
 //! | what fits a network, whose tiles are kept | `restore.rs` |
-//! | what a process that is killed while it writes leaves | `atomic.rs` |
 //!
 //! What tiles and optimizers write down is theirs to say: `TileArray::state` and `Optimizer::state`.
 
-pub(crate) mod atomic;
 mod error;
 mod format;
 #[cfg(test)]
@@ -111,7 +109,7 @@ impl Checkpoint {
         let bytes = format::encode(text, &tensors, path)?;
         drop(tensors);
         Self::parse(&bytes, path)?;
-        atomic::replace(path, &bytes).map_err(CheckpointError::io(path))
+        ohmgrad_files::replace(path, &bytes).map_err(CheckpointError::io(path))
     }
 
     /// Reads a checkpoint, checking all that can be checked without a network.

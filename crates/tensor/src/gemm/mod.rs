@@ -194,7 +194,7 @@ pub(crate) fn product<T: Gemm>(
     out: &mut [MaybeUninit<T>],
 ) -> bool {
     let (Some(a), Some(b), Some(out)) = (a.as_f32(), b.as_f32(), T::as_f32_mut(out)) else { return false };
-    sizes[1] > 0 && packed::product(a, b, sizes, on_all_threads, out)
+    sizes[0] > 0 && sizes[1] > 0 && packed::product(a, b, sizes, on_all_threads, out)
 }
 
 /// Other processors have no kernels of ours.

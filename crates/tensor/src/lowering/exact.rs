@@ -12,7 +12,7 @@ use crate::array::Array;
 use crate::gemm::{Left, Offsets, Right};
 use crate::product::{self, strided};
 use crate::scalar::Scalar;
-use crate::vector::vectorized;
+use crate::simd::vectorized;
 use crate::{parallel, shape, storage};
 
 /// Elements of patch gradients that are made before they are added up: they stay in the first-level cache.

@@ -1,0 +1,222 @@
+//! The header of an array in NumPy's format: a Python dictionary with three keys, as `numpy.lib.format` writes it.
+//!
+//! `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`, in any order of the keys.
+
+use std::io::Read;
+
+/// Headers are a line of text; anything longer than this is no header.
+const MOST_BYTES: usize = 1 << 16;
+
+/// NumPy's own limit of axes; older versions have 32.
+const MOST_AXES: usize = 64;
+
+/// What a header says of its array.
+#[derive(Debug, PartialEq)]
+pub(super) struct Header {
+    /// Whether elements have 8 bytes rather than 4.
+    pub double: bool,
+    pub big_endian: bool,
+    pub fortran_order: bool,
+    /// Its elements fit into memory.
+    pub shape: Vec<usize>,
+}
+
+impl Header {
+    /// Reads all bytes before the data.
+    pub fn read(mut from: impl Read) -> Result<Self, String> {
+        let cut_off = |_| "is cut off inside the header".to_owned();
+        let mut start = [0; 10];
+        from.read_exact(&mut start).map_err(cut_off)?;
+        if &start[..6] != b"\x93NUMPY" {
+            return Err("does not start with \\x93NUMPY".into());
+        }
+        let mut length = usize::from(u16::from_le_bytes([start[8], start[9]]));
+        match start[6] {
+            1 => {}
+            2 | 3 => {
+                let mut rest = [0; 2];
+                from.read_exact(&mut rest).map_err(cut_off)?;
+                length += usize::from(u16::from_le_bytes(rest)) << 16;
+            }
+            other => return Err(format!("is of version {other} of the format; 1, 2 and 3 are read")),
+        }
+        if length > MOST_BYTES {
+            return Err(format!("claims a header of {length} bytes; at most {MOST_BYTES} are allowed"));
+        }
+        let mut text = vec![0; length];
+        from.read_exact(&mut text).map_err(cut_off)?;
+        let text = std::str::from_utf8(&text).map_err(|_| "has a header that is no text".to_owned())?;
+        Self::parse(text)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut rest = Rest(text);
+        let (mut descr, mut order, mut shape) = (None, None, None);
+        rest.expect("{")?;
+        while !rest.take("}") {
+            let key = rest.string()?;
+            rest.expect(":")?;
+            let twice = match key {
+                "descr" => descr.replace(rest.descr()?).is_some(),
+                "fortran_order" => order.replace(rest.truth()?).is_some(),
+                "shape" => shape.replace(rest.shape()?).is_some(),
+                other => return Err(format!("has an unknown key `{}` in its header", shown(other))),
+            };
+            if twice {
+                return Err(format!("has the key `{key}` in its header twice"));
+            }
+            if !rest.take(",") {
+                rest.expect("}")?;
+                break;
+            }
+        }
+        if !rest.0.trim_end_matches(['\0', ' ', '\n']).is_empty() {
+            return Err("has something behind the dictionary in its header".into());
+        }
+        let missing = |key: &str| format!("has no `{key}` in its header");
+        let (double, big_endian) = descr.ok_or_else(|| missing("descr"))?;
+        let fortran_order = order.ok_or_else(|| missing("fortran_order"))?;
+        Ok(Self { double, big_endian, fortran_order, shape: shape.ok_or_else(|| missing("shape"))? })
+    }
+}
+
+/// What is left of a header.
+struct Rest<'a>(&'a str);
+
+impl<'a> Rest<'a> {
+    /// Whether this comes next; it is then taken.
+    fn take(&mut self, what: &str) -> bool {
+        self.0 = self.0.trim_start();
+        self.0.strip_prefix(what).map(|rest| self.0 = rest).is_some()
+    }
+
+    fn expect(&mut self, what: &str) -> Result<(), String> {
+        if self.take(what) {
+            Ok(())
+        } else {
+            Err(format!("has `{}` in its header, where `{what}` belongs", shown(self.0)))
+        }
+    }
+
+    /// A string without escapes, in either kind of quotes.
+    fn string(&mut self) -> Result<&'a str, String> {
+        let quote = if self.take("'") { '\'' } else { self.expect("\"").map(|()| '"')? };
+        let (text, rest) = self.0.split_once(quote).ok_or("has a string without an end in its header")?;
+        self.0 = rest;
+        Ok(text)
+    }
+
+    /// Whether elements have 8 bytes, and whether the largest of them comes first.
+    fn descr(&mut self) -> Result<(bool, bool), String> {
+        let other = |what: &str| format!("holds {}; f4 and f8 are allowed", shown(what));
+        if !self.0.trim_start().starts_with(['\'', '"']) {
+            return Err(other(self.0.trim_start()));
+        }
+        let text = self.string()?;
+        let double = match text.get(1..) {
+            Some("f4") => false,
+            Some("f8") => true,
+            _ => return Err(other(text)),
+        };
+        match text.as_bytes()[0] {
+            b'<' => Ok((double, false)),
+            b'>' => Ok((double, true)),
+            b'=' => Ok((double, cfg!(target_endian = "big"))),
+            _ => Err(other(text)),
+        }
+    }
+
+    fn truth(&mut self) -> Result<bool, String> {
+        match (self.take("True"), self.take("False")) {
+            (true, false) => Ok(true),
+            (false, true) => Ok(false),
+            _ => Err(format!("has `{}` in its header, where True or False belongs", shown(self.0))),
+        }
+    }
+
+    fn shape(&mut self) -> Result<Vec<usize>, String> {
+        self.expect("(")?;
+        let mut shape = vec![];
+        while !self.take(")") {
+            self.0 = self.0.trim_start();
+            let digits = self.0.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, rest) = self.0.split_at(digits);
+            let size = number.parse().map_err(|_| format!("has no readable shape: `{}`", shown(self.0)))?;
+            // Python 2 wrote 3L.
+            self.0 = rest.strip_prefix('L').unwrap_or(rest);
+            shape.push(size);
+            if shape.len() > MOST_AXES {
+                return Err(format!("has more than {MOST_AXES} axes"));
+            }
+            if !self.take(",") {
+                self.expect(")")?;
+                break;
+            }
+        }
+        // Sides of 0 hide no other: strides must not overflow.
+        let bytes = shape.iter().try_fold(8usize, |n, &size: &usize| n.checked_mul(size.max(1)));
+        match bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok()) {
+            true => Ok(shape),
+            false => Err("has a shape of more elements than memory can hold".into()),
+        }
+    }
+}
+
+/// The beginning of a text, for an error.
+fn shown(text: &str) -> String {
+    text.chars().take(40).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_numpy_writes_is_read() {
+        let header = |double, big_endian, fortran_order, shape: &[usize]| {
+            Ok(Header { double, big_endian, fortran_order, shape: shape.to_vec() })
+        };
+        for (text, expected) in [
+            ("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }   \n", header(false, false, false, &[2, 3])),
+            ("{'descr': '>f8', 'fortran_order': True, 'shape': (7,), }", header(true, true, true, &[7])),
+            ("{\"shape\":(),\"descr\":\"<f8\",\"fortran_order\":False}", header(true, false, false, &[])),
+            ("{'descr': '<f4', 'fortran_order': False, 'shape': (0L, 5L)}", header(false, false, false, &[0, 5])),
+        ] {
+            assert_eq!(Header::parse(text), expected);
+        }
+    }
+
+    #[test]
+    fn anything_else_says_what_it_is() {
+        for (text, complaint) in [
+            ("{'descr': '<i4', 'fortran_order': False, 'shape': ()}", "holds <i4; f4 and f8 are allowed"),
+            (
+                "{'descr': [('a', '<f4')], 'shape': ()}",
+                "holds [(\\'a\\', \\'<f4\\')], \\'shape\\': ()}; f4 and f8 are allowed",
+            ),
+            ("{'descr': '<f4', 'descr': '<f8'}", "has the key `descr` in its header twice"),
+            ("{'shape': (), 'shape': ()}", "has the key `shape` in its header twice"),
+            ("{'descr': '<f4', 'shape': ()}", "has no `fortran_order` in its header"),
+            ("{'colour': 1}", "has an unknown key `colour` in its header"),
+            ("{'shape': (4294967296, 4294967296)}", "has a shape of more elements than memory can hold"),
+            ("{'shape': (0, 18446744073709551615)}", "has a shape of more elements than memory can hold"),
+            ("{'shape': (-1,)}", "has no readable shape: `-1,)}`"),
+            ("{'fortran_order': Nope}", "has `Nope}` in its header, where True or False belongs"),
+            ("{'descr", "has a string without an end in its header"),
+            ("{} x", "has something behind the dictionary in its header"),
+            ("", "has `` in its header, where `{` belongs"),
+        ] {
+            assert_eq!(Header::parse(text).unwrap_err(), complaint, "{text}");
+        }
+    }
+
+    /// Nesting and repetition cost what they weigh.
+    #[test]
+    fn long_headers_are_read_once() {
+        for part in ["(", "[", "{", "'", "1,", "{'shape':(", "'descr':"] {
+            let text = part.repeat(MOST_BYTES / part.len());
+            assert!(Header::parse(&text).is_err());
+            assert!(Header::parse(&format!("{{'shape': ({text}")).is_err());
+        }
+    }
+}
