@@ -18,7 +18,7 @@ pub mod init;
 mod layers;
 mod module;
 mod monte_carlo;
-mod optim;
+pub mod optim;
 mod progress;
 mod summary;
 mod trainer;
