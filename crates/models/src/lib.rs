@@ -26,7 +26,7 @@ mod visit;
 
 pub use affine::{Affine, Weight};
 pub use calibrate::{CalibratedLayer, calibrate_input_ranges};
-pub use checkpoint::{Checkpoint, CheckpointError, Tiles, TrainingState};
+pub use checkpoint::{Checkpoint, CheckpointError, EpochState, Tiles, TrainingState};
 pub use chip::{Chip, Weak};
 pub use convert::Network;
 pub use diagnostics::{Diagnostics, TileDiagnostics, diagnose};
@@ -43,5 +43,5 @@ pub use monte_carlo::{AccuracyAt, accuracy_over_time};
 pub use optim::{Adam, Optimizer, OptimizerState, Remembered, Schedule, Sgd, StateError};
 pub use progress::Progress;
 pub use summary::{LayerSummary, Summary};
-pub use trainer::{Epoch, Trainer, TrainerError};
+pub use trainer::{Epoch, Evaluation, Trainer, TrainerError};
 pub use visit::{Slot, SlotMut, Visit, join};
