@@ -179,4 +179,8 @@ impl<N: Module + Clone + 'static> Module for Chip<N> {
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         self.net.forward(x)
     }
+
+    fn batch_axis(&self) -> Option<usize> {
+        self.net.batch_axis()
+    }
 }

@@ -1,11 +1,11 @@
 //! What can be done with a whole network: naming, counting, moving it onto tiles and back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use ohmgrad_analog::config::NoiseModelConfig;
 use ohmgrad_analog::{Error, InferenceRpuConfig};
-use ohmgrad_autograd::{Id, Param, State};
+use ohmgrad_autograd::{Gradients, Id, Param, State};
 use ohmgrad_tensor::{Key, Tensor};
 
 use crate::affine::Affine;
@@ -34,6 +34,62 @@ pub trait Network: Visit {
                 f(path, param);
             }
         });
+    }
+
+    /// Freezes every parameter of a network or of a part of it: training leaves them as they are, also where clipping or
+    /// remapping would change weights on tiles. Moving onto tiles and back, cloning and restoring keep them frozen. Buffers,
+    /// such as the running means of a batch norm, still follow.
+    ///
+    /// ```
+    /// use ohmgrad_autograd::Tape;
+    /// use ohmgrad_models::{Linear, Module, Network, Sgd, visit};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// struct Net {
+    ///     body: Linear,
+    ///     head: Linear,
+    /// }
+    ///
+    /// visit!(Net { body, head });
+    ///
+    /// let mut net = Net { body: Linear::new(3, 4, Key::new(1)), head: Linear::new(4, 2, Key::new(2)) };
+    /// net.body.freeze();
+    /// let before = net.state_dict();
+    /// let tape = Tape::train(Key::new(3));
+    /// let y = net.head.forward(net.body.forward(tape.constant(Tensor::normal(&[8, 3], Key::new(4)))).tanh());
+    /// Sgd::new(0.1).step(&mut net, (y * y).mean().backward());
+    /// let after = net.state_dict();
+    /// assert_eq!(before[..2], after[..2]);
+    /// assert_ne!(before[2..], after[2..]);
+    /// ```
+    fn freeze(&mut self) {
+        self.each_parameter_mut(|_, param| param.set_frozen(true));
+    }
+
+    /// Trains every parameter again that was [frozen](Self::freeze).
+    fn unfreeze(&mut self) {
+        self.each_parameter_mut(|_, param| param.set_frozen(false));
+    }
+
+    /// Takes the gradients of this part of a network out of those of the whole, and with them what else belongs to its
+    /// parameters and buffers: for parts that have optimizers of their own.
+    ///
+    /// ```
+    /// use ohmgrad_autograd::Tape;
+    /// use ohmgrad_models::{Adam, Linear, Module, Network, Sgd};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// let (mut body, mut head) = (Linear::new(3, 4, Key::new(1)), Linear::new(4, 2, Key::new(2)));
+    /// let tape = Tape::train(Key::new(3));
+    /// let y = head.forward(body.forward(tape.constant(Tensor::normal(&[8, 3], Key::new(4)))).tanh());
+    /// let mut gradients = (y * y).mean().backward();
+    /// let of_head = head.take_gradients(&mut gradients);
+    /// Adam::new(1e-3).step(&mut head, of_head);
+    /// Sgd::new(0.1).step(&mut body, gradients);
+    /// ```
+    fn take_gradients(&self, gradients: &mut Gradients) -> Gradients {
+        let owned = owned(self);
+        gradients.split_off(|id| owned.contains(&id))
     }
 
     /// The paths of all parameters, in order.
@@ -289,6 +345,16 @@ pub trait Network: Visit {
 }
 
 impl<V: Visit + ?Sized> Network for V {}
+
+/// The identities of all parameters and buffers, those of tiles among them.
+pub(crate) fn owned<V: Visit + ?Sized>(net: &V) -> HashSet<Id> {
+    let mut owned = HashSet::new();
+    net.visit("", &mut |_, slot| match slot {
+        Slot::Param(param) | Slot::Buffer(param) => drop(owned.insert(param.id())),
+        Slot::Affine(affine) => owned.extend(affine.ids()),
+    });
+    owned
+}
 
 /// Calls `f` with the path of each parameter and buffer, and with whether it is trained.
 pub(crate) fn each_slot<V: Visit + ?Sized>(net: &mut V, mut f: impl FnMut(&str, &mut Param, bool)) {

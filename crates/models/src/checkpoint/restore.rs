@@ -142,7 +142,9 @@ impl Plan {
             (SlotMut::Param(param) | SlotMut::Buffer(param), Some(New::Value(value))) => param.value = value,
             (SlotMut::Affine(affine), Some(New::Set(weight, bias))) => affine.set(weight, bias),
             (SlotMut::Affine(affine), Some(New::Moved(weight, bias))) => {
+                let frozen = affine.frozen();
                 affine.weight = weight;
+                affine.stay_frozen(&frozen);
                 if let (Some(param), Some(bias)) = (&mut affine.bias, bias) {
                     param.value = bias;
                 }
