@@ -127,7 +127,7 @@ mod mvm {
                 first_row: 0,
                 timed: None,
             };
-            mvm.read(&x, &w, &mut None)
+            mvm.read(&x, &w)
         });
     }
 

@@ -23,6 +23,7 @@
 //!
 //! A further section is a `parameters!` list of its own and one line in [`InferenceRpuConfig`].
 
+mod calibration;
 pub(crate) mod choice;
 mod class;
 mod clip;
@@ -44,10 +45,12 @@ mod remap;
 pub(crate) mod schema;
 pub(crate) mod section;
 pub(crate) mod setting;
+mod stages;
 mod steps;
 mod summary;
 pub(crate) mod value;
 
+pub use calibration::{Calibration, CalibrationMode};
 pub use clip::{WeightClip, WeightClipParameter};
 pub use converter::ConverterConfig;
 pub use drift_compensation::DriftCompensationConfig;

@@ -10,15 +10,14 @@ use ohmgrad_autograd::Param;
 use ohmgrad_tensor::{Key, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::chip::{ProgrammedTile, ProgrammedTiles, check_time};
-use super::{
-    InputRanges, Rectangle, Tile, TileArray, averages_shape, check_columns, may_hold_bias, parts, rectangles,
-    refuse_analog_bias, scaling_shape,
-};
 use crate::config::InferenceRpuConfig;
 use crate::error::Error;
 use crate::mvm::Pattern;
 use crate::noise::Programmed;
+use crate::tile::{
+    Grid, Hardware, InputRanges, ProgrammedTile, ProgrammedTiles, Rectangle, Tile, TileArray, check_columns,
+    check_time, grid, out_scaling, refuse_analog_bias, running_mean,
+};
 
 /// Everything that a [`TileArray`] is, but for the identities of its parameters.
 ///
@@ -102,7 +101,7 @@ impl TileArray {
             put("input_range".into(), ranges.values.value.clone());
             put("input_range_calls".into(), ranges.calls.value.clone());
         }
-        for (i, tile) in self.tiles.iter().enumerate() {
+        for (i, tile) in self.tiles().iter().enumerate() {
             if let Some(scales) = &tile.scales {
                 put(format!("{i}.scales"), scales.clone());
             }
@@ -113,7 +112,7 @@ impl TileArray {
                 put(format!("{i}.{direction}.w_asymmetry"), pattern.w_asymmetry.clone());
             }
         }
-        for (i, on) in self.programmed.iter().flat_map(|chip| chip.tiles.iter().enumerate()) {
+        for (i, on) in self.hardware.chip.iter().flat_map(|chip| chip.tiles.iter().enumerate()) {
             put(format!("{i}.programmed"), on.programmed.weights.clone());
             put(format!("{i}.present"), on.present.clone());
             for (j, (target, coefficients)) in on.programmed.targets.iter().zip(&on.programmed.coefficients).enumerate()
@@ -125,15 +124,21 @@ impl TileArray {
             on.alpha.iter().for_each(|alpha| put(format!("{i}.alpha"), alpha.clone()));
             put(format!("{i}.noise_floor"), Tensor::from([on.noise_floor]));
         }
-        let programmed = self.programmed.as_ref().map(|chip| ProgrammedLayout {
+        let programmed = self.hardware.chip.as_ref().map(|chip| ProgrammedLayout {
             key: chip.key,
             t: chip.t,
             devices: chip.tiles.first().map_or(0, |on| on.programmed.targets.len()),
         });
-        let tiles = self.tiles.iter().map(|tile| TilePlace { site: tile.site, key: tile.key }).collect();
-        let config = InferenceRpuConfig::clone(&self.config);
+        let tiles = self.tiles().iter().map(|tile| TilePlace { site: tile.site, key: tile.key }).collect();
+        let config = self.config().clone();
         TileArrayState {
-            layout: TileLayout { config, groups: self.groups(), analog_bias: self.analog_bias, tiles, programmed },
+            layout: TileLayout {
+                config,
+                groups: self.hardware.grid.groups,
+                analog_bias: self.has_analog_bias(),
+                tiles,
+                programmed,
+            },
             tensors,
         }
     }
@@ -157,13 +162,13 @@ impl TileArray {
             ));
         }
         check_columns(&config, shape)?;
-        let [across, down] = parts(&config, shape, groups);
+        let [across, down] = grid::parts(&config.mapping, shape, groups);
         // Compared before anything of that size is built: a hostile file may have a side of any length and no elements.
         if across.checked_mul(down).and_then(|tiles| tiles.checked_mul(groups)) != Some(places.len()) {
             let expected = format!("{across} × {down} in {groups} groups for the weight and the mapping");
             return Err(wrong("tiles", places.len(), expected));
         }
-        if analog_bias && !may_hold_bias(&config, shape, groups) {
+        if analog_bias && !grid::may_hold_bias(&config.mapping, shape, groups) {
             return Err(wrong("analog_bias", true, "false: the mapping makes it digital"));
         }
         if let Some(reason) = Some(analog_bias).filter(|on| *on).and_then(|_| refuse_analog_bias(&config).err()) {
@@ -176,17 +181,17 @@ impl TileArray {
             }),
             false => None,
         };
-        let out_scaling = match scaling_shape(&config, weight.shape(), groups) {
+        let out_scaling = match out_scaling::shape(&config.mapping, weight.shape(), groups) {
             Some(shape) => Some(Param::new(tensors.shaped("out_scaling", &shape)?)),
             None => None,
         };
-        let averages = match averages_shape(&config, places.len()) {
+        let averages = match running_mean::shape(&config, places.len()) {
             [0, two] => Tensor::full(&[0, two], 0.0),
             shape => tensors.shaped("averages", &shape)?,
         };
         let mut tiles = Vec::with_capacity(places.len());
-        for (i, Rectangle { group, outs, ins }) in rectangles(&config, weight.shape(), groups).into_iter().enumerate() {
-            let ins = ins.start..ins.end + usize::from(analog_bias);
+        let (grid, rectangles) = Grid::cut(&config.mapping, weight.shape(), groups, analog_bias);
+        for (i, Rectangle { group, outs, ins }) in rectangles.into_iter().enumerate() {
             let forward = tensors.pattern(&format!("{i}.forward"), outs.len(), ins.len())?;
             let backward = tensors.pattern(&format!("{i}.backward"), ins.len(), outs.len())?;
             let scales = tensors.optional(&format!("{i}.scales"));
@@ -198,44 +203,11 @@ impl TileArray {
             let TilePlace { site, key } = places[i];
             tiles.push(Tile { group, outs, ins, scales, forward, backward, site, key });
         }
-        let programmed = programmed.map(|layout| tensors.chip(layout, &config, &tiles)).transpose()?.map(Arc::new);
+        let chip = programmed.map(|layout| tensors.chip(layout, &config, &tiles)).transpose()?.map(Arc::new);
         tensors.finish()?;
-        Ok(Self {
-            weight: Param::new(weight),
-            out_scaling,
-            averages: Param::new(averages),
-            input_ranges,
-            tiles: Arc::new(tiles),
-            config: Arc::new(config),
-            analog_bias,
-            calibrating: None,
-            programmed,
-        })
-    }
-
-    /// What is trained of the array, by its name in a [`TileArrayState`].
-    pub fn params(&self) -> impl Iterator<Item = (&'static str, &Param)> {
-        let scaling = self.out_scaling.as_ref().map(|scaling| ("out_scaling", scaling));
-        let range = self.learned_range().map(|range| ("input_range", range));
-        [("weight", &self.weight)].into_iter().chain(scaling).chain(range)
-    }
-
-    /// The weight, and what else training changes: by name, and whether it is trained, in the order of
-    /// [`params`](Self::params), or state of forwards.
-    pub fn slots_mut(&mut self) -> (&mut Param, Vec<(&'static str, &mut Param, bool)>) {
-        let learned = self.learned_range().is_some();
-        let mut others = vec![];
-        others.extend(self.out_scaling.as_mut().map(|param| ("out_scaling", param, true)));
-        let mut buffers = vec![];
-        if let Some(ranges) = &mut self.input_ranges {
-            others.push(("input_range", &mut ranges.values, learned));
-            buffers.push(("input_range_calls", &mut ranges.calls, false));
-        }
-        if !self.averages.value.is_empty() {
-            buffers.push(("averages", &mut self.averages, false));
-        }
-        others.extend(buffers);
-        (&mut self.weight, others)
+        let averages = Param::new(averages);
+        let hardware = Hardware { grid: Arc::new(grid), tiles: Arc::new(tiles), config: Arc::new(config), chip };
+        Ok(Self { weight: Param::new(weight), out_scaling, averages, input_ranges, hardware, calibrating: None })
     }
 }
 
@@ -343,93 +315,4 @@ mod text {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{BackwardIoParameters, IoParameters, MappingParameter, NoiseManagement};
-    use crate::config::{InputRangeParameter, PrePostProcessingParameter};
-    use ohmgrad_autograd::Tape;
-
-    /// Tiles that have everything that tiles can have.
-    fn array() -> TileArray {
-        let input_range = InputRangeParameter { enable: true, init_value: 1.5, ..Default::default() };
-        let pre_post = PrePostProcessingParameter { input_range };
-        let forward = IoParameters {
-            noise_management: NoiseManagement::AverageAbsMax,
-            out_noise_std: 0.3,
-            v_offset_std: 0.1,
-            w_read_asymmetry_dtod: 0.1,
-            mv_type: crate::config::MvType::PosNegSeparate,
-            ..Default::default()
-        };
-        let mapping = MappingParameter {
-            weight_scaling_omega: 0.6,
-            weight_scaling_columnwise: true,
-            learn_out_scaling: true,
-            max_input_size: 4,
-            max_output_size: 3,
-            ..Default::default()
-        };
-        let backward = BackwardIoParameters { w_read_asymmetry_dtod: 0.2, ..Default::default() };
-        let config = InferenceRpuConfig { forward, backward, mapping, pre_post, ..Default::default() };
-        TileArray::new(Tensor::normal(&[5, 7], Key::new(1)), 1, None, &config, "fc", Key::new(2)).unwrap()
-    }
-
-    fn error(change: impl FnOnce(&mut TileArrayState)) -> String {
-        let mut state = array().state();
-        change(&mut state);
-        TileArray::from_state(state).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn an_array_put_together_again_reads_the_same() {
-        let read = |tiles: &TileArray| {
-            let tape = Tape::train(Key::new(3));
-            let x = tape.variable(Tensor::normal(&[2, 7], Key::new(4)));
-            let y = tiles.forward(x, None);
-            (y.value(), y.backward_from(Tensor::normal(&[2, 5], Key::new(5))).wrt(x).cloned())
-        };
-        let array = array();
-        let layout = serde_json::to_string(&array.state().layout).unwrap();
-        let state = TileArrayState { layout: serde_json::from_str(&layout).unwrap(), ..array.state() };
-        assert_eq!(read(&TileArray::from_state(state).unwrap()), read(&array));
-    }
-
-    #[test]
-    fn what_does_not_fit_together_is_said() {
-        let put = |state: &mut TileArrayState, name: &str, shape: &[usize]| {
-            state.tensors.insert(name.into(), Tensor::full(shape, 1.0));
-        };
-        assert_eq!(error(|s| drop(s.tensors.remove("weight"))), "weight: found nothing, expected a matrix");
-        assert_eq!(
-            error(|s| put(s, "weight", &[5])),
-            "weight: found shape [5], expected two axes or more, outputs in 1 groups"
-        );
-        assert_eq!(
-            error(|s| s.layout.tiles.truncate(3)),
-            "tiles: found 3, expected 2 × 2 in 1 groups for the weight and the mapping"
-        );
-        assert_eq!(
-            error(|s| put(s, "weight", &[usize::MAX, 0])),
-            format!(
-                "tiles: found 4, expected 1 × {} in 1 groups for the weight and the mapping",
-                usize::MAX.div_ceil(3)
-            )
-        );
-        assert_eq!(error(|s| put(s, "averages", &[4, 1])), "averages: found shape [4, 1], expected shape [4, 2]");
-        assert_eq!(
-            error(|s| put(s, "0.scales", &[2, 1])),
-            "0.scales: found shape [2, 1], expected shape [1, 1] or [3, 1]"
-        );
-        assert_eq!(
-            error(|s| put(s, "3.backward.w_asymmetry", &[2, 2])),
-            "3.backward.w_asymmetry: found shape [2, 2], expected shape [3, 2]"
-        );
-        assert_eq!(
-            error(|s| put(s, "4.scales", &[1, 1])),
-            "4.scales: found shape [1, 1], expected nothing of that name"
-        );
-        assert_eq!(error(|s| drop(s.tensors.remove("input_range"))), "input_range: found nothing, expected shape [4]");
-        assert!(error(|s| s.layout.analog_bias = true).starts_with("analog_bias: found true, expected false"));
-        assert!(error(|s| s.layout.config.forward.out_noise = f32::NAN).starts_with("forward.out_noise = NaN"));
-    }
-}
+mod tests;

@@ -1,21 +1,16 @@
-//! What reads see of a tile's weights in training: noise, rounding and dropped weights that the network learns to live
-//! with.
+//! Weight modifiers: noise, rounding and dropped weights that a network in training learns to live with.
 //!
 //! What each type does stands at [`WeightModifier`]. Source: aihwkit `weight_modifier.cpp`, and for PCM_NOISE
 //! `weight_modifier_cuda.cu`; Joshi et al. 2020.
 
-use ohmgrad_autograd::{Back, Op};
 use ohmgrad_tensor::{Array, Key, Tensor};
 
+use super::devices::polynomial;
+use super::pcm;
 use crate::config::{WeightModifier, WeightModifierParameter};
 
-/// The programming noise of phase-change memory over the conductance relative to its maximum, in µS (Joshi et al. 2020).
-const PCM_PROGRAMMING: [f32; 3] = [0.26348, 1.9650, -1.1731];
-/// The time in seconds that a read takes, which read noise is integrated over.
-const PCM_T_READ: f32 = 2.5e-7;
-
 impl WeightModifierParameter {
-    /// What a read sees of tile weights [out, in], as a function of the key.
+    /// Tile weights [out, in] after the modifier, as a function of the key.
     ///
     /// ```
     /// use ohmgrad_analog::config::{WeightModifier, WeightModifierParameter};
@@ -103,11 +98,11 @@ impl WeightModifierParameter {
         let (at_random, random) = (coin("at random"), coin("random conductance"));
         let (std, g_max) = (self.std_dev, self.g_max);
         let (t, t0) = (self.pcm_t_inference + self.pcm_t0, self.pcm_t0);
-        let of_time = ((self.pcm_t_inference + self.pcm_t0 + PCM_T_READ) / (2.0 * PCM_T_READ)).ln().sqrt();
+        let of_time = ((self.pcm_t_inference + self.pcm_t0 + pcm::T_READ) / (2.0 * pcm::T_READ)).ln().sqrt();
         let mut seen = w.contiguous();
         for (i, w) in seen.make_mut().iter_mut().enumerate() {
             let mut g = w.clamp(-top, top) * g_max / top;
-            if g.abs() <= self.pcm_zero_thres * std * PCM_PROGRAMMING[0] {
+            if g.abs() <= self.pcm_zero_thres * std * pcm::PROG_COEFF[0] {
                 g = 0.0;
             }
             let sign = if g < 0.0 { -1.0 } else { 1.0 };
@@ -125,38 +120,18 @@ impl WeightModifierParameter {
                 *w = 0.0;
                 continue;
             }
-            g += std * polynomial(&PCM_PROGRAMMING, g.abs() / g_max) * programming[i];
+            g += std * polynomial(&pcm::PROG_COEFF, g.abs() / g_max) * programming[i];
             let b = g.abs() / g_max;
             if t > t0 {
                 // The spread of the drift coefficients alone: their mean is what compensation is for.
-                let spread = (-0.0125 * b.max(1e-6).ln() - 0.0059).clamp(0.008, 0.045);
+                let spread = pcm::drift_spread(b.max(1e-6).ln());
                 g *= (t / t0).powf(-drift[i].abs() * spread);
             }
-            g += std * g.abs() * (0.0088 / b.powf(0.65).max(1e-3)).min(0.2) * of_time * read[i];
+            g += std * g.abs() * pcm::read_noise(b) * of_time * read[i];
             *w = sign * g.abs() * top / g_max;
         }
         seen
     }
-}
-
-fn polynomial(coefficients: &[f32], x: f32) -> f32 {
-    coefficients.iter().rev().fold(0.0, |sum, c| sum * x + c)
-}
-
-/// The tape operation: what reads on this tape see of all tiles of a weight. No gradient passes here, for
-/// [`AnalogMvm`](crate::AnalogMvm) gives that of the stored weight itself.
-pub(crate) struct Modified(pub WeightModifierParameter);
-
-impl Op for Modified {
-    fn name(&self) -> &'static str {
-        "weight_modifier"
-    }
-
-    fn attributes(&self) -> Vec<(&'static str, String)> {
-        vec![("type:", self.0.summary())]
-    }
-
-    fn backward(&self, _: &mut Back<'_>) {}
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ohmgrad_tensor::Tensor;
 
-use super::AnalogMvm;
+use super::backward::CallBackward;
 
 /// What the gradient of a range is made of, for each tile and block of rows.
 #[derive(Default)]
@@ -35,32 +35,10 @@ impl RangeSums {
     }
 }
 
-impl AnalogMvm {
-    /// Rows as a tile takes them: cut to its range, in units of it.
-    pub(super) fn ranged(&self, tile: usize, rows: Tensor) -> Tensor {
-        match &self.ranges {
-            None => rows,
-            Some(ranges) => {
-                let r = ranges[tile];
-                rows.map(|x| x.clamp(-r.abs(), r.abs()) / r)
-            }
-        }
-    }
-
-    /// Rows cut to a tile's range.
-    pub(super) fn cut(&self, tile: usize, rows: &Tensor) -> Tensor {
-        match &self.ranges {
-            None => rows.clone(),
-            Some(ranges) => {
-                let r = ranges[tile].abs();
-                rows.map(|x| x.clamp(-r, r))
-            }
-        }
-    }
-
+impl CallBackward<'_> {
     /// The sums for the rows `x` [n, in] of a tile with input gradients `g` of the same shape.
-    pub(super) fn range_sum(&self, tile: usize, x: &Tensor, g: &Tensor, clipped: usize) -> RangeSum {
-        let r = self.ranges.as_ref().expect("there is a range to be learned")[tile];
+    pub fn range_sum(&self, tile: usize, x: &Tensor, g: &Tensor, clipped: usize) -> RangeSum {
+        let r = self.op.call.ranges.as_ref().expect("there is a range to be learned")[tile];
         let mut sum = RangeSum { inputs: x.len(), clipped, ..Default::default() };
         for (&x, &g) in x.iter().zip(g.iter()) {
             if x >= r {
@@ -75,9 +53,9 @@ impl AnalogMvm {
     }
 
     /// The gradient of the range of each tile.
-    pub(super) fn range_gradient(&self, sums: &RangeSums) -> Tensor {
-        let how = &self.config.pre_post.input_range;
-        let ranges = self.ranges.as_ref().expect("there is a range to be learned");
+    pub fn range_gradient(&self, sums: &RangeSums) -> Tensor {
+        let how = &self.op.hardware.config.pre_post.input_range;
+        let ranges = self.op.call.ranges.as_ref().expect("there is a range to be learned");
         let mut totals = vec![RangeSum::default(); ranges.len()];
         for (&(_, tile), sum) in sums.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let total = &mut totals[tile];
@@ -103,16 +81,5 @@ impl AnalogMvm {
             gradient + total.direct as f32
         };
         totals.into_iter().zip(ranges).map(gradient).collect::<Vec<f32>>().into()
-    }
-
-    /// One line for a trace.
-    pub(super) fn said_of(&self, ranges: &[f32]) -> String {
-        let learned = if self.config.pre_post.input_range.learn_input_range { ", learned" } else { "" };
-        let least = ranges.iter().copied().fold(f32::INFINITY, f32::min);
-        let most = ranges.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        match least == most {
-            true => format!("±{least}{learned}"),
-            false => format!("±{least} … ±{most}{learned}"),
-        }
     }
 }
