@@ -34,8 +34,7 @@ impl TileArray {
     /// If the array is being calibrated.
     pub fn set_config(&mut self, config: &InferenceRpuConfig) -> Result<(), Error> {
         assert!(self.calibrating.is_none(), "set_config: the array is being calibrated");
-        config.validate()?;
-        self.check_keeps(config)?;
+        self.check_config(config)?;
         let (before, tiles) = (Arc::clone(&self.hardware.config), self.tiles().len());
         let directions = [
             (Direction::Forward, before.forward, config.forward),
@@ -60,7 +59,56 @@ impl TileArray {
         self.measure_compensation()
     }
 
-    fn check_keeps(&self, config: &InferenceRpuConfig) -> Result<(), Error> {
+    /// Takes over what training and calibration have found of the inputs of another array of the same cut: input ranges, how
+    /// many calls they were found from, running means.
+    ///
+    /// # Errors
+    /// If there is something to take over and this array is cut otherwise.
+    pub fn inherit(&mut self, other: &Self) -> Result<(), Error> {
+        if !other.has_found_inputs() {
+            return Ok(());
+        }
+        let places = |array: &Self| -> Vec<_> {
+            let place = |tile: &super::Tile| (tile.outs.clone(), array.hardware.grid.weight_ins(&tile.ins));
+            array.tiles().iter().map(place).collect()
+        };
+        if places(self) != places(other) {
+            return Err(Error::NotKept {
+                field: "input ranges and running means",
+                of: "tiles that are cut otherwise",
+                instead: "to_digital forgets them",
+            });
+        }
+        if let Some(ranges) = &other.input_ranges {
+            match &mut self.input_ranges {
+                Some(own) => {
+                    own.values.value = ranges.values.value.clone();
+                    own.calls.value = ranges.calls.value.clone();
+                }
+                none => *none = Some(ranges.clone()),
+            }
+        }
+        if !other.averages.value.is_empty() {
+            self.averages.value = other.averages.value.clone();
+        }
+        Ok(())
+    }
+
+    /// Whether training or calibration have found something of the inputs: input ranges, running means.
+    pub fn has_found_inputs(&self) -> bool {
+        let initial = self.config().pre_post.input_range.init_value;
+        let found = |ranges: &InputRanges| {
+            ranges.calls.value.iter().any(|&calls| calls > 0.0) || ranges.values.value.iter().any(|&r| r != initial)
+        };
+        self.input_ranges.as_ref().is_some_and(found) || self.averages.value.iter().any(|&mean| mean >= 0.0)
+    }
+
+    /// Whether [`set_config`](Self::set_config) can put these tiles under a configuration.
+    ///
+    /// # Errors
+    /// As [`set_config`](Self::set_config).
+    pub fn check_config(&self, config: &InferenceRpuConfig) -> Result<(), Error> {
+        config.validate()?;
         let (old, new) = (&self.config().mapping, &config.mapping);
         let shape = self.weight.value.shape();
         check_columns(config, shape)?;

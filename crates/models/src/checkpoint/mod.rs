@@ -32,7 +32,7 @@ use crate::visit::Visit;
 
 pub use error::{CheckpointError, Reshaped};
 pub use header::{EpochState, TrainingState};
-pub use restore::Tiles;
+pub use restore::{Restored, Tiles};
 use restore::Weights;
 pub(crate) use restore::load_weights;
 
