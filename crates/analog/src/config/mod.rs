@@ -19,7 +19,7 @@
 //! | what aihwkit printed or exported, and what of it is not understood | `import/` |
 //! | how any section is read, checked, printed and described | `form/`, which knows no section |
 //!
-//! A further section is a `parameters!` list of its own and one line in [`InferenceRpuConfig`].
+//! A further section is a file with a `parameters!` list and one line in [`InferenceRpuConfig`].
 
 mod clip;
 mod converter;

@@ -91,7 +91,7 @@ impl IoParameters {
             _ => String::new(),
         };
         match self.noise_management {
-            // What everybody has is not worth a word in each line.
+            // The default is left out.
             NoiseManagement::AbsMax if cap.is_empty() => {}
             NoiseManagement::None if self.inp_bound > 0.0 => {
                 parts.push(format!("inputs ±{} unscaled", self.inp_bound));

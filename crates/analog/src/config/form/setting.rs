@@ -25,7 +25,7 @@ pub(crate) trait Setting {
     /// What a file would say.
     fn get(&self) -> Value;
 
-    /// Whether it is allowed: within `range`, and for a section all of its own rules.
+    /// Whether it is allowed: within `range`, and for a section by its rules.
     fn check(&self, _range: Range, _at: &str) -> Result<(), Error> {
         Ok(())
     }
