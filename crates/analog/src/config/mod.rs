@@ -58,3 +58,6 @@ pub use noise_model::NoiseModelConfig;
 pub use pre_post::{InputRangeParameter, PrePostProcessingParameter};
 pub use remap::{WeightRemap, WeightRemapParameter};
 pub use warnings::Note;
+
+#[cfg(test)]
+mod tests;
