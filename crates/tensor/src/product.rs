@@ -44,7 +44,7 @@ impl<T: Scalar> Right<'_, T> {
     /// If `rows` is no matrix of so many columns as the sums have terms.
     pub fn of(&self, rows: &Array<T>) -> Array<T> {
         assert!(rows.rank() == 2, "product: shape {:?} is no matrix", rows.shape);
-        let len = rows.shape[0] * self.columns();
+        let len = shape::len(&[rows.shape[0], self.columns()]);
         let out = parallel::build(len, len, |_, out| self.write_of(rows, out));
         Array::from_vec(out, &[rows.shape[0], self.columns()])
     }
@@ -61,7 +61,7 @@ impl<T: Scalar> Right<'_, T> {
             self.terms()
         );
         let (left, m, k, n) = (strided(rows), rows.shape[0], rows.shape[1], self.columns());
-        assert!(out.len() == m * n, "product: {} elements for {m} rows of {n}", out.len());
+        assert!(m.checked_mul(n) == Some(out.len()), "product: {} elements for {m} rows of {n}", out.len());
         let size = if m * k * n < PARALLEL { m } else { block_size(m) };
         parallel::for_each_part(out, size * n, |i, out| {
             let a = Strided { data: &left.data[(i * size * left.row).min(left.data.len())..], ..left };
@@ -207,6 +207,18 @@ mod tests {
             let (i, j) = ((m as f64 * cut) as usize, (n as f64 * cut) as usize);
             prop_assert_eq!(a.slice(0, i..m).matmul(&b), whole.slice(0, i..m));
             prop_assert_eq!(a.matmul(&b.slice(1, j..n)), whole.slice(1, j..n));
+        }
+    }
+
+    /// A batch without rows, layers without inputs or outputs: also beyond one panel of columns.
+    #[test]
+    fn sizes_of_0_are_sizes() {
+        for (m, k, n) in [(0, 5, 300), (300, 0, 300), (3, 5, 0), (0, 0, 0), (300, 0, 3)] {
+            let (x, w) = (Tensor::full(&[m, k], 1.0), Tensor::full(&[n, k], 1.0));
+            for y in [linear(&x, &w), right_of(&w).of(&x), linear_input_gradient(&x, &w.t().contiguous())] {
+                assert_eq!(y, Tensor::full(&[m, n], 0.0));
+            }
+            assert_eq!(linear_weight_gradient(&Tensor::full(&[m, n], 1.0), &x), Tensor::full(&[n, k], m as f32));
         }
     }
 

@@ -63,9 +63,12 @@ impl Packed {
     fn with(kernels: &'static Kernels, b: Strided<'_, f32>, terms: usize, columns: usize) -> Self {
         b.check(terms, columns);
         let lanes = kernels.lanes;
-        let lines = scratch(columns.div_ceil(lanes) * lanes * terms);
+        let size = columns.checked_next_multiple_of(lanes).and_then(|width| width.checked_mul(terms));
+        let lines = scratch(size.expect("a matrix to pack fits into memory"));
         let mut packed = Self { kernels, lines, terms, columns };
-        packed.fill(b);
+        if terms > 0 {
+            packed.fill(b);
+        }
         packed
     }
 
@@ -125,7 +128,11 @@ pub(super) fn product(
     let Some(kernels) = kernels() else { return false };
     a.check(rows, terms);
     b.check(terms, columns);
-    assert!(out.len() == rows * columns, "product: {} elements for {rows} rows of {columns}", out.len());
+    assert!(
+        rows.checked_mul(columns) == Some(out.len()),
+        "product: {} elements for {rows} rows of {columns}",
+        out.len()
+    );
     let a = Left::from(a);
     let places = a.terms.list(terms);
     let target = Target(out.as_mut_ptr().cast());
