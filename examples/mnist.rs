@@ -74,6 +74,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             ..Default::default()
         },
     };
+    config.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
     let mnist = match &args.data {
         Some(dir) => Mnist::from_dir(dir)?,
         None if args.download => download()?,

@@ -79,6 +79,29 @@ impl<T: Scalar> Gradients<T> {
         self.deposits.iter().filter_map(|(id, content)| Some((*id, content.downcast_ref()?)))
     }
 
+    /// The identities that anything here is for: gradients, deposits and state, in this order.
+    pub fn owners(&self) -> impl Iterator<Item = Id> {
+        let (params, deposits) = (self.params.iter().map(|(id, _)| *id), self.deposits.iter().map(|(id, _)| *id));
+        params.chain(deposits).chain(self.state.iter().map(|(id, _)| id))
+    }
+
+    /// Takes out all that is for the identities that `wanted` says yes to: for a part of a network that has an optimizer of
+    /// its own. The key goes with both; the gradients of variables stay here.
+    pub fn split_off(&mut self, wanted: impl Fn(Id) -> bool) -> Self {
+        fn split<X>(from: &mut Vec<(Id, X)>, wanted: &impl Fn(Id) -> bool) -> Vec<(Id, X)> {
+            let (taken, left) = std::mem::take(from).into_iter().partition(|(id, _)| wanted(*id));
+            *from = left;
+            taken
+        }
+        Self {
+            key: self.key,
+            params: split(&mut self.params, &wanted),
+            kept: vec![],
+            deposits: split(&mut self.deposits, &wanted),
+            state: State { entries: split(&mut self.state.entries, &wanted) },
+        }
+    }
+
     /// The state that forwards and this backward have changed, to be committed with the step.
     pub fn state(&self) -> &State<T> {
         &self.state

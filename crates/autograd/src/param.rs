@@ -21,9 +21,24 @@ impl Id {
 /// A value that is kept from step to step and gets gradients; or, as a buffer of a layer, one that forwards update.
 ///
 /// A clone has an identity of its own: training a cloned network does not touch the original.
+///
+/// A frozen parameter gets no gradient, so optimizers leave it as it is:
+///
+/// ```
+/// use ohmgrad_autograd::{Param, Tape};
+/// use ohmgrad_tensor::{Key, Tensor};
+///
+/// let (a, mut b) = (Param::new(Tensor::from([2.0])), Param::new(Tensor::from([3.0])));
+/// b.set_frozen(true);
+/// let tape = Tape::train(Key::new(0));
+/// let gradients = (tape.param(&a) * tape.param(&b)).sum().backward();
+/// assert_eq!(gradients.of(&a).map(|g| g.item()), Some(3.0));
+/// assert!(gradients.of(&b).is_none());
+/// ```
 #[derive(Debug)]
 pub struct Param<T: Scalar = f32> {
     id: Id,
+    frozen: bool,
     /// The current value. Anybody may write it between steps.
     pub value: Array<T>,
 }
@@ -31,7 +46,22 @@ pub struct Param<T: Scalar = f32> {
 impl<T: Scalar> Param<T> {
     /// A parameter with a value and a new identity.
     pub fn new(value: Array<T>) -> Self {
-        Self { id: Id::unique(), value }
+        Self { id: Id::unique(), frozen: false, value }
+    }
+
+    /// A parameter with another value and a new identity, frozen if this one is: what takes its place when a weight moves.
+    pub fn with_value(&self, value: Array<T>) -> Self {
+        Self { frozen: self.frozen, ..Self::new(value) }
+    }
+
+    /// Whether the parameter gets no gradient.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Says whether the parameter is frozen: then it gets no gradient on tapes to come, and training leaves it as it is.
+    pub fn set_frozen(&mut self, frozen: bool) {
+        self.frozen = frozen;
     }
 
     /// What tells this parameter from all others.
@@ -42,6 +72,6 @@ impl<T: Scalar> Param<T> {
 
 impl<T: Scalar> Clone for Param<T> {
     fn clone(&self) -> Self {
-        Self::new(self.value.clone())
+        self.with_value(self.value.clone())
     }
 }

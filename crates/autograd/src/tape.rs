@@ -168,13 +168,15 @@ impl<T: Scalar> Tape<T> {
         self.add(Node::leaf(value, Kind::Variable, self.training))
     }
 
-    /// The value of a parameter. A parameter is one node per tape, however often it is asked for.
+    /// The value of a parameter, which gets a gradient unless it is frozen. A parameter is one node per tape, however often
+    /// it is asked for.
     pub fn param(&self, param: &Param<T>) -> Var<'_, T> {
         let known = self.inner.borrow().leaves.get(&param.id()).copied();
         if let Some(index) = known {
             return Var::new(self, index);
         }
-        let var = self.add(Node::leaf(param.value.clone(), Kind::Param(param.id()), self.training));
+        let var =
+            self.add(Node::leaf(param.value.clone(), Kind::Param(param.id()), self.training && !param.is_frozen()));
         self.inner.borrow_mut().leaves.insert(param.id(), var.index());
         var
     }

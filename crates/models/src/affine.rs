@@ -1,7 +1,7 @@
 //! The slot of a weight and a bias: the one place that knows where a weight lives.
 
 use ohmgrad_analog::{Error, InferenceRpuConfig, TileArray};
-use ohmgrad_autograd::{Param, Var};
+use ohmgrad_autograd::{Id, Param, Var};
 use ohmgrad_tensor::{ConvWindow, Key, Tensor};
 
 use crate::visit::join;
@@ -132,26 +132,58 @@ impl Affine {
         }
     }
 
-    /// The same weight and bias on tiles. A weight that is on tiles already moves to new ones.
+    /// The same weight and bias on tiles. A weight that is on tiles already is mapped onto new ones, which take over input
+    /// ranges and running means.
     ///
     /// # Errors
-    /// If the configuration is not valid.
+    /// If the configuration is not valid, the weight is programmed onto a chip, or the new tiles are cut otherwise and so
+    /// can't take over what training has found.
     pub fn on_tiles(&self, config: &InferenceRpuConfig, path: &str, key: Key) -> Result<Self, Error> {
+        if self.is_programmed() {
+            let reason = "its weight is programmed onto a chip; set_config puts the chip under another configuration, \
+                          to_digital takes its weights off";
+            return Err(Error::Convert { layer: path.into(), reason: reason.into() });
+        }
         let mut digital = self.clone();
         digital.to_digital();
         let bias = digital.bias.as_ref().map(|b| &b.value);
-        let tiles = TileArray::new(digital.weight().value.clone(), self.groups, bias, config, path, key)?;
-        Ok(Self { weight: Weight::Analog(Box::new(tiles)), ..digital })
+        let mut tiles = TileArray::new(digital.weight().value.clone(), self.groups, bias, config, path, key)?;
+        if let Some(old) = self.tiles() {
+            tiles.inherit(old).map_err(in_layer(path))?;
+        }
+        let mut analog = Self { weight: Weight::Analog(Box::new(tiles)), ..digital };
+        analog.stay_frozen(&self.frozen());
+        Ok(analog)
     }
 
-    /// Moves the weight back into digital memory, learned output scales included.
-    pub fn to_digital(&mut self) {
-        let Weight::Analog(tiles) = &self.weight else { return };
-        let (weight, of_bias) = tiles.to_digital();
-        if let (Some(bias), Some(factor)) = (&mut self.bias, of_bias) {
-            bias.value = &bias.value * &factor;
+    /// Whether the weight is programmed onto a chip.
+    pub(crate) fn is_programmed(&self) -> bool {
+        self.tiles().is_some_and(|tiles| tiles.programmed().is_some())
+    }
+
+    /// The weight that evaluations stand for, and the bias; see [`TileArray::effective_weights`].
+    pub(crate) fn effective(&self) -> (Tensor, Option<Tensor>) {
+        let bias = self.bias.as_ref().map(|bias| &bias.value);
+        match &self.weight {
+            Weight::Digital(weight) => (weight.value.clone(), bias.cloned()),
+            Weight::Analog(tiles) => {
+                let (weight, of_tile) = tiles.effective_weights(bias);
+                (weight, of_tile.or(bias.cloned()))
+            }
         }
-        self.weight = Weight::Digital(Param::new(weight));
+    }
+
+    /// Moves the weight back into digital memory, learned output scales included; of a chip what its devices hold now, with
+    /// drift compensation.
+    pub fn to_digital(&mut self) {
+        if self.tiles().is_none() {
+            return;
+        }
+        let (weight, bias) = self.effective();
+        if let (Some(param), Some(value)) = (&mut self.bias, bias) {
+            param.value = value;
+        }
+        self.weight = Weight::Digital(self.weight().with_value(weight));
     }
 
     /// Moves the weight back into digital memory as reads of its tiles show it, and an analog bias with it.
@@ -161,7 +193,7 @@ impl Affine {
         if let (Some(bias), Some(read)) = (&mut self.bias, of_bias) {
             bias.value = read;
         }
-        self.weight = Weight::Digital(Param::new(weight));
+        self.weight = Weight::Digital(self.weight().with_value(weight));
     }
 
     /// Replaces weight and bias; tiles recompute their mapping scales.
@@ -200,9 +232,33 @@ impl Affine {
         [("weight", weight, true)].into_iter().chain(bias).chain(others)
     }
 
-    /// What the tiles' configuration asks for after a step of an optimizer: weights are cut and mapped anew.
+    /// The identities of all that is trained, and of the buffers of the tiles.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = Id> {
+        let buffers = self.tiles().into_iter().flat_map(|tiles| {
+            let ranges = tiles.input_ranges.as_ref().map(|ranges| [ranges.values.id(), ranges.calls.id()]);
+            ranges.into_iter().flatten().chain([tiles.averages.id()])
+        });
+        self.params().map(|(_, param)| param.id()).chain(buffers)
+    }
+
+    /// The names of all parameters, and whether they are frozen; see [`Param::set_frozen`].
+    pub(crate) fn frozen(&self) -> Vec<(&'static str, bool)> {
+        self.params().map(|(name, param)| (name, param.is_frozen())).collect()
+    }
+
+    /// Freezes what was [frozen](Self::frozen) before the weight moved; what is new goes with the weight.
+    pub(crate) fn stay_frozen(&mut self, before: &[(&str, bool)]) {
+        let of = |name: &str| before.iter().find(|(old, _)| *old == name).map(|(_, frozen)| *frozen);
+        let of_weight = of("weight").unwrap_or(false);
+        self.slots_mut().for_each(|(name, param, _)| param.set_frozen(of(name).unwrap_or(of_weight)));
+    }
+
+    /// What the tiles' configuration asks for after a step of an optimizer: weights are cut and mapped anew, unless they are
+    /// frozen.
     pub(crate) fn after_step(&mut self) {
-        if let Weight::Analog(tiles) = &mut self.weight {
+        if let Weight::Analog(tiles) = &mut self.weight
+            && !tiles.weight.is_frozen()
+        {
             tiles.after_step(self.bias.as_mut().map(|bias| &mut bias.value));
         }
     }
@@ -213,4 +269,9 @@ impl Affine {
             tiles.remap_weights(omega, self.bias.as_mut().map(|bias| &mut bias.value));
         }
     }
+}
+
+/// For `map_err`: names the layer.
+pub(crate) fn in_layer(path: &str) -> impl Fn(Error) -> Error {
+    move |error| Error::Convert { layer: path.into(), reason: error.to_string() }
 }

@@ -11,6 +11,13 @@ use crate::visit::{Slot, SlotMut, Visit};
 pub trait Module: Visit + CloneBox + Send + Sync {
     /// The output for an input, recorded on the input's tape.
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t>;
+
+    /// The axis of an input along which samples lie, where the module has a fixed one: 1 for recurrent layers with time
+    /// first, else 0. `None`, the default, is for modules that take any; a network of one's own that takes sequences
+    /// [time, batch, …] says `Some(1)`, so that data sets with another layout are refused.
+    fn batch_axis(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// Cloning behind a box; every module that is `Clone` has it.

@@ -1,6 +1,6 @@
 //! How the input ranges of a trained network are found from data.
 
-use super::choice::choices;
+use super::form::choice::choices;
 
 choices! {
     /// How input ranges are found.

@@ -1,10 +1,10 @@
 //! What the parameters of a product must obey together, and which fields a direction doesn't have.
 
+use super::form::section::Rules;
+use super::form::setting::{Setting, invalid, join};
+use super::form::value::Value;
 use super::io::{BackwardIoParameters, IoParameters};
 use super::kinds::{BoundManagement, NoiseManagement};
-use super::section::Rules;
-use super::setting::{Setting, invalid, join};
-use super::value::Value;
 use crate::Error;
 
 impl Rules for IoParameters {

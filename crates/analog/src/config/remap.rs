@@ -1,8 +1,8 @@
 //! How mapping scales follow the weights after each step.
 
-use super::choice::choices;
-use super::section::{Rules, parameters};
-use super::setting::{Setting, invalid, join};
+use super::form::choice::choices;
+use super::form::section::{Rules, parameters};
+use super::form::setting::{Setting, invalid, join};
 use crate::Error;
 
 choices! {

@@ -17,8 +17,8 @@ impl WeightModifierParameter {
     /// use ohmgrad_tensor::{Key, Tensor};
     ///
     /// let modifier = WeightModifierParameter { kind: WeightModifier::Discretize, res: 0.5, ..Default::default() };
-    /// let seen = modifier.apply(&Tensor::from([[2.0, -0.6, 0.5]]), Key::new(1));
-    /// assert_eq!(seen.to_vec(), [2.0, -1.0, 1.0]); // A = 2; ties go away from zero
+    /// let modified = modifier.apply(&Tensor::from([[2.0, -0.6, 0.5]]), Key::new(1));
+    /// assert_eq!(modified.to_vec(), [2.0, -1.0, 1.0]); // A = 2; ties go away from zero
     /// ```
     pub fn apply(&self, w: &Tensor, key: Key) -> Tensor {
         let spared = usize::from(self.copy_last_column);
@@ -32,12 +32,12 @@ impl WeightModifierParameter {
             top if top > 0.0 => top,
             _ => 1.0,
         };
-        let mut seen = self.changed(&part, top, key);
+        let mut modified = self.changed(&part, top, key);
         if self.pdrop > 0.0 {
             let dropped = Tensor::bernoulli(part.shape(), self.pdrop.into(), key.fold("drop connect"));
-            seen.zip_mut(&dropped, |w, dropped| *w = if dropped != 0.0 { 0.0 } else { *w });
+            modified.zip_mut(&dropped, |w, dropped| *w = if dropped != 0.0 { 0.0 } else { *w });
         }
-        if spared == 0 { seen } else { Array::concat(&[seen, w.slice(1, columns..w.shape()[1])], 1) }
+        if spared == 0 { modified } else { Array::concat(&[modified, w.slice(1, columns..w.shape()[1])], 1) }
     }
 
     fn changed(&self, w: &Tensor, top: f32, key: Key) -> Tensor {
@@ -99,8 +99,8 @@ impl WeightModifierParameter {
         let (std, g_max) = (self.std_dev, self.g_max);
         let (t, t0) = (self.pcm_t_inference + self.pcm_t0, self.pcm_t0);
         let of_time = ((self.pcm_t_inference + self.pcm_t0 + pcm::T_READ) / (2.0 * pcm::T_READ)).ln().sqrt();
-        let mut seen = w.contiguous();
-        for (i, w) in seen.make_mut().iter_mut().enumerate() {
+        let mut modified = w.contiguous();
+        for (i, w) in modified.make_mut().iter_mut().enumerate() {
             let mut g = w.clamp(-top, top) * g_max / top;
             if g.abs() <= self.pcm_zero_thres * std * pcm::PROG_COEFF[0] {
                 g = 0.0;
@@ -130,7 +130,7 @@ impl WeightModifierParameter {
             g += std * g.abs() * pcm::read_noise(b) * of_time * read[i];
             *w = sign * g.abs() * top / g_max;
         }
-        seen
+        modified
     }
 }
 
@@ -147,10 +147,10 @@ mod tests {
         let w = Tensor::normal(&[5, 7], Key::new(1));
         for &kind in WeightModifier::ALL {
             let how = WeightModifierParameter { pdrop: 0.2, ..modifier(kind) };
-            let seen = how.apply(&w, Key::new(2));
-            assert_eq!(seen, how.apply(&w, Key::new(2)), "{kind}");
-            assert_eq!(seen == w, kind == WeightModifier::None, "{kind}");
-            assert_eq!(seen.iter().any(|&w| w == 0.0), kind != WeightModifier::None, "{kind}");
+            let modified = how.apply(&w, Key::new(2));
+            assert_eq!(modified, how.apply(&w, Key::new(2)), "{kind}");
+            assert_eq!(modified == w, kind == WeightModifier::None, "{kind}");
+            assert_eq!(modified.iter().any(|&w| w == 0.0), kind != WeightModifier::None, "{kind}");
         }
     }
 
@@ -160,7 +160,7 @@ mod tests {
         for &kind in WeightModifier::ALL {
             let how = WeightModifierParameter { copy_last_column: true, pdrop: 0.5, ..modifier(kind) };
             assert_eq!(how.apply(&w, Key::new(2)).slice(1, 2..3), w.slice(1, 2..3), "{kind}");
-            // And a tile that has no other column is seen as it is.
+            // And a tile that has no other column is modified as it is.
             assert_eq!(how.apply(&w.slice(1, 2..3), Key::new(2)), w.slice(1, 2..3), "{kind}");
         }
         let how = WeightModifierParameter { copy_last_column: true, ..modifier(WeightModifier::Discretize) };
@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn weights_of_zeros_have_a_unit_of_one() {
         let w = Tensor::full(&[100, 100], 0.0);
-        let seen = modifier(WeightModifier::AddNormal).apply(&w, Key::new(3));
-        assert!((seen.std(1) - 0.1).abs() < 0.003);
+        let modified = modifier(WeightModifier::AddNormal).apply(&w, Key::new(3));
+        assert!((modified.std(1) - 0.1).abs() < 0.003);
     }
 
     /// Without its noise PCM_NOISE is the identity; its noise at the time of programming is that of programming and of
@@ -183,12 +183,12 @@ mod tests {
         let quiet = WeightModifierParameter { std_dev: 0.0, ..modifier(WeightModifier::PcmNoise) };
         assert!((&quiet.apply(&w, Key::new(1)) - &w).abs().max() < 1e-6);
         let how = WeightModifierParameter { std_dev: 0.5, ..quiet.clone() };
-        let seen = how.apply(&w, Key::new(1)).slice(1, 1..w.len());
+        let modified = how.apply(&w, Key::new(1)).slice(1, 1..w.len());
         let programming = 0.5 * (0.26348 + 1.9650 * a - 1.1731 * a * a);
         let read = 0.5 * 25.0 * a * (0.0088 / a.powf(0.65)) * ((20.0 + 2.5e-7f32) / 5e-7).ln().sqrt();
         let std = programming.hypot(read) / 25.0;
-        assert!((seen.std(1) - std).abs() < 0.02 * std, "{} {std}", seen.std(1));
-        assert!((seen.mean() + a).abs() < 4.5 * std / 100_000f32.sqrt() + 1e-4);
+        assert!((modified.std(1) - std).abs() < 0.02 * std, "{} {std}", modified.std(1));
+        assert!((modified.mean() + a).abs() < 4.5 * std / 100_000f32.sqrt() + 1e-4);
         // Drift spreads, and lowers: its exponent is the magnitude of a normal number here.
         let late = WeightModifierParameter { pcm_t_inference: 3.15e7, ..quiet };
         let drifted = late.apply(&w, Key::new(1)).slice(1, 1..w.len());
@@ -203,8 +203,8 @@ mod tests {
         let w = Tensor::full(&[100, 100], 0.5);
         let how = WeightModifierParameter { std_dev: 0.0, ..modifier(WeightModifier::PcmNoise) };
         let share = |how: WeightModifierParameter, at: f32| {
-            let seen = how.apply(&w, Key::new(4));
-            seen.iter().filter(|&&w| (w - at).abs() < 1e-6).count() as f32 / seen.len() as f32
+            let modified = how.apply(&w, Key::new(4));
+            modified.iter().filter(|&&w| (w - at).abs() < 1e-6).count() as f32 / modified.len() as f32
         };
         let unit = WeightModifierParameter { rel_to_actual_wmax: false, ..how };
         // 4.5 standard errors of a share of 10000.

@@ -174,7 +174,9 @@ impl TileArray {
         if let Some(reason) = Some(analog_bias).filter(|on| *on).and_then(|_| refuse_analog_bias(&config).err()) {
             return Err(wrong("analog_bias", true, format!("false: {reason}")));
         }
-        let input_ranges = match config.pre_post.input_range.enable {
+        // Ranges and means that the configuration has no use for wait for one that has.
+        let kept = config.pre_post.input_range.enable || tensors.has("input_range");
+        let input_ranges = match kept {
             true => Some(InputRanges {
                 values: Param::new(tensors.shaped("input_range", &[places.len()])?),
                 calls: Param::new(tensors.shaped("input_range_calls", &[places.len()])?),
@@ -186,8 +188,8 @@ impl TileArray {
             None => None,
         };
         let averages = match running_mean::shape(&config, places.len()) {
-            [0, two] => Tensor::full(&[0, two], 0.0),
-            shape => tensors.shaped("averages", &shape)?,
+            [0, two] if !tensors.has("averages") => Tensor::full(&[0, two], 0.0),
+            [_, two] => tensors.shaped("averages", &[places.len(), two])?,
         };
         let mut tiles = Vec::with_capacity(places.len());
         let (grid, rectangles) = Grid::cut(&config.mapping, weight.shape(), groups, analog_bias);
@@ -215,6 +217,10 @@ impl TileArray {
 struct Tensors(BTreeMap<String, Tensor>);
 
 impl Tensors {
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     fn optional(&mut self, name: &str) -> Option<Tensor> {
         self.0.remove(name)
     }

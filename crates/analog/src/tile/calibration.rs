@@ -137,7 +137,7 @@ impl TileArray {
     pub(super) fn calibrate_on(&self, tape: &Tape, lowering: &Lowering, x: &Tensor, keys: &[Key]) {
         let (Some(calibrating), Some(ranges)) = (&self.calibrating, &self.input_ranges) else { return };
         let how = &calibrating.how;
-        let mut seen = vec![Seen::default(); self.tiles().len()];
+        let mut statistics = vec![InputStatistics::default(); self.tiles().len()];
         for_each_column(&self.hardware.grid, lowering, x, |(number, column), rows, first| {
             let kept: Vec<usize> =
                 (0..rows.shape()[0]).filter(|&i| rows.slice(0, i..i + 1).iter().any(|&x| x != 0.0)).collect();
@@ -151,23 +151,23 @@ impl TileArray {
                 tape.set_state(cache.id(), keep(tape.state(cache.id(), &cache.value), &rows, how.max_samples, key));
                 return;
             }
-            seen[column.tiles.clone()].iter_mut().for_each(|seen| seen.add(&rows, how));
+            statistics[column.tiles.clone()].iter_mut().for_each(|statistics| statistics.add(&rows, how));
         });
         let mut values = tape.state(ranges.values.id(), &ranges.values.value);
         let mut calls = tape.state(ranges.calls.id(), &ranges.calls.value);
         let alpha = how.std_alpha.unwrap_or(self.config().pre_post.input_range.init_std_alpha);
-        for ((r, calls), seen) in values.make_mut().iter_mut().zip(calls.make_mut()).zip(seen) {
+        for ((r, calls), statistics) in values.make_mut().iter_mut().zip(calls.make_mut()).zip(statistics) {
             match how.mode {
                 CalibrationMode::CacheQuantile => {}
-                CalibrationMode::Max if seen.max > 0.0 => {
-                    *r = if *calls == 0.0 { seen.max } else { r.max(seen.max) };
+                CalibrationMode::Max if statistics.max > 0.0 => {
+                    *r = if *calls == 0.0 { statistics.max } else { r.max(statistics.max) };
                     *calls += 1.0;
                 }
                 CalibrationMode::Max => {}
-                CalibrationMode::MovingQuantile if seen.values.is_empty() => {}
-                CalibrationMode::MovingQuantile => follow(r, calls, quantile(&seen.values.into(), how.quantile)),
+                CalibrationMode::MovingQuantile if statistics.values.is_empty() => {}
+                CalibrationMode::MovingQuantile => follow(r, calls, quantile(&statistics.values.into(), how.quantile)),
                 CalibrationMode::MovingStd if *calls >= how.max_samples as f32 => {}
-                CalibrationMode::MovingStd => follow(r, calls, alpha * seen.spread.std()),
+                CalibrationMode::MovingStd => follow(r, calls, alpha * statistics.spread.std()),
             }
         }
         tape.set_state(ranges.values.id(), values);
@@ -175,15 +175,15 @@ impl TileArray {
     }
 }
 
-/// What a call has seen of a tile's inputs.
+/// Statistics of a tile's inputs in one call.
 #[derive(Clone, Default)]
-struct Seen {
+struct InputStatistics {
     max: f32,
     spread: Spread,
     values: Vec<f32>,
 }
 
-impl Seen {
+impl InputStatistics {
     fn add(&mut self, rows: &Tensor, how: &Calibration) {
         match how.mode {
             CalibrationMode::Max => self.max = self.max.max(rows.abs().max()),

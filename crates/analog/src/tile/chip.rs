@@ -132,11 +132,17 @@ impl TileArray {
     }
 
     fn program_tile(&self, number: usize, w: &Tensor, key: Key) -> ProgrammedTile {
-        let key = key.fold(self.tiles()[number].site);
         let programmed = match self.config().noise_model.model() {
-            Some(model) => Programmed::new(model, w, key),
+            Some(model) => Programmed::new(model, w, key.fold(self.tiles()[number].site)),
             None => Programmed { weights: w.contiguous(), targets: vec![], coefficients: vec![] },
         };
+        let (baseline, noise_floor) = self.measure_baseline(number, &programmed, w, key);
+        ProgrammedTile { present: programmed.weights.clone(), programmed, baseline, alpha: None, noise_floor }
+    }
+
+    /// The compensation's statistic of a readout right after programming, and the mean magnitude of the noise in it.
+    fn measure_baseline(&self, number: usize, programmed: &Programmed, w: &Tensor, key: Key) -> (Option<Tensor>, f32) {
+        let key = key.fold(self.tiles()[number].site);
         let baseline = self.config().drift_compensation.method().map(|method| match method.exact_reference() {
             true => method.statistic(&w.t()),
             false => method.statistic(&self.readout(number, &programmed.weights, key.fold("baseline"))),
@@ -144,7 +150,25 @@ impl TileArray {
         let noise_floor = baseline.as_ref().map_or(0.0, |_| {
             mean_magnitude(&self.readout(number, &Tensor::full(w.shape(), 0.0), key.fold("noise floor")))
         });
-        ProgrammedTile { present: programmed.weights.clone(), programmed, baseline, alpha: None, noise_floor }
+        (baseline, noise_floor)
+    }
+
+    /// Measures the drift compensation of a chip anew with the present configuration's reads.
+    pub(super) fn measure_compensation(&mut self) -> Result<(), Error> {
+        let Some(chip) = self.hardware.chip.clone() else { return Ok(()) };
+        let measure = |(number, on): (usize, &ProgrammedTile)| {
+            // An exact reference is not measured and stays what it was.
+            let exact = self.config().drift_compensation.method().is_none_or(|method| method.exact_reference());
+            let (baseline, noise_floor) = self.measure_baseline(number, &on.programmed, &on.present, chip.key);
+            let baseline = if exact { on.baseline.clone() } else { baseline };
+            ProgrammedTile { baseline, noise_floor, ..on.clone() }
+        };
+        let tiles = chip.tiles.iter().enumerate().map(measure).collect();
+        self.hardware.chip = Some(Arc::new(ProgrammedTiles { key: chip.key, t: chip.t, tiles }));
+        match chip.t {
+            Some(t) => self.drift_to(t),
+            None => Ok(()),
+        }
     }
 
     /// The state of a chip, if the weight was programmed onto one.

@@ -4,17 +4,18 @@ mod calibration;
 mod chip;
 mod clip;
 mod contents;
-mod estimate;
 pub(crate) mod grid;
 mod input_range;
 mod mapping;
 pub(crate) mod out_scaling;
 mod read;
+mod reconfigure;
 mod remap;
 pub(crate) mod running_mean;
 mod step;
 mod tapeless;
 mod transposed;
+mod weights;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -76,7 +77,7 @@ pub struct Tile {
 /// let tape = Tape::eval(Key::new(3));
 /// let y = tiles.forward(tape.constant(Tensor::normal(&[5, 1000], Key::new(4))), None);
 /// assert_eq!(y.shape().as_slice(), [5, 3]);
-/// assert_eq!(tiles.to_digital().0, w);
+/// assert_eq!(tiles.effective_weights(None).0, w);
 /// # Ok::<(), ohmgrad_analog::Error>(())
 /// ```
 #[derive(Clone, Debug)]

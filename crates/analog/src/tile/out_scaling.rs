@@ -41,29 +41,15 @@ impl TileArray {
         Some(columns.collect())
     }
 
-    /// The weight, and the factor of an analog bias if there is one: what a digital layer would hold, learned output
-    /// scales included.
-    pub fn to_digital(&self) -> (Tensor, Option<Tensor>) {
-        let (weight, grid) = (&self.weight.value, &self.hardware.grid);
-        let Some(learned) = self.learned_columns() else { return (weight.clone(), None) };
-        let matrix = weight.reshape(&[grid.outs, grid.ins]);
-        let scaled = grid.assemble(|i| {
-            let tile = &self.tiles()[i];
-            &matrix.slice(0, tile.outs.clone()).slice(1, grid.weight_ins(&tile.ins)) * &learned[i]
-        });
-        let of_bias = grid.has_bias.then(|| learned[0].reshape(&[grid.outs]));
-        (scaled.reshape(weight.shape()), of_bias)
-    }
-
     /// Multiplies learned output scales into the weight and an analog bias, and sets them to 1.
     pub(super) fn fold_out_scaling(&mut self, bias: Option<&mut Tensor>) {
         if self.out_scaling.is_none() {
             return;
         }
-        let (weight, of_bias) = self.to_digital();
+        let (weight, scaled) = self.effective_weights(bias.as_deref());
         self.weight.value = weight;
-        if let (Some(bias), Some(factor)) = (bias, of_bias) {
-            *bias = &*bias * &factor;
+        if let (Some(bias), Some(scaled)) = (bias, scaled) {
+            *bias = scaled;
         }
         self.reset_out_scaling();
     }

@@ -30,16 +30,9 @@ impl TileArray {
     pub fn remap_weights(&mut self, omega: f32, bias: Option<&mut Tensor>) {
         assert!(omega >= 0.0 && omega.is_finite(), "remap_weights: omega is {omega}");
         let mapping = MappingParameter { weight_scaling_omega: omega, ..self.config().mapping };
-        match bias {
-            None => {
-                self.fold_out_scaling(None);
-                self.map_anew(None, &mapping);
-            }
-            Some(bias) => {
-                self.fold_out_scaling(Some(bias));
-                self.map_anew(Some(bias), &mapping);
-            }
-        }
+        let mut bias = bias;
+        self.fold_out_scaling(bias.as_deref_mut());
+        self.map_anew(bias.as_deref(), &mapping);
     }
 
     fn clip(&mut self, mut bias: Option<&mut Tensor>) {
@@ -131,9 +124,9 @@ mod tests {
             let mut array = array(&InferenceRpuConfig { remap, mapping: mapping(), ..Default::default() }, None);
             let scaling = &mut array.out_scaling.as_mut().unwrap().value;
             *scaling = Tensor::uniform(scaling.shape(), Key::new(3)).map(|u| u + 0.5);
-            let (logical, _) = array.to_digital();
+            let (logical, _) = array.effective_weights(None);
             array.after_step(None);
-            assert_eq!(array.to_digital().0, logical);
+            assert_eq!(array.effective_weights(None).0, logical);
             assert_eq!(array.weight.value, logical);
             assert!(largest_stored(&array).iter().all(|top| (top - 1.0).abs() < 1e-6), "{kind}");
             let by_output = kind == WeightRemap::ChannelwiseSymmetric;
@@ -146,9 +139,9 @@ mod tests {
     fn remap_weights_maps_to_another_omega() {
         let mut array = array(&InferenceRpuConfig { mapping: mapping(), ..Default::default() }, None);
         array.weight.value = &array.weight.value * 3.0; // as a training may
-        let (logical, _) = array.to_digital();
+        let (logical, _) = array.effective_weights(None);
         array.remap_weights(1.0, None);
         assert!(largest_stored(&array).iter().all(|top| (top - 1.0).abs() < 1e-6));
-        assert_eq!(array.to_digital().0, logical);
+        assert_eq!(array.effective_weights(None).0, logical);
     }
 }

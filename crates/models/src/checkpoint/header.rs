@@ -1,7 +1,9 @@
 //! What a checkpoint says about its tensors, as JSON.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::Path;
+use std::str::FromStr;
 
 use ohmgrad_analog::TileLayout;
 use ohmgrad_tensor::Key;
@@ -27,20 +29,43 @@ pub struct TrainingState {
     pub key: Key,
     /// Epochs that are over.
     pub epoch: usize,
-    /// Steps that are over; whether of the epoch or of the whole training, the program says.
+    /// Steps that are over; whether of the epoch or of the whole training, the program says. A [`Trainer`](crate::Trainer)
+    /// counts those of the whole training.
     pub step: usize,
+    /// Where a [`Trainer`](crate::Trainer) stands inside of an epoch; `None` in a training of another kind.
+    #[serde(default)]
+    pub within: Option<EpochState>,
     /// The learning rate's schedule, if it has one.
     pub schedule: Option<Schedule>,
-    /// The best score of an evaluation so far; larger is better.
+    /// The best score of an evaluation so far.
+    #[serde(serialize_with = "write_best", deserialize_with = "read_best")]
     pub best: Option<f64>,
-    /// Epochs since then that were worse.
+    /// Epochs since then that were not better.
     pub worse: usize,
+    /// Whether smaller scores are better.
+    #[serde(default)]
+    pub minimise: bool,
+}
+
+/// Where a training stands inside of an epoch, and which data it is an epoch of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpochState {
+    /// The rows of the data set.
+    pub rows: usize,
+    /// The rows of a batch.
+    pub batch: usize,
+    /// Steps of the epoch that are over.
+    pub step: usize,
+    /// The sum of their losses.
+    #[serde(serialize_with = "write_number", deserialize_with = "read_number")]
+    pub loss: f32,
 }
 
 impl TrainingState {
     /// A training that is about to begin.
     pub fn new(key: Key) -> Self {
-        Self { key, epoch: 0, step: 0, schedule: None, best: None, worse: 0 }
+        Self { key, epoch: 0, step: 0, within: None, schedule: None, best: None, worse: 0, minimise: false }
     }
 }
 
@@ -94,6 +119,33 @@ impl Header {
             }
             None => Err(CheckpointError::entry(path, "header.version", "nothing", VERSION)),
         }
+    }
+}
+
+/// As text: JSON knows neither NaN nor infinities, and its parsers may miss the last bit.
+fn write_number<N: Display, S: Serializer>(number: &N, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(number)
+}
+
+fn read_number<'de, N: FromStr<Err: Display>, D: Deserializer<'de>>(deserializer: D) -> Result<N, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+fn write_best<S: Serializer>(best: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    best.map(|best| best.to_string()).serialize(serializer)
+}
+
+fn read_best<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Score {
+        Text(String),
+        Number(f64),
+    }
+    match Option::<Score>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Score::Number(best)) => Ok(Some(best)),
+        Some(Score::Text(best)) => best.parse().map(Some).map_err(D::Error::custom),
     }
 }
 

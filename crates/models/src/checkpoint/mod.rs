@@ -31,8 +31,8 @@ use crate::optim::{Optimizer, OptimizerState};
 use crate::visit::Visit;
 
 pub use error::{CheckpointError, Reshaped};
-pub use header::TrainingState;
-pub use restore::Tiles;
+pub use header::{EpochState, TrainingState};
+pub use restore::{Restored, Tiles};
 use restore::Weights;
 pub(crate) use restore::load_weights;
 
@@ -110,6 +110,20 @@ impl Checkpoint {
         drop(tensors);
         Self::parse(&bytes, path)?;
         ohmgrad_files::replace(path, &bytes).map_err(CheckpointError::io(path))
+    }
+
+    /// What [`save`](Self::save) would write and [`load`](Self::load) read, without a file.
+    ///
+    /// # Errors
+    /// As for [`save`](Self::save), but for those of files.
+    pub fn of(
+        net: &(impl Visit + ?Sized),
+        optimizer: Option<&dyn Optimizer>,
+        training: &TrainingState,
+    ) -> Result<Self, CheckpointError> {
+        let path = Path::new("checkpoint in memory");
+        let (text, tensors) = sections::take_apart(net, optimizer, training, path)?;
+        sections::put_together(&text, tensors, path)
     }
 
     /// Reads a checkpoint, checking all that can be checked without a network.

@@ -1,6 +1,6 @@
 //! Rows with targets, and batches of them.
 
-use ohmgrad_tensor::{Key, Tensor, random};
+use ohmgrad_tensor::{Array, Key, Tensor, random};
 
 /// Targets of a data set, one per row: class labels (`Vec<usize>`) or rows of numbers ([`Tensor`]).
 pub trait Targets: Clone {
@@ -31,7 +31,36 @@ impl Targets for Tensor {
     }
 }
 
-/// Inputs, one per row of the first axis, with their targets.
+/// Rows of targets [time, sample, …], as a network gives them that takes sequences [time, sample, …].
+#[derive(Clone, Debug, PartialEq)]
+pub struct TimeFirst(
+    /// The targets.
+    pub Tensor,
+);
+
+impl Targets for TimeFirst {
+    fn count(&self) -> usize {
+        self.0.shape().get(1).copied().unwrap_or(0)
+    }
+
+    fn select(&self, rows: &[usize]) -> Self {
+        Self(take_samples(&self.0, 1, rows))
+    }
+}
+
+/// The samples of the given numbers along the first or second axis.
+fn take_samples(x: &Tensor, axis: usize, rows: &[usize]) -> Tensor {
+    if axis == 0 {
+        return x.take_rows(rows);
+    }
+    let times = x.shape()[0];
+    let mut shape = x.shape().to_vec();
+    shape[1] = rows.len();
+    let at = |t: usize| x.slice(0, t..t + 1).squeeze(0).take_rows(rows);
+    if times == 0 { Tensor::full(&shape, 0.0) } else { Array::stack(&(0..times).map(at).collect::<Vec<_>>(), 0) }
+}
+
+/// Inputs, one per row of the first axis, with their targets; or sequences along the second, [`time_first`](Self::time_first).
 ///
 /// ```
 /// use ohmgrad_models::data::Dataset;
@@ -47,6 +76,8 @@ pub struct Dataset<Y> {
     pub x: Tensor,
     /// Their targets.
     pub y: Y,
+    /// The axis of the inputs that counts samples.
+    axis: usize,
 }
 
 /// Some rows of a [`Dataset`].
@@ -66,7 +97,35 @@ impl<Y: Targets> Dataset<Y> {
     pub fn new(x: Tensor, y: Y) -> Self {
         let rows = Targets::count(&x);
         assert!(rows == y.count(), "data set: {rows} rows and {} targets", y.count());
-        Self { x: x.contiguous(), y }
+        Self { x: x.contiguous(), y, axis: 0 }
+    }
+
+    /// A data set of sequences [time, sample, …], as recurrent layers take them unless they are `batch_first`, and a target
+    /// for each: a label, a row of numbers, or a sequence of them ([`TimeFirst`]).
+    ///
+    /// ```
+    /// use ohmgrad_models::data::{Dataset, TimeFirst};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// let x = Tensor::normal(&[20, 100, 3], Key::new(1));
+    /// let labels = Dataset::time_first(x.clone(), vec![0; 100]);
+    /// assert_eq!(labels.in_order(32).next().unwrap().x.shape(), [20, 32, 3]);
+    /// let next = Dataset::time_first(x.slice(0, 0..19), TimeFirst(x.slice(0, 1..20)));
+    /// assert_eq!(next.in_order(32).next().unwrap().y.0.shape(), [19, 32, 3]);
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no second axis, or not one target per sequence.
+    pub fn time_first(x: Tensor, y: Y) -> Self {
+        let shape = x.shape();
+        assert!(shape.len() >= 2, "data set: sequences of shape {shape:?} are not [time, sample, …]");
+        assert!(shape[1] == y.count(), "data set: {} sequences and {} targets", shape[1], y.count());
+        Self { x: x.contiguous(), y, axis: 1 }
+    }
+
+    /// The axis of the inputs that counts samples: 1 for [`time_first`](Self::time_first), else 0.
+    pub fn batch_axis(&self) -> usize {
+        self.axis
     }
 
     /// The number of rows.
@@ -81,7 +140,7 @@ impl<Y: Targets> Dataset<Y> {
 
     /// The given rows, in that order.
     pub fn select(&self, rows: &[usize]) -> Self {
-        Self { x: self.x.take_rows(rows), y: self.y.select(rows) }
+        Self { x: take_samples(&self.x, self.axis, rows), y: self.y.select(rows), axis: self.axis }
     }
 
     /// The first `n` rows, or all if there are fewer.
@@ -128,7 +187,10 @@ impl<Y: Targets> Iterator for Batches<'_, Y> {
     fn next(&mut self) -> Option<Batch<Y>> {
         let end = self.order.len().min(self.start + self.size);
         let rows = &self.order[std::mem::replace(&mut self.start, end)..end];
-        (!rows.is_empty()).then(|| Batch { x: self.data.x.take_rows(rows), y: self.data.y.select(rows) })
+        (!rows.is_empty()).then(|| {
+            let Dataset { x, y, axis } = self.data;
+            Batch { x: take_samples(x, *axis, rows), y: y.select(rows) }
+        })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

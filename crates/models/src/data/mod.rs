@@ -8,7 +8,7 @@ mod error;
 mod idx;
 mod mnist;
 
-pub use dataset::{Batch, Batches, Dataset, Targets};
+pub use dataset::{Batch, Batches, Dataset, Targets, TimeFirst};
 pub use digits::Mnist;
 pub use error::DataError;
 pub use idx::Idx;

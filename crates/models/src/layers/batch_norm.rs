@@ -140,6 +140,10 @@ impl<const N: usize> Module for BatchNorm<N> {
             }
         }
     }
+
+    fn batch_axis(&self) -> Option<usize> {
+        Some(0)
+    }
 }
 
 impl<const N: usize> Visit for BatchNorm<N> {

@@ -112,6 +112,10 @@ impl<const AXES: usize> Module for Conv<AXES> {
         );
         self.affine.convolve(x, self.window)
     }
+
+    fn batch_axis(&self) -> Option<usize> {
+        Some(0)
+    }
 }
 
 impl<const AXES: usize> Visit for Conv<AXES> {

@@ -181,6 +181,11 @@ impl Module for Sequential {
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         self.layers.iter().fold(x, |x, layer| layer.forward(x))
     }
+
+    /// That of the first layer which has one.
+    fn batch_axis(&self) -> Option<usize> {
+        self.layers.iter().find_map(|layer| layer.batch_axis())
+    }
 }
 
 impl Visit for Sequential {

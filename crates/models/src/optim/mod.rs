@@ -1,29 +1,125 @@
-//! Optimizers and learning-rate schedules.
+//! Optimizers and learning-rate schedules, and what an optimizer of one's own is made of.
+//!
+//! An optimizer is an [`Optimizer`]: a step, a learning rate, and a state that checkpoints write down. [`update`] is the walk
+//! that a step consists of: it commits running means, refuses gradients of another network, hands over each parameter with
+//! its gradient and what is remembered of it, and has weights on tiles clipped and mapped anew. This is Lion (Chen et al.
+//! 2023), whole:
+//!
+//! ```
+//! use ohmgrad_autograd::Gradients;
+//! use ohmgrad_models::optim::{Memory, Optimizer, OptimizerState, Remembered, StateError, finite, update};
+//! use ohmgrad_models::Visit;
+//! use ohmgrad_tensor::Tensor;
+//! use serde::{Deserialize, Serialize};
+//!
+//! /// `w ← w − lr·sign(β₁m + (1−β₁)g)`, `m ← β₂m + (1−β₂)g`.
+//! struct Lion {
+//!     lr: f32,
+//!     betas: [f32; 2],
+//!     means: Memory<Option<Tensor>>,
+//! }
+//!
+//! /// Hyper-parameters as a checkpoint has them.
+//! #[derive(Serialize, Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Settings {
+//!     #[serde(deserialize_with = "finite")]
+//!     lr: f32,
+//!     betas: [f32; 2],
+//! }
+//!
+//! impl Optimizer for Lion {
+//!     fn step(&mut self, net: &mut dyn Visit, gradients: Gradients) {
+//!         let &mut Self { lr, betas: [b1, b2], ref mut means } = self;
+//!         update(net, &gradients, means, |param, gradient, mean| {
+//!             let mean = mean.get_or_insert_with(|| Tensor::full(gradient.shape(), 0.0));
+//!             let step = mean.zip(gradient, |m, g| lr * (b1 * m + (1.0 - b1) * g).signum());
+//!             param.value.zip_mut(&step, |w, s| *w -= s);
+//!             mean.zip_mut(gradient, |m, g| *m = b2 * *m + (1.0 - b2) * g);
+//!         });
+//!     }
+//!
+//!     fn lr(&self) -> f32 {
+//!         self.lr
+//!     }
+//!
+//!     fn set_lr(&mut self, lr: f32) {
+//!         self.lr = lr;
+//!     }
+//!
+//!     fn state(&self) -> OptimizerState {
+//!         let of = |(path, mean): (&String, &Option<Tensor>)| {
+//!             Some((path.clone(), Remembered::new(0, [("mean", mean.clone()?)])))
+//!         };
+//!         let settings = Settings { lr: self.lr, betas: self.betas };
+//!         OptimizerState::new("lion", settings, self.means.iter().filter_map(of).collect())
+//!     }
+//!
+//!     fn set_state(&mut self, state: OptimizerState) -> Result<(), StateError> {
+//!         let Settings { lr, betas } = state.settings("lion")?;
+//!         let of = |(path, remembered): (String, Remembered)| {
+//!             let [mean] = remembered.take(&path, ["mean"])?;
+//!             Ok((path, Some(mean)))
+//!         };
+//!         let means = state.memory.into_iter().map(of).collect::<Result<_, _>>()?;
+//!         *self = Self { lr, betas, means };
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # use ohmgrad_analog::InferenceRpuConfig;
+//! # use ohmgrad_autograd::Tape;
+//! # use ohmgrad_models::{Checkpoint, Module, Network, Sequential, Tiles, TrainingState};
+//! # use ohmgrad_tensor::Key;
+//! # let folder = tempfile::tempdir()?;
+//! # let file = folder.path().join("run.safetensors");
+//! // It trains tiles, and checkpoints hold it.
+//! let network = || Sequential::new().linear(4, 8).tanh().linear(8, 2).init(Key::new(1));
+//! let lion = || Lion { lr: 1e-3, betas: [0.9, 0.99], means: Memory::new() };
+//! let step = |net: &mut Sequential, lion: &mut Lion, step: usize| {
+//!     let tape = Tape::train(Key::new(2).fold(step));
+//!     let y = net.forward(tape.constant(Tensor::normal(&[16, 4], Key::new(3).fold(step))));
+//!     lion.step(net, (y * y).mean().backward());
+//! };
+//! let (mut net, mut optimizer) = (network(), lion());
+//! net.to_analog(&InferenceRpuConfig::default(), Key::new(4))?;
+//! step(&mut net, &mut optimizer, 0);
+//! Checkpoint::save(&file, &net, Some(&optimizer), &TrainingState::new(Key::new(2)))?;
+//!
+//! let (mut resumed, mut again) = (network(), lion());
+//! Checkpoint::load(&file)?.restore(&mut resumed, Some(&mut again), Tiles::FromFile)?;
+//! step(&mut net, &mut optimizer, 1);
+//! step(&mut resumed, &mut again, 1);
+//! assert_eq!(resumed.state_dict(), net.state_dict());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod adam;
 mod schedule;
 mod sgd;
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use ohmgrad_autograd::{Gradients, Param};
+use ohmgrad_autograd::{Gradients, Id, Param};
 use ohmgrad_tensor::Tensor;
 
 use crate::affine::Affine;
-use crate::convert::{Network, each_affine, each_slot};
+use crate::convert::{Network, each_affine, each_slot, owned};
 use crate::visit::Visit;
 
 pub use adam::Adam;
 pub use schedule::Schedule;
 pub use sgd::Sgd;
-pub(crate) use state::finite;
-pub use state::{OptimizerState, Remembered, StateError};
+pub use state::{OptimizerState, Remembered, StateError, finite};
 
 /// What changes a network's parameters along their gradients.
 pub trait Optimizer {
     /// One step: commits the state that the step's forwards changed, changes every parameter that has a gradient, and does
-    /// what tiles ask for after a step (clipping, remapping).
+    /// what tiles ask for after a step (clipping, remapping). [`update`] does the parts that all optimizers share.
+    ///
+    /// # Panics
+    /// If a gradient belongs to no parameter of the network; see [`update`].
     fn step(&mut self, net: &mut dyn Visit, gradients: Gradients);
 
     /// The learning rate.
@@ -42,18 +138,25 @@ pub trait Optimizer {
     fn set_state(&mut self, state: OptimizerState) -> Result<(), StateError>;
 }
 
-/// What an optimizer remembers of each parameter, by its path.
-type Memory<M> = BTreeMap<String, M>;
+/// What an optimizer remembers of each parameter, by its path: so it survives cloning and conversion of the network.
+pub type Memory<M> = BTreeMap<String, M>;
 
-/// Commits the state that the step's forwards changed, and calls `update` with each parameter that has a gradient, the
-/// gradient, and what is remembered of the parameter. Weights on tiles are then cut and mapped anew, if their configuration
-/// says so.
-fn update<M: Default>(
+/// What every step of an optimizer consists of: commits the state that the step's forwards changed, and calls `update` with
+/// each parameter that has a gradient, the gradient, and what is remembered of the parameter. Weights on tiles are then
+/// clipped and mapped anew, if their configuration says so. The [module's documentation](self) has an example.
+///
+/// # Panics
+/// If a gradient, a deposit or a piece of state belongs to nothing in the network: it is another network's, a clone's (which
+/// has parameters of its own), or of a layer that the network's [`visit!`](crate::visit!) leaves out. Nothing is changed then.
+/// A part of a network is stepped with [its gradients](Network::take_gradients), parameters that shall stay are
+/// [frozen](Network::freeze).
+pub fn update<M: Default>(
     net: &mut dyn Visit,
     gradients: &Gradients,
     memory: &mut Memory<M>,
     mut update: impl FnMut(&mut Param, &Tensor, &mut M),
 ) {
+    refuse_others(net, gradients);
     // An input range may be both: found from the data by the forward, then stepped.
     net.apply(gradients.state());
     each_slot(net, |path, param, trained| {
@@ -64,4 +167,123 @@ fn update<M: Default>(
         update(param, gradient, memory.get_mut(path).expect("inserted above"));
     });
     each_affine(net, Affine::after_step);
+}
+
+/// Panics if something of the gradients is for nothing in the network.
+fn refuse_others(net: &dyn Visit, gradients: &Gradients) {
+    let owned = owned(net);
+    if gradients.owners().all(|id| owned.contains(&id)) {
+        return;
+    }
+    let others: HashSet<Id> = gradients.owners().filter(|id| !owned.contains(id)).collect();
+    let shapes: Vec<_> =
+        gradients.iter().filter(|(id, _)| others.contains(id)).map(|(_, gradient)| gradient.shape()).collect();
+    let mut without = vec![];
+    net.each_parameter(|path, param| {
+        if gradients.of(param).is_none() && !param.is_frozen() {
+            without.push(path.to_owned());
+        }
+    });
+    let without = if without.is_empty() { "none".into() } else { without.join(", ") };
+    panic!(
+        "step: {} parameters or buffers that have been trained are not in this network (gradients of shapes {shapes:?}); \
+         those in it without a gradient: {without}. Are the gradients another network's, or a clone's? Does its visit! name \
+         every layer? A part of a network takes its own with take_gradients; freeze keeps parameters as they are",
+        others.len()
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Linear, Module, Sequential, visit};
+    use ohmgrad_analog::config::{InputRangeParameter, NoiseManagement, PrePostProcessingParameter};
+    use ohmgrad_analog::{InferenceRpuConfig, IoParameters, MappingParameter};
+    use ohmgrad_autograd::Tape;
+    use ohmgrad_tensor::Key;
+
+    fn gradients(net: &dyn Module, x: &[usize]) -> Gradients {
+        let tape = Tape::train(Key::new(1));
+        let y = net.forward(tape.constant(Tensor::normal(x, Key::new(2))));
+        (y * y).mean().backward()
+    }
+
+    #[derive(Clone)]
+    struct Forgetful {
+        hidden: Linear,
+        out: Linear,
+    }
+
+    visit!(Forgetful { out });
+
+    impl Module for Forgetful {
+        fn forward<'t>(&self, x: ohmgrad_autograd::Var<'t>) -> ohmgrad_autograd::Var<'t> {
+            self.out.forward(self.hidden.forward(x))
+        }
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "step: 2 parameters or buffers that have been trained are not in this network (gradients of \
+                               shapes [[4, 3], [4]]); those in it without a gradient: none."
+    )]
+    fn a_field_that_visit_forgets_is_said() {
+        let mut net = Forgetful { hidden: Linear::new(3, 4, Key::new(1)), out: Linear::new(4, 2, Key::new(2)) };
+        let gradients = gradients(&net, &[5, 3]);
+        Sgd::new(0.1).step(&mut net, gradients);
+    }
+
+    #[test]
+    #[should_panic(expected = "(gradients of shapes [[2, 3], [2]]); those in it without a gradient: 0.weight, 0.bias.")]
+    fn a_clone_does_not_take_the_gradients_of_its_original() {
+        let net = Sequential::new().linear(3, 2).init(Key::new(1));
+        Adam::new(0.1).step(&mut net.clone(), gradients(&net, &[5, 3]));
+    }
+
+    /// A batch norm that visit! forgets has state and nothing else.
+    #[test]
+    #[should_panic(expected = "step: 3 parameters or buffers")]
+    fn running_means_go_nowhere_in_silence_neither() {
+        let mut net = Sequential::new().linear(3, 2).init(Key::new(1));
+        let norm = crate::BatchNorm1d::new(2).without_affine();
+        let tape = Tape::train(Key::new(1));
+        let y = norm.forward(net.forward(tape.constant(Tensor::normal(&[5, 3], Key::new(2)))));
+        Sgd::new(0.1).step(&mut net, (y * y).mean().backward());
+    }
+
+    /// All that a step changes, of a layer on tiles with everything that can be trained.
+    #[test]
+    fn frozen_layers_stay_through_conversion_and_clipping() {
+        let input_range = InputRangeParameter { enable: true, init_from_data: 0, ..Default::default() };
+        let config = InferenceRpuConfig {
+            forward: IoParameters { noise_management: NoiseManagement::None, ..Default::default() },
+            mapping: MappingParameter { learn_out_scaling: true, weight_scaling_omega: 1.0, ..Default::default() },
+            pre_post: PrePostProcessingParameter { input_range },
+            clip: ohmgrad_analog::config::WeightClipParameter {
+                kind: ohmgrad_analog::config::WeightClip::FixedValue,
+                fixed_value: 0.1,
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        let mut net = Sequential::new().linear(3, 4).tanh().linear(4, 2).init(Key::new(1));
+        net.each_parameter_mut(|path, param| param.set_frozen(path.starts_with("0.")));
+        let step = |net: &mut Sequential| {
+            let before = net.state_dict();
+            let of_all = gradients(net, &[5, 3]);
+            Sgd::new(0.1).step(net, of_all);
+            let pairs: Vec<_> = before.into_iter().zip(net.state_dict()).collect();
+            pairs.into_iter().filter(|(old, new)| old != new).map(|((path, _), _)| path).collect::<Vec<_>>()
+        };
+        assert_eq!(step(&mut net), ["2.weight", "2.bias"]);
+        net.to_analog(&config, Key::new(3)).unwrap();
+        let trained = ["2.weight", "2.bias", "2.out_scaling", "2.input_range"];
+        assert_eq!(step(&mut net), trained);
+        assert_eq!(step(&mut net.clone()), trained);
+        net.unfreeze();
+        assert_eq!(step(&mut net).len(), 8);
+        net.freeze();
+        net.to_digital();
+        assert_eq!(step(&mut net), [""; 0]);
+    }
 }

@@ -95,8 +95,12 @@ impl Remembered {
     }
 }
 
-/// Deserializes a number that is finite as an `f32`, too: JSON has no NaN, but 1e300.
-pub(crate) fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+/// Deserializes a number that is finite as an `f32`, too: JSON has no NaN, but 1e300. For `deserialize_with` of the settings
+/// of an optimizer.
+///
+/// # Errors
+/// If it is not.
+pub fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
     let number = f32::deserialize(deserializer)?;
     if number.is_finite() { Ok(number) } else { Err(D::Error::custom("not a finite number (32-bit)")) }
 }

@@ -5,7 +5,7 @@ mod pass;
 
 use std::array;
 
-use ohmgrad_autograd::Var;
+use ohmgrad_autograd::{Tape, Var};
 use ohmgrad_tensor::{Key, Tensor};
 
 use crate::module::Module;
@@ -152,6 +152,13 @@ impl<C: Cell<N>, const N: usize> Recurrent<C, N> {
     /// # Panics
     /// If the input has another number of axes or features or no time step, or a state has another shape.
     pub fn forward_with_state<'t>(&self, x: Var<'t>, state: Option<[Var<'t>; N]>) -> (Var<'t>, [Var<'t>; N]) {
+        let (output, last) = self.run(x, state);
+        let stack = |n: usize| stack(x.tape(), last.iter().map(|state| state[n]), 0);
+        (output, array::from_fn(stack))
+    }
+
+    /// The outputs, and the last state of each layer and direction.
+    fn run<'t>(&self, x: Var<'t>, state: Option<[Var<'t>; N]>) -> (Var<'t>, Vec<[Var<'t>; N]>) {
         let (tape, shape, time) = (x.tape(), x.shape(), usize::from(self.options.batch_first));
         assert!(shape.len() == 3 && shape[time] > 0, "recurrent: an input of shape {shape:?} is no batch of sequences");
         let batch = shape[1 - time];
@@ -183,19 +190,24 @@ impl<C: Cell<N>, const N: usize> Recurrent<C, N> {
             };
             sequence = (0..sequence.len()).map(at).collect();
         }
-        let stack = |parts: Vec<Var<'t>>, axis: usize| {
-            let parts: Vec<_> = parts.into_iter().map(|part| part.unsqueeze(axis)).collect();
-            tape.concat(&parts, axis)
-        };
-        let output = stack(sequence, time);
-        (output, array::from_fn(|n| stack(last.iter().map(|state| state[n]).collect(), 0)))
+        (stack(tape, sequence, time), last)
     }
+}
+
+/// Values side by side along a new axis.
+fn stack<'t>(tape: &'t Tape, parts: impl IntoIterator<Item = Var<'t>>, axis: usize) -> Var<'t> {
+    let parts: Vec<_> = parts.into_iter().map(|part| part.unsqueeze(axis)).collect();
+    tape.concat(&parts, axis)
 }
 
 impl<C: Cell<N>, const N: usize> Module for Recurrent<C, N> {
     /// The sequence of outputs, from a state of zeros; see [`forward_with_state`](Recurrent::forward_with_state).
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
-        self.forward_with_state(x, None).0
+        self.run(x, None).0
+    }
+
+    fn batch_axis(&self) -> Option<usize> {
+        Some(usize::from(!self.options.batch_first))
     }
 }
 
@@ -224,7 +236,6 @@ fn name(pass: usize, directions: usize) -> String {
 mod tests {
     use super::*;
     use crate::Network;
-    use ohmgrad_autograd::Tape;
 
     const ALL: RecurrentOptions = RecurrentOptions {
         layers: 2,

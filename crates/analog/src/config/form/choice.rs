@@ -43,49 +43,42 @@ macro_rules! choices {
             }
         }
 
-        impl $crate::config::setting::Setting for $name {
-            fn set(
-                &mut self,
-                value: $crate::config::value::Value,
-                at: &str,
-            ) -> Result<(), $crate::Error> {
-                use $crate::config::choice::position;
-                *self = Self::ALL[position(value, at, Self::NAMES, Self::ABSENT)?];
-                Ok(())
+        const _: () = {
+            use $crate::config::form::choice::position;
+            use $crate::config::form::schema;
+            use $crate::config::form::setting::{OnError, Range, Setting};
+            use $crate::config::form::value::Value;
+
+            impl Setting for $name {
+                fn overlay(&mut self, value: Value, at: &str, _: OnError<'_>) -> Result<(), $crate::Error> {
+                    *self = Self::ALL[position(value, at, Self::NAMES, Self::ABSENT)?];
+                    Ok(())
+                }
+
+                fn get(&self) -> Value {
+                    Value::Text(self.name().to_owned())
+                }
+
+                fn schema(&self, _: Range) -> Value {
+                    schema::one_of(Self::NAMES)
+                }
             }
 
-            fn get(&self) -> $crate::config::value::Value {
-                $crate::config::value::Value::Text(self.name().to_owned())
+            impl serde::Serialize for $name {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    serializer.serialize_str(self.name())
+                }
             }
 
-            fn check(
-                &self,
-                _: $crate::config::setting::Range,
-                _: &str,
-            ) -> Result<(), $crate::Error> {
-                Ok(())
+            impl<'de> serde::Deserialize<'de> for $name {
+                fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    let value = serde::Deserialize::deserialize(deserializer)?;
+                    position(value, stringify!($name), Self::NAMES, Self::ABSENT)
+                        .map(|index| Self::ALL[index])
+                        .map_err(serde::de::Error::custom)
+                }
             }
-
-            fn schema(&self, _: $crate::config::setting::Range) -> $crate::config::value::Value {
-                $crate::config::schema::one_of(Self::NAMES)
-            }
-        }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.name())
-            }
-        }
-
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                use $crate::config::choice::position;
-                let value = serde::Deserialize::deserialize(deserializer)?;
-                position(value, stringify!($name), Self::NAMES, Self::ABSENT)
-                    .map(|index| Self::ALL[index])
-                    .map_err(serde::de::Error::custom)
-            }
-        }
+        };
     };
 }
 pub(crate) use choices;
@@ -117,7 +110,7 @@ pub(crate) fn position(
     }
     Err(Error::UnknownValue {
         field: at.to_owned(),
-        suggestion: nearest(&text, names).map(str::to_owned),
+        suggestion: nearest(&text, names.iter().copied()).map(str::to_owned),
         value: text,
         allowed,
     })

@@ -1,31 +1,27 @@
-//! The JSON Schema of a configuration, from the same lists of fields as everything else about it.
+//! The pieces of a JSON Schema, which is made from the same lists of fields as everything else about a configuration.
 
-use super::inference::InferenceRpuConfig;
-use super::setting::{Range, Setting};
+use std::collections::BTreeMap;
+
+use super::section::Section;
+use super::setting::Range;
 use super::value::Value;
 
-impl InferenceRpuConfig {
-    /// The JSON Schema (draft 2020-12) of configuration files: names, types, ranges, choices and defaults of all fields.
-    /// Editors check and complete JSON and TOML files with it. Rules between fields are not in it, nor are the fields of
-    /// the reference that are allowed because they ask for what happens anyway.
-    ///
-    /// It is in the repository as `docs/config.schema.json`.
-    ///
-    /// ```
-    /// let schema = ohmgrad_analog::InferenceRpuConfig::json_schema();
-    /// let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
-    /// let forward = &schema["properties"]["forward"]["properties"];
-    /// assert_eq!(forward["out_noise"]["minimum"], 0.0);
-    /// assert_eq!(schema["properties"]["backward"]["properties"]["is_perfect"]["default"], true);
-    /// ```
-    pub fn json_schema() -> String {
-        let mut schema = table([
-            ("$schema", text("https://json-schema.org/draft/2020-12/schema")),
-            ("title", text("ohmgrad InferenceRpuConfig")),
-        ]);
-        extend(&mut schema, Self::default().schema(Range::Any));
-        serde_json::to_string_pretty(&schema).expect("a tree of names and finite numbers")
+/// Schemas by name, for those that may hold themselves.
+pub(crate) type Definitions = BTreeMap<String, Value>;
+
+/// The JSON Schema (draft 2020-12) of a section by itself.
+pub(crate) fn document<S: Section>() -> String {
+    let mut schema = table([
+        ("$schema", text("https://json-schema.org/draft/2020-12/schema")),
+        ("title", text(format!("ohmgrad {}", S::NAME))),
+    ]);
+    extend(&mut schema, S::default().schema(Range::Any));
+    let mut definitions = Definitions::new();
+    S::default().define(&mut definitions);
+    if !definitions.is_empty() {
+        extend(&mut schema, table([("$defs", Value::Table(definitions.into_iter().collect()))]));
     }
+    serde_json::to_string_pretty(&schema).expect("a tree of names and finite numbers")
 }
 
 fn text(text: impl Into<String>) -> Value {
@@ -40,6 +36,11 @@ fn extend(schema: &mut Value, with: Value) {
     if let (Value::Table(schema), Value::Table(with)) = (schema, with) {
         schema.extend(with);
     }
+}
+
+/// What stands under a name among the definitions.
+pub(crate) fn reference(name: &str) -> Value {
+    table([("$ref", text(format!("#/$defs/{name}")))])
 }
 
 /// Any value of a JSON type.
@@ -128,9 +129,4 @@ pub(crate) fn class(name: &str, section: Value, required: bool) -> Value {
         entries.push(("required".into(), Value::List(vec![text("type")])));
     }
     Value::Table(entries)
-}
-
-/// What switches a choice between classes off.
-pub(crate) fn none() -> [Value; 2] {
-    [class(super::class::NONE, section(vec![]), true), of("null")]
 }

@@ -1,8 +1,9 @@
-//! What a configuration file says, before it is known about which field.
+//! The tree of values that a configuration file is, before it is known which fields they belong to.
 //!
 //! A tree of its own, because none of the parsers' trees holds everything: `serde_json`'s turns NaN
 //! into null, `toml`'s has no null, and both write an `f32` 0.02 as 0.019999999552965164.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
@@ -19,8 +20,8 @@ pub(crate) enum Value {
     Text(String),
     List(Vec<Value>),
     Table(Vec<(String, Value)>),
-    /// An object of the program's own, which no file can hold: how it prints.
-    Own(String),
+    /// An object of a class that the program defines, which no file can hold: how it prints.
+    Custom(String),
 }
 
 impl From<f32> for Value {
@@ -40,6 +41,15 @@ impl Value {
             Self::Integer(number) => Some(number as f32),
             _ => None,
         }
+    }
+
+    /// The value at a path, itself at the empty one.
+    pub(crate) fn find(&self, path: &str) -> Option<&Self> {
+        let mut steps = path.split('.').filter(|step| !step.is_empty());
+        steps.try_fold(self, |value, step| match value {
+            Self::Table(entries) => entries.iter().find(|(field, _)| field == step).map(|(_, value)| value),
+            _ => None,
+        })
     }
 }
 
@@ -61,7 +71,7 @@ impl fmt::Display for Value {
                 write!(f, "[{}]", values.join(", "))
             }
             Self::Table(_) => f.write_str("{…}"),
-            Self::Own(object) => f.write_str(object),
+            Self::Custom(object) => f.write_str(object),
         }
     }
 }
@@ -79,9 +89,7 @@ impl Serialize for Value {
             Self::Table(entries) => serializer.collect_map(
                 entries.iter().filter(|(_, value)| *value != Self::Null).map(|(field, value)| (field, value)),
             ),
-            Self::Own(object) => {
-                Err(S::Error::custom(format_args!("{object} is a program's own and has no form in files")))
-            }
+            Self::Custom(object) => Err(S::Error::custom(format_args!("{object} has no form in files"))),
         }
     }
 }
@@ -142,10 +150,10 @@ impl<'de> Visitor<'de> for Anything {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut entries: Vec<(String, Value)> = Vec::new();
+        let (mut entries, mut earlier) = (Vec::new(), HashSet::new());
         while let Some((field, value)) = map.next_entry::<String, Value>()? {
             // JSON parsers let the last one win in silence.
-            if entries.iter().any(|(earlier, _)| *earlier == field) {
+            if !earlier.insert(field.clone()) {
                 return Err(A::Error::custom(format_args!("`{field}` is given twice")));
             }
             entries.push((field, value));

@@ -1,31 +1,77 @@
 //! What a file can set: numbers, flags, choices and whole sections, all through one trait.
 //!
-//! A section is itself a setting (see [`parameters!`](super::section)), so a configuration is a
-//! tree of them: reading overlays a file on the defaults that are already there, and whatever a
-//! file leaves out stays.
+//! Reading overlays a file on the values that are already there; whatever a file leaves out stays.
 
-use super::schema;
-use super::section::Rules;
+use super::schema::{self, Definitions};
+use super::section::Field;
 use super::value::Value;
 use crate::Error;
 
+/// What happens with an error while a file is read, which is given with the path of the field that is refused: returned, it
+/// ends the reading; `Ok` leaves the field as it is and goes on.
+pub(crate) type OnError<'a> = &'a mut dyn FnMut(&str, Error) -> Result<(), Error>;
+
+/// The [`OnError`] of our own files: the first error ends the reading.
+pub(crate) fn strict(_: &str, error: Error) -> Result<(), Error> {
+    Err(error)
+}
+
 /// Something that a configuration file can set.
 pub(crate) trait Setting {
-    /// The fields of a section, empty for anything else.
-    const FIELDS: &'static [&'static str] = &[];
-
     /// Takes what `value` says; what a section's table leaves out stays as it is. `at` is the path
-    /// for errors, `forward.w_noise`, empty at the top.
-    fn set(&mut self, value: Value, at: &str) -> Result<(), Error>;
+    /// for errors, `forward.w_noise`, empty at the top. A section hands the errors of its fields to `on_error`.
+    fn overlay(&mut self, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error>;
 
     /// What a file would say.
     fn get(&self) -> Value;
 
     /// Whether it is allowed: within `range`, and for a section all of its own rules.
-    fn check(&self, range: Range, at: &str) -> Result<(), Error>;
+    fn check(&self, _range: Range, _at: &str) -> Result<(), Error> {
+        Ok(())
+    }
 
-    /// The JSON Schema of what `set` takes, with the values that are there as the defaults.
+    /// The JSON Schema of what `overlay` takes, with the values that are there as the defaults.
     fn schema(&self, range: Range) -> Value;
+
+    /// The JSON Schema of a list's item, as far as it does not depend on the list.
+    fn item_schema(range: Range) -> Value
+    where
+        Self: Sized + Default,
+    {
+        Self::default().schema(range)
+    }
+
+    /// Adds the schemas that this one refers to by their names.
+    fn define(&self, _: &mut Definitions) {}
+
+    /// Adds the schemas that that of an item refers to.
+    fn define_item(definitions: &mut Definitions)
+    where
+        Self: Sized + Default,
+    {
+        Self::default().define(definitions);
+    }
+
+    /// The fields of a section, none for anything else.
+    fn fields(&self) -> &'static [Field] {
+        &[]
+    }
+
+    /// What a list of them is a list of, for errors.
+    fn plural() -> String
+    where
+        Self: Sized,
+    {
+        "sections".to_owned()
+    }
+
+    /// What a file says where there is none of them, besides null.
+    fn none() -> Value
+    where
+        Self: Sized,
+    {
+        Value::Null
+    }
 }
 
 /// The numbers that a field allows, among the finite ones.
@@ -42,19 +88,19 @@ pub(crate) enum Range {
 /// nothing.
 macro_rules! range {
     () => {
-        $crate::config::setting::Range::Any
+        $crate::config::form::setting::Range::Any
     };
     (>= $least:literal) => {
-        $crate::config::setting::Range::AtLeast($least)
+        $crate::config::form::setting::Range::AtLeast($least)
     };
     (> $below:literal) => {
-        $crate::config::setting::Range::Above($below)
+        $crate::config::form::setting::Range::Above($below)
     };
     (<= $most:literal) => {
-        $crate::config::setting::Range::AtMost($most)
+        $crate::config::form::setting::Range::AtMost($most)
     };
     ($least:literal ..= $most:literal) => {
-        $crate::config::setting::Range::Between($least, $most)
+        $crate::config::form::setting::Range::Between($least, $most)
     };
 }
 pub(crate) use range;
@@ -101,47 +147,17 @@ pub(crate) fn bare(name: &str) -> String {
 }
 
 /// The nearest of `names`, if no more than a third of the letters differ.
-pub(crate) fn nearest(name: &str, names: &[&'static str]) -> Option<&'static str> {
+pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = bare(name);
     let (distance, nearest) = names
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&name, &bare(candidate)), *candidate))
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name, &bare(candidate)), candidate))
         .min_by_key(|(distance, _)| *distance)?;
     (distance <= name.len().max(nearest.len()) / 3).then_some(nearest)
 }
 
-/// A section that can be off: `{ type = "None" }`, in JSON null too.
-impl<S: Rules> Setting for Option<S> {
-    const FIELDS: &'static [&'static str] = S::FIELDS;
-
-    fn set(&mut self, value: Value, at: &str) -> Result<(), Error> {
-        if value == Value::Null || value == off() {
-            *self = None;
-            return Ok(());
-        }
-        self.get_or_insert_default().set(value, at)
-    }
-
-    fn get(&self) -> Value {
-        self.as_ref().map_or_else(off, S::get)
-    }
-
-    fn check(&self, range: Range, at: &str) -> Result<(), Error> {
-        self.as_ref().map_or(Ok(()), |section| section.check(range, at))
-    }
-
-    fn schema(&self, range: Range) -> Value {
-        let section = self.as_ref().map_or_else(|| S::default().schema(range), |section| section.schema(range));
-        schema::any_of(vec![section, schema::of("null"), schema::constant(off())])
-    }
-}
-
-fn off() -> Value {
-    Value::Table(vec![("type".to_owned(), Value::Text("None".to_owned()))])
-}
-
 impl Setting for f32 {
-    fn set(&mut self, value: Value, at: &str) -> Result<(), Error> {
+    fn overlay(&mut self, value: Value, at: &str, _: OnError<'_>) -> Result<(), Error> {
         let number = value.as_f32().ok_or_else(|| invalid(at, &value, "a number"))?;
         if !number.is_finite() {
             // Said here, where the file's own number can still be shown: 1e300 is finite until it
@@ -157,27 +173,25 @@ impl Setting for f32 {
     }
 
     fn check(&self, range: Range, at: &str) -> Result<(), Error> {
-        match self.is_finite() && range.contains(*self) {
-            true => Ok(()),
-            false if self.is_finite() => Err(invalid(at, &self.get(), range.describe())),
-            false => Err(invalid(
-                at,
-                &self.get(),
-                match range {
-                    Range::Any => "finite".into(),
-                    _ => format!("finite and {}", range.describe()),
-                },
-            )),
-        }
+        let allowed = match (self.is_finite(), range) {
+            (true, range) if range.contains(*self) => return Ok(()),
+            (true, range) | (false, range @ Range::Any) => range.describe(),
+            (false, range) => format!("finite and {}", range.describe()),
+        };
+        Err(invalid(at, &self.get(), allowed))
     }
 
     fn schema(&self, range: Range) -> Value {
         schema::number(range)
     }
+
+    fn plural() -> String {
+        "numbers".to_owned()
+    }
 }
 
 impl Setting for bool {
-    fn set(&mut self, value: Value, at: &str) -> Result<(), Error> {
+    fn overlay(&mut self, value: Value, at: &str, _: OnError<'_>) -> Result<(), Error> {
         let Value::Bool(flag) = value else {
             return Err(invalid(at, &value, "true or false"));
         };
@@ -189,17 +203,13 @@ impl Setting for bool {
         Value::Bool(*self)
     }
 
-    fn check(&self, _: Range, _: &str) -> Result<(), Error> {
-        Ok(())
-    }
-
     fn schema(&self, _: Range) -> Value {
         schema::of("boolean")
     }
 }
 
 impl Setting for u32 {
-    fn set(&mut self, value: Value, at: &str) -> Result<(), Error> {
+    fn overlay(&mut self, value: Value, at: &str, _: OnError<'_>) -> Result<(), Error> {
         *self = whole(value, at, "a whole number from 0 to 4294967295")?;
         Ok(())
     }
@@ -208,17 +218,13 @@ impl Setting for u32 {
         Value::Integer((*self).into())
     }
 
-    fn check(&self, _: Range, _: &str) -> Result<(), Error> {
-        Ok(())
-    }
-
     fn schema(&self, _: Range) -> Value {
         schema::whole(u32::MAX.into())
     }
 }
 
 impl Setting for usize {
-    fn set(&mut self, value: Value, at: &str) -> Result<(), Error> {
+    fn overlay(&mut self, value: Value, at: &str, _: OnError<'_>) -> Result<(), Error> {
         *self = whole(value, at, "a whole number, at least 0")?;
         Ok(())
     }
@@ -241,33 +247,6 @@ impl Setting for usize {
     }
 }
 
-/// A list of numbers; it replaces the one that was there.
-impl Setting for Vec<f32> {
-    fn set(&mut self, value: Value, at: &str) -> Result<(), Error> {
-        let Value::List(values) = value else {
-            return Err(invalid(at, &value, "a list of numbers"));
-        };
-        let mut numbers = vec![0.0; values.len()];
-        for (i, (number, value)) in numbers.iter_mut().zip(values).enumerate() {
-            number.set(value, &format!("{at}[{i}]"))?;
-        }
-        *self = numbers;
-        Ok(())
-    }
-
-    fn get(&self) -> Value {
-        Value::List(self.iter().map(Setting::get).collect())
-    }
-
-    fn check(&self, range: Range, at: &str) -> Result<(), Error> {
-        self.iter().enumerate().try_for_each(|(i, number)| number.check(range, &format!("{at}[{i}]")))
-    }
-
-    fn schema(&self, range: Range) -> Value {
-        schema::list(schema::number(range), None)
-    }
-}
-
 fn whole<T: TryFrom<i64>>(value: Value, at: &str, allowed: &str) -> Result<T, Error> {
     match value {
         Value::Integer(number) => T::try_from(number).ok(),
@@ -281,7 +260,7 @@ mod tests {
     use super::*;
 
     fn read<T: Setting>(mut target: T, value: Value) -> Result<T, String> {
-        target.set(value, "forward.x").map_err(|error| error.to_string())?;
+        target.overlay(value, "forward.x", &mut strict).map_err(|error| error.to_string())?;
         Ok(target)
     }
 
@@ -320,19 +299,10 @@ mod tests {
     }
 
     #[test]
-    fn a_list_names_the_number_that_is_wrong() {
-        let list = |numbers: &[f64]| Value::List(numbers.iter().map(|&x| Value::Number(x)).collect());
-        assert_eq!(read(vec![1.0_f32], list(&[0.5, -2.0])), Ok(vec![0.5, -2.0]));
-        let error = read(vec![0.0_f32], list(&[0.5, f64::NAN])).unwrap_err();
-        assert_eq!(error, "forward.x[1] = NaN: must be a finite number (32-bit)");
-        assert!(read(vec![0.0_f32], Value::Integer(1)).unwrap_err().ends_with("must be a list of numbers"));
-    }
-
-    #[test]
     fn near_means_a_third_of_the_letters() {
         let names = ["w_noise", "w_noise_type", "out_noise"];
-        assert_eq!(nearest("w_noise_typ", &names), Some("w_noise_type"));
-        assert_eq!(nearest("OutNoise", &names), Some("out_noise"));
-        assert_eq!(nearest("colour", &names), None);
+        assert_eq!(nearest("w_noise_typ", names), Some("w_noise_type"));
+        assert_eq!(nearest("OutNoise", names), Some("out_noise"));
+        assert_eq!(nearest("colour", names), None);
     }
 }

@@ -1,15 +1,55 @@
-//! Reading weights back through the analog product, as hardware can: from what the tiles answer to known inputs.
+//! The weights that an array stands for: exactly, and as its reads show them.
 
 use ohmgrad_tensor::{Key, Tensor};
 
-use super::TileArray;
 use super::grid::stacked;
+use super::{Hardware, TileArray};
 use crate::statistics::least_squares;
 
 /// Rows that are read for each input.
 const OVERSAMPLING: usize = 10;
 
 impl TileArray {
+    /// The weight that evaluations stand for, exactly, and the bias if it is on the tile: of a chip what its devices hold
+    /// now, with mapping scales and drift compensation; learned output scales included. A digital layer with these has the
+    /// outputs of perfect reads.
+    ///
+    /// ```
+    /// use ohmgrad_analog::{InferenceRpuConfig, TileArray};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// let w = Tensor::normal(&[3, 10], Key::new(1));
+    /// let mut tiles = TileArray::new(w.clone(), 1, None, &InferenceRpuConfig::default(), "fc", Key::new(2))?;
+    /// assert_eq!(tiles.effective_weights(None).0, w);
+    /// tiles.program(None, Key::new(3));
+    /// assert_ne!(tiles.effective_weights(None).0, w); // programming misses
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the tiles hold a bias and none is given.
+    pub fn effective_weights(&self, bias: Option<&Tensor>) -> (Tensor, Option<Tensor>) {
+        let Hardware { grid, tiles, chip, .. } = &self.hardware;
+        let learned = self.learned_columns();
+        let logical = grid.matrix(&self.weight.value, bias);
+        if chip.is_none() && learned.is_none() {
+            return (self.weight.value.clone(), bias.filter(|_| grid.has_bias).cloned());
+        }
+        let (weight, bias) = grid.weight_and_bias(grid.assemble(|i| {
+            let tile = &tiles[i];
+            let w = match chip {
+                None => tile.rectangle(&logical),
+                Some(chip) => {
+                    let on = &chip.tiles[i];
+                    let w = tile.scales.as_ref().map_or(on.present.clone(), |s| &on.present * s);
+                    on.alpha_row(tile).map_or(w.clone(), |alpha| &w * &alpha.t())
+                }
+            };
+            learned.as_ref().map_or(w.clone(), |learned| &w * &learned[i])
+        }));
+        (weight.reshape(self.weight.value.shape()), bias)
+    }
+
     /// Estimates the logical weight, and an analog bias, from noisy reads: 10 · in rows of standard-normal inputs through
     /// the evaluation's forward, and least squares (aihwkit `read_weights`).
     ///

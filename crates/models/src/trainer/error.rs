@@ -1,0 +1,79 @@
+//! What can be wrong with a training.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::checkpoint::CheckpointError;
+
+/// What can go wrong in a training that is right in itself.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainerError {
+    /// A checkpoint could not be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+
+    /// Metrics could not be written, or a file has the metrics of another training.
+    #[error("{}: {source}", path.display())]
+    Metrics {
+        /// The file.
+        path: PathBuf,
+        /// What the system said, or what is wrong with the file.
+        source: io::Error,
+    },
+
+    /// There is nothing to train on.
+    #[error("a training of {rows} rows in batches of {batch}: both must be at least 1")]
+    Empty {
+        /// The rows of the data set.
+        rows: usize,
+        /// The rows of a batch.
+        batch: usize,
+    },
+
+    /// The network takes batches along one axis of its input, the data set has its samples along another.
+    #[error(
+        "the network takes its batch along axis {network} of an input, the data set has its samples along axis {data}; \
+         sequences [time, batch, …] are Dataset::time_first, or the network's layers batch_first"
+    )]
+    Layout {
+        /// The axis of the network.
+        network: usize,
+        /// The axis of the data set.
+        data: usize,
+    },
+
+    /// A checkpoint was made with other data or batches.
+    #[error(
+        "the checkpoint is of a training on {found_rows} rows in batches of {found_batch}, this one has {rows} rows in \
+         batches of {batch}; resume_epochs goes on from the last whole epoch"
+    )]
+    OtherData {
+        /// The rows of the checkpoint's data set.
+        found_rows: usize,
+        /// The rows of its batches.
+        found_batch: usize,
+        /// The rows of the data set at hand.
+        rows: usize,
+        /// The rows of a batch, as the trainer was told.
+        batch: usize,
+    },
+
+    /// A checkpoint does not say where in an epoch its training stood, or says something impossible.
+    #[error(
+        "the checkpoint has {epoch} epochs and {step} steps behind it{within}, which is no place in a training with \
+         {per_epoch} steps an epoch; resume_epochs goes on from the last whole epoch"
+    )]
+    Place {
+        /// Its whole epochs.
+        epoch: usize,
+        /// Its steps.
+        step: usize,
+        /// Its steps in the epoch that had begun, in words; empty if it does not say.
+        within: String,
+        /// The steps of an epoch of the data at hand.
+        per_epoch: usize,
+    },
+}
