@@ -6,7 +6,7 @@
 use std::mem::MaybeUninit;
 
 use crate::array::Array;
-use crate::gemm::{self, Right, Strided};
+use crate::gemm::{self, Parts, Right, Strided};
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape;
@@ -17,8 +17,11 @@ const PARALLEL: usize = 1 << 20;
 /// Columns from which a product is given to threads by columns.
 const SHARED: usize = 160;
 
-/// Elements of a left operand that stay in the second-level cache.
+/// Elements of a matrix that stay in the second-level cache.
 const KEPT: usize = 1 << 18;
+
+/// Rows of a gradient of a weight that a part has at least: fewer are not worth packing the right operand for.
+const BLOCK: usize = 32;
 
 /// A matrix (rank 2) as its storage and strides.
 pub(crate) fn strided<T>(x: &Array<T>) -> Strided<'_, T> {
@@ -28,9 +31,19 @@ pub(crate) fn strided<T>(x: &Array<T>) -> Strided<'_, T> {
 /// Writes the product of two matrices (rank 2) to all of `out`, row-major.
 fn product<'o, T: Scalar>(a: &Array<T>, b: &Array<T>, out: &'o mut [MaybeUninit<T>]) -> &'o mut [T] {
     let sizes @ [m, k, n] = [a.shape[0], a.shape[1], b.shape[1]];
-    let large = m * k * n >= PARALLEL;
-    // By columns, unless these are few, or the rows are so many that they are better read only once.
-    if !(large && (n < SHARED || m * k > KEPT)) && gemm::product(strided(a), strided(b), sizes, large, out) {
+    let parts = if m * k * n < PARALLEL {
+        Some(Parts::One)
+    } else if a.strides[0] == 1 && k > 1 && m >= 4 * BLOCK && m * n <= KEPT {
+        // The gradient of a weight, by rows: so the update of the weight and the next step's forward are cut, and each
+        // thread keeps its rows of the weight and of the gradient in its cache.
+        Some(Parts::Rows(m.div_ceil(4)))
+    } else if n < SHARED || m * k > KEPT {
+        // The columns are few, or the rows so many that they are better read only once.
+        None
+    } else {
+        Some(Parts::Columns)
+    };
+    if parts.is_some_and(|parts| gemm::product(strided(a), strided(b), sizes, parts, out)) {
         // SAFETY: all was written.
         return unsafe { out.assume_init_mut() };
     }
@@ -197,6 +210,13 @@ mod tests {
             let (fast, slow) = (a.matmul(&b), naive(&a, &b));
             prop_assert_eq!(fast.shape(), slow.shape());
             prop_assert!((&fast - &slow).abs().max() < 1e-12 || fast.is_empty());
+        }
+
+        /// Also where they are given to threads by rows, by columns, and by rows of one packed operand.
+        #[test]
+        fn gradients_of_weights_are_products(m in 100usize..200, k in 1usize..100, n in 150usize..400) {
+            let (d, x) = (Tensor::normal(&[k, m], Key::new(1)), Tensor::normal(&[k, n], Key::new(2)));
+            prop_assert_eq!(linear_weight_gradient(&d, &x), d.t().contiguous().matmul(&x));
         }
 
         #[test]

@@ -185,18 +185,28 @@ impl<'a, T: Gemm> Right<'a, T> {
     }
 }
 
-/// The product of two matrices, written to all of `out`, row-major, on this thread or on all; `false` if it was left to
-/// [`Right`] to do.
+/// How a product is given to threads.
+#[derive(Clone, Copy)]
+pub(crate) enum Parts {
+    /// To this one alone.
+    One,
+    /// So many rows at a time, one at least: each part packs the right operand for itself.
+    Rows(usize),
+    /// Panels of columns.
+    Columns,
+}
+
+/// The product of two matrices, written to all of `out`, row-major; `false` if it was left to [`Right`] to do.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn product<T: Gemm>(
     a: Strided<'_, T>,
     b: Strided<'_, T>,
     sizes: [usize; 3],
-    on_all_threads: bool,
+    parts: Parts,
     out: &mut [MaybeUninit<T>],
 ) -> bool {
     let (Some(a), Some(b), Some(out)) = (a.as_f32(), b.as_f32(), T::as_f32_mut(out)) else { return false };
-    sizes[0] > 0 && sizes[1] > 0 && packed::product(a, b, sizes, on_all_threads, out)
+    sizes[0] > 0 && sizes[1] > 0 && packed::product(a, b, sizes, parts, out)
 }
 
 /// Other processors have no kernels of ours.
@@ -205,7 +215,7 @@ pub(crate) fn product<T: Gemm>(
     _: Strided<'_, T>,
     _: Strided<'_, T>,
     _: [usize; 3],
-    _: bool,
+    _: Parts,
     _: &mut [MaybeUninit<T>],
 ) -> bool {
     false

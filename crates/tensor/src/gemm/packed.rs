@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::kernels::{AVX2, AVX512, Kernels, LINE, ROWS, SQUARE, Tile, transpose};
-use super::{Left, Offsets, Strided};
+use super::{Left, Offsets, Parts, Strided};
 use crate::parallel;
 use crate::simd::{self, Level};
 
@@ -112,9 +112,9 @@ impl Packed {
     }
 }
 
-/// The product of `a` [rows, terms] with `b` [terms, columns], written to all of `out`, row-major; `false` at a
-/// level without kernels. As by [`Packed`], for a right operand that serves only once: each panel is
-/// packed by the thread that multiplies with it, so that it stays in that one's caches.
+/// The product of `a` [rows, terms] with `b` [terms, columns], written to all of `out`, row-major, in parts of so many rows
+/// on all threads, or without such a size by columns; `false` at a level without kernels. As by [`Packed`], for a right
+/// operand that is used once: each panel is packed by the thread that multiplies with it, so that it stays in its caches.
 ///
 /// # Panics
 /// If an operand or `out` is smaller than that.
@@ -122,7 +122,7 @@ pub(super) fn product(
     a: Strided<'_, f32>,
     b: Strided<'_, f32>,
     [rows, terms, columns]: [usize; 3],
-    on_all_threads: bool,
+    parts: Parts,
     out: &mut [MaybeUninit<f32>],
 ) -> bool {
     let Some(kernels) = kernels() else { return false };
@@ -133,39 +133,44 @@ pub(super) fn product(
         "product: {} elements for {rows} rows of {columns}",
         out.len()
     );
-    let a = Left::from(a);
-    let places = a.terms.list(terms);
+    let places = Left::from(a).terms.list(terms);
     let target = Target(out.as_mut_ptr().cast());
-    let work = |panel: Panel| {
+    let work = |rows: Range<usize>, panel: Panel| {
         let width = panel.width(kernels);
+        let a = Left::from(Strided { data: &a.data[rows.start * a.row..], ..a });
         let mut lines = scratch(width * STRETCH.min(terms));
         for terms in stretches(terms) {
             // SAFETY: a line is LINE elements without padding, and there are enough of them.
             let packed = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), width * terms.len()) };
             panel.pack(kernels, b, terms.clone(), packed);
-            let c = target.at(panel.columns.start);
-            // SAFETY: the sizes were checked. Each panel has columns of the result to itself.
-            unsafe { panel.multiply(kernels, (a, rows), (&places, terms), packed.as_ptr(), (c, columns)) };
+            let c = target.at(rows.start * columns + panel.columns.start);
+            // SAFETY: the sizes were checked. Each call has rows or columns of the result to itself.
+            unsafe { panel.multiply(kernels, (a, rows.len()), (&places, terms), packed.as_ptr(), (c, columns)) };
         }
         SCRATCH.set(lines);
     };
-    if on_all_threads {
-        parallel::for_each(panels(kernels, columns).collect(), work);
-    } else {
-        panels(kernels, columns).for_each(work);
+    match parts {
+        Parts::One => panels(kernels, columns).for_each(|panel| work(0..rows, panel)),
+        Parts::Columns => parallel::for_each(panels(kernels, columns).collect(), |panel| work(0..rows, panel)),
+        Parts::Rows(size) => {
+            let parts = (0..rows).step_by(size).map(|first| first..rows.min(first + size)).collect();
+            parallel::for_each(parts, |rows: Range<usize>| {
+                panels(kernels, columns).for_each(|panel| work(rows.clone(), panel));
+            });
+        }
     }
     true
 }
 
-/// A result whose columns several threads write.
+/// A result that several threads write.
 struct Target(*mut f32);
 
-// SAFETY: the threads write to different columns.
+// SAFETY: the threads write to different rows or columns.
 unsafe impl Sync for Target {}
 
 impl Target {
-    fn at(&self, column: usize) -> *mut f32 {
-        self.0.wrapping_add(column)
+    fn at(&self, element: usize) -> *mut f32 {
+        self.0.wrapping_add(element)
     }
 }
 
