@@ -11,7 +11,7 @@ use crate::shape;
 use crate::simd::vectorized;
 
 /// Elements that one task handles: with fewer, starting another thread would take longer.
-const PARALLEL: usize = 1 << 15;
+const PARALLEL: usize = 1 << 13;
 
 /// Elements of a cache line or more.
 const LINE: usize = 16;

@@ -15,7 +15,10 @@ use crate::shape;
 const PARALLEL: usize = 1 << 20;
 
 /// Columns from which a product is given to threads by columns.
-const SHARED: usize = 160;
+const SHARED: usize = 96;
+
+/// Columns from which these are eight parts, not four.
+const WIDE: usize = 768;
 
 /// Elements of a matrix that stay in the second-level cache.
 const KEPT: usize = 1 << 18;
@@ -36,12 +39,12 @@ fn product<'o, T: Scalar>(a: &Array<T>, b: &Array<T>, out: &'o mut [MaybeUninit<
     } else if a.strides[0] == 1 && k > 1 && m >= 4 * BLOCK && m * n <= KEPT {
         // The gradient of a weight, by rows: so the update of the weight and the next step's forward are cut, and each
         // thread keeps its rows of the weight and of the gradient in its cache.
-        Some(Parts::Rows(m.div_ceil(4)))
+        Some(Parts::Rows(4))
     } else if n < SHARED || m * k > KEPT {
         // The columns are few, or the rows so many that they are better read only once.
         None
     } else {
-        Some(Parts::Columns)
+        Some(Parts::Columns(if n < WIDE { 4 } else { 8 }))
     };
     if parts.is_some_and(|parts| gemm::product(strided(a), strided(b), sizes, parts, out)) {
         // SAFETY: all was written.

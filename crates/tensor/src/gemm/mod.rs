@@ -190,10 +190,10 @@ impl<'a, T: Gemm> Right<'a, T> {
 pub(crate) enum Parts {
     /// To this one alone.
     One,
-    /// So many rows at a time, one at least: each part packs the right operand for itself.
+    /// So many parts of rows, each of which packs the right operand for itself.
     Rows(usize),
-    /// Panels of columns.
-    Columns,
+    /// So many parts of columns.
+    Columns(usize),
 }
 
 /// The product of two matrices, written to all of `out`, row-major; `false` if it was left to [`Right`] to do.

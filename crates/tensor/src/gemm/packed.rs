@@ -79,7 +79,7 @@ impl Packed {
         let mut free =
             unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * LINE) };
         let mut parts = vec![];
-        for panel in panels(kernels, self.columns) {
+        for panel in panels(kernels, 0..self.columns) {
             let (part, rest) = free.split_at_mut(panel.width(kernels) * terms);
             free = rest;
             parts.push((panel, part));
@@ -97,7 +97,7 @@ impl Packed {
     /// `a` and `out` are as large as that, and there are terms.
     pub unsafe fn multiply(&self, a: Left<'_, f32>, rows: usize, out: &mut [MaybeUninit<f32>], stride: usize) {
         let places = a.terms.list(self.terms);
-        for panel in panels(self.kernels, self.columns) {
+        for panel in panels(self.kernels, 0..self.columns) {
             let width = panel.width(self.kernels);
             for terms in stretches(self.terms) {
                 let first = panel.columns.start * self.terms + terms.start * width;
@@ -112,8 +112,8 @@ impl Packed {
     }
 }
 
-/// The product of `a` [rows, terms] with `b` [terms, columns], written to all of `out`, row-major, in parts of so many rows
-/// on all threads, or without such a size by columns; `false` at a level without kernels. As by [`Packed`], for a right
+/// The product of `a` [rows, terms] with `b` [terms, columns], written to all of `out`, row-major; `false` at a level
+/// without kernels. As by [`Packed`], for a right
 /// operand that is used once: each panel is packed by the thread that multiplies with it, so that it stays in its caches.
 ///
 /// # Panics
@@ -150,16 +150,21 @@ pub(super) fn product(
         SCRATCH.set(lines);
     };
     match parts {
-        Parts::One => panels(kernels, columns).for_each(|panel| work(0..rows, panel)),
-        Parts::Columns => parallel::for_each(panels(kernels, columns).collect(), |panel| work(0..rows, panel)),
-        Parts::Rows(size) => {
-            let parts = (0..rows).step_by(size).map(|first| first..rows.min(first + size)).collect();
-            parallel::for_each(parts, |rows: Range<usize>| {
-                panels(kernels, columns).for_each(|panel| work(rows.clone(), panel));
-            });
-        }
+        Parts::One => panels(kernels, 0..columns).for_each(|panel| work(0..rows, panel)),
+        Parts::Columns(count) => parallel::for_each(parts_of(columns, count), |columns: Range<usize>| {
+            panels(kernels, columns).for_each(|panel| work(0..rows, panel));
+        }),
+        Parts::Rows(count) => parallel::for_each(parts_of(rows, count), |rows: Range<usize>| {
+            panels(kernels, 0..columns).for_each(|panel| work(rows.clone(), panel));
+        }),
     }
     true
+}
+
+/// So many rows or columns in even parts, which begin at the beginnings of cache lines.
+fn parts_of(n: usize, parts: usize) -> Vec<Range<usize>> {
+    let start = |part: usize| n.min(n.div_ceil(LINE) * part / parts * LINE);
+    (0..parts).map(|part| start(part)..start(part + 1)).filter(|part| !part.is_empty()).collect()
 }
 
 /// A result that several threads write.
@@ -189,13 +194,13 @@ fn stretches(terms: usize) -> impl Iterator<Item = Range<usize>> {
     (0..terms).step_by(size).map(move |first| first..terms.min(first + size))
 }
 
-/// The panels of so many columns: as wide as the registers allow, the last ones evenly.
-fn panels(&Kernels { lanes, tiles, .. }: &Kernels, columns: usize) -> impl Iterator<Item = Panel> + use<> {
-    let mut first = 0;
+/// The panels of some columns: as wide as the registers allow, the last ones evenly.
+fn panels(&Kernels { lanes, tiles, .. }: &Kernels, columns: Range<usize>) -> impl Iterator<Item = Panel> + use<> {
+    let mut first = columns.start;
     std::iter::from_fn(move || {
-        let left = (columns - first).div_ceil(lanes);
+        let left = (columns.end - first).div_ceil(lanes);
         let vectors = if left == tiles.len() + 1 { left.div_ceil(2) } else { left.min(tiles.len()) };
-        let range = first..columns.min(first + vectors * lanes);
+        let range = first..columns.end.min(first + vectors * lanes);
         first = range.end;
         (vectors > 0).then_some(Panel { columns: range, vectors })
     })
