@@ -9,6 +9,7 @@ use crate::array::Tensor;
 use crate::key::Key;
 use crate::parallel;
 use crate::random::{self, LANES, Lanes};
+use crate::shape;
 use crate::simd::{self, PIECE, vectorized};
 
 /// Elements that one task handles at least: less is not worth handing to another thread.
@@ -54,7 +55,7 @@ pub fn build(
     f: impl for<'a> Fn(usize, &'a mut [MaybeUninit<f32>]) -> &'a mut [f32] + Sync,
 ) -> Tensor {
     let size = TASK.div_ceil(width.max(1)) * width;
-    let data = parallel::build(rows * width, size, |first, out| {
+    let data = parallel::build(shape::len(&[rows, width]), size, |first, out| {
         for (i, row) in out.chunks_exact_mut(width).enumerate() {
             parallel::written(row, |row| f(first / width + i, row));
         }

@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::kernels::{AVX2, AVX512, Kernels, LINE, ROWS, SQUARE, Tile, transpose};
-use super::{Left, Offsets, Strided};
+use super::{Left, Offsets, Parts, Strided};
 use crate::parallel;
 use crate::simd::{self, Level};
 
@@ -63,9 +63,12 @@ impl Packed {
     fn with(kernels: &'static Kernels, b: Strided<'_, f32>, terms: usize, columns: usize) -> Self {
         b.check(terms, columns);
         let lanes = kernels.lanes;
-        let lines = scratch(columns.div_ceil(lanes) * lanes * terms);
+        let size = columns.checked_next_multiple_of(lanes).and_then(|width| width.checked_mul(terms));
+        let lines = scratch(size.expect("a matrix to pack fits into memory"));
         let mut packed = Self { kernels, lines, terms, columns };
-        packed.fill(b);
+        if terms > 0 {
+            packed.fill(b);
+        }
         packed
     }
 
@@ -76,7 +79,7 @@ impl Packed {
         let mut free =
             unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * LINE) };
         let mut parts = vec![];
-        for panel in panels(kernels, self.columns) {
+        for panel in panels(kernels, 0..self.columns) {
             let (part, rest) = free.split_at_mut(panel.width(kernels) * terms);
             free = rest;
             parts.push((panel, part));
@@ -94,7 +97,7 @@ impl Packed {
     /// `a` and `out` are as large as that, and there are terms.
     pub unsafe fn multiply(&self, a: Left<'_, f32>, rows: usize, out: &mut [MaybeUninit<f32>], stride: usize) {
         let places = a.terms.list(self.terms);
-        for panel in panels(self.kernels, self.columns) {
+        for panel in panels(self.kernels, 0..self.columns) {
             let width = panel.width(self.kernels);
             for terms in stretches(self.terms) {
                 let first = panel.columns.start * self.terms + terms.start * width;
@@ -109,9 +112,9 @@ impl Packed {
     }
 }
 
-/// The product of `a` [rows, terms] with `b` [terms, columns], written to all of `out`, row-major; `false` at a
-/// level without kernels. As by [`Packed`], for a right operand that serves only once: each panel is
-/// packed by the thread that multiplies with it, so that it stays in that one's caches.
+/// The product of `a` [rows, terms] with `b` [terms, columns], written to all of `out`, row-major; `false` at a level
+/// without kernels. As by [`Packed`], for a right
+/// operand that is used once: each panel is packed by the thread that multiplies with it, so that it stays in its caches.
 ///
 /// # Panics
 /// If an operand or `out` is smaller than that.
@@ -119,46 +122,60 @@ pub(super) fn product(
     a: Strided<'_, f32>,
     b: Strided<'_, f32>,
     [rows, terms, columns]: [usize; 3],
-    on_all_threads: bool,
+    parts: Parts,
     out: &mut [MaybeUninit<f32>],
 ) -> bool {
     let Some(kernels) = kernels() else { return false };
     a.check(rows, terms);
     b.check(terms, columns);
-    assert!(out.len() == rows * columns, "product: {} elements for {rows} rows of {columns}", out.len());
-    let a = Left::from(a);
-    let places = a.terms.list(terms);
+    assert!(
+        rows.checked_mul(columns) == Some(out.len()),
+        "product: {} elements for {rows} rows of {columns}",
+        out.len()
+    );
+    let places = Left::from(a).terms.list(terms);
     let target = Target(out.as_mut_ptr().cast());
-    let work = |panel: Panel| {
+    let work = |rows: Range<usize>, panel: Panel| {
         let width = panel.width(kernels);
+        let a = Left::from(Strided { data: &a.data[rows.start * a.row..], ..a });
         let mut lines = scratch(width * STRETCH.min(terms));
         for terms in stretches(terms) {
             // SAFETY: a line is LINE elements without padding, and there are enough of them.
             let packed = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), width * terms.len()) };
             panel.pack(kernels, b, terms.clone(), packed);
-            let c = target.at(panel.columns.start);
-            // SAFETY: the sizes were checked. Each panel has columns of the result to itself.
-            unsafe { panel.multiply(kernels, (a, rows), (&places, terms), packed.as_ptr(), (c, columns)) };
+            let c = target.at(rows.start * columns + panel.columns.start);
+            // SAFETY: the sizes were checked. Each call has rows or columns of the result to itself.
+            unsafe { panel.multiply(kernels, (a, rows.len()), (&places, terms), packed.as_ptr(), (c, columns)) };
         }
         SCRATCH.set(lines);
     };
-    if on_all_threads {
-        parallel::for_each(panels(kernels, columns).collect(), work);
-    } else {
-        panels(kernels, columns).for_each(work);
+    match parts {
+        Parts::One => panels(kernels, 0..columns).for_each(|panel| work(0..rows, panel)),
+        Parts::Columns(count) => parallel::for_each(parts_of(columns, count), |columns: Range<usize>| {
+            panels(kernels, columns).for_each(|panel| work(0..rows, panel));
+        }),
+        Parts::Rows(count) => parallel::for_each(parts_of(rows, count), |rows: Range<usize>| {
+            panels(kernels, 0..columns).for_each(|panel| work(rows.clone(), panel));
+        }),
     }
     true
 }
 
-/// A result whose columns several threads write.
+/// So many rows or columns in even parts, which begin at the beginnings of cache lines.
+fn parts_of(n: usize, parts: usize) -> Vec<Range<usize>> {
+    let start = |part: usize| n.min(n.div_ceil(LINE) * part / parts * LINE);
+    (0..parts).map(|part| start(part)..start(part + 1)).filter(|part| !part.is_empty()).collect()
+}
+
+/// A result that several threads write.
 struct Target(*mut f32);
 
-// SAFETY: the threads write to different columns.
+// SAFETY: the threads write to different rows or columns.
 unsafe impl Sync for Target {}
 
 impl Target {
-    fn at(&self, column: usize) -> *mut f32 {
-        self.0.wrapping_add(column)
+    fn at(&self, element: usize) -> *mut f32 {
+        self.0.wrapping_add(element)
     }
 }
 
@@ -177,13 +194,13 @@ fn stretches(terms: usize) -> impl Iterator<Item = Range<usize>> {
     (0..terms).step_by(size).map(move |first| first..terms.min(first + size))
 }
 
-/// The panels of so many columns: as wide as the registers allow, the last ones evenly.
-fn panels(&Kernels { lanes, tiles, .. }: &Kernels, columns: usize) -> impl Iterator<Item = Panel> + use<> {
-    let mut first = 0;
+/// The panels of some columns: as wide as the registers allow, the last ones evenly.
+fn panels(&Kernels { lanes, tiles, .. }: &Kernels, columns: Range<usize>) -> impl Iterator<Item = Panel> + use<> {
+    let mut first = columns.start;
     std::iter::from_fn(move || {
-        let left = (columns - first).div_ceil(lanes);
+        let left = (columns.end - first).div_ceil(lanes);
         let vectors = if left == tiles.len() + 1 { left.div_ceil(2) } else { left.min(tiles.len()) };
-        let range = first..columns.min(first + vectors * lanes);
+        let range = first..columns.end.min(first + vectors * lanes);
         first = range.end;
         (vectors > 0).then_some(Panel { columns: range, vectors })
     })

@@ -14,7 +14,7 @@ use std::ops::Range;
 use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
-use crate::storage;
+use crate::{shape, storage};
 use unfold::{Entries, Fold};
 
 /// Elements of patches in a block, at most: whole samples if one fits, else a part of one. But there is one patch at least.
@@ -34,10 +34,12 @@ pub struct ConvWindow {
 }
 
 impl ConvWindow {
-    /// The number of places along one axis of `size` entries, or `None` if the window does not fit once.
+    /// The number of places along one axis of `size` entries, or `None` if the window does not fit once: so also if it has
+    /// no entries, or makes no steps.
     pub fn places(&self, axis: usize, size: usize) -> Option<usize> {
-        let extent = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
-        Some((size + 2 * self.padding[axis]).checked_sub(extent)? / self.stride[axis] + 1)
+        let extent = self.dilation[axis].checked_mul(self.kernel[axis].checked_sub(1)?)?.checked_add(1)?;
+        let padded = self.padding[axis].checked_mul(2)?.checked_add(size)?;
+        Some(padded.checked_sub(extent)?.checked_div(self.stride[axis])? + 1)
     }
 }
 
@@ -70,8 +72,8 @@ impl Lowering {
     /// The patches of an input of the given shape, its channels in `groups`.
     ///
     /// # Panics
-    /// If the shape is not [batch, channels, …] with one to three more axes, the channels can't be grouped so, or the
-    /// window has no place.
+    /// If the shape is not [batch, channels, …] with one to three more axes, the channels can't be grouped so, the window
+    /// has no place, or its patches are more than memory can hold.
     pub fn patches(window: ConvWindow, groups: usize, shape: &[usize]) -> Self {
         assert!((3..=5).contains(&shape.len()), "convolution: an input of shape {shape:?} is not [batch, channels, …]");
         let rank = shape.len() - 2;
@@ -88,6 +90,16 @@ impl Lowering {
                 panic!("convolution: a window of {:?} has no place in shape {shape:?}", &window.kernel[3 - rank..])
             })
         });
+        // Everything that is computed of these sizes is less than one of the two products.
+        let padded = [0, 1, 2].map(|axis| input[2 + axis] + 2 * window.padding[axis]);
+        let sizes = [&input[..2], &padded].concat();
+        let patches = [&input[..2], &places, &window.kernel].concat();
+        assert!(
+            shape::fits(&sizes) && shape::fits(&patches),
+            "convolution: patches of {:?}, padding {:?}, of shape {shape:?} have more elements than memory can hold",
+            &window.kernel[3 - rank..],
+            &window.padding[3 - rank..]
+        );
         Self::Patches(Patches { window, groups, input, places, rank })
     }
 
@@ -237,7 +249,7 @@ impl Patches {
         outs: usize,
         block: impl for<'o> Fn(Range<usize>, &'o mut [MaybeUninit<T>]) -> &'o mut [T] + Sync + Send,
     ) -> Array<T> {
-        let len = self.input[0] * self.per_sample() * outs;
+        let len = shape::len(&[self.input[0], self.per_sample(), outs]);
         let mut rows = storage::with_capacity(len);
         let all = &mut rows.spare_capacity_mut()[..len];
         for_each_block(all, self.blocks(0..self.input[0]), outs, |range, out| {
@@ -454,6 +466,30 @@ mod tests {
         assert!(blocks.len() > 2 && blocks.iter().all(|range| range.len() * patches.row_len() <= BLOCK));
         check(window, 2, &shape, 1);
         check(window, 2, &shape, 2);
+    }
+
+    #[test]
+    fn windows_and_paddings_beyond_all_numbers_have_no_place() {
+        let window = ConvWindow { kernel: [1, 1, 3], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
+        let max = usize::MAX;
+        let with = |kernel, stride, padding, dilation| {
+            let set = |mut all: [usize; 3], n| (all[2] = n, all).1;
+            let window = ConvWindow {
+                kernel: set(window.kernel, kernel),
+                stride: set(window.stride, stride),
+                padding: set(window.padding, padding),
+                dilation: set(window.dilation, dilation),
+            };
+            (window.places(2, 8), std::panic::catch_unwind(|| Lowering::patches(window, 1, &[1, 1, 8])).is_ok())
+        };
+        assert_eq!(with(3, 1, 0, 1), (Some(6), true));
+        assert_eq!(with(3, max, 0, 1), (Some(1), true));
+        for window in [(3, 1, 0, max), (3, 1, 0, max / 2 + 1), (max, 1, 0, 2), (3, 1, max, 1), (3, 1, max / 2, 1)] {
+            assert_eq!(with(window.0, window.1, window.2, window.3), (None, false), "{window:?}");
+        }
+        assert_eq!([with(0, 1, 0, 1), with(3, 0, 0, 1)], [(None, false); 2]);
+        // There are numbers for these, but no memory.
+        assert!(!with(3, 1, 1 << 61, 1).1 && !with(1 << 61, 1 << 61, 1 << 61, 1).1);
     }
 
     #[test]
