@@ -74,6 +74,12 @@ fn layers_more() {
     assert_all_pass("layers_more");
 }
 
+/// Training on the chip: devices, updates by pulses, cells.
+#[test]
+fn devices() {
+    assert_all_pass("devices");
+}
+
 /// A folder of its own for a test, empty at first.
 fn folder(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance").join(test);

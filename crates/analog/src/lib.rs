@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod device;
 mod error;
+pub mod cell;
 mod matrix;
 pub mod mvm;
 pub mod noise;
@@ -15,6 +17,7 @@ mod observed;
 mod op;
 pub mod presets;
 mod tile;
+pub mod update;
 
 pub use config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter};
 pub use error::Error;

@@ -24,7 +24,7 @@
 //! A further section is a `parameters!` list of its own and one line in [`InferenceRpuConfig`].
 
 pub(crate) mod choice;
-mod class;
+pub(crate) mod class;
 mod clip;
 mod compound;
 mod converter;

@@ -1,0 +1,1 @@
+//! Cells for training algorithms by name: aihwkit `build_config`.

@@ -1,0 +1,1 @@
+//! The reference's device presets (aihwkit `presets/devices.py`).
