@@ -53,9 +53,12 @@ impl Case {
             "accuracy_over_time" => drift::check(self),
             "layer" | "loss" => layers::check(self),
             "noise_model" | "converter" => noise::check(self),
-            "pulse_response" | "rank1_update" | "device_after_step" | "compound_trajectory" | "compound_statistics" => {
-                devices::check(self)
-            }
+            "pulse_response"
+            | "rank1_update"
+            | "device_after_step"
+            | "compound_trajectory"
+            | "compound_statistics"
+            | "fit" => devices::check(self),
             _ => Err(format!("unknown operation `{}`", self.op())),
         }
     }

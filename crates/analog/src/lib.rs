@@ -6,10 +6,10 @@
 //! [`BackwardIoParameters`]. [`noise`] are the devices that weights are programmed on.
 #![forbid(unsafe_code)]
 
+pub mod cell;
 pub mod config;
 pub mod device;
 mod error;
-pub mod cell;
 mod matrix;
 pub mod mvm;
 pub mod noise;

@@ -1,5 +1,6 @@
 //! Training on the chip: pulses on devices, and the cells that are made of them.
 
+mod fit;
 mod run;
 mod tolerance;
 
@@ -29,6 +30,9 @@ struct Config {
 }
 
 pub fn check(case: &Case) -> Result<Check, String> {
+    if case.op() == "fit" {
+        return fit::check(case);
+    }
     let OnChip { operation, config, tolerance, expected } = case.parse()?;
     let (device, update) = (config.device()?, config.update);
     let draws = tolerance.draws.unwrap_or(1);

@@ -188,8 +188,7 @@ pub fn compound(
 ) -> Result<Arrays, String> {
     let (x, d, start) = (case.x.tensor(), case.d.tensor(), case.start_weights.tensor());
     let shape = [d.shape()[1], x.shape()[1]];
-    let mut arrays: Arrays =
-        names.iter().map(|name| ((*name).to_owned(), Draws { draws, values: vec![] })).collect();
+    let mut arrays: Arrays = names.iter().map(|name| ((*name).to_owned(), Draws { draws, values: vec![] })).collect();
     for draw in 0..draws {
         let key = key.fold(draw);
         let mut cell = cell(config, p, shape, false, key.fold("hardware"))?;

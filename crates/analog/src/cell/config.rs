@@ -6,9 +6,7 @@ use ohmgrad_tensor::Key;
 
 use super::one_sided::OneSided;
 use super::vector::Vector;
-use super::{
-    BufferedTransferCompound, Cell, ChoppedTransferCompound, DynamicTransferCompound, Kind, TransferCompound,
-};
+use super::{BufferedTransferCompound, Cell, ChoppedTransferCompound, DynamicTransferCompound, Kind, TransferCompound};
 use crate::Error;
 use crate::config::IoParameters;
 use crate::config::choice::choices;
@@ -143,7 +141,9 @@ impl Rules for ReferenceUnitCell {
         check_devices(&self.unit_cell_devices, at)?;
         match self.unit_cell_devices.len() {
             1 | 2 => Ok(()),
-            n => Err(invalid(&join(at, "unit_cell_devices"), &Value::Integer(n as i64), "a list of one or two devices")),
+            n => {
+                Err(invalid(&join(at, "unit_cell_devices"), &Value::Integer(n as i64), "a list of one or two devices"))
+            }
         }
     }
 
@@ -372,7 +372,10 @@ impl Rules for MixedPrecision {
         let pulsed = match &self.device {
             WrittenCell::Device(device) => !device.step().is_ideal(),
             WrittenCell::Unit(
-                UnitCellConfig::Vector(_) | UnitCellConfig::Reference(_) | UnitCellConfig::OneSided(_) | UnitCellConfig::Own(_),
+                UnitCellConfig::Vector(_)
+                | UnitCellConfig::Reference(_)
+                | UnitCellConfig::OneSided(_)
+                | UnitCellConfig::Own(_),
             ) => true,
             WrittenCell::Unit(_) => false,
         };

@@ -109,8 +109,7 @@ impl Mixed {
     /// Writes rows.
     fn write(&mut self, update: &Update<'_>, key: Key) {
         let [outs, ins] = [self.chi.shape()[0], self.chi.shape()[1]];
-        let parameters =
-            UpdateParameters { update_management: true, update_bl_management: true, ..*update.parameters };
+        let parameters = UpdateParameters { update_management: true, update_bl_management: true, ..*update.parameters };
         let count = usize::try_from(self.config.n_rows_per_transfer).map_or(outs, |count| count.min(outs));
         let first = if self.config.random_row { below(outs, key.fold("row")) } else { self.row as usize };
         let epsilon = self.epsilon;

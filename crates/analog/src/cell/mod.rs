@@ -18,11 +18,13 @@
 //! reference's (aihwkit 1.1, `rpu_*_device.cpp`); where it is left on purpose, the file of the cell says so.
 
 mod buffered;
+mod build;
 mod chopped;
 mod config;
 mod dynamic;
 mod mixed_precision;
 mod one_sided;
+pub mod presets;
 mod read;
 mod single;
 mod slot;
@@ -39,9 +41,10 @@ use crate::config::setting::{Setting, invalid};
 use crate::device::{DeviceArray, Ideal};
 use crate::update::{Pairs, Statistics, Trains, UpdateParameters};
 
+pub use build::{Algorithm, build_cell};
 pub use config::{
-    CellConfig, Compound, MixedPrecision, OneSidedUnitCell, ReferenceUnitCell, UnitCellConfig, UpdatePolicy, VectorUnitCell,
-    WrittenCell,
+    CellConfig, Compound, MixedPrecision, OneSidedUnitCell, ReferenceUnitCell, UnitCellConfig, UpdatePolicy,
+    VectorUnitCell, WrittenCell,
 };
 use mixed_precision::Mixed;
 use one_sided::OneSided;

@@ -9,7 +9,7 @@
 use ohmgrad_tensor::{Key, Tensor};
 
 use super::vector::{draw, mean_granularity, states};
-use super::{OneSidedUnitCell, Period, Scratch, Slice, Slot, SliceRead, Update, weighted_sum};
+use super::{OneSidedUnitCell, Period, Scratch, Slice, SliceRead, Slot, Update, weighted_sum};
 use crate::Error;
 use crate::config::IoParameters;
 use crate::device::{DeviceArray, Pulses};
@@ -109,7 +109,8 @@ impl OneSided {
             for (k, sign) in [(1, 1.0), (0, -1.0)] {
                 let differences = plus.iter().zip(&minus).zip(&needed);
                 self.scratch.line.clear();
-                let written = |((p, m), needed): ((&f32, &f32), &bool)| if *needed { (sign * (p - m)).max(0.0) } else { 0.0 };
+                let written =
+                    |((p, m), needed): ((&f32, &f32), &bool)| if *needed { (sign * (p - m)).max(0.0) } else { 0.0 };
                 self.scratch.line.extend(differences.map(written));
                 let device = &mut self.devices[k];
                 let granularity = device.granularity(Pulses::Up);

@@ -62,7 +62,8 @@ impl DeviceArray {
         let diffusion = some(c.diffusion > 0.0, &|| {
             draw.values("diffusion", |xi| (c.diffusion * (1.0 + c.diffusion_dtod * xi)).abs())
         });
-        let reset = some(c.reset != 0.0 || c.reset_dtod > 0.0, &|| draw.values("reset", |xi| c.reset + c.reset_dtod * xi));
+        let reset =
+            some(c.reset != 0.0 || c.reset_dtod > 0.0, &|| draw.values("reset", |xi| c.reset + c.reset_dtod * xi));
         let drift = c.drift;
         let clocks = (drift.nu != 0.0 || drift.w_noise_std > 0.0 || drift.nu_k != 0.0)
             .then(|| Clocks::new(draw.values("drift", |xi| drift.nu * (1.0 + drift.nu_dtod * xi)), &shape));
@@ -259,7 +260,9 @@ impl DeviceArray {
         let mut array = |name: &str, tensor: &mut Tensor| f(&format!("{path}{name}"), cell::Slot::Array(tensor));
         let names = self.config.step().arrays();
         array("weight", &mut self.w);
-        for (name, tensor) in [("max", &mut self.max), ("min", &mut self.min), ("up", &mut self.up), ("down", &mut self.down)] {
+        for (name, tensor) in
+            [("max", &mut self.max), ("min", &mut self.min), ("up", &mut self.up), ("down", &mut self.down)]
+        {
             array(name, tensor);
         }
         names.iter().zip(&mut self.own).for_each(|(name, tensor)| array(name, tensor));
@@ -285,7 +288,11 @@ impl DeviceArray {
     fn clip(&mut self) {
         let (max, min) = (slice(&self.max), slice(&self.min));
         if !max.is_empty() {
-            self.w.make_mut().iter_mut().zip(max.iter().zip(min)).for_each(|(w, (max, min))| *w = w.min(*max).max(*min));
+            self.w
+                .make_mut()
+                .iter_mut()
+                .zip(max.iter().zip(min))
+                .for_each(|(w, (max, min))| *w = w.min(*max).max(*min));
         }
     }
 

@@ -7,7 +7,7 @@
 
 use ohmgrad_tensor::{Key, Scalar, random};
 
-use super::Common;
+use super::{Common, Crosspoint, Step};
 
 /// The crosspoints of an array [rows, columns] while they are drawn; lists hold them row by row.
 #[derive(Debug)]
@@ -59,6 +59,13 @@ impl Draw {
             }
         }
         draw
+    }
+
+    /// A single crosspoint that does not vary: all its samples are 0.
+    fn mean(c: &Common) -> Self {
+        let same = Common { dw_min_dtod: 0.0, up_down_dtod: 0.0, w_max_dtod: 0.0, w_min_dtod: 0.0, ..*c };
+        let common = Common { corrupt_devices_prob: 0.0, perfect_bias: false, ..same };
+        Self { silent: true, ..Self::new(&common, 1, 1, Key::new(0)) }
     }
 
     /// The number of crosspoints.
@@ -114,11 +121,10 @@ impl Draw {
     }
 }
 
-impl Draw {
-    /// A single crosspoint that does not vary: all its samples are 0.
-    pub(super) fn mean(c: &Common) -> Self {
-        let same = Common { dw_min_dtod: 0.0, up_down_dtod: 0.0, w_max_dtod: 0.0, w_min_dtod: 0.0, ..*c };
-        let common = Common { corrupt_devices_prob: 0.0, perfect_bias: false, ..same };
-        Self { silent: true, ..Self::new(&common, 1, 1, Key::new(0)) }
-    }
+/// The crosspoint of a device without spread.
+pub(super) fn mean_crosspoint(step: &(impl Step + ?Sized)) -> Crosspoint {
+    let mut draw = Draw::mean(&step.common());
+    step.draw(&mut draw);
+    let own = std::array::from_fn(|k| draw.own.get(k).map_or(0.0, |values| values[0]));
+    Crosspoint { max: draw.max[0], min: draw.min[0], up: draw.up[0], down: draw.down[0], own }
 }

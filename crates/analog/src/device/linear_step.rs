@@ -84,7 +84,8 @@ impl Slopes {
             })
         };
         let [mut up, mut down] = [drawn("gamma_up", self.gamma[0]), drawn("gamma_down", self.gamma[1])];
-        let slope = |gamma: f32, step: f32, reference: f32| if reference == 0.0 { 0.0 } else { -gamma * step / reference };
+        let slope =
+            |gamma: f32, step: f32, reference: f32| if reference == 0.0 { 0.0 } else { -gamma * step / reference };
         for i in 0..draw.len() {
             let (upper, lower) = self.bounds.unwrap_or((draw.max[i], draw.min[i]));
             let above = if self.reverse[0] { lower - self.reverse_offset } else { upper };

@@ -19,6 +19,7 @@ mod constant_step;
 mod draw;
 mod drift;
 mod exp_step;
+pub mod fit;
 mod ideal;
 mod linear_step;
 mod piecewise_step;

@@ -75,6 +75,9 @@ pub struct Trains {
     /// What was sent since it was last taken.
     statistics: Statistics,
     scratch: Scratch,
+    /// Whether all samples are counted, or none, whatever their coincidences.
+    #[cfg(test)]
+    forced: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -197,14 +200,17 @@ impl Trains {
             let (x_chopped, d_chopped) = (chopped.map(|c| c.0), chopped.map(|c| c.1));
             let around = rates[i] < 0.0;
             let start = i * self.outs;
-            self.d_negative
-                .extend(d.iter().enumerate().map(|(row, &d)| (d < 0.0) ^ sign(d_chopped, row) ^ around));
+            self.d_negative.extend(d.iter().enumerate().map(|(row, &d)| (d < 0.0) ^ sign(d_chopped, row) ^ around));
             if p.pulse_type == PulseType::NoneWithDevice {
                 let values = self.values.len();
                 self.values.extend(x.iter().enumerate().map(|(j, &x)| if sign(x_chopped, j) { -x } else { x }));
-                self.values.extend(d.iter().enumerate().map(|(row, &d)| {
-                    if sign(d_chopped, row) { rates[i] * d } else { -rates[i] * d }
-                }));
+                self.values.extend(
+                    d.iter().enumerate().map(
+                        |(row, &d)| {
+                            if sign(d_chopped, row) { rates[i] * d } else { -rates[i] * d }
+                        },
+                    ),
+                );
                 self.stretches.push(Stretch::Exact { x: values, d: values + self.ins });
                 self.work += (self.ins * self.outs) as u64 / 4;
                 continue;
@@ -292,6 +298,15 @@ impl Trains {
         }
     }
 
+    /// Whether a sample's coincidences are counted over whole rows: where lists of columns would be longer.
+    fn counts_bits(&self, coincidences: u64) -> bool {
+        #[cfg(test)]
+        if let Some(count) = self.forced {
+            return count;
+        }
+        2 * coincidences > (self.ins * self.outs) as u64
+    }
+
     /// Puts the drawn bits of sample `i` where rows find them.
     fn place(&mut self, i: usize, x: &[f32], x_chopped: Option<&[f32]>, length: usize) {
         let Self { ins, outs, string, .. } = *self;
@@ -300,7 +315,7 @@ impl Trains {
         let (words, padded) = (length.div_ceil(32), outs.next_multiple_of(LANES));
         let negative = |j: usize| (x[j] < 0.0) ^ x_chopped.is_some_and(|c| c[j] != 0.0);
         // How many lines of each side are set at each time: positive x, negative x, d.
-        let counts = &mut self.scratch.counts;
+        let mut counts = std::mem::take(&mut self.scratch.counts);
         counts.clear();
         counts.resize(3 * length, 0);
         for (w, words) in self.scratch.d.words.chunks_exact(padded).enumerate() {
@@ -330,10 +345,11 @@ impl Trains {
         let last = *self.starts.last().expect("starts with 0");
         if coincidences == 0 {
             self.starts.resize(2 * self.sample_of.len() + 1, last);
+            self.scratch.counts = counts;
             return;
         }
         self.work += coincidences;
-        if 2 * coincidences > (ins * outs) as u64 {
+        if self.counts_bits(coincidences) {
             self.starts.resize(2 * self.sample_of.len() + 1, last);
             let first = self.x_words.len();
             for words in self.scratch.x.words.chunks_exact(padded).take(words) {
@@ -344,6 +360,7 @@ impl Trains {
             self.x_signs.extend((0..ins).map(|j| if negative(j) { 1 } else { -1 }));
             self.x_signs.resize(self.x_words.len(), 0);
             self.stretches.push(Stretch::Bits { sample: i, from, length, words: first });
+            self.scratch.counts = counts;
             return;
         }
         // Counts become the places where the next column of each list goes.
@@ -367,6 +384,7 @@ impl Trains {
                 });
             }
         }
+        self.scratch.counts = counts;
         match self.stretches.last_mut() {
             Some(Stretch::Lists { to, .. }) => *to = from + length,
             _ => self.stretches.push(Stretch::Lists { from, to: from + length }),
@@ -412,3 +430,51 @@ impl Normals {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{DeviceArray, DeviceConfig, PowStep};
+    use crate::update::Side;
+    use ohmgrad_tensor::Tensor;
+
+    /// Counting over rows and walking along lists give the same pulses: weights without noise agree bit for bit.
+    #[test]
+    fn a_dense_pass_equals_the_lists() {
+        let device = PowStep { dw_min: 0.01, dw_min_std: 0.0, pow_gamma: 1.3, ..Default::default() };
+        let (outs, ins) = (37, 300);
+        // Lengths beyond a word, and of a few pulses, at different places of the strings.
+        for (rate, bl) in [(0.9, 70), (0.9, 31), (0.05, 31), (0.01, 100), (3.0, 1)] {
+            let p = UpdateParameters { desired_bl: bl, ..Default::default() };
+            let x = Tensor::normal(&[7, ins], Key::new(1));
+            let d = &Tensor::normal(&[7, outs], Key::new(2)) * 0.3;
+            let run = |forced| {
+                let mut devices =
+                    DeviceArray::new(&DeviceConfig::from(device), [outs, ins], false, Key::new(3)).unwrap();
+                let mut trains = Trains { forced, ..Default::default() };
+                trains.prepare(&p, 0.01, &[rate; 7], Pairs::new(&x, &d), None, Key::new(4));
+                devices.pulse(&trains, Side::Both, Key::new(5));
+                (devices.weights().clone(), trains.take_statistics())
+            };
+            let lists = run(Some(false));
+            assert_eq!(lists, run(Some(true)), "{rate} {bl}");
+            assert_eq!(lists, run(None), "{rate} {bl}");
+            assert!(lists.1.coincidences > 0 && lists.0.abs().max() > 0.0);
+        }
+    }
+
+    #[test]
+    fn bits_have_their_probabilities() {
+        let p = [0.0, 1e-3, 0.25, 0.5, 0.999, 1.0, 2.0, f32::NAN];
+        let mut line = Line { probability: p.repeat(3), ..Default::default() };
+        let length = 100_001;
+        line.draw(length, Key::new(6));
+        let padded = line.probability.len().next_multiple_of(LANES);
+        for (j, &p) in line.probability.iter().enumerate() {
+            let count: u32 = line.words.chunks(padded).map(|words| words[j].count_ones()).sum();
+            let p = if p.is_nan() { 0.0 } else { f64::from(p.min(1.0)) };
+            let n = length as f64;
+            // 5σ: none of 24 further off in 70,000 keys.
+            assert!((f64::from(count) - n * p).abs() <= 5.0 * (n * p * (1.0 - p)).sqrt(), "{p}: {count}");
+        }
+    }
+}
