@@ -14,11 +14,12 @@
 //! | … with a moving reference (version 4, AGAD) | `dynamic.rs` |
 //! | gradients that are summed digitally | `mixed_precision.rs` |
 //!
-//! What a user writes is in `config.rs`, `transfer_parameters.rs`; the reads between arrays in `read.rs`. Semantics are the
+//! What a user writes is in `config.rs`, `transfer_parameters.rs` and `choice.rs`; the reads between arrays in `read.rs`. Semantics are the
 //! reference's (aihwkit 1.1, `rpu_*_device.cpp`); where it is left on purpose, the file of the cell says so.
 
 mod buffered;
 mod build;
+mod choice;
 mod chopped;
 mod config;
 mod dynamic;
@@ -42,10 +43,8 @@ use crate::device::{DeviceArray, Ideal};
 use crate::update::{Pairs, Statistics, Trains, UpdateParameters};
 
 pub use build::{Algorithm, build_cell};
-pub use config::{
-    CellConfig, Compound, MixedPrecision, OneSidedUnitCell, ReferenceUnitCell, UnitCellConfig, UpdatePolicy,
-    VectorUnitCell, WrittenCell,
-};
+pub use choice::{CellConfig, MixedPrecision, WrittenCell};
+pub use config::{Compound, OneSidedUnitCell, ReferenceUnitCell, UnitCellConfig, UpdatePolicy, VectorUnitCell};
 use mixed_precision::Mixed;
 use one_sided::OneSided;
 pub use read::{PlainRead, Slice, SliceRead};

@@ -34,4 +34,9 @@ impl Step for ConstantStep {
     fn down(&self, w: f32, at: &Crosspoint, noise: f32) -> f32 {
         w - at.down * (1.0 + noise)
     }
+
+    #[inline(always)]
+    fn adds_up(&self) -> bool {
+        true
+    }
 }

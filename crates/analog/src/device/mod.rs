@@ -138,6 +138,12 @@ pub trait Step: Debug + Send + Sync {
         (at.min, at.max)
     }
 
+    /// Whether n pulses are n times a pulse at every weight, up to bounds, so that their noise adds up to one sample.
+    #[inline(always)]
+    fn adds_up(&self) -> bool {
+        false
+    }
+
     /// Whether there are no pulses: updates are exact and weights have no bounds.
     fn is_ideal(&self) -> bool {
         false

@@ -7,7 +7,8 @@
 
 use ohmgrad_tensor::{Key, parallel, vectorized};
 
-use super::trains::{Normals, Stretch, Trains, each_bit};
+use super::bits::{MOST, Normals, each_bit};
+use super::trains::{Stretch, Trains};
 use crate::device::{Crosspoint, Step};
 
 /// Which pulses a device receives.
@@ -41,7 +42,7 @@ pub struct Job<'a> {
 }
 
 /// Columns that are taken together.
-const CHUNK: usize = 256;
+const CHUNK: usize = MOST;
 
 /// Crosspoints and pulses below which other threads are not asked.
 const TASK: u64 = 1 << 14;
@@ -61,6 +62,7 @@ pub(crate) fn pulse<S: Step>(step: &S, job: Job<'_>) {
         vectorized(
             #[inline(always)]
             || {
+                let mut normals = Normals::none();
                 for (i, w) in w.chunks_exact_mut(ins).enumerate() {
                     let number = part * rows + i;
                     let range = number * ins..(number + 1) * ins;
@@ -76,8 +78,10 @@ pub(crate) fn pulse<S: Step>(step: &S, job: Job<'_>) {
                         sigma,
                         side,
                     };
-                    row.run(trains, number, noise);
-                    row.redraw(write_noise, redrawn.fold(number));
+                    normals.restart(noise.fold(number));
+                    row.run(trains, number, &mut normals);
+                    normals.restart(redrawn.fold(number));
+                    row.redraw(write_noise, &mut normals);
                 }
             },
         )
@@ -106,27 +110,13 @@ struct Row<'a, S> {
     side: Side,
 }
 
-/// The stream of a row's noise, opened with its first pulse.
-struct Noise {
-    key: Key,
-    stream: Option<Normals>,
-}
-
-impl Noise {
-    #[inline(always)]
-    fn fill(&mut self, out: &mut [f32]) {
-        self.stream.get_or_insert_with(|| Normals::new(self.key)).fill(out);
-    }
-}
-
 impl<S: Step> Row<'_, S> {
     #[inline(always)]
-    fn run(&mut self, trains: &Trains, number: usize, key: Key) {
-        let mut noise = Noise { key: key.fold(number), stream: None };
+    fn run(&mut self, trains: &Trains, number: usize, noise: &mut Normals) {
         let string = &trains.strings[number * trains.string..(number + 1) * trains.string];
         for stretch in &trains.stretches {
             match *stretch {
-                Stretch::Lists { from, to } => self.lists(trains, string, from..to, number, &mut noise),
+                Stretch::Lists { from, to } => self.lists(trains, string, from..to, number, noise),
                 Stretch::Exact { x, d } => self.exact(&trains.values[x..][..self.w.len()], trains.values[d + number]),
                 Stretch::Bits { from, length, .. }
                     if (0..length.div_ceil(32)).all(|w| word(string, from, length, w) == 0) => {}
@@ -135,54 +125,53 @@ impl<S: Step> Row<'_, S> {
                     for first in (0..self.w.len()).step_by(CHUNK) {
                         let counts = &mut counts[..CHUNK.min(self.w.len() - first)];
                         count(stretch, trains, string, number, first, counts);
-                        self.counted(first, counts, &mut noise);
+                        self.counted(first, counts, noise);
                     }
                 }
             }
         }
     }
 
+    /// The arrays of consecutive columns, all of one length.
     #[inline(always)]
-    fn crosspoint(&self, j: usize) -> Crosspoint {
+    fn part(&mut self, first: usize, n: usize) -> Part<'_> {
         let own_arrays = self.step.arrays().len();
-        Crosspoint {
-            max: self.max[j],
-            min: self.min[j],
-            up: self.up[j],
-            down: self.down[j],
-            own: std::array::from_fn(|k| if k < own_arrays { self.own[k][j] } else { 0.0 }),
+        Part {
+            w: &mut self.w[first..][..n],
+            max: &self.max[first..][..n],
+            min: &self.min[first..][..n],
+            up: &self.up[first..][..n],
+            down: &self.down[first..][..n],
+            own: std::array::from_fn(|k| if k < own_arrays { &self.own[k][first..][..n] } else { &[][..] }),
         }
-    }
-
-    /// The weight after a pulse.
-    #[inline(always)]
-    fn after(&self, j: usize, up: bool, xi: f32) -> f32 {
-        let at = self.crosspoint(j);
-        let w = self.w[j];
-        let new = if up { self.step.up(w, &at, xi) } else { self.step.down(w, &at, xi) };
-        let (low, high) = self.step.bounds(&at);
-        clip(new, low, high)
     }
 
     /// One pulse at each listed column.
     #[inline(always)]
-    fn listed(&mut self, columns: &[u32], up: bool, noise: &mut Noise) {
+    fn listed(&mut self, columns: &[u32], up: bool, noise: &mut Normals) {
         let up = match (self.side, up) {
             (Side::Both, up) => up,
             (Side::Up, true) | (Side::DownAsUp, false) => true,
             _ => return,
         };
-        let mut xi = [0.0; CHUNK];
+        let (step, sigma, own_arrays) = (self.step, self.sigma, self.step.arrays().len());
         for columns in columns.chunks(CHUNK) {
-            if self.sigma > 0.0 {
-                noise.fill(&mut xi[..columns.len()]);
-            }
-            for (&j, &xi) in columns.iter().zip(&xi) {
+            let xi = if sigma > 0.0 { noise.take(columns.len()) } else { &ZEROS[..columns.len()] };
+            let n = self.w.len();
+            let part = self.part(0, n);
+            for (&j, &xi) in columns.iter().zip(xi) {
                 let j = j as usize;
-                self.w[j] = self.after(j, up, self.sigma * xi);
-                if let Some(touched) = &mut self.touched {
-                    touched[j] = f32::NAN;
+                // One check for all arrays, which have the length n.
+                if j >= n {
+                    break;
                 }
+                let at = part.crosspoint(j, own_arrays);
+                let new = if up { step.up(part.w[j], &at, sigma * xi) } else { step.down(part.w[j], &at, sigma * xi) };
+                let (low, high) = step.bounds(&at);
+                part.w[j] = clip(new, low, high);
+            }
+            if let Some(touched) = &mut self.touched {
+                columns.iter().for_each(|&j| touched[j as usize] = f32::NAN);
             }
         }
     }
@@ -194,7 +183,7 @@ impl<S: Step> Row<'_, S> {
         string: &[u32],
         times: std::ops::Range<usize>,
         number: usize,
-        noise: &mut Noise,
+        noise: &mut Normals,
     ) {
         for (w, &bits) in string.iter().enumerate().take(times.end.div_ceil(32)).skip(times.start / 32) {
             let mut bits = bits;
@@ -217,23 +206,53 @@ impl<S: Step> Row<'_, S> {
 
     /// As many pulses as counted at each of consecutive columns, up where positive.
     #[inline(always)]
-    fn counted(&mut self, first: usize, counts: &mut [i32], noise: &mut Noise) {
+    fn counted(&mut self, first: usize, counts: &mut [i32], noise: &mut Normals) {
         match self.side {
             Side::Both => {}
             Side::Up => counts.iter_mut().for_each(|n| *n = (*n).max(0)),
             Side::DownAsUp => counts.iter_mut().for_each(|n| *n = (-*n).max(0)),
         }
         let most = counts.iter().fold(0, |most, n| n.abs().max(most));
-        let mut xi = [0.0; CHUNK];
-        let xi = &mut xi[..counts.len()];
-        for pulse in 0..most {
-            if self.sigma > 0.0 {
-                noise.fill(xi);
+        let (step, sigma, own_arrays, n) = (self.step, self.sigma, self.step.arrays().len(), counts.len());
+        let counts = &counts[..n];
+        let part = self.part(first, n);
+        let draws = |noise: &mut Normals, xi: &mut [f32; CHUNK]| {
+            if sigma > 0.0 {
+                xi[..n].copy_from_slice(noise.take(n));
             }
-            for (j, (&n, &xi)) in counts.iter().zip(xi.iter()).enumerate() {
-                let new = self.after(first + j, n > 0, self.sigma * xi);
-                let w = &mut self.w[first + j];
-                *w = if n.abs() > pulse { new } else { *w };
+        };
+        let mut xi = [0.0; CHUNK];
+        let at_once = most > 1 && step.adds_up() && {
+            // As long as no bound is met on the way, whatever the noise, n pulses are one normal sample.
+            let mut inside = true;
+            for j in 0..n {
+                let at = part.crosspoint(j, own_arrays);
+                let reach = counts[j].abs() as f32 * (1.0 + LARGEST * sigma);
+                let w = part.w[j];
+                let ends = if counts[j] > 0 { w + reach * at.up < at.max } else { w - reach * at.down > at.min };
+                let back = if counts[j] > 0 { w - reach * at.up > at.min } else { w + reach * at.down < at.max };
+                inside &= (ends & back) | (counts[j] == 0);
+            }
+            inside
+        };
+        if at_once {
+            draws(noise, &mut xi);
+            for j in 0..n {
+                let at = part.crosspoint(j, own_arrays);
+                let count = counts[j].abs() as f32;
+                let size = if counts[j] > 0 { at.up } else { -at.down };
+                part.w[j] += size * (count + count.sqrt() * sigma * xi[j]);
+            }
+        } else {
+            for pulse in 0..most {
+                draws(noise, &mut xi);
+                for j in 0..n {
+                    let (at, w) = (part.crosspoint(j, own_arrays), part.w[j]);
+                    let (up, down) = (step.up(w, &at, sigma * xi[j]), step.down(w, &at, sigma * xi[j]));
+                    let (low, high) = step.bounds(&at);
+                    let new = clip(if counts[j] > 0 { up } else { down }, low, high);
+                    part.w[j] = if counts[j].abs() > pulse { new } else { w };
+                }
             }
         }
         if let Some(touched) = &mut self.touched {
@@ -246,29 +265,57 @@ impl<S: Step> Row<'_, S> {
     /// The exact change `d·x`, within the bounds.
     #[inline(always)]
     fn exact(&mut self, x: &[f32], d: f32) {
+        let (step, side, own_arrays) = (self.step, self.side, self.step.arrays().len());
+        let part = self.part(0, x.len());
         for (j, x) in x.iter().enumerate() {
-            let change = match self.side {
+            let change = match side {
                 Side::Both => d * x,
                 Side::Up => (d * x).max(0.0),
                 Side::DownAsUp => (-d * x).max(0.0),
             };
-            let (low, high) = self.step.bounds(&self.crosspoint(j));
-            self.w[j] = clip(self.w[j] + change, low, high);
-            if let Some(touched) = &mut self.touched {
-                touched[j] = f32::NAN;
-            }
+            let (low, high) = step.bounds(&part.crosspoint(j, own_arrays));
+            part.w[j] = clip(part.w[j] + change, low, high);
+        }
+        if let Some(touched) = &mut self.touched {
+            touched.fill(f32::NAN);
         }
     }
 
     /// What reads see of the crosspoints that were pulsed: a second stream, a sample for each of them in order.
     #[inline(always)]
-    fn redraw(&mut self, write_noise: f32, key: Key) {
+    fn redraw(&mut self, write_noise: f32, noise: &mut Normals) {
         let Some(touched) = &mut self.touched else { return };
-        let mut stream = Noise { key, stream: None };
         for (v, &w) in touched.iter_mut().zip(self.w.iter()).filter(|(v, _)| v.is_nan()) {
-            let mut xi = [0.0];
-            stream.fill(&mut xi);
-            *v = w + write_noise * xi[0];
+            *v = w + write_noise * noise.take(1)[0];
+        }
+    }
+}
+
+/// Noise of devices that have none.
+const ZEROS: [f32; CHUNK] = [0.0; CHUNK];
+
+/// The largest magnitude of a normal sample.
+const LARGEST: f32 = 6.67;
+
+/// Arrays of consecutive columns of a row.
+struct Part<'a> {
+    w: &'a mut [f32],
+    max: &'a [f32],
+    min: &'a [f32],
+    up: &'a [f32],
+    down: &'a [f32],
+    own: [&'a [f32]; 3],
+}
+
+impl Part<'_> {
+    #[inline(always)]
+    fn crosspoint(&self, j: usize, own_arrays: usize) -> Crosspoint {
+        Crosspoint {
+            max: self.max[j],
+            min: self.min[j],
+            up: self.up[j],
+            down: self.down[j],
+            own: std::array::from_fn(|k| if k < own_arrays { self.own[k][j] } else { 0.0 }),
         }
     }
 }

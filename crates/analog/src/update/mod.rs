@@ -4,7 +4,8 @@
 //! |---|---|
 //! | what a user writes | `parameters.rs` |
 //! | the length of a sample's trains and the probabilities of its lines | `lines.rs` |
-//! | the bits of all lines, and the counts of the dense pulse types | `trains.rs` |
+//! | the bits of a line | `bits.rs` |
+//! | the trains of all lines as rows need them, and the counts of the dense pulse types | `trains.rs` |
 //! | rows of devices through the pulses of all samples | `apply.rs` |
 //!
 //! Samples follow one another, each on the weights that the one before it left. Within a sample all pulses of a crosspoint
@@ -12,6 +13,7 @@
 //! correlated as on hardware. Source: aihwkit `rpu_weight_updater.cpp`, `sparse_bit_line_maker.cpp`.
 
 mod apply;
+mod bits;
 mod lines;
 mod parameters;
 mod trains;

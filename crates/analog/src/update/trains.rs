@@ -1,20 +1,14 @@
 //! The trains of all lines of a batch of samples, as rows of devices need them.
 //!
-//! A line with probability p is set at a time with exactly this probability, to 2⁻³²: words of 32 random bits are compared
-//! with `min(⌈p·2³²⌉, 2³²)`. x lines are kept as lists of the columns set at each time, d lines as one string of bits per
+//! The bits of lines are drawn in `bits.rs`. x lines are kept as lists of the columns set at each time, d lines as one string of bits per
 //! row over the times of all samples, so that a row that gets no pulse costs a test per 32 times. Samples with so many
 //! coincidences that lists would be longer than rows keep the words of their x lines, and are counted.
-//!
-//! The bits of a line are functions of the key, the number of the sample and the line.
 
-use ohmgrad_tensor::random::Lanes;
-use ohmgrad_tensor::{Key, rows, vectorized};
+use ohmgrad_tensor::{Key, rows};
 
+use super::bits::{LANES, Line, each_bit};
 use super::parameters::step;
 use super::{Pairs, PulseType, UpdateParameters, lines};
-
-/// Generators side by side, and so lines that are drawn together.
-const LANES: usize = 16;
 
 /// What was sent in an update, for a trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -86,84 +80,6 @@ struct Scratch {
     x: Line,
     d: Line,
     counts: Vec<u32>,
-}
-
-/// All lines of one side of a sample.
-#[derive(Clone, Debug, Default)]
-struct Line {
-    probability: Vec<f32>,
-    /// The largest random word that sets the bit.
-    largest: Vec<u32>,
-    /// Ones, or 0 for a line that is never set.
-    mask: Vec<u32>,
-    /// The bits, 32 times a word: (word, line).
-    words: Vec<u32>,
-}
-
-impl Line {
-    /// Bits of all lines at `length` times.
-    fn draw(&mut self, length: usize, key: Key) {
-        let n = self.probability.len();
-        let padded = n.next_multiple_of(LANES);
-        self.largest.clear();
-        self.mask.clear();
-        let (mut sure, mut any) = (true, false);
-        for &p in &self.probability {
-            // p ≥ 1 is always set; NaN and 0 never.
-            let threshold = (f64::from(p) * 4_294_967_296.0).ceil().min(4_294_967_296.0) as u64;
-            self.largest.push((threshold.wrapping_sub(1)) as u32);
-            self.mask.push(if threshold == 0 { 0 } else { u32::MAX });
-            sure &= threshold == 0 || threshold == 1 << 32;
-            any |= threshold > 0;
-        }
-        self.largest.resize(padded, 0);
-        self.mask.resize(padded, 0);
-        let words = length.div_ceil(32);
-        self.words.clear();
-        if sure || !any {
-            for w in 0..words {
-                let ones = if (w + 1) * 32 <= length { u32::MAX } else { (1 << (length % 32)) - 1 };
-                self.words.extend(self.mask.iter().map(|mask| mask & ones));
-            }
-            return;
-        }
-        self.words.resize(words * padded, 0);
-        let (largest, mask, out) = (self.largest.as_slice(), self.mask.as_slice(), self.words.as_mut_slice());
-        vectorized(
-            #[inline(always)]
-            || {
-                let mut lanes = Lanes::new(key);
-                for block in (0..padded).step_by(LANES) {
-                    let top: &[u32; LANES] = largest[block..block + LANES].try_into().expect("a block");
-                    let mask: &[u32; LANES] = mask[block..block + LANES].try_into().expect("a block");
-                    for w in 0..words {
-                        let mut bits = [0u32; LANES];
-                        for k in 0..(length - w * 32).min(32) {
-                            let random = lanes.words();
-                            for l in 0..LANES {
-                                bits[l] |= u32::from(random[l] <= top[l]) << k;
-                            }
-                        }
-                        let out = &mut out[w * padded + block..w * padded + block + LANES];
-                        for l in 0..LANES {
-                            out[l] = bits[l] & mask[l];
-                        }
-                    }
-                }
-            },
-        );
-    }
-
-    /// Rounds probabilities to multiples of `res`, if above 0: to the nearest, or stochastically.
-    fn round(&mut self, res: f32, key: Option<Key>) {
-        if res <= 0.0 {
-            return;
-        }
-        match key {
-            Some(key) => rows::round_stochastically(&mut self.probability, res, key),
-            None => self.probability.iter_mut().for_each(|p| *p = (*p / res).round_ties_even() * res),
-        }
-    }
 }
 
 impl Trains {
@@ -392,44 +308,6 @@ impl Trains {
     }
 }
 
-/// Calls `f` with the place of each bit that is set, in order.
-#[inline(always)]
-pub(super) fn each_bit(mut bits: u32, mut f: impl FnMut(usize)) {
-    while bits != 0 {
-        f(bits.trailing_zeros() as usize);
-        bits &= bits - 1;
-    }
-}
-
-/// Fills with normal samples from the stream of a key, on as they are asked for.
-pub(super) struct Normals {
-    lanes: Lanes,
-    block: [f32; 2 * LANES],
-    used: usize,
-}
-
-impl Normals {
-    #[inline(always)]
-    pub(super) fn new(key: Key) -> Self {
-        Self { lanes: Lanes::new(key), block: [0.0; 2 * LANES], used: 2 * LANES }
-    }
-
-    /// The next samples of the stream.
-    #[inline(always)]
-    pub(super) fn fill(&mut self, out: &mut [f32]) {
-        let mut done = 0;
-        while done < out.len() {
-            if self.used == self.block.len() {
-                self.block = self.lanes.normals();
-                self.used = 0;
-            }
-            let n = (out.len() - done).min(self.block.len() - self.used);
-            out[done..done + n].copy_from_slice(&self.block[self.used..self.used + n]);
-            (done, self.used) = (done + n, self.used + n);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -459,22 +337,6 @@ mod tests {
             assert_eq!(lists, run(Some(true)), "{rate} {bl}");
             assert_eq!(lists, run(None), "{rate} {bl}");
             assert!(lists.1.coincidences > 0 && lists.0.abs().max() > 0.0);
-        }
-    }
-
-    #[test]
-    fn bits_have_their_probabilities() {
-        let p = [0.0, 1e-3, 0.25, 0.5, 0.999, 1.0, 2.0, f32::NAN];
-        let mut line = Line { probability: p.repeat(3), ..Default::default() };
-        let length = 100_001;
-        line.draw(length, Key::new(6));
-        let padded = line.probability.len().next_multiple_of(LANES);
-        for (j, &p) in line.probability.iter().enumerate() {
-            let count: u32 = line.words.chunks(padded).map(|words| words[j].count_ones()).sum();
-            let p = if p.is_nan() { 0.0 } else { f64::from(p.min(1.0)) };
-            let n = length as f64;
-            // 5σ: none of 24 further off in 70,000 keys.
-            assert!((f64::from(count) - n * p).abs() <= 5.0 * (n * p * (1.0 - p)).sqrt(), "{p}: {count}");
         }
     }
 }

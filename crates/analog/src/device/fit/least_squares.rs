@@ -94,7 +94,7 @@ fn descend(mut x: Vec<f64>, mut sum: f64, residuals: &impl Fn(&[f64], &mut Vec<f
 }
 
 /// Solves linear equations, rows with the right-hand side at their end, by elimination with the largest pivot.
-fn solve(mut rows: Vec<Vec<f64>>) -> Vec<f64> {
+pub(super) fn solve(mut rows: Vec<Vec<f64>>) -> Vec<f64> {
     let n = rows.len();
     for k in 0..n {
         let pivot = (k..n).max_by(|&a, &b| rows[a][k].abs().total_cmp(&rows[b][k].abs())).expect("k < n");

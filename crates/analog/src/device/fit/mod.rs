@@ -7,14 +7,16 @@
 
 mod least_squares;
 mod measured;
+mod tabular;
 
-use super::DeviceConfig;
 use super::draw::mean_crosspoint;
+use super::{DeviceConfig, PiecewiseStep};
 use crate::Error;
 use crate::config::setting::{Setting, invalid};
 use crate::config::value::Value;
 
 pub use measured::Experiment;
+pub use tabular::tabular;
 
 /// A parameter of a fit.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,5 +1,7 @@
 //! What must hold of every cell.
 
+mod rules;
+
 use ohmgrad_tensor::{Key, Tensor};
 use rayon::ThreadPoolBuilder;
 
@@ -333,7 +335,8 @@ fn mixed_precision_loses_no_gradient() {
 
 #[test]
 fn without_choppers_version_3_is_version_2() {
-    let device = DeviceConfig::from(ideal(0.004));
+    // A power of two: buffers in weights and in pulses have the same bits.
+    let device = DeviceConfig::from(ideal(1.0 / 256.0));
     let parameters = UpdateParameters { pulse_type: PulseType::DeterministicImplicit, ..Default::default() };
     let perfect = IoParameters { is_perfect: true, ..Default::default() };
     let buffered = BufferedTransferCompound {
@@ -401,44 +404,4 @@ fn periods_in_batches_end_where_batches_end() {
     assert_eq!((0..6).filter(|&i| thirds.is_due(7, 0, i, 6)).count(), 3);
     assert_eq!((0..6).filter(|&i| Period::new(4.0, false).is_due(0, 2, i, 6)).collect::<Vec<_>>(), [1, 5]);
     assert_eq!(Period::new(0.0, true), Period::Never);
-}
-
-#[test]
-fn what_makes_no_sense_is_refused() {
-    let message = |config: CellConfig| {
-        Cell::new(&config, &UpdateParameters::default(), SHAPE, false, Key::new(1)).unwrap_err().to_string()
-    };
-    let bias = ConstantStep { perfect_bias: true, ..Default::default() };
-    assert_eq!(
-        message(DeviceConfig::from(bias).into()),
-        "device.perfect_bias = true: must be false unless the bias is analog (mapping.digital_bias = false)"
-    );
-    let bounds = ConstantStep { w_min: 0.1, ..Default::default() };
-    assert_eq!(message(DeviceConfig::from(bounds).into()), "w_min = 0.1: must be at most 0");
-    let pair = vec![soft(), soft()];
-    let lines = TransferCompound { unit_cell_devices: pair.clone(), n_reads_per_transfer: 0, ..Default::default() };
-    assert_eq!(message(UnitCellConfig::from(lines).into()), "n_reads_per_transfer = 0: must be at least 1");
-    let alone = ChoppedTransferCompound { unit_cell_devices: vec![soft()], ..Default::default() };
-    assert!(message(UnitCellConfig::from(alone).into()).starts_with("unit_cell_devices = 1: must be a list of two"));
-    let regular = DynamicTransferCompound { unit_cell_devices: pair.clone(), in_chop_prob: 0.0, ..Default::default() };
-    assert!(message(UnitCellConfig::from(regular).into()).starts_with("in_chop_prob = 0: must be above 0"));
-    let ideal =
-        VectorUnitCell { unit_cell_devices: vec![crate::device::Ideal::default().into()], ..Default::default() };
-    assert!(message(UnitCellConfig::from(ideal).into()).ends_with("must be a pulsed device"));
-    let hidden = OneSidedUnitCell { unit_cell_devices: vec![noisy()], refresh_every: 1, ..Default::default() };
-    assert!(message(UnitCellConfig::from(hidden).into()).starts_with("refresh_every = 1: must be 0 while"));
-    let inner = WrittenCell::Unit(TransferCompound { unit_cell_devices: pair, ..Default::default() }.into());
-    let mixed = MixedPrecision { device: inner, ..Default::default() };
-    assert!(message(mixed.into()).ends_with("a pulsed device or a vector, reference or one-sided cell"));
-    let parameters = UpdateParameters { desired_bl: 0, ..Default::default() };
-    assert!(parameters.validate().unwrap_err().to_string().starts_with("desired_bl = 0: must be from 1 to"));
-}
-
-#[test]
-fn presets_are_sound() {
-    for preset in presets::all() {
-        preset.cell.validate().unwrap();
-        let cell = Cell::new(&preset.cell, &preset.update, [2, 3], false, Key::new(1)).unwrap();
-        assert!(cell.granularity() > 0.0, "{}", preset.name);
-    }
 }
