@@ -192,7 +192,7 @@ impl Compound for VectorUnitCell {
         let n = self.unit_cell_devices.len();
         let gamma = if self.gamma_vec.is_empty() { vec![1.0 / n as f32; n] } else { self.gamma_vec.clone() };
         let (devices, index) = (&self.unit_cell_devices, self.first_update_idx);
-        Ok(Cell(Kind::Vector(Vector::new(devices, gamma, self.update_policy, index, shape, bias, key)?)))
+        Ok(Cell(Kind::Vector(Box::new(Vector::new(devices, gamma, self.update_policy, index, shape, bias, key)?))))
     }
 }
 
@@ -205,7 +205,7 @@ impl Compound for ReferenceUnitCell {
         let (first, last) = (&self.unit_cell_devices[0], &self.unit_cell_devices[self.unit_cell_devices.len() - 1]);
         let devices = [first.clone(), last.clone()];
         let (gamma, policy) = (vec![1.0, -1.0], UpdatePolicy::SingleFixed);
-        Ok(Cell(Kind::Vector(Vector::new(&devices, gamma, policy, 0, shape, bias, key)?)))
+        Ok(Cell(Kind::Vector(Box::new(Vector::new(&devices, gamma, policy, 0, shape, bias, key)?))))
     }
 }
 
@@ -215,7 +215,7 @@ impl Compound for OneSidedUnitCell {
     }
 
     fn build(&self, shape: [usize; 2], bias: bool, key: Key) -> Result<Cell, Error> {
-        Ok(Cell(Kind::OneSided(OneSided::new(self, shape, bias, key)?)))
+        Ok(Cell(Kind::OneSided(Box::new(OneSided::new(self, shape, bias, key)?))))
     }
 }
 

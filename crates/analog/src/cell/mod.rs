@@ -77,9 +77,9 @@ pub struct Cell(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Single(Single),
-    Vector(Vector),
-    OneSided(OneSided),
+    Single(Box<Single>),
+    Vector(Box<Vector>),
+    OneSided(Box<OneSided>),
     Transfer(Box<Transfer>),
     Mixed(Box<Mixed>),
 }
@@ -113,10 +113,10 @@ impl Cell {
         config.validate()?;
         if parameters.is_exact() {
             let ideal = Ideal::instead_of(config.first_device().step());
-            return Ok(Self(Kind::Single(Single::new(&ideal.into(), shape, bias, key)?)));
+            return Ok(Self(Kind::Single(Box::new(Single::new(&ideal.into(), shape, bias, key)?))));
         }
         Ok(Self(match config {
-            CellConfig::Device(device) => Kind::Single(Single::new(device, shape, bias, key)?),
+            CellConfig::Device(device) => Kind::Single(Box::new(Single::new(device, shape, bias, key)?)),
             CellConfig::Unit(cell) => return cell.compound().build(shape, bias, key),
             CellConfig::Mixed(mixed) => Kind::Mixed(Box::new(Mixed::new(mixed, parameters, shape, bias, key)?)),
         }))

@@ -33,7 +33,7 @@ impl Single {
     }
 
     pub(super) fn update(&mut self, Update { pairs, rate, parameters, key, .. }: Update<'_>) {
-        if self.device.is_ideal() || parameters.is_exact() {
+        if self.device.is_ideal() {
             // One product for the whole batch.
             let all = |f: &dyn Fn(usize) -> Vec<f32>, width| {
                 Tensor::from_vec((0..pairs.len()).flat_map(f).collect(), &[pairs.len(), width])

@@ -5,9 +5,12 @@
 //! The noise of a row's pulses is one stream, used in the order of samples, times, signs and columns, so that no order of
 //! rows and no number of threads matters.
 
+// Loops over columns become vector code where all arrays are indexed alike.
+#![allow(clippy::needless_range_loop, reason = "several arrays go in step")]
+
 use ohmgrad_tensor::{Key, parallel, vectorized};
 
-use super::bits::{MOST, Normals, each_bit};
+use super::bits::{MOST, Normals};
 use super::trains::{Stretch, Trains};
 use crate::device::{Crosspoint, Step};
 
@@ -193,14 +196,15 @@ impl<S: Step> Row<'_, S> {
             if (w + 1) * 32 > times.end {
                 bits &= u32::MAX >> ((w + 1) * 32 - times.end);
             }
-            each_bit(bits, |k| {
-                let time = w * 32 + k;
+            while bits != 0 {
+                let time = w * 32 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
                 let [a, b, c] = [0, 1, 2].map(|k| trains.starts[2 * time + k] as usize);
                 let negative = trains.d_negative[trains.sample_of[time] as usize * trains.outs + number];
                 for (range, up) in [(a..b, negative), (b..c, !negative)] {
                     self.listed(&trains.columns[range], up, noise);
                 }
-            });
+            }
         }
     }
 
@@ -216,12 +220,6 @@ impl<S: Step> Row<'_, S> {
         let (step, sigma, own_arrays, n) = (self.step, self.sigma, self.step.arrays().len(), counts.len());
         let counts = &counts[..n];
         let part = self.part(first, n);
-        let draws = |noise: &mut Normals, xi: &mut [f32; CHUNK]| {
-            if sigma > 0.0 {
-                xi[..n].copy_from_slice(noise.take(n));
-            }
-        };
-        let mut xi = [0.0; CHUNK];
         let at_once = most > 1 && step.adds_up() && {
             // As long as no bound is met on the way, whatever the noise, n pulses are one normal sample.
             let mut inside = true;
@@ -236,7 +234,7 @@ impl<S: Step> Row<'_, S> {
             inside
         };
         if at_once {
-            draws(noise, &mut xi);
+            let xi = if sigma > 0.0 { noise.take(n) } else { &ZEROS[..n] };
             for j in 0..n {
                 let at = part.crosspoint(j, own_arrays);
                 let count = counts[j].abs() as f32;
@@ -245,7 +243,7 @@ impl<S: Step> Row<'_, S> {
             }
         } else {
             for pulse in 0..most {
-                draws(noise, &mut xi);
+                let xi = if sigma > 0.0 { noise.take(n) } else { &ZEROS[..n] };
                 for j in 0..n {
                     let (at, w) = (part.crosspoint(j, own_arrays), part.w[j]);
                     let (up, down) = (step.up(w, &at, sigma * xi[j]), step.down(w, &at, sigma * xi[j]));
@@ -315,7 +313,11 @@ impl Part<'_> {
             min: self.min[j],
             up: self.up[j],
             down: self.down[j],
-            own: std::array::from_fn(|k| if k < own_arrays { self.own[k][j] } else { 0.0 }),
+            own: [
+                if own_arrays > 0 { self.own[0][j] } else { 0.0 },
+                if own_arrays > 1 { self.own[1][j] } else { 0.0 },
+                if own_arrays > 2 { self.own[2][j] } else { 0.0 },
+            ],
         }
     }
 }

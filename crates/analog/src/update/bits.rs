@@ -144,7 +144,11 @@ impl Normals {
         if self.to - self.from < n {
             self.buffer.copy_within(self.from..self.to, 0);
             (self.from, self.to) = (0, self.to - self.from);
-            let lanes = self.lanes.get_or_insert_with(|| Lanes::new(self.key));
+            // No closure: it would be compiled for any processor.
+            if self.lanes.is_none() {
+                self.lanes = Some(Lanes::new(self.key));
+            }
+            let lanes = self.lanes.as_mut().expect("opened above");
             while self.to < n {
                 self.buffer[self.to..self.to + 2 * LANES].copy_from_slice(&lanes.normals());
                 self.to += 2 * LANES;

@@ -110,23 +110,21 @@ impl Trains {
         self.strings.clear();
         self.strings.resize(self.string * self.outs, 0);
         self.statistics.samples += pairs.len() as u64;
-        for i in 0..pairs.len() {
+        for (i, &rate) in rates.iter().enumerate() {
             let (x, d) = (pairs.x(i), pairs.d(i));
             let sign = |chopped: Option<&[f32]>, line: usize| chopped.is_some_and(|c| c[line] != 0.0);
             let (x_chopped, d_chopped) = (chopped.map(|c| c.0), chopped.map(|c| c.1));
-            let around = rates[i] < 0.0;
+            let around = rate < 0.0;
             let start = i * self.outs;
             self.d_negative.extend(d.iter().enumerate().map(|(row, &d)| (d < 0.0) ^ sign(d_chopped, row) ^ around));
-            if p.pulse_type == PulseType::NoneWithDevice {
+            if matches!(p.pulse_type, PulseType::None | PulseType::NoneWithDevice) {
                 let values = self.values.len();
                 self.values.extend(x.iter().enumerate().map(|(j, &x)| if sign(x_chopped, j) { -x } else { x }));
-                self.values.extend(
-                    d.iter().enumerate().map(
-                        |(row, &d)| {
-                            if sign(d_chopped, row) { rates[i] * d } else { -rates[i] * d }
-                        },
-                    ),
-                );
+                self.values.extend(d.iter().enumerate().map(
+                    |(row, &d)| {
+                        if sign(d_chopped, row) { rate * d } else { -rate * d }
+                    },
+                ));
                 self.stretches.push(Stretch::Exact { x: values, d: values + self.ins });
                 self.work += (self.ins * self.outs) as u64 / 4;
                 continue;
