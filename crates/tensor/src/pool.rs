@@ -331,7 +331,12 @@ impl Pooling {
 
     /// The elements plane by plane, and how many channels a plane has interleaved: 1, or as many as there are where they
     /// lie last in memory (as convolutions leave them), or as asked.
-    fn planes<U: Clone>(&self, x: &Array<U>, shape: &[usize], channels: Option<usize>) -> (Array<U>, usize) {
+    fn planes<U: Clone + Send + Sync>(
+        &self,
+        x: &Array<U>,
+        shape: &[usize],
+        channels: Option<usize>,
+    ) -> (Array<U>, usize) {
         assert!(x.shape() == shape, "pool: shape {:?} where {shape:?} belongs", x.shape());
         let last = self.channels_last().map(|[there, _]| x.permute(&there));
         let found = || match &last {
@@ -343,7 +348,7 @@ impl Pooling {
     }
 
     /// An array of a shape from its elements plane by plane.
-    fn of_planes<U: Clone>(&self, data: Vec<U>, shape: &[usize], channels: usize) -> Array<U> {
+    fn of_planes<U: Clone + Send + Sync>(&self, data: Vec<U>, shape: &[usize], channels: usize) -> Array<U> {
         match self.channels_last().filter(|_| channels > 1) {
             Some([there, back]) => {
                 let shape: Vec<usize> = there.iter().map(|&axis| shape[axis]).collect();

@@ -3,11 +3,11 @@
 //! Panels of a few vectors of columns, through which tiles of rows then run. The left operand is not packed: the matrices
 //! of networks have tens to thousands of rows, so a copy would cost more than it wins.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::kernels::{AVX2, AVX512, Kernels, LINE, ROWS, SQUARE, Tile, transpose};
+use super::kernels::{AVX2, AVX512, Kernels, LINE, ROWS, SIDE, Tile, transpose};
 use super::{Left, Offsets, Parts, Strided};
 use crate::parallel;
 use crate::simd::{self, Level};
@@ -26,8 +26,8 @@ const PARALLEL: usize = 1 << 16;
 struct Line(#[expect(dead_code, reason = "it is written and read through pointers")] [f32; LINE]);
 
 thread_local! {
-    /// A buffer that the next packing takes over.
-    static SCRATCH: Cell<Vec<Line>> = const { Cell::new(vec![]) };
+    /// Buffers that the next packings take over: a few may be packed at once.
+    static SCRATCH: RefCell<Vec<Vec<Line>>> = const { RefCell::new(vec![]) };
 }
 
 /// The kernels of this process's [`Level`], if it has some.
@@ -50,7 +50,7 @@ pub(super) struct Packed {
 /// Gives the buffer back to the thread that is done with it.
 impl Drop for Packed {
     fn drop(&mut self) {
-        SCRATCH.set(std::mem::take(&mut self.lines));
+        keep(std::mem::take(&mut self.lines));
     }
 }
 
@@ -147,7 +147,7 @@ pub(super) fn product(
             // SAFETY: the sizes were checked. Each call has rows or columns of the result to itself.
             unsafe { panel.multiply(kernels, (a, rows.len()), (&places, terms), packed.as_ptr(), (c, columns)) };
         }
-        SCRATCH.set(lines);
+        keep(lines);
     };
     match parts {
         Parts::One => panels(kernels, 0..columns).for_each(|panel| work(0..rows, panel)),
@@ -159,6 +159,18 @@ pub(super) fn product(
         }),
     }
     true
+}
+
+/// Gives lines back for the next packing on this thread.
+fn keep(lines: Vec<Line>) {
+    const MOST: usize = 4;
+    // A thread that ends has no list to keep them in.
+    let _ = SCRATCH.try_with(|kept| {
+        let mut kept = kept.borrow_mut();
+        if kept.len() < MOST {
+            kept.push(lines);
+        }
+    });
 }
 
 /// So many rows or columns in even parts, which begin at the beginnings of cache lines.
@@ -179,9 +191,9 @@ impl Target {
     }
 }
 
-/// Lines for so many elements at least, with anything in them.
+/// A buffer of at least so many elements, with unspecified content.
 fn scratch(elements: usize) -> Vec<Line> {
-    let mut lines = SCRATCH.take();
+    let mut lines = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
     if lines.len() * LINE < elements {
         lines.resize(elements.div_ceil(LINE), Line([0.0; LINE]));
     }
@@ -237,10 +249,10 @@ impl Panel {
             }
             return;
         }
-        let squares = |n: usize| if b.row == 1 { n - n % SQUARE } else { 0 };
-        let (whole_columns, whole_terms) = (squares(used), squares(n));
-        for j in (0..whole_columns).step_by(SQUARE) {
-            for p in (0..whole_terms).step_by(SQUARE) {
+        let whole = |n: usize| if b.row == 1 { n - n % SIDE } else { 0 };
+        let (whole_columns, whole_terms) = (whole(used), whole(n));
+        for j in (0..whole_columns).step_by(SIDE) {
+            for p in (0..whole_terms).step_by(SIDE) {
                 // SAFETY: kernels exist only where there is AVX; the sizes were just checked.
                 unsafe {
                     let target = target.as_mut_ptr().add(p * width + j);
@@ -260,7 +272,7 @@ impl Panel {
     ///
     /// # Safety
     /// `a` has so many rows, one at least, and its terms are at these places; the panel has its width of elements for
-    /// each of the terms, and its columns of all rows of the result exist and are nobody else's. The kernels are those of
+    /// each of the terms, and its columns of all rows of the result exist and are accessed by this call alone. The kernels are those of
     /// this processor.
     unsafe fn multiply(
         &self,
@@ -278,7 +290,7 @@ impl Panel {
         let terms = &places[terms];
         // The first panel brings the rows into cache, if they are not there yet.
         let apart = match a.rows {
-            Offsets::Even(apart) if self.columns.start == 0 && a.data.len() > CACHED => apart,
+            Offsets::Stride(apart) if self.columns.start == 0 && a.data.len() > CACHED => apart,
             _ => 0,
         };
         let columns = self.columns.len();
