@@ -136,7 +136,7 @@ pub enum Error {
 
     /// A network without weights on tiles, where some are needed.
     #[error("no weight of the network {missing}")]
-    NothingThere {
+    NoAnalogWeights {
         /// What none of them does, and what to do first.
         missing: &'static str,
     },

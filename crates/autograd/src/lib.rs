@@ -22,6 +22,7 @@ mod gradcheck;
 mod gradients;
 mod ops;
 mod param;
+mod rows;
 mod tape;
 mod trace;
 mod var;

@@ -1,7 +1,7 @@
 //! The tape: what was computed, in order.
 
 use std::any::Any;
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub struct Tape<T: Scalar = f32> {
     training: bool,
     first_row: usize,
     observed: bool,
+    /// Whether rows may have been combined.
+    pub(crate) combined: Cell<bool>,
     pub(crate) inner: RefCell<Inner<T>>,
     pub(crate) derived: Derived,
 }
@@ -73,6 +75,8 @@ pub(crate) struct Node<T: Scalar> {
     pub wants: bool,
     /// Whether the gradient is kept for [`Gradients::wrt`](crate::Gradients::wrt).
     pub keep: bool,
+    /// Whether the value depends on more than parameters, so that its first axis may be that of a batch.
+    pub rows: bool,
 }
 
 pub(crate) enum Kind<T: Scalar> {
@@ -105,7 +109,8 @@ impl<T: Scalar> Tape<T> {
             calls: HashMap::new(),
             observations: vec![],
         };
-        Self { key, training, first_row: 0, observed: false, inner: RefCell::new(inner), derived: Derived::default() }
+        let (inner, derived) = (RefCell::new(inner), Derived::default());
+        Self { key, training, first_row: 0, observed: false, combined: Cell::new(false), inner, derived }
     }
 
     /// States that the first row of this tape's batch is row `first` of a larger data set, so that the noise of a row
@@ -233,9 +238,12 @@ impl<T: Scalar> Tape<T> {
     pub fn push(&self, value: Array<T>, parents: &[Var<'_, T>], op: impl Op<T> + 'static) -> Var<'_, T> {
         assert!(parents.iter().all(|p| std::ptr::eq(p.tape(), self)), "{}: an operand is on another tape", op.name());
         let mut node = Node::leaf(value, Kind::Unrecorded, false);
-        if self.training {
+        {
             let nodes = &self.inner.borrow().nodes;
-            node.wants = parents.iter().any(|p| nodes[p.index()].wants);
+            node.rows = parents.is_empty() || parents.iter().any(|p| nodes[p.index()].rows);
+            node.wants = self.training && parents.iter().any(|p| nodes[p.index()].wants);
+        }
+        if self.training {
             node.parents = parents.iter().map(|p| p.index()).collect();
             node.kind = Kind::Op(Box::new(op));
         }
@@ -291,7 +299,8 @@ impl<T: Scalar> Node<T> {
     fn leaf(value: Array<T>, kind: Kind<T>, wants: bool) -> Self {
         let keep = wants && matches!(kind, Kind::Variable);
         let shape = value.shape().into();
-        Self { value: Some(value), shape, parents: SmallVec::new(), kind, wants, keep }
+        let rows = !matches!(kind, Kind::Param(_));
+        Self { value: Some(value), shape, parents: SmallVec::new(), kind, wants, keep, rows }
     }
 
     pub(crate) fn value(&self) -> &Array<T> {

@@ -234,11 +234,15 @@ impl Affine {
 
     /// The identities of all that is trained, and of the buffers of the tiles.
     pub(crate) fn ids(&self) -> impl Iterator<Item = Id> {
-        let buffers = self.tiles().into_iter().flat_map(|tiles| {
-            let ranges = tiles.input_ranges.as_ref().map(|ranges| [ranges.values.id(), ranges.calls.id()]);
-            ranges.into_iter().flatten().chain([tiles.averages.id()])
-        });
-        self.params().map(|(_, param)| param.id()).chain(buffers)
+        self.params().map(|(_, param)| param).chain(self.buffers()).map(Param::id)
+    }
+
+    /// What forwards change of the tiles.
+    pub(crate) fn buffers(&self) -> impl Iterator<Item = &Param> {
+        self.tiles().into_iter().flat_map(|tiles| {
+            let ranges = tiles.input_ranges.as_ref().map(|ranges| [&ranges.values, &ranges.calls]);
+            ranges.into_iter().flatten().chain([&tiles.averages])
+        })
     }
 
     /// The names of all parameters, and whether they are frozen; see [`Param::set_frozen`].

@@ -73,7 +73,7 @@ impl fmt::Display for Weak {
 
 impl<N: Visit> Chip<N> {
     pub(crate) fn program(mut net: N, model: Option<&NoiseModelConfig>, key: Key) -> Result<Self, Error> {
-        let mut result = Err(Error::NothingThere { missing: "lives on tiles: call to_analog first" });
+        let mut result = Err(Error::NoAnalogWeights { missing: "lives on tiles: call to_analog first" });
         net.visit_mut("", &mut |_, slot| {
             let SlotMut::Affine(Affine { weight: Weight::Analog(tiles), bias, .. }) = slot else { return };
             let bias = bias.as_ref().map(|bias| &bias.value);
@@ -100,7 +100,9 @@ impl<N: Visit> Chip<N> {
         each_array(&net, |_, tiles| programmed |= tiles.programmed().is_some());
         match programmed {
             true => Ok(Self { net }),
-            false => Err(Error::NothingThere { missing: "was programmed: call program, or restore Tiles::FromFile" }),
+            false => {
+                Err(Error::NoAnalogWeights { missing: "was programmed: call program, or restore Tiles::FromFile" })
+            }
         }
     }
 
@@ -115,10 +117,10 @@ impl<N: Visit> Chip<N> {
     /// is then as it was.
     pub fn drift_to(&mut self, t: f32) -> Result<(), Error> {
         let mut states = vec![];
-        let mut result = Err(Error::NothingThere { missing: "is programmed: program the network again" });
+        let mut result = Err(Error::NoAnalogWeights { missing: "is programmed: program the network again" });
         each_array(&self.net, |_, tiles| match tiles.drifted(t) {
             Ok(state) => {
-                if state.is_some() && matches!(result, Err(Error::NothingThere { .. })) {
+                if state.is_some() && matches!(result, Err(Error::NoAnalogWeights { .. })) {
                     result = Ok(());
                 }
                 states.push(state);

@@ -9,7 +9,7 @@ use ohmgrad_autograd::{Gradients, Id, Tape};
 use ohmgrad_tensor::{Key, Tensor};
 use serde_json::json;
 
-use crate::evaluate::BATCH;
+use crate::evaluate::{BATCH, in_blocks};
 use crate::module::Module;
 use crate::visit::{Slot, Visit};
 
@@ -70,12 +70,7 @@ pub struct TileDiagnostics {
 /// key, noise included.
 pub fn diagnose(net: &dyn Module, x: &Tensor, key: Key) -> Diagnostics {
     let mut diagnostics = Diagnostics::of(net);
-    let rows = x.shape()[0];
-    for start in (0..rows).step_by(BATCH) {
-        let tape = Tape::eval(key).rows_from(start).observed();
-        net.forward(tape.constant(x.slice(0, start..rows.min(start + BATCH))));
-        diagnostics.add(&tape);
-    }
+    in_blocks(net, x, || Tape::eval(key).observed(), BATCH, |tape, _| diagnostics.add(tape));
     diagnostics
 }
 

@@ -1,43 +1,102 @@
 //! What a network makes of data it was not trained on.
 
-use ohmgrad_autograd::Tape;
+use ohmgrad_autograd::{Param, Tape};
 use ohmgrad_tensor::{Array, Key, Tensor};
 
 use crate::data::Dataset;
 use crate::module::Module;
+use crate::visit::Slot;
 
 /// Rows that are evaluated together. Results do not depend on it.
 pub(crate) const BATCH: usize = 256;
 
-/// The outputs of a network in evaluation, for all rows. Analog reads are noisy in evaluation too; the noise of a row
-/// depends on `key` and on the row's number alone.
+/// The outputs of a network in evaluation, for all of `x`: bit for bit those of one forward on a tape
+/// [for evaluation](Tape::eval) with this key. Analog reads are noisy in evaluation too; the noise of a row depends on `key`
+/// and on the row's number alone.
+///
+/// The input is computed in blocks of rows of the first axis, to bound memory. A network that combines rows (a recurrent
+/// layer with time first, a batch norm without running statistics, what [`Tape::combines_rows`] notes), or whose state
+/// follows the rows, is computed at once.
 pub fn predict(net: &dyn Module, x: &Tensor, key: Key) -> Tensor {
-    let rows = x.shape()[0];
-    let starts = (0..rows.max(1)).step_by(BATCH);
-    let outputs: Vec<Tensor> = starts
-        .map(|start| {
-            let tape = Tape::eval(key).rows_from(start);
-            net.forward(tape.constant(x.slice(0, start..rows.min(start + BATCH)))).value()
-        })
-        .collect();
-    Array::concat(&outputs, 0)
+    let mut outputs = vec![];
+    in_blocks(net, x, || Tape::eval(key), BATCH, |_, y| outputs.push(y));
+    if outputs.len() == 1 { outputs.remove(0) } else { Array::concat(&outputs, 0) }
 }
 
-/// The share of rows whose largest output is that of their label, 0…1.
+/// Calls `each` with the tape and the output of each block of rows, or of all at once if rows can't be parted.
+pub(crate) fn in_blocks(
+    net: &dyn Module,
+    x: &Tensor,
+    tape: impl Fn() -> Tape,
+    size: usize,
+    mut each: impl FnMut(&Tape, Tensor),
+) {
+    let rows = x.shape().first().copied().unwrap_or(0);
+    for start in (0..rows).step_by(size).take_while(|_| rows > size) {
+        let (tape, end) = (tape().rows_from(start), rows.min(start + size));
+        let y = net.forward(tape.constant(x.slice(0, start..end))).value();
+        if tape.combines_rows() || !keeps_state(net, &tape) || y.shape().first() != Some(&(end - start)) {
+            assert!(start == 0, "a network that combines rows of some inputs alone can't be evaluated in blocks");
+            break;
+        }
+        each(&tape, y);
+        if end == rows {
+            return;
+        }
+    }
+    let tape = tape();
+    let y = net.forward(tape.constant(x.clone())).value();
+    each(&tape, y);
+}
+
+/// Whether a forward left all state as it was. A running mean that follows the rows of an evaluation makes each depend on
+/// those before: that of AVERAGE_ABS_MAX does, until a training has found one.
+fn keeps_state(net: &dyn Module, tape: &Tape) -> bool {
+    let mut keeps = true;
+    let mut compare = |param: &Param| keeps &= tape.state(param.id(), &param.value) == param.value;
+    net.visit("", &mut |_, slot| match slot {
+        Slot::Param(_) => {}
+        Slot::Buffer(param) => compare(param),
+        Slot::Affine(affine) => affine.buffers().for_each(&mut compare),
+    });
+    keeps
+}
+
+/// The outputs for a data set: a row of scores for each sample.
+fn scores(net: &dyn Module, data: &Dataset<Vec<usize>>, key: Key) -> Tensor {
+    let axis = data.batch_axis();
+    if let Some(network) = net.batch_axis() {
+        assert!(
+            network == axis,
+            "the network takes its batch along axis {network} of an input, the data set has its samples along axis {axis}"
+        );
+    }
+    let scores = predict(net, &data.x, key);
+    let shape = scores.shape();
+    assert!(
+        shape.len() == 2 && shape[0] == data.len(),
+        "an output of shape {shape:?} is no row of scores for each of {} samples",
+        data.len()
+    );
+    scores
+}
+
+/// The share of samples whose largest output is that of their label, 0…1.
 ///
 /// # Panics
-/// If the network's output is no matrix of scores.
+/// If the network's output is not a row of scores for each sample, or the network takes its batch along another axis than
+/// the data set has its samples.
 pub fn accuracy(net: &dyn Module, data: &Dataset<Vec<usize>>, key: Key) -> f64 {
-    let right = predict(net, &data.x, key).argmax(1).iter().zip(&data.y).filter(|(a, b)| a == b).count();
+    let right = scores(net, data, key).argmax(1).iter().zip(&data.y).filter(|(a, b)| a == b).count();
     right as f64 / data.len().max(1) as f64
 }
 
 /// How often a row of class i was taken for class j: `[i][j]`, for as many classes as the network has outputs.
 ///
 /// # Panics
-/// If a label is not below the number of outputs.
+/// As for [`accuracy`], or if a label is not below the number of outputs.
 pub fn confusion_matrix(net: &dyn Module, data: &Dataset<Vec<usize>>, key: Key) -> Vec<Vec<usize>> {
-    let scores = predict(net, &data.x, key);
+    let scores = scores(net, data, key);
     let classes = scores.shape()[1];
     let mut counts = vec![vec![0; classes]; classes];
     for (&label, guess) in data.y.iter().zip(scores.argmax(1)) {
@@ -47,24 +106,4 @@ pub fn confusion_matrix(net: &dyn Module, data: &Dataset<Vec<usize>>, key: Key) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Network, Sequential};
-    use ohmgrad_analog::InferenceRpuConfig;
-
-    #[test]
-    fn how_rows_are_batched_changes_nothing() {
-        let mut net = Sequential::new().linear(5, 3).init(Key::new(1));
-        net.to_analog(&InferenceRpuConfig::default(), Key::new(2)).unwrap();
-        let x = Tensor::normal(&[BATCH + 40, 5], Key::new(3));
-        let key = Key::new(4);
-        let together = predict(&net, &x, key);
-        let tape = Tape::eval(key);
-        assert_eq!(net.forward(tape.constant(x.clone())).value(), together);
-        let labels = together.argmax(1);
-        let data = Dataset::new(x, labels);
-        assert_eq!(accuracy(&net, &data, key), 1.0);
-        let counts = confusion_matrix(&net, &data, key);
-        assert_eq!((0..3).map(|i| counts[i][i]).sum::<usize>(), BATCH + 40);
-    }
-}
+mod tests;

@@ -79,7 +79,7 @@ choices! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::choice::position;
+    use crate::config::form::choice::position;
     use crate::config::value::Value;
 
     #[test]

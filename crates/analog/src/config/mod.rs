@@ -19,7 +19,7 @@
 //! | what aihwkit printed or exported, and what of it is not understood | `import/` |
 //! | how any section is read, checked, printed and described | `form/`, which knows no section |
 //!
-//! A further section is a `parameters!` list of its own and one line in [`InferenceRpuConfig`].
+//! A further section is a file with a `parameters!` list and one line in [`InferenceRpuConfig`].
 
 mod calibration;
 mod clip;
@@ -61,3 +61,6 @@ pub use noise_model::NoiseModelConfig;
 pub use pre_post::{InputRangeParameter, PrePostProcessingParameter};
 pub use remap::{WeightRemap, WeightRemapParameter};
 pub use warnings::Note;
+
+#[cfg(test)]
+mod tests;

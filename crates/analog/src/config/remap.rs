@@ -6,7 +6,7 @@ use super::form::setting::{Setting, invalid, join};
 use crate::Error;
 
 choices! {
-    /// What gets a mapping scale of its own when weights are mapped anew.
+    /// What one mapping scale is computed for when weights are mapped anew.
     #[doc(alias = "WeightRemapType")]
     pub enum WeightRemap {
         /// Weights are not mapped anew: scales stay as they were when the weight was put on the tile.

@@ -40,6 +40,7 @@ pub struct CalibratedRanges {
 pub(crate) struct Calibrating {
     how: Calibration,
     before: Arc<InferenceRpuConfig>,
+    ranges_before: Option<InputRanges>,
     /// Of each part of the inputs the rows kept for CACHE_QUANTILE, [n, 1 + in], behind a number by which they are chosen.
     caches: Vec<Param>,
 }
@@ -77,6 +78,7 @@ impl TileArray {
             during.pre_post.input_range.enable = false;
         }
         let tiles = self.tiles().len();
+        let ranges_before = self.input_ranges.clone();
         let ranges = self.input_ranges.take().or_else(|| InputRanges::new(&with_ranges(&before), tiles));
         let mut ranges = ranges.expect("the configuration has ranges now");
         ranges.calls.value = Tensor::full(&[tiles], 0.0);
@@ -84,7 +86,7 @@ impl TileArray {
         let columns = self.hardware.grid.columns().iter();
         let caches = columns.map(|column| Param::new(Tensor::full(&[0, 1 + column.ins.len()], 0.0))).collect();
         self.hardware.config = Arc::new(during);
-        self.calibrating = Some(Box::new(Calibrating { how: *how, before, caches }));
+        self.calibrating = Some(Box::new(Calibrating { how: *how, before, ranges_before, caches }));
     }
 
     /// Takes over what the forwards on a tape have found.
@@ -96,16 +98,24 @@ impl TileArray {
         }
     }
 
+    /// Ends a calibration without a result: everything is as before.
+    pub fn abort_calibration(&mut self) {
+        if let Some(calibrating) = self.calibrating.take() {
+            self.hardware.config = calibrating.before;
+            self.input_ranges = calibrating.ranges_before;
+        }
+    }
+
     /// Ends a calibration: the ranges are what was found, noise management is off, and all else is as before.
     pub fn finish_calibration(&mut self) -> Option<CalibratedRanges> {
-        let Calibrating { how, before, caches } = *self.calibrating.take()?;
+        let Calibrating { how, before, caches, .. } = *self.calibrating.take()?;
         let after = with_ranges(&before);
         let ranges = self.input_ranges.as_mut()?;
         if how.mode == CalibrationMode::CacheQuantile {
             let values = ranges.values.value.make_mut();
             for (column, cache) in self.hardware.grid.columns().iter().zip(caches) {
                 let rows = cache.value.slice(1, 1..cache.value.shape()[1]);
-                if !rows.is_empty() {
+                if !rows.is_empty() && !ranges.calls.value[[column.tiles.start]].is_nan() {
                     values[column.tiles.clone()].fill(quantile(&rows, how.quantile));
                     ranges.calls.value.make_mut()[column.tiles.clone()].fill(1.0);
                 }
@@ -138,11 +148,16 @@ impl TileArray {
         let (Some(calibrating), Some(ranges)) = (&self.calibrating, &self.input_ranges) else { return };
         let how = &calibrating.how;
         let mut statistics = vec![InputStatistics::default(); self.tiles().len()];
+        let mut lost = vec![false; self.tiles().len()];
         for_each_column(&self.hardware.grid, lowering, x, |(number, column), rows, first| {
             let kept: Vec<usize> =
                 (0..rows.shape()[0]).filter(|&i| rows.slice(0, i..i + 1).iter().any(|&x| x != 0.0)).collect();
             let rows = rows.take_rows(&kept);
             if rows.is_empty() {
+                return;
+            }
+            if rows.iter().any(|x| !x.is_finite()) {
+                lost[column.tiles.clone()].fill(true);
                 return;
             }
             if how.mode == CalibrationMode::CacheQuantile {
@@ -158,6 +173,8 @@ impl TileArray {
         let alpha = how.std_alpha.unwrap_or(self.config().pre_post.input_range.init_std_alpha);
         for ((r, calls), statistics) in values.make_mut().iter_mut().zip(calls.make_mut()).zip(statistics) {
             match how.mode {
+                // What is lost stays so.
+                _ if calls.is_nan() => {}
                 CalibrationMode::CacheQuantile => {}
                 CalibrationMode::Max if statistics.max > 0.0 => {
                     *r = if *calls == 0.0 { statistics.max } else { r.max(statistics.max) };
@@ -169,6 +186,9 @@ impl TileArray {
                 CalibrationMode::MovingStd if *calls >= how.max_samples as f32 => {}
                 CalibrationMode::MovingStd => follow(r, calls, alpha * statistics.spread.std()),
             }
+        }
+        for (i, _) in lost.into_iter().enumerate().filter(|(_, lost)| *lost) {
+            (values.make_mut()[i], calls.make_mut()[i]) = (f32::NAN, f32::NAN);
         }
         tape.set_state(ranges.values.id(), values);
         tape.set_state(ranges.calls.id(), calls);

@@ -47,7 +47,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If there is no axis or no such row.
     pub fn embedding(self, rows: &[usize], padding: Option<usize>) -> Self {
-        self.tape().push(self.value().take_rows(rows), &[self], Embedding { rows: rows.to_vec(), padding })
+        let op = Embedding { rows: rows.to_vec(), padding };
+        self.tape().push(self.value().take_rows(rows), &[self], op).for_rows()
     }
 }
 

@@ -14,6 +14,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If an operand has fewer than two axes, the inner dimensions differ, or the batches do not broadcast.
     pub fn matmul(self, other: Self) -> Self {
+        // Rows of the right operand are summed over, unless they are a batch of matrices.
+        other.combines(!self.has_rows() && other.shape().len() == 2);
         self.tape().push(self.value().matmul(&other.value()), &[self, other], MatMul)
     }
 }

@@ -48,7 +48,7 @@ impl<'t, T: Scalar> Var<'t, T> {
         let variance = centred.square().mean_axes(axes);
         let deviation = variance.map(|v| (v + eps).sqrt());
         let op = Standardize { axes: axes.into(), eps, deviation: deviation.clone() };
-        (self.tape().push(&centred / &deviation, &[self], op), mean, variance)
+        (self.combines_along(axes).tape().push(&centred / &deviation, &[self], op), mean, variance)
     }
 
     /// Layer norm (Ba et al. 2016): `(x − μ)/√(σ² + ε)·w + b`, with mean and variance over the last `axes` axes, whose

@@ -78,7 +78,11 @@ impl<'t, T: Scalar> Var<'t, T> {
     pub fn max_pool(self, windows: &[PoolWindow]) -> Self {
         let pooling = Pooling::new(&self.shape(), windows, true);
         let (y, places) = pooling.max(&self.value());
-        self.tape().push(y, &[self], MaxPool { pooling, windows: windows.to_vec(), places })
+        self.combines(windows.len() == self.shape().len()).tape().push(
+            y,
+            &[self],
+            MaxPool { pooling, windows: windows.to_vec(), places },
+        )
     }
 
     /// The mean of each window over the last axes, one window an axis (up to three); earlier axes are batch. Padding
@@ -87,6 +91,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If there are fewer axes than windows, or a window does not fit.
     pub fn avg_pool(self, windows: &[PoolWindow], count_padding: bool) -> Self {
+        self.combines(windows.len() == self.shape().len());
         self.mean_of(Pooling::new(&self.shape(), windows, count_padding), windows)
     }
 
@@ -95,6 +100,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If there are fewer axes, or a size is 0.
     pub fn adaptive_avg_pool(self, outputs: &[usize]) -> Self {
+        self.combines(outputs.len() == self.shape().len());
         self.mean_of(Pooling::adaptive(&self.shape(), outputs), &[])
     }
 

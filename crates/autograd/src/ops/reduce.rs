@@ -83,7 +83,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If an axis does not exist.
     pub fn sum_axes(self, axes: &[usize]) -> Self {
-        self.tape().push(self.value().sum_axes(axes), &[self], Sum(axes.into()))
+        self.combines_along(axes).tape().push(self.value().sum_axes(axes), &[self], Sum(axes.into()))
     }
 
     /// The mean over the given axes, which stay with size 1.
@@ -91,7 +91,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If an axis does not exist.
     pub fn mean_axes(self, axes: &[usize]) -> Self {
-        self.tape().push(self.value().mean_axes(axes), &[self], Mean(axes.into()))
+        self.combines_along(axes).tape().push(self.value().mean_axes(axes), &[self], Mean(axes.into()))
     }
 
     /// The largest element over the given axes, which stay with size 1.
@@ -99,7 +99,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If an axis does not exist.
     pub fn max_axes(self, axes: &[usize]) -> Self {
-        self.tape().push(self.value().max_axes(axes), &[self], Max(axes.into()))
+        self.combines_along(axes).tape().push(self.value().max_axes(axes), &[self], Max(axes.into()))
     }
 
     fn all_axes(self) -> Axes {

@@ -6,6 +6,7 @@ use ohmgrad_tensor::{Array, Scalar};
 use smallvec::SmallVec;
 
 use crate::back::{Back, Op};
+use crate::rows::keeps_rows;
 use crate::tape::Tape;
 use crate::var::Var;
 
@@ -105,6 +106,9 @@ impl<T: Scalar> Op<T> for Concat {
 }
 
 pub(crate) fn concat<'t, T: Scalar>(tape: &'t Tape<T>, parts: &[Var<'_, T>], axis: usize) -> Var<'t, T> {
+    for part in parts {
+        part.combines(axis == 0);
+    }
     let values: Vec<Array<T>> = parts.iter().map(|p| p.value()).collect();
     tape.push(Array::concat(&values, axis), parts, Concat { axis, parts: parts.len() })
 }
@@ -115,7 +119,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If the shapes hold different numbers of elements.
     pub fn reshape(self, shape: &[usize]) -> Self {
-        self.tape().push(self.value().reshape(shape), &[self], Reshape)
+        self.combines(!keeps_rows(&self.shape(), shape)).tape().push(self.value().reshape(shape), &[self], Reshape)
     }
 
     /// An axis of size 1 removed.
@@ -123,7 +127,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If the axis does not exist or has another size.
     pub fn squeeze(self, axis: usize) -> Self {
-        self.tape().push(self.value().squeeze(axis), &[self], Reshape)
+        self.combines(axis == 0).tape().push(self.value().squeeze(axis), &[self], Reshape)
     }
 
     /// A new axis of size 1 before `axis`.
@@ -131,7 +135,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If `axis` is larger than the number of axes.
     pub fn unsqueeze(self, axis: usize) -> Self {
-        self.tape().push(self.value().unsqueeze(axis), &[self], Reshape)
+        self.combines(axis == 0).tape().push(self.value().unsqueeze(axis), &[self], Reshape)
     }
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this value.
@@ -139,7 +143,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If `axes` does not name every axis once.
     pub fn permute(self, axes: &[usize]) -> Self {
-        self.tape().push(self.value().permute(axes), &[self], Permute(axes.into()))
+        self.combines(axes.first() != Some(&0)).tape().push(self.value().permute(axes), &[self], Permute(axes.into()))
     }
 
     /// Two axes exchanged.
@@ -177,7 +181,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// If the axis does not exist, the range reaches outside of it, or the step is 0.
     pub fn slice_step(self, axis: usize, range: Range<usize>, step: usize) -> Self {
         let op = Slice { axis, start: range.start, step };
-        self.tape().push(self.value().slice_step(axis, range, step), &[self], op)
+        self.combines(axis == 0).tape().push(self.value().slice_step(axis, range, step), &[self], op)
     }
 
     /// The value repeated along new leading axes and along axes of size 1.
@@ -185,7 +189,11 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If `shape` can't be reached by NumPy's broadcasting rules.
     pub fn broadcast_to(self, shape: &[usize]) -> Self {
-        self.tape().push(self.value().broadcast_to(shape), &[self], Broadcast)
+        self.combines(shape.len() > self.shape().len()).tape().push(
+            self.value().broadcast_to(shape),
+            &[self],
+            Broadcast,
+        )
     }
 }
 

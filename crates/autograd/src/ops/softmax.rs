@@ -52,7 +52,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If the axis does not exist.
     pub fn softmax(self, axis: usize) -> Self {
-        self.tape().push(self.value().softmax(axis), &[self], Softmax { axis })
+        self.combines(axis == 0).tape().push(self.value().softmax(axis), &[self], Softmax { axis })
     }
 
     /// `x − ln Σeˣ` along one axis, without overflow.
@@ -60,7 +60,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If the axis does not exist.
     pub fn log_softmax(self, axis: usize) -> Self {
-        self.tape().push(self.value().log_softmax(axis), &[self], LogSoftmax { axis })
+        self.combines(axis == 0).tape().push(self.value().log_softmax(axis), &[self], LogSoftmax { axis })
     }
 }
 

@@ -106,8 +106,8 @@ pub(crate) use classes;
 macro_rules! class_setting {
     ($name:ident) => {
         const _: () = {
-            use $crate::config::form::class::{self, Classes};
-            use $crate::config::form::schema::{self, Definitions};
+            use $crate::config::form::class::{self, Class, Classes};
+            use $crate::config::form::schema;
             use $crate::config::form::setting::{OnError, Range, Setting};
             use $crate::config::form::value::Value;
 
@@ -121,23 +121,19 @@ macro_rules! class_setting {
                 }
 
                 fn check(&self, range: Range, at: &str) -> Result<(), $crate::Error> {
-                    self.class().section().map_or(Ok(()), |section| section.check(range, at))
+                    match self.class() {
+                        Class::Section(_, section) => section.check(range, at),
+                        Class::Empty(_) | Class::Custom(_) => Ok(()),
+                    }
                 }
 
                 fn schema(&self, range: Range) -> Value {
                     class::schema(self, range)
                 }
 
+                // The classes of a list may hold such lists themselves, so their fields are left open.
                 fn item_schema(_: Range) -> Value {
-                    schema::reference(stringify!($name))
-                }
-
-                fn define(&self, definitions: &mut Definitions) {
-                    class::define::<Self>(definitions);
-                }
-
-                fn define_item(definitions: &mut Definitions) {
-                    class::define_item::<Self>(stringify!($name), definitions);
+                    schema::of("object")
                 }
             }
         };
@@ -148,7 +144,7 @@ pub(crate) use class_setting;
 use std::fmt::Debug;
 
 use super::choice::position;
-use super::schema::{self, Definitions};
+use super::schema;
 use super::setting::{OnError, Range, Setting, invalid, join};
 use super::value::Value;
 use crate::Error;
@@ -184,22 +180,6 @@ pub(crate) enum Class<'a> {
     Custom(&'a dyn Debug),
 }
 
-impl<'a> Class<'a> {
-    fn name(&self) -> Option<&'static str> {
-        match self {
-            Self::Section(name, _) | Self::Empty(name) => Some(name),
-            Self::Custom(_) => None,
-        }
-    }
-
-    pub fn section(&self) -> Option<&'a dyn Setting> {
-        match self {
-            Self::Section(_, section) => Some(*section),
-            Self::Empty(_) | Self::Custom(_) => None,
-        }
-    }
-}
-
 /// Takes the class that a section names, and its other fields.
 pub(crate) fn overlay<C: Classes>(target: &mut C, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error> {
     let null = C::NAMES.contains(&NONE);
@@ -213,8 +193,9 @@ pub(crate) fn overlay<C: Classes>(target: &mut C, value: Value, at: &str, on_err
     };
     if let Some(index) = fields.iter().position(|(field, _)| field == TYPE) {
         let name = C::NAMES[position(fields.remove(index).1, &join(at, TYPE), C::NAMES, &[])?];
-        if target.class().name() != Some(name) {
-            *target = C::named(name);
+        match target.class() {
+            Class::Section(now, _) | Class::Empty(now) if now == name => {}
+            _ => *target = C::named(name),
         }
     }
     match target.section_mut() {
@@ -246,170 +227,12 @@ pub(crate) fn none() -> Value {
 
 /// The schemas of all classes; `type` may be left out for the one that is chosen.
 pub(crate) fn schema<C: Classes>(target: &C, range: Range) -> Value {
-    let now = target.class();
-    let class = |name: &&str| match (now.name() == Some(*name), now.section()) {
-        (true, Some(section)) => schema::class(name, section.schema(range), false),
-        _ => {
-            let by_default = C::named(name);
-            let section = by_default.class().section().map(|section| section.schema(range));
-            schema::class(name, section.unwrap_or_else(|| schema::section(vec![])), true)
-        }
+    let class = |name: &&str| match (target.class(), C::named(name).class()) {
+        (Class::Section(now, section), _) if now == *name => schema::class(name, section.schema(range), false),
+        (_, Class::Section(_, section)) => schema::class(name, section.schema(range), true),
+        _ => schema::class(name, schema::section(vec![]), true),
     };
-    let mut classes: Vec<_> = C::NAMES.iter().filter(|name| **name != NONE).map(class).collect();
-    if C::NAMES.contains(&NONE) {
-        classes.extend([schema::class(NONE, schema::section(vec![]), true), schema::of("null")]);
-    }
-    schema::any_of(classes)
-}
-
-/// Adds the schemas that those of the classes refer to.
-pub(crate) fn define<C: Classes>(definitions: &mut Definitions) {
-    for name in C::NAMES {
-        if let Some(section) = C::named(name).class().section() {
-            section.define(definitions);
-        }
-    }
-}
-
-/// Adds the schema of a list's item.
-pub(crate) fn define_item<C: Classes + Default>(name: &str, definitions: &mut Definitions) {
-    if !definitions.contains_key(name) {
-        definitions.insert(name.to_owned(), schema(&C::default(), Range::Any));
-        define::<C>(definitions);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::section::{Rules, Section, parameters};
-    use super::super::{file, path, schema};
-    use super::*;
-
-    /// A trait that classes share.
-    pub trait Device: Debug + Send + Sync {}
-
-    parameters! {
-        /// A device.
-        pub struct ConstantStep {
-            /// The change of a pulse.
-            dw_min: f32 = 0.001, [> 0.0];
-        }
-    }
-    impl Rules for ConstantStep {}
-    impl Device for ConstantStep {}
-
-    parameters! {
-        /// A cell of several devices, each of any class, cells among them.
-        pub struct VectorCell {
-            /// The devices.
-            unit_cell_devices: Vec<DeviceConfig> = vec![ConstantStep::default().into()];
-            /// The weight of each.
-            gamma: Vec<f32> = vec![];
-        }
-    }
-    impl Rules for VectorCell {
-        fn rules(&self, at: &str) -> Result<(), Error> {
-            match self.unit_cell_devices.len() {
-                0 => Err(invalid(&join(at, "unit_cell_devices"), &Value::List(vec![]), "at least one device")),
-                _ => Ok(()),
-            }
-        }
-    }
-    impl Device for VectorCell {}
-
-    classes! {
-        /// A device of any class.
-        pub enum DeviceConfig of Device {
-            /// Constant steps.
-            ConstantStep(ConstantStep) = "ConstantStepDevice",
-            /// A cell of devices.
-            VectorCell(VectorCell) = "VectorUnitCell",
-        }
-    }
-
-    impl Default for DeviceConfig {
-        fn default() -> Self {
-            ConstantStep::default().into()
-        }
-    }
-
-    parameters! {
-        /// A configuration of devices.
-        pub struct Chip {
-            /// The device of each weight.
-            device: DeviceConfig = DeviceConfig::default();
-        }
-    }
-    impl Rules for Chip {}
-
-    const FILE: &str = r#"
-        [device]
-        type = "VectorUnitCell"
-        gamma = [1.0, 0.5]
-
-        [[device.unit_cell_devices]]
-        dw_min = 0.02
-
-        [[device.unit_cell_devices]]
-        type = "VectorUnitCell"
-        unit_cell_devices = [{ type = "ConstantStepDevice" }, { dw_min = 0.5 }]
-    "#;
-
-    fn chip() -> Chip {
-        let step = |dw_min| ConstantStep { dw_min }.into();
-        let inner = VectorCell { unit_cell_devices: vec![step(0.001), step(0.5)], gamma: vec![] };
-        let cell = VectorCell { unit_cell_devices: vec![step(0.02), inner.into()], gamma: vec![1.0, 0.5] };
-        Chip { device: cell.into() }
-    }
-
-    #[test]
-    fn lists_hold_classes_of_all_kinds() {
-        assert_eq!(file::from_toml::<Chip>(FILE).unwrap(), chip());
-        for text in [file::to_toml(&chip()).unwrap(), toml::to_string(&chip()).unwrap()] {
-            assert_eq!(file::from_toml::<Chip>(&text).unwrap(), chip(), "{text}");
-        }
-        assert_eq!(file::from_json::<Chip>(&file::to_json(&chip()).unwrap()).unwrap(), chip());
-        chip().validate().unwrap();
-        assert!(chip().device.object().is_some());
-        assert!(ConstantStep { dw_min: 0.0 }.validate().is_err());
-        assert!(VectorCell { unit_cell_devices: vec![], gamma: vec![] }.validate().is_err());
-    }
-
-    #[test]
-    fn a_schema_of_cells_in_cells_is_finite() {
-        let schema: serde_json::Value = serde_json::from_str(&schema::document::<Chip>()).unwrap();
-        let cell = |device: &serde_json::Value| device["anyOf"][1]["properties"]["unit_cell_devices"]["items"].clone();
-        let reference = serde_json::json!({ "$ref": "#/$defs/DeviceConfig" });
-        assert_eq!(cell(&schema["properties"]["device"]), reference);
-        assert_eq!(cell(&schema["$defs"]["DeviceConfig"]), reference);
-    }
-
-    #[test]
-    fn errors_in_lists_have_their_place() {
-        let error =
-            |text: &str, wrong: &str| file::from_toml::<Chip>(&FILE.replace(text, wrong)).unwrap_err().to_string();
-        assert_eq!(
-            error("dw_min = 0.5", "dw_mi = 0.5"),
-            "unknown field `dw_mi` in [device.unit_cell_devices[1].unit_cell_devices[1]]; did you mean `dw_min`?"
-        );
-        assert_eq!(error("0.02", "-1"), "device.unit_cell_devices[0].dw_min = -1: must be above 0");
-        assert_eq!(
-            error("{ dw_min = 0.5 }", "3"),
-            "device.unit_cell_devices[1].unit_cell_devices[1] = 3: must be a section of fields with a `type`"
-        );
-        assert_eq!(
-            error("unit_cell_devices = [{ type = \"ConstantStepDevice\" }, { dw_min = 0.5 }]", "unit_cell_devices = 3"),
-            "device.unit_cell_devices[1].unit_cell_devices = 3: must be a list of sections"
-        );
-        assert_eq!(
-            error("[{ type = \"ConstantStepDevice\" }, { dw_min = 0.5 }]", "[]"),
-            "device.unit_cell_devices[1].unit_cell_devices = []: must be at least one device"
-        );
-        let mut chip = chip();
-        path::set(&mut chip, "device.gamma", "[2, 3]").unwrap();
-        assert_eq!(path::get(&chip, "device.gamma").unwrap(), "[2.0, 3.0]");
-        path::set(&mut chip, "device.type", "ConstantStepDevice").unwrap();
-        assert_eq!(chip, Chip::default());
-        assert!(chip.to_string().ends_with("all defaults") && Chip::FIELDS.len() == 1);
-    }
+    let (none, classes): (Vec<_>, Vec<_>) = C::NAMES.iter().partition(|name| **name == NONE);
+    let null = none.iter().map(|_| schema::of("null"));
+    schema::any_of(classes.iter().chain(&none).map(class).chain(null).collect())
 }

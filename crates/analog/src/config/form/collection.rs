@@ -1,6 +1,6 @@
 //! Settings made of settings: what may be left out, lists, and tables by number.
 
-use super::schema::{self, Definitions};
+use super::schema;
 use super::section::Field;
 use super::setting::{OnError, Range, Setting, invalid, join};
 use super::value::Value;
@@ -38,10 +38,6 @@ impl<T: Setting + Default> Setting for Option<T> {
         schema::any_of([inner, schema::of("null")].into_iter().chain(none).collect())
     }
 
-    fn define(&self, definitions: &mut Definitions) {
-        T::default().define(definitions);
-    }
-
     fn fields(&self) -> &'static [Field] {
         T::default().fields()
     }
@@ -72,10 +68,6 @@ impl<T: Setting + Default> Setting for Vec<T> {
 
     fn schema(&self, range: Range) -> Value {
         schema::list(T::item_schema(range), None)
-    }
-
-    fn define(&self, definitions: &mut Definitions) {
-        T::define_item(definitions);
     }
 
     fn plural() -> String {

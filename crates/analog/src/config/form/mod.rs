@@ -26,3 +26,6 @@ pub(crate) mod schema;
 pub(crate) mod section;
 pub(crate) mod setting;
 pub(crate) mod value;
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,8 @@
 //! The pieces of a JSON Schema, which is made from the same lists of fields as everything else about a configuration.
 
-use std::collections::BTreeMap;
-
 use super::section::Section;
 use super::setting::Range;
 use super::value::Value;
-
-/// Schemas by name, for those that may hold themselves.
-pub(crate) type Definitions = BTreeMap<String, Value>;
 
 /// The JSON Schema (draft 2020-12) of a section by itself.
 pub(crate) fn document<S: Section>() -> String {
@@ -16,11 +11,6 @@ pub(crate) fn document<S: Section>() -> String {
         ("title", text(format!("ohmgrad {}", S::NAME))),
     ]);
     extend(&mut schema, S::default().schema(Range::Any));
-    let mut definitions = Definitions::new();
-    S::default().define(&mut definitions);
-    if !definitions.is_empty() {
-        extend(&mut schema, table([("$defs", Value::Table(definitions.into_iter().collect()))]));
-    }
     serde_json::to_string_pretty(&schema).expect("a tree of names and finite numbers")
 }
 
@@ -36,11 +26,6 @@ fn extend(schema: &mut Value, with: Value) {
     if let (Value::Table(schema), Value::Table(with)) = (schema, with) {
         schema.extend(with);
     }
-}
-
-/// What stands under a name among the definitions.
-pub(crate) fn reference(name: &str) -> Value {
-    table([("$ref", text(format!("#/$defs/{name}")))])
 }
 
 /// Any value of a JSON type.

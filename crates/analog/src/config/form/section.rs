@@ -117,7 +117,6 @@ macro_rules! field_name {
 }
 pub(crate) use field_name;
 
-use super::schema::Definitions;
 use super::setting::{OnError, Range, Setting, invalid, join, nearest, strict};
 use super::value::Value;
 use super::{class, schema};
@@ -199,10 +198,6 @@ impl<S: Section> Setting for S {
             schema::field(field.name, field.documentation, setting.get(), setting.schema(field.range))
         };
         schema::section(S::FIELDS.iter().zip(self.settings()).map(field).collect())
-    }
-
-    fn define(&self, definitions: &mut Definitions) {
-        self.settings().iter().for_each(|setting| setting.define(definitions));
     }
 
     fn fields(&self) -> &'static [Field] {

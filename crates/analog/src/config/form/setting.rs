@@ -2,7 +2,7 @@
 //!
 //! Reading overlays a file on the values that are already there; whatever a file leaves out stays.
 
-use super::schema::{self, Definitions};
+use super::schema;
 use super::section::Field;
 use super::value::Value;
 use crate::Error;
@@ -25,7 +25,7 @@ pub(crate) trait Setting {
     /// What a file would say.
     fn get(&self) -> Value;
 
-    /// Whether it is allowed: within `range`, and for a section all of its own rules.
+    /// Whether it is allowed: within `range`, and for a section by its rules.
     fn check(&self, _range: Range, _at: &str) -> Result<(), Error> {
         Ok(())
     }
@@ -33,23 +33,12 @@ pub(crate) trait Setting {
     /// The JSON Schema of what `overlay` takes, with the values that are there as the defaults.
     fn schema(&self, range: Range) -> Value;
 
-    /// The JSON Schema of a list's item, as far as it does not depend on the list.
+    /// The JSON Schema of a list's item.
     fn item_schema(range: Range) -> Value
     where
         Self: Sized + Default,
     {
         Self::default().schema(range)
-    }
-
-    /// Adds the schemas that this one refers to by their names.
-    fn define(&self, _: &mut Definitions) {}
-
-    /// Adds the schemas that that of an item refers to.
-    fn define_item(definitions: &mut Definitions)
-    where
-        Self: Sized + Default,
-    {
-        Self::default().define(definitions);
     }
 
     /// The fields of a section, none for anything else.

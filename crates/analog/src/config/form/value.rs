@@ -1,6 +1,6 @@
 //! The tree of values that a configuration file is, before it is known which fields they belong to.
 //!
-//! A tree of its own, because none of the parsers' trees holds everything: `serde_json`'s turns NaN
+//! None of the parsers' trees holds everything: `serde_json`'s turns NaN
 //! into null, `toml`'s has no null, and both write an `f32` 0.02 as 0.019999999552965164.
 
 use std::collections::HashSet;

@@ -12,6 +12,7 @@ mod printed;
 
 use std::path::Path;
 
+use super::form::file;
 use super::form::section::Section;
 use super::form::setting::{Setting, join, strict};
 use super::form::value::Value;
@@ -69,8 +70,7 @@ impl InferenceRpuConfig {
         match if printed { printed::parse(text) } else { exported::parse(text) }? {
             Node::Object(object) if is_configuration(&object) => import(object, printed),
             other => {
-                let mut shown = other.to_string();
-                shown.truncate(shown.find('(').unwrap_or(shown.len().min(40)));
+                let shown: String = other.to_string().chars().take_while(|c| *c != '(').take(40).collect();
                 Err(Error::Parse {
                     format: "aihwkit configuration",
                     line: Some(1),
@@ -87,8 +87,7 @@ impl InferenceRpuConfig {
     /// As [`from_aihwkit`](Self::from_aihwkit) with the file named, and a file that can't be read.
     pub fn from_aihwkit_file(path: impl AsRef<Path>) -> Result<Imported, Error> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|error| Error::File { path: path.to_owned(), error })?;
-        Self::from_aihwkit(&text).map_err(|error| error.in_file(path))
+        Self::from_aihwkit(&file::text(path)?).map_err(|error| error.in_file(path))
     }
 }
 
@@ -218,7 +217,7 @@ impl Reader {
         if timed { self.ir_drop_t(table, at) } else { table }
     }
 
-    /// What the reference has among the other fields is a section of its own here.
+    /// What the reference has among the other fields is the section `ir_drop_t` here.
     fn ir_drop_t(&mut self, table: Vec<(String, Value)>, at: &str) -> Vec<(String, Value)> {
         let is_timed = |(field, value): &(String, Value)| {
             IrDropT::FIELDS.iter().any(|timed| timed.name == field) && *value != Value::Text("IDEAL".into())

@@ -4,6 +4,7 @@ use crate::config::{
     WeightNoise,
 };
 use crate::presets;
+use proptest::prelude::*;
 
 fn import(text: &str) -> Imported {
     InferenceRpuConfig::from_aihwkit(text).unwrap()
@@ -88,6 +89,7 @@ fn other_text_is_an_error() {
         error("IOParameters(out_noise=1.0)"),
         "not valid aihwkit configuration, line 1: `IOParameters` is not a configuration such as InferenceRPUConfig(…)"
     );
+    assert!(error(&format!("'x{}'", "α".repeat(40))).contains("is not a configuration"));
     assert!(error("[forward]\nout_noise = 1").contains("something follows the configuration"));
     assert!(error("{\"forward\": {}}").contains("not from export_rpu_config.py"));
     let missing = InferenceRpuConfig::from_aihwkit_file("no/such/file.txt").unwrap_err();
@@ -192,3 +194,73 @@ fn reads_over_time_become_a_section_of_their_own() {
     let fields: Vec<_> = split.notes.iter().map(|note| note.field.as_str()).collect();
     assert_eq!(fields, ["forward.split_mode_bit_shift", "backward.straight_through"]);
 }
+
+proptest! {
+    /// Texts that are nearly a configuration: known words in any order, and what was printed with a part replaced.
+    #[test]
+    fn no_text_breaks_it(
+        words in proptest::collection::vec(proptest::sample::select(WORDS), 0..40),
+        at in 0..PRINTED.len(),
+        length in 0..60usize,
+    ) {
+        let text = words.concat();
+        let _ = InferenceRpuConfig::from_aihwkit(&text);
+        let _ = InferenceRpuConfig::from_aihwkit(&format!("InferenceRPUConfig({text})"));
+        let spliced = format!("{}{text}{}", &PRINTED[..at], &PRINTED[(at + length).min(PRINTED.len())..]);
+        if let Ok(imported) = InferenceRpuConfig::from_aihwkit(&spliced) {
+            prop_assert!(imported.config.validate().is_ok());
+        }
+    }
+}
+
+const PRINTED: &str = "InferenceRPUConfig(mapping=MappingParameter(weight_scaling_omega=1.0, max_input_size=7), \
+    forward=IOParameters(inp_bound=2.0, out_noise=0.1, w_noise_type=WeightNoiseType.PCM_READ), \
+    noise_model=PCMLikeNoiseModel(g_converter=DualPairConductanceConverter(g_max=25.00, g_min=0.00), g_max=25.0, \
+    prog_coeff_g_max_reference=25.0, prog_coeff=[0.26348, 1.965, -1.1731], t_0=20.0, t_read=2.5e-07), \
+    drift_compensation=None, clip=WeightClipParameter(type=WeightClipType.NONE), device=IdealDevice())";
+
+const WORDS: &[&str] = &[
+    "forward=",
+    "backward=",
+    "noise_model=",
+    "modifier=",
+    "pre_post=",
+    "device=",
+    "tile_class=",
+    "IOParameters(",
+    "(",
+    ")",
+    "IOParametersIRDropT(",
+    "StandardHWATrainingPreset(",
+    "PCMLikeNoiseModel(",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ", ",
+    "'",
+    "<class 'a'>",
+    "<a.B: 'b'>",
+    "inp_bound=",
+    "mv_type=",
+    "type=",
+    "g_max=",
+    "coeffs=",
+    "SPLIT_MODE",
+    "None",
+    "True",
+    "-1",
+    "0",
+    "2.0",
+    "1e300",
+    "nan",
+    "inf",
+    "1e-320",
+    "99999999999999999999",
+    "\n",
+    "# ",
+    "é",
+    ":",
+    "=",
+];

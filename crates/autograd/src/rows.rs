@@ -1,0 +1,125 @@
+//! Whether rows of a batch, along the first axis, can be computed apart from each other.
+//!
+//! A data set is evaluated in blocks of rows, which gives what one forward over all of it would give only if no operation
+//! combines rows. Operations that may do so are those that reduce, reorder, cut or join the first axis of a value that
+//! comes from data.
+
+use ohmgrad_tensor::Scalar;
+
+use crate::tape::Tape;
+use crate::var::Var;
+
+impl<T: Scalar> Tape<T> {
+    /// Whether an operation on this tape may have combined rows (entries of the first axis) of a value that depends on more
+    /// than parameters: then the rows of a data set can't be computed in blocks. It may say so without need, as of two
+    /// transpositions that undo each other.
+    ///
+    /// ```
+    /// use ohmgrad_autograd::{Tape, Var};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// let combined = |f: for<'t> fn(Var<'t>) -> Var<'t>| {
+    ///     let tape = Tape::eval(Key::new(0));
+    ///     f(tape.constant(Tensor::normal(&[4, 3], Key::new(1))));
+    ///     tape.combines_rows()
+    /// };
+    /// assert!(!combined(|x| x.softmax(1).sum_axes(&[1])));
+    /// assert!(combined(|x| x.softmax(0)));
+    /// ```
+    pub fn combines_rows(&self) -> bool {
+        self.combined.get()
+    }
+
+    /// States that rows are combined, for operations outside of this crate.
+    pub fn combine_rows(&self) {
+        self.combined.set(true);
+    }
+}
+
+impl<'t, T: Scalar> Var<'t, T> {
+    /// Notes that rows of this value are combined by what comes next, if that is so.
+    pub(crate) fn combines(self, rows: bool) -> Self {
+        if rows && self.has_rows() {
+            self.tape().combine_rows();
+        }
+        self
+    }
+
+    /// As [`combines`](Self::combines), for an operation over these axes.
+    pub(crate) fn combines_along(self, axes: &[usize]) -> Self {
+        self.combines(axes.contains(&0))
+    }
+
+    /// Whether the value depends on more than parameters.
+    pub(crate) fn has_rows(self) -> bool {
+        self.tape().nodes()[self.index()].rows
+    }
+
+    /// The value of a parameter for rows of data, as of a look-up.
+    pub(crate) fn for_rows(self) -> Self {
+        self.tape().inner.borrow_mut().nodes[self.index()].rows = true;
+        self
+    }
+}
+
+/// Whether a value of one shape under another keeps what belongs to a row together: the first axis stays, or is joined with
+/// those behind it, or parted.
+pub(crate) fn keeps_rows(from: &[usize], to: &[usize]) -> bool {
+    match (from.first(), to.first()) {
+        (Some(&from), Some(&to)) => from == to || (from > 0 && to % from == 0) || (to > 0 && from % to == 0),
+        (None, _) => true,
+        (Some(_), None) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Param, Tape, Var};
+    use ohmgrad_tensor::pool::PoolWindow;
+    use ohmgrad_tensor::{Key, Tensor};
+
+    fn combined(f: impl for<'t> Fn(Var<'t>, Var<'t>) -> Var<'t>) -> bool {
+        let tape = Tape::eval(Key::new(0));
+        let w = Param::new(Tensor::normal(&[6, 4], Key::new(2)));
+        f(tape.constant(Tensor::normal(&[6, 2, 4], Key::new(1))), tape.param(&w));
+        tape.combines_rows()
+    }
+
+    #[test]
+    fn what_stays_in_a_row_combines_none() {
+        assert!(!combined(|x, w| {
+            let y = x.reshape(&[12, 4]).matmul(w.t()).reshape(&[6, 2, 6]);
+            y.transpose(1, 2).softmax(2).layer_norm(2, None, None, 1e-5).slice(1, 0..3).sum_axes(&[1, 2]);
+            x.max_pool(&[PoolWindow::new(2)]).max_axes(&[1])
+        }));
+        assert!(!combined(|x, w| {
+            // Parameters have no rows of data.
+            let _ = x.reshape(&[12, 4]).linear(w.slice(0, 0..2)) * w.mean();
+            x.tape().concat(&[w, w], 0).sum_axes(&[0])
+        }));
+    }
+
+    #[test]
+    fn what_reaches_over_rows_is_noted() {
+        let all: [for<'t> fn(Var<'t>, Var<'t>) -> Var<'t>; 14] = [
+            |x, _| x.sum(),
+            |x, _| x.mean_axes(&[0, 2]),
+            |x, _| x.max_axes(&[0]),
+            |x, _| x.softmax(0),
+            |x, _| x.log_softmax(0),
+            |x, _| x.layer_norm(3, None, None, 1e-5),
+            |x, _| x.batch_norm(None, None, 1e-5).0,
+            |x, _| x.slice(0, 1..3),
+            |x, _| x.transpose(0, 1),
+            |x, _| x.unsqueeze(0),
+            |x, _| x.tape().concat(&[x, x], 0),
+            |x, _| x.max_pool(&[PoolWindow::new(2); 3]),
+            |x, w| w.t().matmul(x.reshape(&[6, 8])),
+            |x, _| x.reshape(&[4, 12]),
+        ];
+        for (i, f) in all.into_iter().enumerate() {
+            assert!(combined(f), "{i}");
+        }
+        assert!(combined(|_, w| w.embedding(&[0, 2, 1], None).slice(0, 0..1)));
+    }
+}
