@@ -6,7 +6,9 @@
 //! [`BackwardIoParameters`]. [`noise`] are the devices that weights are programmed on.
 #![forbid(unsafe_code)]
 
+pub mod cell;
 pub mod config;
+pub mod device;
 mod error;
 mod matrix;
 pub mod mvm;
@@ -17,6 +19,7 @@ pub mod presets;
 mod state;
 mod statistics;
 mod tile;
+pub mod update;
 
 pub use config::{
     BackwardIoParameters, Calibration, CalibrationMode, InferenceRpuConfig, IoParameters, MappingParameter,

@@ -44,7 +44,7 @@ mod steps;
 mod summary;
 mod warnings;
 
-pub(crate) use form::{section, setting, value};
+pub(crate) use form::{choice, class, schema, section, setting, value};
 
 pub use calibration::{Calibration, CalibrationMode};
 pub use clip::{WeightClip, WeightClipParameter};
