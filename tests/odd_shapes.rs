@@ -51,8 +51,13 @@ fn layers() -> Vec<Odd> {
     ]
 }
 
+/// Notes what a panic says; those of the tests themselves are shown.
 fn note_panics() {
-    std::panic::set_hook(Box::new(|info| {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if info.location().is_some_and(|at| at.file().ends_with("odd_shapes.rs")) {
+            return usual(info);
+        }
         let place = info.location().map_or("nowhere".into(), |at| format!("{}:{}", at.file(), at.line()));
         let message = info.payload_as_str().unwrap_or("no text").to_owned();
         LAST.with_borrow_mut(|last| *last = format!("{place}: {message}"));
@@ -62,9 +67,12 @@ fn note_panics() {
 #[test]
 fn empty_batches_are_as_in_pytorch() {
     note_panics();
-    for (name, layer, shape, expected) in layers() {
-        assert_eq!(outcome(&*layer, &shape), Ok(expected), "{name} of {shape:?}");
-    }
+    let wrong = layers().into_iter().filter_map(|(name, layer, shape, expected)| {
+        let outcome = outcome(&*layer, &shape);
+        (outcome != Ok(expected)).then(|| format!("{name} of {shape:?}: {outcome:?}"))
+    });
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Any shape of up to five axes with sizes around those that fit.
@@ -81,13 +89,17 @@ fn panics_are_of_our_own_words() {
             shapes.push((0..rank).map(draw).collect());
         }
     }
+    let mut wrong = vec![];
     for (name, layer, ..) in layers() {
         for shape in &shapes {
             let Err(panic) = outcome(&*layer, shape) else { continue };
             let own = panic.starts_with("crates/") || panic.contains("/crates/");
             let accident =
                 ["index out of", "range end", "range start", "attempt to", "unwrap", "Option", "Err value", "overflow"];
-            assert!(own && !accident.iter().any(|word| panic.contains(word)), "{name} of {shape:?}: {panic}");
+            if !own || accident.iter().any(|word| panic.contains(word)) {
+                wrong.push(format!("{name} of {shape:?}: {panic}"));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong.join("\n"));
 }
