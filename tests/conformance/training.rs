@@ -82,8 +82,38 @@ pub enum Loss {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 enum Rule {
-    Sgd { lr: f32 },
-    Adam { lr: f32 },
+    Sgd {
+        lr: f32,
+        #[serde(default)]
+        momentum: f32,
+        #[serde(default)]
+        nesterov: bool,
+        #[serde(default)]
+        weight_decay: f32,
+    },
+    Adam(AdamRule),
+    #[serde(rename = "adamw")]
+    AdamW(AdamRule),
+}
+
+/// What is left out has PyTorch's default.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdamRule {
+    lr: f32,
+    betas: Option<(f32, f32)>,
+    eps: Option<f32>,
+    weight_decay: Option<f32>,
+}
+
+impl AdamRule {
+    fn of(self, usual: fn(f32) -> Adam) -> Box<dyn Optimizer> {
+        let mut adam = usual(self.lr);
+        adam.betas = self.betas.unwrap_or(adam.betas);
+        adam.eps = self.eps.unwrap_or(adam.eps);
+        adam.weight_decay = self.weight_decay.unwrap_or(adam.weight_decay);
+        Box::new(adam)
+    }
 }
 
 #[derive(Deserialize)]
@@ -193,8 +223,13 @@ impl Training {
 impl Rule {
     fn new_optimizer(&self) -> Box<dyn Optimizer> {
         match *self {
-            Self::Sgd { lr } => Box::new(Sgd::new(lr)),
-            Self::Adam { lr } => Box::new(Adam::new(lr)),
+            Self::Sgd { lr, momentum, nesterov, weight_decay } => {
+                let sgd =
+                    if nesterov { Sgd::new(lr).with_nesterov(momentum) } else { Sgd::new(lr).with_momentum(momentum) };
+                Box::new(sgd.with_weight_decay(weight_decay))
+            }
+            Self::Adam(rule) => rule.of(Adam::new),
+            Self::AdamW(rule) => rule.of(Adam::decoupled),
         }
     }
 }
