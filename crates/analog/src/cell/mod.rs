@@ -218,6 +218,11 @@ impl Cell {
         }
     }
 
+    /// Begins to count the pulses of each crosspoint of every array; see [`DeviceArray::pulses`].
+    pub fn count_pulses(&mut self) {
+        self.visit_devices(&mut |_, device| device.count_pulses());
+    }
+
     /// What was sent since this was last asked.
     pub fn take_statistics(&mut self) -> Statistics {
         each!(&mut self.0, cell => cell.trains().take_statistics())

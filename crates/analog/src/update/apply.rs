@@ -99,6 +99,42 @@ pub(crate) fn pulse<S: Step>(step: &S, job: Job<'_>) {
     }
 }
 
+/// Adds the number of pulses at each crosspoint to `wear`, row by row.
+pub(crate) fn count_pulses(trains: &Trains, side: Side, wear: &mut [f32]) {
+    let counted = |n: i32| match side {
+        Side::Both => n.abs(),
+        Side::Up => n.max(0),
+        Side::DownAsUp => (-n).max(0),
+    };
+    for (number, wear) in wear.chunks_exact_mut(trains.ins.max(1)).enumerate() {
+        let string = &trains.strings[number * trains.string..(number + 1) * trains.string];
+        for stretch in &trains.stretches {
+            match *stretch {
+                // No pulses.
+                Stretch::Exact { .. } => {}
+                Stretch::Lists { from, to } => {
+                    for time in (from..to).filter(|time| string[time / 32] >> (time % 32) & 1 == 1) {
+                        let [a, b, c] = [0, 1, 2].map(|k| trains.starts[2 * time + k] as usize);
+                        let negative = trains.d_negative[trains.sample_of[time] as usize * trains.outs + number];
+                        for (range, up) in [(a..b, negative), (b..c, !negative)] {
+                            let count = counted(if up { 1 } else { -1 }) as f32;
+                            trains.columns[range].iter().for_each(|&j| wear[j as usize] += count);
+                        }
+                    }
+                }
+                Stretch::Bits { .. } | Stretch::Counts { .. } => {
+                    let mut counts = [0i32; CHUNK];
+                    for (part, wear) in wear.chunks_mut(CHUNK).enumerate() {
+                        let counts = &mut counts[..wear.len()];
+                        count(stretch, trains, string, number, part * CHUNK, counts);
+                        wear.iter_mut().zip(counts).for_each(|(wear, n)| *wear += counted(*n) as f32);
+                    }
+                }
+            }
+        }
+    }
+}
+
 struct Row<'a, S> {
     step: &'a S,
     w: &'a mut [f32],
