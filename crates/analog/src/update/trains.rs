@@ -139,8 +139,10 @@ impl Trains {
             let (xs, ds) = (&mut self.scratch.x, &mut self.scratch.d);
             self.statistics.length += u64::from(lines.bl);
             self.statistics.k += f64::from(lines.k);
-            self.statistics.d_lines += ds.probability.iter().filter(|&&p| p > 0.0).count() as u64;
-            self.statistics.d_clipped += ds.probability.iter().filter(|&&p| p > 1.0 + 1e-5).count() as u64;
+            let above = |limit: f32| ds.probability.iter().map(|&p| u32::from(p > limit)).sum::<u32>().into();
+            let lines_above: [u64; 2] = [0.0, 1.0 + 1e-5].map(above);
+            self.statistics.d_lines += lines_above[0];
+            self.statistics.d_clipped += lines_above[1];
             let bl = lines.bl as f32;
             match p.pulse_type {
                 PulseType::Stochastic | PulseType::StochasticCompressed => {
