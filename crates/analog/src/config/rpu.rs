@@ -19,6 +19,7 @@ use super::noise_model::NoiseModelConfig;
 use super::pre_post::PrePostProcessingParameter;
 use super::{DriftCompensationConfig, Note};
 use crate::Error;
+use crate::cell::presets::CellPreset;
 use crate::cell::{CellConfig, MixedPrecision, UnitCellConfig};
 use crate::device::{DeviceConfig, Ideal};
 use crate::update::{PulseType, UpdateParameters};
@@ -209,6 +210,13 @@ impl Default for RpuConfig {
     }
 }
 
+/// A preset of the reference by its name: `presets::by_name("AGADEcRamPreset")`.
+impl From<CellPreset> for RpuConfig {
+    fn from(preset: CellPreset) -> Self {
+        Self::on_chip(preset.cell, preset.update, preset.io)
+    }
+}
+
 impl From<&InferenceRpuConfig> for RpuConfig {
     fn from(config: &InferenceRpuConfig) -> Self {
         config.clone().into()
@@ -222,6 +230,22 @@ impl From<&RpuConfig> for RpuConfig {
 }
 
 impl RpuConfig {
+    /// Training on the chip with a device or cell, read in both directions under `io`; the mapping has its defaults.
+    pub fn on_chip(cell: impl Into<CellConfig>, update: UpdateParameters, io: IoParameters) -> Self {
+        let (forward, backward) = (io, BackwardIoParameters::from(io));
+        match cell.into() {
+            CellConfig::Device(device) => {
+                SingleRpuConfig { device, forward, backward, update, ..Default::default() }.into()
+            }
+            CellConfig::Unit(device) => {
+                UnitCellRpuConfig { device, forward, backward, update, ..Default::default() }.into()
+            }
+            CellConfig::Mixed(device) => {
+                DigitalRankUpdateRpuConfig { device, forward, backward, update, ..Default::default() }.into()
+            }
+        }
+    }
+
     /// How tiles are cut and read.
     pub fn reads(&self) -> InferenceRpuConfig {
         self.kind().reads()
