@@ -80,6 +80,18 @@ fn devices() {
     assert_all_pass("devices");
 }
 
+/// Layers under options, shapes and layouts that were drawn at random; `make_random_layers.py` writes them.
+#[test]
+fn layers_random() {
+    assert_all_pass("layers_random");
+}
+
+/// Every option of the optimizers, as PyTorch steps; `make_optimizers.py` writes the cases.
+#[test]
+fn optimizers() {
+    assert_all_pass("optimizers");
+}
+
 /// A folder of its own for a test, empty at first.
 fn folder(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance").join(test);
