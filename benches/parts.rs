@@ -6,6 +6,8 @@
 //! RAYON_NUM_THREADS=1 cargo bench --bench parts
 //! ```
 //!
+//! Products against `matrixmultiply`, at every level of vector instructions: `cargo bench -p ohmgrad-tensor`.
+//!
 //! Rates are of matrix entries: multiply-adds for products, samples for noise, weights for optimizers.
 
 use std::mem::MaybeUninit;
@@ -127,7 +129,7 @@ mod mvm {
                 first_row: 0,
                 timed: None,
             };
-            mvm.read(&x, &w, &mut None)
+            mvm.read(&x, &w)
         });
     }
 

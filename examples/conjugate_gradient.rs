@@ -58,6 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ..Default::default()
         },
     };
+    config.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
     let system = System::random(options.size, options.condition, key.fold("system"));
     let matrix = AnalogMatrix::new(system.a.clone(), &config, key.fold("hardware"))?;
     let digital = |p: &[f64], _| system.multiply(p);

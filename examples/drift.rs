@@ -101,6 +101,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         Some(file) => InferenceRpuConfig::from_file(file)?,
         None => default_config(),
     };
+    config.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
     let mut mnist = match &args.data {
         Some(dir) => Mnist::from_dir(dir)?,
         None => Mnist::embedded(),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use ohmgrad::analog::config::Imported;
 use ohmgrad::prelude::*;
 
 #[derive(Parser)]
@@ -24,11 +25,12 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let written = InferenceRpuConfig::from_aihwkit_file(&options.file).and_then(|imported| {
         let text = if options.changes { format!("{}\n", imported.config) } else { imported.config.to_toml_string()? };
-        Ok((text, imported.notes))
+        Ok((text, imported))
     });
     match written {
-        Ok((text, notes)) => {
+        Ok((text, Imported { config, notes })) => {
             print!("{text}");
+            config.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
             notes.iter().for_each(|note| eprintln!("not understood: {note}"));
             ExitCode::from(if notes.is_empty() { 0 } else { 2 })
         }

@@ -55,6 +55,16 @@ fn main() -> ExitCode {
     }
 }
 
+#[cfg(feature = "download")]
+fn download() -> Result<Mnist, Box<dyn Error>> {
+    Ok(Mnist::download()?)
+}
+
+#[cfg(not(feature = "download"))]
+fn download() -> Result<Mnist, Box<dyn Error>> {
+    Err("--download needs the feature of that name: cargo run --release --features download --example mnist -- --download".into())
+}
+
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     use_threads(args.threads)?;
     let config = match &args.config {
@@ -64,9 +74,10 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             ..Default::default()
         },
     };
+    config.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
     let mnist = match &args.data {
         Some(dir) => Mnist::from_dir(dir)?,
-        None if args.download => Mnist::download()?,
+        None if args.download => download()?,
         None => Mnist::embedded(),
     };
     let key = Key::new(args.seed);

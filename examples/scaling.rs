@@ -94,7 +94,7 @@ fn read_time(size: usize, batch: usize) -> f64 {
             first_row: 0,
             timed: None,
         };
-        black_box(read.read(&x, &w, &mut None));
+        black_box(read.read(&x, &w));
         start.elapsed().as_secs_f64()
     };
     time(0);

@@ -207,7 +207,7 @@ fn mvm(outs: usize, ins: usize, batch: usize) -> (usize, Box<dyn FnMut()>) {
             timed: None,
         };
         call += 1;
-        std::hint::black_box(read.read(&x, &w, &mut None));
+        std::hint::black_box(read.read(&x, &w));
     };
     (batch, Box::new(read))
 }

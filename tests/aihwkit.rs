@@ -205,7 +205,7 @@ fn what_has_no_counterpart_is_listed() {
 
 #[test]
 fn classes_of_ones_own_are_read_in_full_where_they_are_exported() {
-    assert_eq!(noted("own_classes.txt"), ["forward"]);
+    assert_eq!(noted("own_classes.txt"), ["configuration", "forward"]);
     assert_eq!(read("own_classes.txt").config.forward.out_bound, 8.0);
     let exported = read("own_classes.json");
     assert_eq!(exported.config, toml("[forward]\nout_bound = 8.0\nout_noise = 0.01"));

@@ -27,9 +27,8 @@ fn the_file_is_up_to_date() {
     assert!(file.trim_end() == made, "run: cargo run --release --example config_schema > docs/config.schema.json");
 }
 
-#[test]
-fn what_is_written_is_valid() {
-    let validator = validator();
+/// Presets, and what is read from the reference.
+fn configs() -> Vec<InferenceRpuConfig> {
     let mut configs = vec![
         InferenceRpuConfig::default(),
         presets::standard_hwa_training(),
@@ -44,7 +43,40 @@ fn what_is_written_is_valid() {
         }
     }
     assert!(configs.len() > 30);
-    for config in configs {
+    configs
+}
+
+/// The paths of all fields that a file says.
+fn paths(value: &Value, at: &str) -> Vec<String> {
+    let Value::Object(fields) = value else { return vec![at.to_owned()] };
+    let below = |(field, value): (&String, &Value)| paths(value, &format!("{at}.{field}"));
+    fields.iter().filter(|(field, _)| field.parse::<f32>().is_err()).flat_map(below).collect()
+}
+
+/// A field that is got by its path can be set by it, and so can a section.
+#[test]
+fn paths_lead_to_fields() {
+    let mut count = 0;
+    for config in configs() {
+        let (written, mut copied) = (written(&config), InferenceRpuConfig::default());
+        for (section, value) in written.as_object().unwrap() {
+            copied.set(section, config.get(section).unwrap()).unwrap();
+            for path in paths(value, section) {
+                let mut same = config.clone();
+                same.set(&path, config.get(&path).unwrap()).unwrap();
+                assert_eq!(same, config, "{path}");
+                count += 1;
+            }
+        }
+        assert_eq!(copied, config);
+    }
+    assert!(count > 3000);
+}
+
+#[test]
+fn what_is_written_is_valid() {
+    let validator = validator();
+    for config in configs() {
         let errors: Vec<_> =
             validator.iter_errors(&written(&config)).map(|e| format!("{}: {e}", e.instance_path)).collect();
         assert_eq!(errors, Vec::<String>::new(), "{config}");

@@ -95,7 +95,7 @@ impl Product {
         };
         let pattern = Pattern::draw(io, w.shape()[0], w.shape()[1], key.fold("pattern"));
         let mvm = Mvm { io, pattern: &pattern, direction, key: key.fold("read"), first_row: 0, timed: None };
-        mvm.read(rows, &w, &mut None)
+        mvm.read(rows, &w)
     }
 }
 

@@ -101,6 +101,17 @@ pub enum Error {
         error: Box<Error>,
     },
 
+    /// A setting that cannot change on what exists already.
+    #[error("{field}: cannot change on {of}; {instead}")]
+    NotKept {
+        /// The field with its section.
+        field: &'static str,
+        /// What would have to be made anew.
+        of: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
+
     /// The state of tiles, as from a checkpoint, that does not fit together.
     #[error("{entry}: found {found}, expected {expected}")]
     State {
@@ -125,7 +136,7 @@ pub enum Error {
 
     /// A network without weights on tiles, where some are needed.
     #[error("no weight of the network {missing}")]
-    NothingThere {
+    NoAnalogWeights {
         /// What none of them does, and what to do first.
         missing: &'static str,
     },

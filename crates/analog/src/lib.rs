@@ -6,7 +6,9 @@
 //! [`BackwardIoParameters`]. [`noise`] are the devices that weights are programmed on.
 #![forbid(unsafe_code)]
 
+pub mod cell;
 pub mod config;
+pub mod device;
 mod error;
 mod matrix;
 pub mod mvm;
@@ -14,14 +16,17 @@ pub mod noise;
 mod observed;
 mod op;
 pub mod presets;
+mod state;
+mod statistics;
 mod tile;
+pub mod update;
 
-pub use config::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter};
+pub use config::{
+    BackwardIoParameters, Calibration, CalibrationMode, InferenceRpuConfig, IoParameters, MappingParameter,
+};
 pub use error::Error;
 pub use matrix::AnalogMatrix;
 pub use observed::Observed;
 pub use op::{AnalogMvm, Saturation};
-pub use tile::{
-    CalibratedRanges, Calibration, CalibrationMode, InputRanges, ProgrammedLayout, ProgrammedTile, ProgrammedTiles,
-    Tile, TileArray, TileArrayState, TileLayout, TilePlace, WeakReadout,
-};
+pub use state::{ProgrammedLayout, TileArrayState, TileLayout, TilePlace};
+pub use tile::{CalibratedRanges, InputRanges, ProgrammedTile, ProgrammedTiles, Tile, TileArray, WeakReadout};

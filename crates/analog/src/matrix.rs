@@ -1,6 +1,5 @@
 //! A matrix on tiles as a linear operator, for linear algebra rather than networks.
 
-use ohmgrad_autograd::Tape;
 use ohmgrad_tensor::{Key, Tensor, product};
 
 use crate::{Error, InferenceRpuConfig, TileArray};
@@ -63,8 +62,7 @@ impl AnalogMatrix {
     /// # Panics
     /// If `x` does not fit.
     pub fn matvec(&self, x: &Tensor, key: Key) -> Tensor {
-        let tape = Tape::eval(key);
-        vectors("A·x", self.shape(), x, 1, |x| self.tiles.forward(tape.constant(x), None).value())
+        vectors("A·x", self.shape(), x, 1, |x| self.tiles.read(&x, None, key))
     }
 
     /// The product `Aᵀ·d` by one read of the transposed tiles under the backward parameters: `[out]` gives `[in]`; for a batch
@@ -73,13 +71,7 @@ impl AnalogMatrix {
     /// # Panics
     /// If `d` does not fit.
     pub fn matvec_transposed(&self, d: &Tensor, key: Key) -> Tensor {
-        vectors("Aᵀ·d", self.shape(), d, 0, |d| {
-            // The product is linear in its inputs, so the gradient does not depend on where it is taken.
-            let tape = Tape::train(key);
-            let x = tape.variable(Tensor::full(&[d.shape()[0], self.shape()[1]], 0.0));
-            let gradients = self.tiles.forward(x, None).backward_from(d);
-            gradients.wrt(x).expect("the inputs are a variable of this tape").clone()
-        })
+        vectors("Aᵀ·d", self.shape(), d, 0, |d| self.tiles.read_transposed(&d, None, key))
     }
 
     /// The update `A ← A + α·d·xᵀ`, exact, of the logical matrix; of vectors `[out]` and `[in]`, or of batches `[n, out]` and
@@ -105,7 +97,7 @@ impl AnalogMatrix {
 
     /// The matrix as it is, read digitally: no noise.
     pub fn to_digital(&self) -> Tensor {
-        self.tiles.to_digital().0
+        self.tiles.effective_weights(None).0
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::sync::Arc;
 
 use ohmgrad_tensor::{Array, Key, Scalar};
 
 use crate::gradients::Gradients;
 use crate::param::Id;
-use crate::tape::{Kind, Node, Tape};
+use crate::tape::{Derived, Kind, Node, Tape};
 use crate::var::Var;
 
 /// An operation on a tape: a name, what it says of itself in a trace, and its backward.
@@ -33,6 +34,7 @@ pub struct Back<'a, T: Scalar = f32> {
     pub grad: &'a Array<T>,
     index: usize,
     nodes: &'a [Node<T>],
+    derived: &'a Derived,
     setting: &'a dyn Any,
     asked: &'a Cell<bool>,
     walk: &'a mut Walk<T>,
@@ -103,6 +105,16 @@ impl<'a, T: Scalar> Back<'a, T> {
         setting
     }
 
+    /// Something that follows from a parameter; see [`Tape::derived`].
+    pub fn derived<V: Any + Send + Sync>(
+        &self,
+        id: Id,
+        fits: impl FnOnce(&V) -> bool,
+        make: impl FnOnce() -> V,
+    ) -> Arc<V> {
+        self.derived.get_or_make(id, fits, make)
+    }
+
     /// Leaves something for the owner of a parameter, to be found in the [`Gradients`] in order of the forward calls.
     pub fn deposit(&mut self, id: Id, content: impl Any + Send) {
         self.walk.gradients.deposits.push((id, Box::new(content)));
@@ -147,7 +159,8 @@ pub(crate) fn run<T: Scalar>(root: Var<'_, T>, d: Array<T>, setting: &dyn Any) -
         }
         match &node.kind {
             Kind::Op(op) => {
-                op.backward(&mut Back { grad: &grad, index, nodes, setting, asked: &asked, walk: &mut walk })
+                let derived = &tape.derived;
+                op.backward(&mut Back { grad: &grad, index, nodes, derived, setting, asked: &asked, walk: &mut walk })
             }
             Kind::Param(id) => walk.gradients.params.push((*id, grad)),
             _ => {}
@@ -162,6 +175,7 @@ pub(crate) fn run<T: Scalar>(root: Var<'_, T>, d: Array<T>, setting: &dyn Any) -
 
 /// Ends a tape: releases the parameters and all that shares their storage, and refuses new nodes.
 pub(crate) fn end<T: Scalar>(tape: &Tape<T>) {
+    tape.derived.clear();
     let mut inner = tape.inner.borrow_mut();
     inner.ended = true;
     let of_params = |node: &mut Node<T>| matches!(node.kind, Kind::Param(_)).then(|| node.value.take()).flatten();

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ohmgrad_tensor::{Array, Dims, Key, Scalar};
 use smallvec::SmallVec;
@@ -27,6 +28,31 @@ pub struct Tape<T: Scalar = f32> {
     /// Whether rows may have been combined.
     pub(crate) combined: Cell<bool>,
     pub(crate) inner: RefCell<Inner<T>>,
+    pub(crate) derived: Derived,
+}
+
+/// What follows from parameters and is made once per tape: not on the tape, and gone when a backward ends it.
+#[derive(Default)]
+pub(crate) struct Derived(RefCell<HashMap<Id, Arc<dyn Any + Send + Sync>>>);
+
+impl Derived {
+    pub fn get_or_make<V: Any + Send + Sync>(
+        &self,
+        id: Id,
+        fits: impl FnOnce(&V) -> bool,
+        make: impl FnOnce() -> V,
+    ) -> Arc<V> {
+        let known = self.0.borrow().get(&id).cloned().and_then(|known| known.downcast().ok());
+        known.filter(|known: &Arc<V>| fits(known)).unwrap_or_else(|| {
+            let made = Arc::new(make());
+            self.0.borrow_mut().insert(id, Arc::<V>::clone(&made));
+            made
+        })
+    }
+
+    pub fn clear(&self) {
+        self.0.borrow_mut().clear();
+    }
 }
 
 pub(crate) struct Inner<T: Scalar> {
@@ -83,7 +109,8 @@ impl<T: Scalar> Tape<T> {
             calls: HashMap::new(),
             observations: vec![],
         };
-        Self { key, training, first_row: 0, observed: false, combined: Cell::new(false), inner: RefCell::new(inner) }
+        let (inner, derived) = (RefCell::new(inner), Derived::default());
+        Self { key, training, first_row: 0, observed: false, combined: Cell::new(false), inner, derived }
     }
 
     /// States that the first row of this tape's batch is row `first` of a larger data set, so that the noise of a row
@@ -180,6 +207,28 @@ impl<T: Scalar> Tape<T> {
         let var = make();
         self.inner.borrow_mut().made.insert(id, var.index());
         var
+    }
+
+    /// Something that follows from a parameter and is not a value on the tape: made by the first forward or backward that
+    /// asks for it under the parameter's identity, given to the others while it `fits`, and dropped when a backward ends
+    /// the tape. So it may share storage with the parameter.
+    ///
+    /// ```
+    /// use ohmgrad_autograd::{Param, Tape};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// let w = Param::new(Tensor::from([3.0, -4.0]));
+    /// let tape = Tape::<f32>::eval(Key::new(0));
+    /// let top = tape.derived(w.id(), |_| true, || w.value.abs().max());
+    /// assert_eq!(*tape.derived(w.id(), |_: &f32| true, || unreachable!()), *top);
+    /// ```
+    pub fn derived<V: Any + Send + Sync>(
+        &self,
+        id: Id,
+        fits: impl FnOnce(&V) -> bool,
+        make: impl FnOnce() -> V,
+    ) -> Arc<V> {
+        self.derived.get_or_make(id, fits, make)
     }
 
     /// Records an operation with its result. This is how operations outside of this crate are made.

@@ -132,26 +132,56 @@ impl Affine {
         }
     }
 
-    /// The same weight and bias on tiles. A weight that is on tiles already moves to new ones.
+    /// The same weight and bias on tiles. A weight that is on tiles already is mapped onto new ones, which take over input
+    /// ranges and running means.
     ///
     /// # Errors
-    /// If the configuration is not valid.
+    /// If the configuration is not valid, the weight is programmed onto a chip, or the new tiles are cut otherwise and so
+    /// can't take over what training has found.
     pub fn on_tiles(&self, config: &InferenceRpuConfig, path: &str, key: Key) -> Result<Self, Error> {
+        if self.is_programmed() {
+            let reason = "its weight is programmed onto a chip; set_config puts the chip under another configuration, \
+                          to_digital takes its weights off";
+            return Err(Error::Convert { layer: path.into(), reason: reason.into() });
+        }
         let mut digital = self.clone();
         digital.to_digital();
         let bias = digital.bias.as_ref().map(|b| &b.value);
-        let tiles = TileArray::new(digital.weight().value.clone(), self.groups, bias, config, path, key)?;
+        let mut tiles = TileArray::new(digital.weight().value.clone(), self.groups, bias, config, path, key)?;
+        if let Some(old) = self.tiles() {
+            tiles.inherit(old).map_err(in_layer(path))?;
+        }
         let mut analog = Self { weight: Weight::Analog(Box::new(tiles)), ..digital };
         analog.stay_frozen(&self.frozen());
         Ok(analog)
     }
 
-    /// Moves the weight back into digital memory, learned output scales included.
+    /// Whether the weight is programmed onto a chip.
+    pub(crate) fn is_programmed(&self) -> bool {
+        self.tiles().is_some_and(|tiles| tiles.programmed().is_some())
+    }
+
+    /// The weight that evaluations stand for, and the bias; see [`TileArray::effective_weights`].
+    pub(crate) fn effective(&self) -> (Tensor, Option<Tensor>) {
+        let bias = self.bias.as_ref().map(|bias| &bias.value);
+        match &self.weight {
+            Weight::Digital(weight) => (weight.value.clone(), bias.cloned()),
+            Weight::Analog(tiles) => {
+                let (weight, of_tile) = tiles.effective_weights(bias);
+                (weight, of_tile.or(bias.cloned()))
+            }
+        }
+    }
+
+    /// Moves the weight back into digital memory, learned output scales included; of a chip what its devices hold now, with
+    /// drift compensation.
     pub fn to_digital(&mut self) {
-        let Weight::Analog(tiles) = &self.weight else { return };
-        let (weight, of_bias) = tiles.to_digital();
-        if let (Some(bias), Some(factor)) = (&mut self.bias, of_bias) {
-            bias.value = &bias.value * &factor;
+        if self.tiles().is_none() {
+            return;
+        }
+        let (weight, bias) = self.effective();
+        if let (Some(param), Some(value)) = (&mut self.bias, bias) {
+            param.value = value;
         }
         self.weight = Weight::Digital(self.weight().with_value(weight));
     }
@@ -243,4 +273,9 @@ impl Affine {
             tiles.remap_weights(omega, self.bias.as_mut().map(|bias| &mut bias.value));
         }
     }
+}
+
+/// For `map_err`: names the layer.
+pub(crate) fn in_layer(path: &str) -> impl Fn(Error) -> Error {
+    move |error| Error::Convert { layer: path.into(), reason: error.to_string() }
 }

@@ -37,7 +37,8 @@ pub struct CalibratedLayer {
 /// ```
 ///
 /// # Errors
-/// If a layer can't have an input range, or a setting is wrong; the network is then as it was.
+/// If a layer can't have an input range, a setting is wrong, or an input of a layer is NaN or infinite; the network is then
+/// as it was.
 pub fn calibrate_input_ranges(
     net: &mut (impl Module + ?Sized),
     batches: impl IntoIterator<Item = Tensor>,
@@ -74,6 +75,16 @@ pub fn calibrate_input_ranges(
         net.forward(tape.constant(batch));
         each(net, &mut |_, tiles| tiles.commit_calibration(&tape));
     }
+    let mut lost = None;
+    each(net, &mut |path, tiles| {
+        let ranges = tiles.input_ranges.as_ref().filter(|ranges| ranges.values.value.iter().any(|r| r.is_nan()));
+        lost = lost.take().or(ranges.map(|_| path.to_owned()));
+    });
+    if let Some(layer) = lost {
+        each(net, &mut |_, tiles| tiles.abort_calibration());
+        let reason = "an input is NaN or infinite, so that there is no range for it".into();
+        return Err(Error::Convert { layer, reason });
+    }
     let mut layers = vec![];
     each(net, &mut |path, tiles| {
         layers.extend(tiles.finish_calibration().map(|found| CalibratedLayer { path: path.to_owned(), found }));
@@ -84,7 +95,7 @@ pub fn calibrate_input_ranges(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Network, Sequential};
+    use crate::{Network, Sequential, predict};
     use ohmgrad_analog::config::{InputRangeParameter, NoiseManagement, PrePostProcessingParameter};
     use ohmgrad_analog::{CalibrationMode, InferenceRpuConfig, IoParameters, MappingParameter};
 
@@ -102,6 +113,25 @@ mod tests {
         let mut net = net(config);
         let layers = calibrate_input_ranges(&mut net, batches(), &how, Key::new(3)).unwrap();
         (net, layers.into_iter().map(|layer| layer.found).collect())
+    }
+
+    #[test]
+    fn what_is_no_number_is_an_error_and_changes_nothing() {
+        for mode in CalibrationMode::ALL {
+            for bad in [f32::NAN, f32::INFINITY] {
+                let mut net = net(&InferenceRpuConfig::default());
+                let before = predict(&net, &batches()[0], Key::new(4));
+                let mut data = batches();
+                data[1].make_mut()[7] = bad;
+                let error = calibrate_input_ranges(&mut net, data, &Calibration::new(*mode), Key::new(3)).unwrap_err();
+                assert_eq!(
+                    error.to_string(),
+                    "layer `0`: an input is NaN or infinite, so that there is no range for it",
+                    "{mode}"
+                );
+                assert_eq!(predict(&net, &batches()[0], Key::new(4)), before);
+            }
+        }
     }
 
     #[test]

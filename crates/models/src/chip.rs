@@ -17,7 +17,12 @@ use crate::visit::{Slot, SlotMut, Visit};
 /// it came from is untouched, and a clone drifts on its own. Two chips from equal networks and equal keys are equal, at
 /// every time.
 ///
-/// Digital parts (biases, batch norm) can be trained further on the chip; its programmed weights get no gradients.
+/// Digital parts (biases, batch norm) can be trained further on the chip; its programmed weights get no gradients. What
+/// would lose the programming is an error: [`to_analog`](crate::Network::to_analog),
+/// [`remap_weights`](crate::Network::remap_weights), [`load_weights`](crate::Network::load_weights).
+/// [`set_config`](crate::Network::set_config) puts the same chip under other converters, noise or management;
+/// [`effective_weights`](crate::Network::effective_weights) gives what its devices hold now, and
+/// [`to_digital`](Self::to_digital) a network of these.
 ///
 /// A [`Checkpoint`](crate::Checkpoint) holds a chip with the state of its devices. To read it, restore it into a network
 /// with [`Tiles::FromFile`](crate::Tiles::FromFile):
@@ -68,7 +73,7 @@ impl fmt::Display for Weak {
 
 impl<N: Visit> Chip<N> {
     pub(crate) fn program(mut net: N, model: Option<&NoiseModelConfig>, key: Key) -> Result<Self, Error> {
-        let mut result = Err(Error::NothingThere { missing: "lives on tiles: call to_analog first" });
+        let mut result = Err(Error::NoAnalogWeights { missing: "lives on tiles: call to_analog first" });
         net.visit_mut("", &mut |_, slot| {
             let SlotMut::Affine(Affine { weight: Weight::Analog(tiles), bias, .. }) = slot else { return };
             let bias = bias.as_ref().map(|bias| &bias.value);
@@ -95,7 +100,9 @@ impl<N: Visit> Chip<N> {
         each_array(&net, |_, tiles| programmed |= tiles.programmed().is_some());
         match programmed {
             true => Ok(Self { net }),
-            false => Err(Error::NothingThere { missing: "was programmed: call program, or restore Tiles::FromFile" }),
+            false => {
+                Err(Error::NoAnalogWeights { missing: "was programmed: call program, or restore Tiles::FromFile" })
+            }
         }
     }
 
@@ -106,12 +113,18 @@ impl<N: Visit> Chip<N> {
     /// new in each forward, from the tape's key.
     ///
     /// # Errors
-    /// If a noise model has no data for the time; the chip is then as it was.
+    /// If a noise model has no data for the time, or nothing is programmed (the network was taken off the chip); the chip
+    /// is then as it was.
     pub fn drift_to(&mut self, t: f32) -> Result<(), Error> {
         let mut states = vec![];
-        let mut result = Ok(());
+        let mut result = Err(Error::NoAnalogWeights { missing: "is programmed: program the network again" });
         each_array(&self.net, |_, tiles| match tiles.drifted(t) {
-            Ok(state) => states.push(state),
+            Ok(state) => {
+                if state.is_some() && matches!(result, Err(Error::NoAnalogWeights { .. })) {
+                    result = Ok(());
+                }
+                states.push(state);
+            }
             Err(error) => result = Err(error),
         });
         result?;
@@ -149,6 +162,17 @@ impl<N: Visit> Chip<N> {
     /// The network, its weights on programmed tiles: what [`TileArray::programmed`] tells of each.
     pub fn network(&self) -> &N {
         &self.net
+    }
+
+    /// A digital network of the weights that the chip's devices hold now, with drift compensation and learned output scales;
+    /// the chip stays as it is.
+    pub fn to_digital(&self) -> N
+    where
+        N: Clone,
+    {
+        let mut net = self.net.clone();
+        crate::convert::Network::to_digital(&mut net);
+        net
     }
 
     /// Gives the network away, programmed as it is.

@@ -8,9 +8,9 @@ use ohmgrad_analog::{Error, InferenceRpuConfig};
 use ohmgrad_autograd::{Gradients, Id, Param, State};
 use ohmgrad_tensor::{Key, Tensor};
 
-use crate::affine::Affine;
-use crate::checkpoint::{self, CheckpointError};
-use crate::chip::Chip;
+use crate::affine::{Affine, Weight, in_layer};
+use crate::checkpoint::{self, CheckpointError, Restored};
+use crate::chip::{Chip, each_array};
 use crate::summary::Summary;
 use crate::visit::{Slot, SlotMut, Visit};
 
@@ -124,7 +124,9 @@ pub trait Network: Visit {
         });
     }
 
-    /// All parameters, then all buffers, with their paths, like a PyTorch state dict.
+    /// All parameters, then all buffers, with their paths, like a PyTorch state dict. These are what training steps: of a
+    /// chip the weights that were programmed, not those that its devices hold, which
+    /// [`effective_weights`](Self::effective_weights) gives.
     fn state_dict(&self) -> Vec<(String, Tensor)> {
         let mut dict = vec![];
         self.each_parameter(|path, param| dict.push((path.into(), param.value.clone())));
@@ -148,8 +150,12 @@ pub trait Network: Visit {
     /// # Ok::<(), ohmgrad_analog::Error>(())
     /// ```
     ///
+    /// A weight that is on tiles already is mapped onto new ones, which take over input ranges and running means;
+    /// [`set_config`](Self::set_config) keeps the tiles.
+    ///
     /// # Errors
-    /// If the configuration is not valid; the network is then as it was.
+    /// If the configuration is not valid, a weight is programmed onto a chip, or new tiles are cut otherwise than those whose
+    /// input ranges they would take over; the network is then as it was.
     fn to_analog(&mut self, config: &InferenceRpuConfig, key: Key) -> Result<(), Error> {
         self.to_analog_with(key, |_| Some(config))
     }
@@ -171,7 +177,7 @@ pub trait Network: Visit {
     /// ```
     ///
     /// # Errors
-    /// If a configuration is not valid; the network is then as it was.
+    /// As for [`to_analog`](Self::to_analog).
     fn to_analog_with<'c>(
         &mut self,
         key: Key,
@@ -199,9 +205,82 @@ pub trait Network: Visit {
         Ok(())
     }
 
-    /// Moves every weight back into digital memory, in place, learned output scales included.
+    /// Puts all tiles under another configuration, in place: the same tiles, with their scales, input ranges, running means,
+    /// variations, and on a chip programmed weights and drift; see [`TileArray::set_config`]. Digital weights stay where
+    /// they are.
+    ///
+    /// ```
+    /// use ohmgrad_analog::InferenceRpuConfig;
+    /// use ohmgrad_models::{Network, Sequential, predict};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// let mut net = Sequential::new().linear(64, 10).init(Key::new(1));
+    /// let mut config = InferenceRpuConfig::default();
+    /// net.to_analog(&config, Key::new(2))?;
+    /// let mut chip = net.program(Key::new(3))?;
+    /// // One chip, read by coarser and coarser converters.
+    /// for steps in [510.0, 254.0, 126.0, 62.0] {
+    ///     config.forward.out_res = steps;
+    ///     chip.set_config(&config)?;
+    ///     let y = predict(&chip, &Tensor::normal(&[5, 64], Key::new(4)), Key::new(5));
+    /// #   assert_eq!(y.shape(), [5, 10]);
+    /// }
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the configuration is not valid, or can't be that of one of the tiles: another cut or mapping, or on a chip other
+    /// devices; the network is then as it was.
+    fn set_config(&mut self, config: &InferenceRpuConfig) -> Result<(), Error> {
+        self.set_config_with(|_| Some(config))
+    }
+
+    /// As [`set_config`](Self::set_config), with a configuration that `pick` chooses by the path of a layer; tiles for which
+    /// it chooses none stay as they are.
+    ///
+    /// # Errors
+    /// As for [`set_config`](Self::set_config).
+    fn set_config_with<'c>(&mut self, pick: impl Fn(&str) -> Option<&'c InferenceRpuConfig>) -> Result<(), Error> {
+        let mut result = Ok(());
+        each_array(self, |path, tiles| {
+            if let (Ok(()), Some(config)) = (&result, pick(path)) {
+                result = tiles.check_config(config).map_err(in_layer(path));
+            }
+        });
+        result?;
+        let mut result = Ok(());
+        self.visit_mut("", &mut |path, slot| {
+            if let SlotMut::Affine(Affine { weight: Weight::Analog(tiles), .. }) = slot
+                && let (Ok(()), Some(config)) = (&result, pick(path))
+            {
+                result = tiles.set_config(config).map_err(in_layer(path));
+            }
+        });
+        result
+    }
+
+    /// Moves every weight back into digital memory, in place, learned output scales included. Of a chip these are the weights
+    /// that its devices hold now, with drift compensation.
     fn to_digital(&mut self) {
         each_affine(self, Affine::to_digital);
+    }
+
+    /// The weights and biases that evaluations stand for, exactly, with all other parameters and buffers of layers, like a
+    /// PyTorch state dict: learned output scales are in the weights, and weights of a chip are what its devices hold now,
+    /// with drift compensation.
+    fn effective_weights(&self) -> Vec<(String, Tensor)> {
+        let (mut dict, mut buffers) = (vec![], vec![]);
+        self.visit("", &mut |path, slot| match slot {
+            Slot::Param(param) => dict.push((path.into(), param.value.clone())),
+            Slot::Buffer(param) => buffers.push((path.into(), param.value.clone())),
+            Slot::Affine(affine) => {
+                let (weight, bias) = affine.effective();
+                dict.push((affine.naming.path(path, "weight"), weight));
+                dict.extend(bias.map(|bias| (affine.naming.path(path, "bias"), bias)));
+            }
+        });
+        dict.extend(buffers);
+        dict
     }
 
     /// Maps every weight on tiles anew, so that the largest weight of each tile (of each output with
@@ -216,14 +295,20 @@ pub trait Network: Visit {
     ///
     /// let mut net = Sequential::new().linear(784, 10).init(Key::new(1));
     /// net.to_analog(&InferenceRpuConfig::default(), Key::new(2))?; // weights as they are
-    /// net.remap_weights(1.0);
+    /// net.remap_weights(1.0)?;
     /// # Ok::<(), ohmgrad_analog::Error>(())
     /// ```
     ///
-    /// # Panics
-    /// If `omega` is negative or not finite.
-    fn remap_weights(&mut self, omega: f32) {
+    /// # Errors
+    /// If `omega` is negative or not finite, or a weight is programmed onto a chip; the network is then as it was.
+    fn remap_weights(&mut self, omega: f32) -> Result<(), Error> {
+        if !(omega >= 0.0 && omega.is_finite()) {
+            let (field, value) = ("omega".into(), omega.to_string());
+            return Err(Error::InvalidField { field, value, allowed: "at least 0 and finite".into() });
+        }
+        refuse_programmed(self, "maps weights that are not on devices yet")?;
         each_affine(self, |affine| affine.remap_weights(omega));
+        Ok(())
     }
 
     /// As [`to_digital`](Self::to_digital), but with weights as hardware can know them: estimated from what the tiles
@@ -292,7 +377,8 @@ pub trait Network: Visit {
 
     /// Reads weights from a safetensors file, such as PyTorch writes of a state dict: parameters and buffers by their
     /// paths, in `f32`, or in `f64`, `f16` or `bf16` and then converted; all of them, or none if one does not fit.
-    /// Weights on tiles are replaced there, as by [`Affine::set`].
+    /// Weights on tiles are replaced there, as by [`Affine::set`]; input ranges and running means of the tiles in a checkpoint
+    /// come along where the network's tiles are cut alike, and the result says which did not.
     ///
     /// In Python `safetensors.torch.save_file(net.state_dict(), "weights.safetensors")` writes such a file; then
     ///
@@ -308,9 +394,9 @@ pub trait Network: Visit {
     /// ```
     ///
     /// # Errors
-    /// If the file can't be read or holds no floats, or parameters or buffers differ in name or shape; all of those are
-    /// listed.
-    fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+    /// If the file can't be read or holds no floats, parameters or buffers differ in name or shape (all of those are
+    /// listed), or a weight of the network is programmed onto a chip.
+    fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<Restored, CheckpointError> {
         checkpoint::load_weights(self, path.as_ref())
     }
 
@@ -345,6 +431,18 @@ pub trait Network: Visit {
 }
 
 impl<V: Visit + ?Sized> Network for V {}
+
+/// An error that names the first layer whose weight is programmed onto a chip, if there is one.
+fn refuse_programmed<V: Visit + ?Sized>(net: &V, what: &str) -> Result<(), Error> {
+    let mut result = Ok(());
+    each_array(net, |path, tiles| {
+        if result.is_ok() && tiles.programmed().is_some() {
+            let reason = format!("its weight is programmed onto a chip, and this {what}");
+            result = Err(Error::Convert { layer: path.into(), reason });
+        }
+    });
+    result
+}
 
 /// The identities of all parameters and buffers, those of tiles among them.
 pub(crate) fn owned<V: Visit + ?Sized>(net: &V) -> HashSet<Id> {

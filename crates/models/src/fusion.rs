@@ -153,7 +153,7 @@ impl FusionExport {
         let mut layers = vec![];
         each_array(net, |path, array| layers.push(Layer::new(path, array, &converter)));
         if layers.is_empty() {
-            return Err(Error::NothingThere { missing: "lives on tiles: call to_analog first" }.into());
+            return Err(Error::NoAnalogWeights { missing: "lives on tiles: call to_analog first" }.into());
         }
         match layers.iter().find(|layer| layer.values().any(|g| !g.is_finite())) {
             Some(layer) => Err(FusionError::Layer { layer: layer.name.clone(), reason: "a weight is not finite" }),

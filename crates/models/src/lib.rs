@@ -26,7 +26,7 @@ mod visit;
 
 pub use affine::{Affine, Weight};
 pub use calibrate::{CalibratedLayer, calibrate_input_ranges};
-pub use checkpoint::{Checkpoint, CheckpointError, EpochState, Tiles, TrainingState};
+pub use checkpoint::{Checkpoint, CheckpointError, EpochState, Restored, Tiles, TrainingState};
 pub use chip::{Chip, Weak};
 pub use convert::Network;
 pub use diagnostics::{Diagnostics, TileDiagnostics, diagnose};

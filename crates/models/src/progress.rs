@@ -1,41 +1,60 @@
 //! Progress of long work.
 
+#[cfg(feature = "progress")]
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A progress bar on standard error, with rate, remaining time and a message; silent when that is no terminal.
-pub struct Progress(ProgressBar);
+/// A progress bar on standard error, with rate, remaining time and a message. Silent when that is no terminal, and without
+/// the feature `progress`.
+pub struct Progress {
+    #[cfg(feature = "progress")]
+    bar: ProgressBar,
+}
 
 impl Progress {
     /// A bar for `steps` steps of something.
+    #[cfg(feature = "progress")]
     pub fn new(what: &str, steps: usize) -> Self {
         let bar = ProgressBar::new(steps as u64);
         let style = ProgressStyle::with_template("{prefix:>16} {bar:30} {pos}/{len} {per_sec} {eta} {msg}");
         bar.set_style(style.expect("the template is a constant"));
         bar.set_prefix(what.to_string());
-        Self(bar)
+        Self { bar }
+    }
+
+    /// A bar for `steps` steps of something.
+    #[cfg(not(feature = "progress"))]
+    pub fn new(_what: &str, _steps: usize) -> Self {
+        Self {}
     }
 
     /// One step further; `message` says how things stand.
     pub fn step(&self, message: impl FnOnce() -> String) {
-        if !self.0.is_hidden() {
-            self.0.set_message(message());
+        #[cfg(feature = "progress")]
+        {
+            if !self.bar.is_hidden() {
+                self.bar.set_message(message());
+            }
+            self.bar.inc(1);
         }
-        self.0.inc(1);
+        #[cfg(not(feature = "progress"))]
+        drop(message);
     }
 
     /// A line above the bar, or on standard error where there is none.
     pub fn say(&self, line: &str) {
-        if self.0.is_hidden() {
-            eprintln!("{line}");
-        } else {
-            self.0.println(line);
+        #[cfg(feature = "progress")]
+        if !self.bar.is_hidden() {
+            self.bar.println(line);
+            return;
         }
+        eprintln!("{line}");
     }
 }
 
 /// The bar disappears.
+#[cfg(feature = "progress")]
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

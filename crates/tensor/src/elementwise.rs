@@ -8,10 +8,22 @@ use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape;
-use crate::vector::vectorized;
+use crate::simd::vectorized;
 
 /// Elements that one task handles: with fewer, starting another thread would take longer.
-const PARALLEL: usize = 1 << 15;
+const PARALLEL: usize = 1 << 13;
+
+/// Elements of a cache line or more.
+const LINE: usize = 16;
+
+/// Elements that one task of a pass over `len` elements handles: evenly, so that each of two or four threads has the same
+/// share of an array in all passes, and in products that are cut by rows.
+fn task(len: usize) -> usize {
+    match len.div_ceil(PARALLEL) {
+        0 | 1 => len.max(1),
+        tasks => len.div_ceil(tasks.next_multiple_of(4)).next_multiple_of(LINE),
+    }
+}
 
 impl<T: Copy + Send + Sync> Array<T> {
     /// `f` of every element.
@@ -20,7 +32,7 @@ impl<T: Copy + Send + Sync> Array<T> {
             return self.compact().map(f);
         }
         let source = self.storage();
-        let data = parallel::build(source.len(), PARALLEL, |first, out| {
+        let data = parallel::build(source.len(), task(source.len()), |first, out| {
             let source = &source[first..first + out.len()];
             vectorized(
                 #[inline(always)]
@@ -52,7 +64,7 @@ impl<T: Copy + Send + Sync> Array<T> {
     ) -> Array<V> {
         if self.shape == other.shape && self.strides == other.strides && self.is_dense() {
             let (a, b) = (self.storage(), other.storage());
-            let data = parallel::build(a.len(), PARALLEL, |first, out| {
+            let data = parallel::build(a.len(), task(a.len()), |first, out| {
                 let (a, b) = (&a[first..first + out.len()], &b[first..first + out.len()]);
                 vectorized(
                     #[inline(always)]
@@ -77,7 +89,7 @@ impl<T: Copy + Send + Sync> Array<T> {
         let (a, b) = (self.broadcast_to(&shape), other.broadcast_to(&shape));
         let rows = shape.first().copied().unwrap_or(1);
         let run = shape.iter().skip(1).product::<usize>();
-        let block = PARALLEL.div_ceil(run.max(1));
+        let block = task(rows * run).div_ceil(run.max(1));
         let data = parallel::build(rows * run, block * run, |first, out| {
             if rows <= block {
                 zip_rows(&a, &b, out, &f);
@@ -93,7 +105,8 @@ impl<T: Copy + Send + Sync> Array<T> {
 
     /// Changes every element in place; copies first if the storage is shared.
     pub fn map_mut(&mut self, f: impl Fn(&mut T) + Sync + Send) {
-        parallel::for_each_part(self.storage_mut(), PARALLEL, |_, part| {
+        let data = self.storage_mut();
+        parallel::for_each_part(data, task(data.len()), |_, part| {
             vectorized(
                 #[inline(always)]
                 || part.iter_mut().for_each(&f),
@@ -119,8 +132,9 @@ impl<T: Copy + Send + Sync> Array<T> {
         }
         if self.strides == other.strides {
             let b = other.storage();
-            parallel::for_each_part(self.storage_mut(), PARALLEL, |i, part| {
-                let b = &b[i * PARALLEL..];
+            let task = task(b.len());
+            parallel::for_each_part(self.storage_mut(), task, |i, part| {
+                let b = &b[i * task..];
                 vectorized(
                     #[inline(always)]
                     || part.iter_mut().zip(b).for_each(|(x, &y)| f(x, y)),

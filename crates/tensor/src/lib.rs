@@ -24,9 +24,9 @@ pub mod rows;
 mod scalar;
 mod scatter;
 mod shape;
+pub mod simd;
 mod softmax;
 mod storage;
-mod vector;
 mod view;
 
 pub use array::{Array, Tensor};
@@ -36,4 +36,4 @@ pub use lowering::{ConvWindow, Lowering, Patches};
 pub use npy::NpyError;
 pub use scalar::Scalar;
 pub use shape::Dims;
-pub use vector::vectorized;
+pub use simd::vectorized;

@@ -10,8 +10,9 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
-use npyz::WriterBuilder;
 use thiserror::Error;
+use zip::write::FileOptions;
+use zip::{ZipArchive, ZipWriter};
 
 use self::header::Header;
 use crate::array::Array;
@@ -111,30 +112,41 @@ impl<T: Scalar> Array<T> {
             return Err(NpyError::format(path, format!("`{name}` is given twice")));
         }
         ohmgrad_files::replace_with(path, |file| {
-            let mut archive = npyz::npz::NpzWriter::new(file);
+            let mut archive = ZipWriter::new(file);
             for (name, array) in arrays {
-                let shape: Vec<u64> = array.shape().iter().map(|&n| n as u64).collect();
-                let mut writer = archive.array(name, Default::default())?.default_dtype().shape(&shape).begin_nd()?;
-                writer.extend(array.iter())?;
-                writer.finish()?;
+                // 4 GiB and more need wider fields in front of the data.
+                let large = size_of::<T>() * array.len() >= u32::MAX as usize / 2;
+                archive.start_file(format!("{name}.npy"), FileOptions::default().large_file(large))?;
+                array.write(&mut archive)?;
             }
-            archive.zip_writer().finish()?;
+            archive.finish()?;
             Ok(())
         })
         .map_err(NpyError::io(path))
     }
 
-    fn write(&self, to: impl Write) -> io::Result<()> {
-        let shape: Vec<u64> = self.shape().iter().map(|&n| n as u64).collect();
-        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(to).begin_nd()?;
-        writer.extend(self.iter())?;
-        writer.finish()
+    fn write(&self, mut to: impl Write) -> io::Result<()> {
+        let double = size_of::<T>() == 8;
+        to.write_all(
+            &Header { double, big_endian: false, fortran_order: false, shape: self.shape().to_vec() }.bytes(),
+        )?;
+        let mut block = Vec::with_capacity(BLOCK);
+        for &x in self.iter() {
+            match double {
+                true => block.extend(x.as_f64().to_le_bytes()),
+                false => block.extend((x.as_f64() as f32).to_le_bytes()),
+            }
+            if block.len() >= BLOCK {
+                to.write_all(&block)?;
+                block.clear();
+            }
+        }
+        to.write_all(&block)
     }
 }
 
 fn read_archive<T: Scalar>(bytes: &[u8], path: &Path, limit: u64) -> Result<Vec<(String, Array<T>)>, NpyError> {
-    let mut archive = npyz::npz::NpzArchive::new(Cursor::new(bytes)).map_err(|e| NpyError::format(path, e))?;
-    let zip = archive.zip_archive();
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| NpyError::format(path, e))?;
     let (mut arrays, mut names, mut left) = (vec![], BTreeSet::new(), limit.saturating_add(1));
     for i in 0..zip.len() {
         let entry = zip.by_index(i).map_err(|e| NpyError::format(path, e))?;

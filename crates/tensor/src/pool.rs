@@ -10,11 +10,14 @@ use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape::Dims;
+use crate::simd::vectorized;
 use crate::storage;
-use crate::vector::vectorized;
 
 /// Inputs that one task handles at least.
 const TASK: usize = 1 << 14;
+
+/// Windows are smaller than this, so that sums of places do not wrap around.
+const LARGEST: usize = isize::MAX as usize / 8;
 
 /// How a pooling window moves along one axis; the words mean what they mean in PyTorch.
 ///
@@ -44,16 +47,21 @@ impl PoolWindow {
     }
 
     /// The number of windows over `n` inputs: `(n + 2·padding − dilation·(kernel − 1) − 1)/stride + 1`, rounded down, or
-    /// up in [`ceil_mode`](Self::ceil_mode).
+    /// up in [`ceil_mode`](Self::ceil_mode), where also a window that is larger than the axis may be the one output.
     ///
     /// # Panics
-    /// If kernel, stride or dilation is 0, or not even one window fits.
+    /// If kernel, stride or dilation is 0, the padding is more than half of the window, or not even one window fits.
     pub fn outputs(self, n: usize) -> usize {
         let Self { kernel, stride, padding, dilation, ceil_mode } = self;
         assert!(kernel > 0 && stride > 0 && dilation > 0, "pool: kernel, stride or dilation of {self:?} is 0");
-        let free = (n + 2 * padding).checked_sub(dilation * (kernel - 1) + 1);
-        let free = free.unwrap_or_else(|| panic!("pool: {self:?} is larger than an axis of {n}"));
-        let outputs = if ceil_mode { free.div_ceil(stride) } else { free / stride } + 1;
+        let extent = dilation.checked_mul(kernel - 1).filter(|&last| last < LARGEST).map(|last| last + 1);
+        let extent = extent.unwrap_or_else(|| panic!("pool: {self:?} is larger than an axis of {n}"));
+        assert!(padding <= extent / 2, "pool: the padding of {self:?} is more than half of the window");
+        // A stride of more than all of this makes one output, whatever it is.
+        let stride = stride.min(LARGEST);
+        let free = n + 2 * padding + if ceil_mode { stride - 1 } else { 0 };
+        let free = free.checked_sub(extent).unwrap_or_else(|| panic!("pool: {self:?} is larger than an axis of {n}"));
+        let outputs = free / stride + 1;
         if ceil_mode && (outputs - 1) * stride >= n + padding { outputs - 1 } else { outputs }
     }
 
@@ -400,12 +408,13 @@ mod tests {
     proptest! {
         #[test]
         fn windows_are_those_of_the_definition(
-            n in 4usize..20, kernel in 1usize..5, stride in 1usize..5, dilation in 1usize..3, padding in 0usize..3,
+            n in 1usize..20, kernel in 1usize..5, stride in 1usize..5, dilation in 1usize..3, padding in 0usize..3,
             options: [bool; 2], seed: u64
         ) {
             let [ceil_mode, count_padding] = options;
             let window = PoolWindow { kernel, stride, dilation, padding: padding.min(kernel / 2), ceil_mode };
-            prop_assume!(dilation * (kernel - 1) < n && (dilation == 1 || window.padding == 0));
+            let reach = n + 2 * window.padding + if ceil_mode { stride - 1 } else { 0 };
+            prop_assume!(dilation * (kernel - 1) < reach && (dilation == 1 || window.padding == 0));
             let x = Tensor::normal(&[n], Key::new(seed));
             let pooling = Pooling::new(&[n], &[window], count_padding);
             let [max, mean] = naive(&x, window, count_padding);
@@ -450,6 +459,36 @@ mod tests {
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         assert_eq!(pool.install(run), run());
+    }
+
+    /// What PyTorch gives for `max_pool1d` and `avg_pool1d` of these.
+    #[test]
+    fn in_ceil_mode_a_window_may_be_larger_than_the_axis() {
+        let x = Tensor::from([1.0, 3.0]);
+        let window = PoolWindow { ceil_mode: true, ..PoolWindow::new(3) };
+        let pool = |window| {
+            let pooling = Pooling::new(&[2], &[window], true);
+            [pooling.max(&x).0.to_vec(), pooling.mean(&x).to_vec()]
+        };
+        assert_eq!(pool(window), [[3.0], [2.0]]);
+        assert_eq!(pool(PoolWindow { kernel: 4, stride: 5, padding: 1, ..window }), [[3.0], [1.0]]);
+        assert_eq!(PoolWindow { stride: 1, ..window }.outputs(3), 1);
+        let refused = |window: PoolWindow, n| std::panic::catch_unwind(|| window.outputs(n)).is_err();
+        assert!(refused(PoolWindow { stride: 1, ..window }, 2) && refused(PoolWindow { kernel: 5, ..window }, 2));
+    }
+
+    #[test]
+    fn windows_beyond_all_numbers_are_refused() {
+        let window = PoolWindow::new(3);
+        for window in [
+            PoolWindow { padding: usize::MAX, ..window },
+            PoolWindow { padding: 2, ..window },
+            PoolWindow { dilation: usize::MAX, ceil_mode: true, stride: usize::MAX, ..window },
+            PoolWindow { kernel: usize::MAX, ceil_mode: true, stride: usize::MAX, ..window },
+        ] {
+            assert!(std::panic::catch_unwind(|| Pooling::new(&[4], &[window], true)).is_err(), "{window:?}");
+        }
+        assert_eq!(PoolWindow { stride: usize::MAX, ceil_mode: true, ..window }.outputs(4), 1);
     }
 
     #[test]

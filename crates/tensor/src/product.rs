@@ -6,7 +6,7 @@
 use std::mem::MaybeUninit;
 
 use crate::array::Array;
-use crate::gemm::{self, Right, Strided};
+use crate::gemm::{self, Parts, Right, Strided};
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape;
@@ -15,10 +15,16 @@ use crate::shape;
 const PARALLEL: usize = 1 << 20;
 
 /// Columns from which a product is given to threads by columns.
-const SHARED: usize = 160;
+const SHARED: usize = 96;
 
-/// Elements of a left operand that stay in the second-level cache.
+/// Columns from which these are eight parts, not four.
+const WIDE: usize = 768;
+
+/// Elements of a matrix that stay in the second-level cache.
 const KEPT: usize = 1 << 18;
+
+/// Rows of a gradient of a weight that a part has at least: fewer are not worth packing the right operand for.
+const BLOCK: usize = 32;
 
 /// A matrix (rank 2) as its storage and strides.
 pub(crate) fn strided<T>(x: &Array<T>) -> Strided<'_, T> {
@@ -28,9 +34,19 @@ pub(crate) fn strided<T>(x: &Array<T>) -> Strided<'_, T> {
 /// Writes the product of two matrices (rank 2) to all of `out`, row-major.
 fn product<'o, T: Scalar>(a: &Array<T>, b: &Array<T>, out: &'o mut [MaybeUninit<T>]) -> &'o mut [T] {
     let sizes @ [m, k, n] = [a.shape[0], a.shape[1], b.shape[1]];
-    let large = m * k * n >= PARALLEL;
-    // By columns, unless these are few, or the rows are so many that they are better read only once.
-    if !(large && (n < SHARED || m * k > KEPT)) && gemm::product(strided(a), strided(b), sizes, large, out) {
+    let parts = if m * k * n < PARALLEL {
+        Some(Parts::One)
+    } else if a.strides[0] == 1 && k > 1 && m >= 4 * BLOCK && m * n <= KEPT {
+        // The gradient of a weight, by rows: so the update of the weight and the next step's forward are cut, and each
+        // thread keeps its rows of the weight and of the gradient in its cache.
+        Some(Parts::Rows(4))
+    } else if n < SHARED || m * k > KEPT {
+        // The columns are few, or the rows so many that they are better read only once.
+        None
+    } else {
+        Some(Parts::Columns(if n < WIDE { 4 } else { 8 }))
+    };
+    if parts.is_some_and(|parts| gemm::product(strided(a), strided(b), sizes, parts, out)) {
         // SAFETY: all was written.
         return unsafe { out.assume_init_mut() };
     }
@@ -44,7 +60,7 @@ impl<T: Scalar> Right<'_, T> {
     /// If `rows` is no matrix of so many columns as the sums have terms.
     pub fn of(&self, rows: &Array<T>) -> Array<T> {
         assert!(rows.rank() == 2, "product: shape {:?} is no matrix", rows.shape);
-        let len = rows.shape[0] * self.columns();
+        let len = shape::len(&[rows.shape[0], self.columns()]);
         let out = parallel::build(len, len, |_, out| self.write_of(rows, out));
         Array::from_vec(out, &[rows.shape[0], self.columns()])
     }
@@ -61,7 +77,7 @@ impl<T: Scalar> Right<'_, T> {
             self.terms()
         );
         let (left, m, k, n) = (strided(rows), rows.shape[0], rows.shape[1], self.columns());
-        assert!(out.len() == m * n, "product: {} elements for {m} rows of {n}", out.len());
+        assert!(m.checked_mul(n) == Some(out.len()), "product: {} elements for {m} rows of {n}", out.len());
         let size = if m * k * n < PARALLEL { m } else { block_size(m) };
         parallel::for_each_part(out, size * n, |i, out| {
             let a = Strided { data: &left.data[(i * size * left.row).min(left.data.len())..], ..left };
@@ -199,6 +215,13 @@ mod tests {
             prop_assert!((&fast - &slow).abs().max() < 1e-12 || fast.is_empty());
         }
 
+        /// Also where they are given to threads by rows, by columns, and by rows of one packed operand.
+        #[test]
+        fn gradients_of_weights_are_products(m in 100usize..200, k in 1usize..100, n in 150usize..400) {
+            let (d, x) = (Tensor::normal(&[k, m], Key::new(1)), Tensor::normal(&[k, n], Key::new(2)));
+            prop_assert_eq!(linear_weight_gradient(&d, &x), d.t().contiguous().matmul(&x));
+        }
+
         #[test]
         fn cutting_rows_or_columns_changes_no_bit(m in 1usize..200, k in 1usize..600, n in 1usize..200, cut in 0.0..1.0f64) {
             let a = Tensor::normal(&[m, k], Key::new(1));
@@ -207,6 +230,18 @@ mod tests {
             let (i, j) = ((m as f64 * cut) as usize, (n as f64 * cut) as usize);
             prop_assert_eq!(a.slice(0, i..m).matmul(&b), whole.slice(0, i..m));
             prop_assert_eq!(a.matmul(&b.slice(1, j..n)), whole.slice(1, j..n));
+        }
+    }
+
+    /// A batch without rows, layers without inputs or outputs: also beyond one panel of columns.
+    #[test]
+    fn sizes_of_0_are_sizes() {
+        for (m, k, n) in [(0, 5, 300), (300, 0, 300), (3, 5, 0), (0, 0, 0), (300, 0, 3)] {
+            let (x, w) = (Tensor::full(&[m, k], 1.0), Tensor::full(&[n, k], 1.0));
+            for y in [linear(&x, &w), right_of(&w).of(&x), linear_input_gradient(&x, &w.t().contiguous())] {
+                assert_eq!(y, Tensor::full(&[m, n], 0.0));
+            }
+            assert_eq!(linear_weight_gradient(&Tensor::full(&[m, n], 1.0), &x), Tensor::full(&[n, k], m as f32));
         }
     }
 

@@ -4,12 +4,16 @@
 
 use crate::array::Array;
 use crate::elementwise::larger;
+use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape;
-use crate::vector::vectorized;
+use crate::simd::vectorized;
 
 /// Independent partial sums of a run; enough to fill two vector registers.
 const LANES: usize = 16;
+
+/// Elements from which columns are given to all threads.
+const PARALLEL: usize = 1 << 17;
 
 /// Runs longer than this are cut, so that rounding errors grow slowly with the length.
 const BLOCK: usize = 512;
@@ -166,8 +170,8 @@ impl<T: Scalar> Array<T> {
         operation: &str,
         axes: &[usize],
         start: T,
-        pair: impl Fn(T, T) -> T,
-        run: impl Fn(&[T]) -> T,
+        pair: impl Fn(T, T) -> T + Sync,
+        run: impl Fn(&[T]) -> T + Sync,
     ) -> Self {
         let mut shape = self.shape.clone();
         for &axis in axes {
@@ -184,12 +188,28 @@ impl<T: Scalar> Array<T> {
         if self.is_empty() || out.is_empty() {
             return out;
         }
-        let strides: crate::Dims =
-            (0..self.rank()).map(|a| if axes.contains(&a) { 0 } else { out.strides[a] }).collect();
+        if out.len() >= 2 * LANES && self.shape.last() == Some(&out.len()) && self.len() >= PARALLEL {
+            // Only the last axis stays. Threads take columns, whose sums do not depend on each other.
+            let size = out.len().div_ceil(4).next_multiple_of(LANES);
+            let (last, columns) = (self.rank() - 1, out.len());
+            parallel::for_each_part(out.make_mut(), size, |i, out| {
+                let columns = i * size..columns.min((i + 1) * size);
+                self.slice(last, columns).combine(axes, out, &pair, &run);
+            });
+            return out;
+        }
+        self.combine(axes, out.make_mut(), &pair, &run);
+        out
+    }
+
+    /// Combines the elements along some axes into `target`, which has the other axes in row-major order.
+    fn combine(&self, axes: &[usize], target: &mut [T], pair: impl Fn(T, T) -> T, run: impl Fn(&[T]) -> T) {
+        let shape: crate::Dims = (0..self.rank()).map(|a| if axes.contains(&a) { 1 } else { self.shape[a] }).collect();
+        let strides = shape::row_major(&shape);
+        let strides: crate::Dims = (0..self.rank()).map(|a| if axes.contains(&a) { 0 } else { strides[a] }).collect();
         let inner = self.shape.last().copied().unwrap_or(1);
         let step = self.strides.last().copied().unwrap_or(1);
         let mut gathered = Vec::new();
-        let target = out.make_mut();
         // The last axis goes away: its rows are reduced one by one. It stays: rows are combined element by element.
         let keep = axes.iter().all(|&a| a + 1 != self.rank());
         // Around all rows, which may be short.
@@ -219,13 +239,12 @@ impl<T: Scalar> Array<T> {
                 );
             },
         );
-        out
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{Array, Tensor};
+    use crate::{Array, Key, Tensor};
     use proptest::prelude::*;
 
     #[test]
@@ -242,6 +261,17 @@ mod tests {
         assert_eq!(a.max_axes(&[1]).to_vec()[1], 3.0);
         assert!(a.min_axes(&[0]).to_vec()[1].is_nan());
         assert_eq!(a.slice(0, 1..2).min_axes(&[0, 1]).item(), -2.0);
+    }
+
+    #[test]
+    fn sums_of_columns_have_the_same_bits_on_all_threads() {
+        let x = Tensor::normal(&[3000, 70], Key::new(1));
+        let whole = x.sum_axes(&[0]);
+        for (i, part) in [0..7, 7..41, 41..70].into_iter().enumerate() {
+            assert_eq!(x.slice(1, part.clone()).sum_axes(&[0]), whole.slice(1, part), "{i}");
+        }
+        let image = x.reshape(&[30, 10, 10, 70]).permute(&[0, 3, 1, 2]);
+        assert_eq!(image.sum_axes(&[0, 2, 3]).reshape(&[1, 70]), whole);
     }
 
     #[test]

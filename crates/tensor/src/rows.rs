@@ -1,17 +1,16 @@
 //! Passes over rows: what converters and noise do to the numbers of one analog read.
 //!
-//! Each function is compiled three times, for AVX-512, AVX2 and any x86-64 (on other machines once), and chosen at run time.
-//! All versions give the same bits: multiplies, adds, divisions and roundings, fused only within the samples of noise.
+//! Each function is compiled once for each [`simd::Level`]. All versions give the same bits: multiplies, adds, divisions
+//! and roundings, fused only within the samples of noise.
 
 use std::mem::MaybeUninit;
-
-use multiversion::multiversion;
 
 use crate::array::Tensor;
 use crate::key::Key;
 use crate::parallel;
 use crate::random::{self, LANES, Lanes};
-use crate::vector::{self, PIECE};
+use crate::shape;
+use crate::simd::{self, PIECE, vectorized};
 
 /// Elements that one task handles at least: less is not worth handing to another thread.
 const TASK: usize = 1 << 13;
@@ -56,7 +55,7 @@ pub fn build(
     f: impl for<'a> Fn(usize, &'a mut [MaybeUninit<f32>]) -> &'a mut [f32] + Sync,
 ) -> Tensor {
     let size = TASK.div_ceil(width.max(1)) * width;
-    let data = parallel::build(rows * width, size, |first, out| {
+    let data = parallel::build(shape::len(&[rows, width]), size, |first, out| {
         for (i, row) in out.chunks_exact_mut(width).enumerate() {
             parallel::written(row, |row| f(first / width + i, row));
         }
@@ -67,33 +66,41 @@ pub fn build(
 }
 
 /// The largest magnitude of a row; NaN if one element is NaN, 0 if there are none.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn abs_max(row: &[f32]) -> f32 {
-    // As integers, magnitudes are ordered as they are as floats, with NaN above infinity.
-    let magnitude = |x: &f32| (x.to_bits() & 0x7fff_ffff) as i32;
-    f32::from_bits(row.iter().map(magnitude).fold(0, i32::max) as u32)
+    vectorized(
+        #[inline(always)]
+        || {
+            // As integers, magnitudes are ordered as they are as floats, with NaN above infinity.
+            let magnitude = |x: &f32| (x.to_bits() & 0x7fff_ffff) as i32;
+            f32::from_bits(row.iter().map(magnitude).fold(0, i32::max) as u32)
+        },
+    )
 }
 
 /// The square of the Euclidean norm of a row, summed in a fixed order.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn norm_squared(row: &[f32]) -> f32 {
-    let mut lanes = [0f32; 16];
-    let chunks = row.chunks_exact(16);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane += x * x;
-        }
-    }
-    for (lane, x) in lanes.iter_mut().zip(rest) {
-        *lane += x * x;
-    }
-    for width in [8, 4, 2, 1] {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-    }
-    lanes[0]
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut lanes = [0f32; 16];
+            let chunks = row.chunks_exact(16);
+            let rest = chunks.remainder();
+            for chunk in chunks {
+                for (lane, x) in lanes.iter_mut().zip(chunk) {
+                    *lane += x * x;
+                }
+            }
+            for (lane, x) in lanes.iter_mut().zip(rest) {
+                *lane += x * x;
+            }
+            for width in [8, 4, 2, 1] {
+                for i in 0..width {
+                    lanes[i] += lanes[i + width];
+                }
+            }
+            lanes[0]
+        },
+    )
 }
 
 /// A converter: rounding to multiples of `step` (ties to even; none if `step` is 0), then a cut to ±`bound`.
@@ -109,47 +116,57 @@ pub struct Converter {
 ///
 /// # Panics
 /// If the lengths differ.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn scale_convert<'o>(out: &'o mut [MaybeUninit<f32>], source: &[f32], factor: f32, by: Converter) -> &'o mut [f32] {
     assert!(out.len() == source.len(), "scale_convert: {} elements to {}", source.len(), out.len());
-    let Converter { step, bound } = by;
-    if step > 0.0 {
-        for (o, &x) in out.iter_mut().zip(source) {
-            o.write(cut(((x * factor) / step).round_ties_even() * step, bound));
-        }
-    } else {
-        for (o, &x) in out.iter_mut().zip(source) {
-            o.write(cut(x * factor, bound));
-        }
-    }
-    // SAFETY: all were written.
-    unsafe { out.assume_init_mut() }
+    vectorized(
+        #[inline(always)]
+        || {
+            let Converter { step, bound } = by;
+            if step > 0.0 {
+                for (o, &x) in out.iter_mut().zip(source) {
+                    o.write(cut(((x * factor) / step).round_ties_even() * step, bound));
+                }
+            } else {
+                for (o, &x) in out.iter_mut().zip(source) {
+                    o.write(cut(x * factor, bound));
+                }
+            }
+            // SAFETY: all were written.
+            unsafe { out.assume_init_mut() }
+        },
+    )
 }
 
 /// Multiplies a row.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn scale(row: &mut [f32], factor: f32) {
-    row.iter_mut().for_each(|x| *x *= factor);
+    vectorized(
+        #[inline(always)]
+        || row.iter_mut().for_each(|x| *x *= factor),
+    );
 }
 
 /// Converts a row in place; tells whether an element lay beyond the bound.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn convert(row: &mut [f32], by: Converter) -> bool {
-    let Converter { step, bound } = by;
-    let mut beyond = 0;
-    if step > 0.0 {
-        for x in row {
-            let y = (*x / step).round_ties_even() * step;
-            beyond |= u32::from(y.abs() > bound);
-            *x = cut(y, bound);
-        }
-    } else {
-        for x in row {
-            beyond |= u32::from(x.abs() > bound);
-            *x = cut(*x, bound);
-        }
-    }
-    beyond != 0
+    vectorized(
+        #[inline(always)]
+        || {
+            let Converter { step, bound } = by;
+            let mut beyond = 0;
+            if step > 0.0 {
+                for x in row {
+                    let y = (*x / step).round_ties_even() * step;
+                    beyond |= u32::from(y.abs() > bound);
+                    *x = cut(y, bound);
+                }
+            } else {
+                for x in row {
+                    beyond |= u32::from(x.abs() > bound);
+                    *x = cut(*x, bound);
+                }
+            }
+            beyond != 0
+        },
+    )
 }
 
 /// What an ADC does to a row in one pass: `convert(row + sigma·ξ)·factor`, with normal `ξ` from the key's stream; tells
@@ -183,15 +200,19 @@ pub fn add_normal_convert_scale(row: &mut [f32], sigma: f32, key: Key, by: Conve
 }
 
 /// Stochastic rounding before [`convert`] or a cut: `rint(x/step + u − ½)·step` with uniform `u` from the key's stream.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx+avx2"))]
 pub fn round_stochastically(row: &mut [f32], step: f32, key: Key) {
-    let mut lanes = Lanes::new(key);
-    for chunk in row.chunks_mut(LANES) {
-        let u = lanes.uniforms();
-        for (x, u) in chunk.iter_mut().zip(u) {
-            *x = (*x / step + (u - 0.5)).round_ties_even() * step;
-        }
-    }
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut lanes = Lanes::new(key);
+            for chunk in row.chunks_mut(LANES) {
+                let u = lanes.uniforms();
+                for (x, u) in chunk.iter_mut().zip(u) {
+                    *x = (*x / step + (u - 0.5)).round_ties_even() * step;
+                }
+            }
+        },
+    );
 }
 
 /// Adds `sigma · ξ` to each element, with normal `ξ` from the key's stream.
@@ -215,7 +236,7 @@ pub fn add_normal_each(row: &mut [f32], sigmas: &[f32], key: Key) {
         key,
         #[inline(always)]
         |first, piece, noise| {
-            let sigmas = vector::padded(&sigmas[first..sigmas.len().min(first + PIECE)]);
+            let sigmas = simd::padded(&sigmas[first..sigmas.len().min(first + PIECE)]);
             piece.iter_mut().zip(noise).zip(&sigmas).for_each(|((x, n), sigma)| *x += sigma * n);
         },
     );

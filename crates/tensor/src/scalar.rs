@@ -23,9 +23,6 @@ pub trait Scalar:
     + Default
     + Send
     + Sync
-    + npyz::Serialize
-    + npyz::AutoSerialize
-    + npyz::Deserialize
     + 'static
 {
     /// The value nearest to `v`.

@@ -8,14 +8,16 @@ pub type Dims = SmallVec<[usize; 4]>;
 /// The number of elements of a shape.
 ///
 /// # Panics
-/// If there are more than memory can hold: pointers are computed from this number.
+/// If there are more than memory can hold: pointers are computed from this number. Sizes of 0 hide no others.
 pub(crate) fn len(shape: &[usize]) -> usize {
-    if shape.contains(&0) {
-        return 0;
-    }
-    let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size));
-    len.filter(|&len| len <= isize::MAX as usize / 8)
-        .unwrap_or_else(|| panic!("shape {shape:?} has more elements than memory can hold"))
+    assert!(fits(shape), "shape {shape:?} has more elements than memory can hold");
+    shape.iter().product()
+}
+
+/// Whether memory could hold an array of a shape, or of one that has no size 0: strides are computed of all sizes.
+pub(crate) fn fits(shape: &[usize]) -> bool {
+    let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size.max(1)));
+    len.is_some_and(|len| len <= isize::MAX as usize / 8)
 }
 
 /// Row-major strides of a shape.

@@ -82,7 +82,7 @@ pub(crate) fn with_capacity<T>(len: usize) -> Vec<T> {
     }
     let found = SPARE.try_with(|spare| {
         let mut spare = spare.borrow_mut();
-        let place = spare.iter().rposition(|words| (len..=len + len / 4).contains(&words.capacity()))?;
+        let place = spare.iter().rposition(|words| (len..=len.saturating_add(len / 4)).contains(&words.capacity()))?;
         Some(spare.remove(place))
     });
     let Some(words) = found.ok().flatten() else { return Vec::with_capacity(len) };

@@ -81,7 +81,9 @@ impl<T: Clone> Array<T> {
         );
         let mut view = self.clone();
         view.shape[axis] = range.len().div_ceil(step);
-        view.strides[axis] *= step;
+        if view.shape[axis] > 1 {
+            view.strides[axis] *= step; // else no step is taken, and it may be any
+        }
         if !range.is_empty() {
             view.offset += range.start * self.strides[axis];
         }

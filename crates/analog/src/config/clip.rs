@@ -1,7 +1,7 @@
 //! How weights are cut after each step.
 
-use super::choice::choices;
-use super::section::{Rules, parameters};
+use super::form::choice::choices;
+use super::form::section::{Rules, parameters};
 
 choices! {
     /// Where the weights of a tile are cut.

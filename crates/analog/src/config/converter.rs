@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::class::classes;
+use super::form::class::classes;
 use crate::noise::{Converter, CustomPair, DualPair, Fusion, NPair, SingleDevice, SinglePair};
 
 classes! {
@@ -53,13 +53,13 @@ impl ConverterConfig {
             Self::CustomPair(converter) => Arc::new(converter.clone()),
             Self::SingleDevice(converter) => Arc::new(*converter),
             Self::Fusion(converter) => Arc::new(*converter),
-            Self::Own(converter) => converter.clone(),
+            Self::Custom(converter) => converter.clone(),
         }
     }
 
     /// The converter.
     pub fn converter(&self) -> &dyn Converter {
-        self.class().expect("there is no variant without one")
+        self.object().expect("there is no variant without one")
     }
 }
 

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use super::class::{NONE, named, split, without_fields};
-use super::schema;
-use super::setting::{Range, Setting};
-use super::value::Value;
-use crate::Error;
+use super::form::class::{Class, Classes, NONE, class_setting};
+use super::form::setting::Setting;
 use crate::noise::{DriftCompensation, Global, GlobalWithExactReference, PerColumn};
 
 /// The factor by which the outputs of a drifted chip are multiplied.
@@ -34,14 +31,11 @@ pub enum DriftCompensationConfig {
     /// One factor per output, [`PerColumn`]. In files: `type = "PerColumnDriftCompensation"`.
     #[doc(alias = "PerColumnDriftCompensation")]
     PerColumn,
-    /// A class of the program's own. It has no form in files.
-    Own(Arc<dyn DriftCompensation>),
+    /// A class that the program defines. It has no form in files.
+    Custom(Arc<dyn DriftCompensation>),
 }
 
 impl DriftCompensationConfig {
-    const NAMES: &[&str] =
-        &[NONE, "GlobalDriftCompensation", "GlobalDriftCompensationWithExactReference", "PerColumnDriftCompensation"];
-
     /// The compensation, or `None` if there is none.
     pub fn method(&self) -> Option<&dyn DriftCompensation> {
         match self {
@@ -49,62 +43,57 @@ impl DriftCompensationConfig {
             Self::Global => Some(&Global),
             Self::GlobalWithExactReference => Some(&GlobalWithExactReference),
             Self::PerColumn => Some(&PerColumn),
-            Self::Own(method) => Some(method.as_ref()),
+            Self::Custom(method) => Some(method.as_ref()),
         }
     }
 }
 
 impl From<Arc<dyn DriftCompensation>> for DriftCompensationConfig {
     fn from(method: Arc<dyn DriftCompensation>) -> Self {
-        Self::Own(method)
+        Self::Custom(method)
     }
 }
 
-/// Compensations of the program's own are equal if they are the same object.
+/// Custom classes are equal if they are the same object.
 impl PartialEq for DriftCompensationConfig {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Own(a), Self::Own(b)) => Arc::ptr_eq(a, b),
-            (Self::Own(_), _) | (_, Self::Own(_)) => false,
+            (Self::Custom(a), Self::Custom(b)) => Arc::ptr_eq(a, b),
+            (Self::Custom(_), _) | (_, Self::Custom(_)) => false,
             _ => self.get() == other.get(),
         }
     }
 }
 
-impl Setting for DriftCompensationConfig {
-    fn set(&mut self, value: Value, at: &str) -> Result<(), Error> {
-        let (name, fields) = split(value, at, Self::NAMES, true)?;
+impl Classes for DriftCompensationConfig {
+    const NAMES: &'static [&'static str] =
+        &[NONE, "GlobalDriftCompensation", "GlobalDriftCompensationWithExactReference", "PerColumnDriftCompensation"];
+
+    fn named(name: &str) -> Self {
         match name {
-            Some("GlobalDriftCompensation") => *self = Self::Global,
-            Some("GlobalDriftCompensationWithExactReference") => *self = Self::GlobalWithExactReference,
-            Some("PerColumnDriftCompensation") => *self = Self::PerColumn,
-            Some(_) => *self = Self::None,
-            None => {}
+            "GlobalDriftCompensation" => Self::Global,
+            "GlobalDriftCompensationWithExactReference" => Self::GlobalWithExactReference,
+            "PerColumnDriftCompensation" => Self::PerColumn,
+            _ => Self::None,
         }
-        without_fields(fields, at)
     }
 
-    fn get(&self) -> Value {
-        let name = match self {
-            Self::None => 0,
-            Self::Global => 1,
-            Self::GlobalWithExactReference => 2,
-            Self::PerColumn => 3,
-            Self::Own(method) => return Value::Own(format!("{method:?}")),
-        };
-        named(Self::NAMES[name], Value::Table(vec![]))
+    fn class(&self) -> Class<'_> {
+        Class::Empty(match self {
+            Self::None => NONE,
+            Self::Global => "GlobalDriftCompensation",
+            Self::GlobalWithExactReference => "GlobalDriftCompensationWithExactReference",
+            Self::PerColumn => "PerColumnDriftCompensation",
+            Self::Custom(method) => return Class::Custom(method),
+        })
     }
 
-    fn check(&self, _: Range, _: &str) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn schema(&self, _: Range) -> Value {
-        let names = Self::NAMES.iter().filter(|name| **name != NONE);
-        let class = |name: &&str| schema::class(name, schema::section(vec![]), true);
-        schema::any_of(names.map(class).chain(schema::none()).collect())
+    fn section_mut(&mut self) -> Option<&mut dyn Setting> {
+        None
     }
 }
+
+class_setting!(DriftCompensationConfig);
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,10 @@
-//! Configurations as files: TOML and JSON.
+//! The configuration as a file, field by field, and as a schema.
 
+use std::fmt;
 use std::path::Path;
 
+use super::form::{file, path, schema};
 use super::inference::InferenceRpuConfig;
-use super::section::from_value;
-use super::setting::{Setting, join};
-use super::value::Value;
 use crate::Error;
 
 impl InferenceRpuConfig {
@@ -32,12 +31,7 @@ impl InferenceRpuConfig {
     /// Text that is not TOML, an unknown section, field or name, a value of the wrong type or out
     /// of range.
     pub fn from_toml_str(text: &str) -> Result<Self, Error> {
-        let value: Value = toml::from_str(text).map_err(|error| Error::Parse {
-            format: "TOML",
-            line: error.span().map(|span| line(text, span.start)),
-            message: error.message().to_owned(),
-        })?;
-        from_value(value)
+        file::from_toml(text)
     }
 
     /// Reads JSON. Fields and sections left out have their defaults; the result is validated.
@@ -54,7 +48,7 @@ impl InferenceRpuConfig {
     /// Text that is not JSON, an unknown section, field or name, a value of the wrong type or out
     /// of range.
     pub fn from_json_str(text: &str) -> Result<Self, Error> {
-        from_value(json(text)?)
+        file::from_json(text)
     }
 
     /// Reads a file, TOML or JSON by its extension.
@@ -65,17 +59,7 @@ impl InferenceRpuConfig {
     /// with the file named, a file that can't be read, or another extension than `.toml` and
     /// `.json`.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        let parse = match extension.map(str::to_ascii_lowercase).as_deref() {
-            Some("toml") => Self::from_toml_str,
-            Some("json") => Self::from_json_str,
-            _ => {
-                return Err(Error::UnknownFormat { path: path.to_owned() });
-            }
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| Error::File { path: path.to_owned(), error })?;
-        parse(&text).map_err(|error| error.in_file(path))
+        file::from_file(path.as_ref())
     }
 
     /// All fields as TOML; reading it gives back the same configuration, bit for bit.
@@ -93,63 +77,83 @@ impl InferenceRpuConfig {
     ///
     /// # Errors
     ///
-    /// Those of [`validate`](Self::validate), and a class of the program's own: what could not be read back is not
+    /// Those of [`validate`](Self::validate), and a class that the program defines: what could not be read back is not
     /// written.
     pub fn to_toml_string(&self) -> Result<String, Error> {
-        self.writable()?;
-        Ok(toml::to_string(self).expect("a valid configuration is tables of finite numbers, flags and names"))
+        file::to_toml(self)
     }
 
     /// All fields as indented JSON; reading it gives back the same configuration, bit for bit.
     ///
     /// # Errors
     ///
-    /// Those of [`validate`](Self::validate), and a class of the program's own: what could not be read back is not
+    /// Those of [`validate`](Self::validate), and a class that the program defines: what could not be read back is not
     /// written.
     pub fn to_json_string(&self) -> Result<String, Error> {
-        self.writable()?;
-        Ok(serde_json::to_string_pretty(self)
-            .expect("a valid configuration is tables of finite numbers, flags and names"))
+        file::to_json(self)
     }
-}
 
-impl InferenceRpuConfig {
-    /// Whether a file could say it.
-    fn writable(&self) -> Result<(), Error> {
-        self.validate()?;
-        own(&self.get(), "").map_or(Ok(()), Err)
+    /// Sets a field by its path, for sweeps and command lines: `forward.out_noise`, `noise_model.type`, `mapping`. The value
+    /// is that of a TOML file, names without quotes; a section takes a table of some of its fields, `null` is JSON's.
+    ///
+    /// ```
+    /// use ohmgrad_analog::config::{InferenceRpuConfig, NoiseManagement};
+    ///
+    /// let mut config = InferenceRpuConfig::default();
+    /// config.set("forward.out_noise", "0.06")?;
+    /// config.set("forward.out_noise", 0.1)?;
+    /// config.set("mapping.weight_scaling_columnwise", true)?;
+    /// config.set("modifier", r#"{ type = "ADD_NORMAL", std_dev = 0.1 }"#)?;
+    /// // Two fields that only go together, at once:
+    /// config.set("forward", format!("{{ noise_management = '{}', inp_bound = 2 }}", NoiseManagement::None))?;
+    ///
+    /// let error = config.set("forward.out_nois", "0.06").unwrap_err();
+    /// assert_eq!(error.to_string(), "unknown field `out_nois` in [forward]; did you mean `out_noise`?");
+    /// let error = config.set("forward.out_noise", "-1").unwrap_err();
+    /// assert_eq!(error.to_string(), "forward.out_noise = -1: must be at least 0");
+    /// assert_eq!(config.get("forward.out_noise")?, "0.1");
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of a file that says so, and those of [`validate`](Self::validate). The configuration is unchanged then.
+    pub fn set(&mut self, path: &str, value: impl fmt::Display) -> Result<(), Error> {
+        path::set(self, path, &value.to_string())
     }
-}
 
-/// The first object of the program's own.
-fn own(value: &Value, at: &str) -> Option<Error> {
-    match value {
-        Value::Own(object) => Some(Error::Unsupported {
-            field: at.to_owned(),
-            value: object.clone(),
-            reason: "a class of the program's own has no form in files".to_owned(),
-        }),
-        Value::Table(entries) => entries.iter().find_map(|(field, value)| own(value, &join(at, field))),
-        _ => None,
+    /// The value of a field by its path, as [`set`](Self::set) takes it; a section is a table.
+    ///
+    /// ```
+    /// let config = ohmgrad_analog::InferenceRpuConfig::default();
+    /// assert_eq!(config.get("forward.noise_management")?, "ABS_MAX");
+    /// assert_eq!(config.get("noise_model.type")?, "PCMLikeNoiseModel");
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A path that leads to no field, with the nearest one, and a class that the program defines.
+    pub fn get(&self, path: &str) -> Result<String, Error> {
+        path::get(self, path)
     }
-}
 
-/// JSON as a tree.
-pub(super) fn json(text: &str) -> Result<Value, Error> {
-    serde_json::from_str(text).map_err(|error| {
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        let message = error.to_string();
-        Error::Parse {
-            format: "JSON",
-            line: Some(error.line()).filter(|line| *line > 0),
-            message: message.strip_suffix(&place).unwrap_or(&message).to_owned(),
-        }
-    })
-}
-
-/// The line of a byte, counted from 1.
-fn line(text: &str, byte: usize) -> usize {
-    1 + text.bytes().take(byte).filter(|b| *b == b'\n').count()
+    /// The JSON Schema (draft 2020-12) of configuration files: names, types, ranges, choices and defaults of all fields.
+    /// Editors check and complete JSON and TOML files with it. Rules between fields are not in it, nor are the fields of
+    /// the reference that are allowed because they ask for what happens anyway.
+    ///
+    /// It is in the repository as `docs/config.schema.json`.
+    ///
+    /// ```
+    /// let schema = ohmgrad_analog::InferenceRpuConfig::json_schema();
+    /// let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    /// let forward = &schema["properties"]["forward"]["properties"];
+    /// assert_eq!(forward["out_noise"]["minimum"], 0.0);
+    /// assert_eq!(schema["properties"]["backward"]["properties"]["is_perfect"]["default"], true);
+    /// ```
+    pub fn json_schema() -> String {
+        schema::document::<Self>()
+    }
 }
 
 #[cfg(test)]
@@ -270,6 +274,34 @@ mod tests {
         assert_eq!(json, "not valid JSON, line 2: expected value");
         let twice = InferenceRpuConfig::from_json_str("{\"mapping\": {},\n\"mapping\": {}}").unwrap_err().to_string();
         assert_eq!(twice, "not valid JSON, line 2: `mapping` is given twice");
+    }
+
+    #[test]
+    fn long_and_deep_files_take_no_time() {
+        let start = std::time::Instant::now();
+        let lines = |line: fn(usize) -> String| (0..100_000).map(line).collect::<Vec<_>>();
+        let times = lines(|i| format!("{i} = [0.5]")).join("\n");
+        let table = format!("[noise_model]\ntype = \"ReRamWan2022NoiseModel\"\n[noise_model.coeff_dic]\n{times}");
+        let config = InferenceRpuConfig::from_toml_str(&table).unwrap();
+        assert_eq!(InferenceRpuConfig::from_json_str(&config.to_json_string().unwrap()).unwrap(), config);
+        assert!(config.to_string().contains("99999 = [0.5]"));
+        assert!(toml_error(&lines(|i| format!("f{i} = 1")).join("\n")).starts_with("unknown field `f0`"));
+        let twice = format!("{times}\n99999 = []");
+        assert!(toml_error(&twice).contains("duplicate key"), "{}", toml_error(&twice));
+        let json = format!("{{{}, \"f9\": 1}}", lines(|i| format!("\"f{i}\": 1")).join(", "));
+        let error = InferenceRpuConfig::from_json_str(&json).unwrap_err().to_string();
+        assert!(error.contains("`f9` is given twice"), "{error}");
+        for deep in [
+            format!("x = {}", "[".repeat(100_000)),
+            format!("x = {}1", "{ x = ".repeat(100_000)),
+            format!("x{} = 1", ".x".repeat(100_000)),
+            format!("[x{}]", ".x".repeat(100_000)),
+        ] {
+            toml_error(&deep);
+        }
+        assert!(InferenceRpuConfig::from_json_str(&"[".repeat(100_000)).is_err());
+        assert!(InferenceRpuConfig::from_json_str(&"{\"x\":".repeat(100_000)).is_err());
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     }
 
     #[test]

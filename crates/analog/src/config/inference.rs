@@ -2,15 +2,17 @@
 
 use super::clip::WeightClipParameter;
 use super::drift_compensation::DriftCompensationConfig;
+use super::form::section::{Rules, parameters};
+use super::form::setting::{Setting, invalid, join};
+use super::form::value::Value;
 use super::io::{BackwardIoParameters, IoParameters};
+use super::ir_drop_t::IrDropT;
 use super::kinds::{BoundManagement, NoiseManagement};
 use super::mapping::MappingParameter;
 use super::modifier::WeightModifierParameter;
 use super::noise_model::NoiseModelConfig;
 use super::pre_post::PrePostProcessingParameter;
 use super::remap::WeightRemapParameter;
-use super::section::{Rules, parameters};
-use super::setting::{Setting, invalid, join};
 use crate::Error;
 
 parameters! {
@@ -72,7 +74,7 @@ impl Rules for InferenceRpuConfig {
             return Err(invalid("mapping.digital_bias", &value, "true with forward.ir_drop_t"));
         }
         timed.rules_of_tiles(self.mapping.max_input_size, "forward")?;
-        timed.rules_of_devices(&self.noise_model)
+        self.devices_of_timed_reads(&timed)
     }
 
     fn note(&self) -> Option<&'static str> {
@@ -98,6 +100,20 @@ impl InferenceRpuConfig {
         let allowed = "false unless forward.noise_management and forward.bound_management are NONE and the forward is \
                        not perfect";
         Err(invalid(&join(at, "pre_post.input_range.manage_output_clipping"), &true.get(), allowed))
+    }
+
+    /// The currents of time-dependent IR drop are those of pairs of devices.
+    fn devices_of_timed_reads(&self, timed: &IrDropT) -> Result<(), Error> {
+        let model = &self.noise_model;
+        let pairs = model.model().and_then(|model| model.converter().pair_factors()).map_or(0, |factors| factors.len());
+        let allowed = match pairs {
+            1 => return Ok(()),
+            0 => "a model whose converter makes pairs of devices with forward.ir_drop_t",
+            _ if !timed.apply_xdep_pcm_read_noise => return Ok(()),
+            _ => "a model of single pairs with forward.ir_drop_t.apply_xdep_pcm_read_noise",
+        };
+        let value = model.model().map_or(Value::Text("None".to_owned()), |model| Value::Text(format!("{model:?}")));
+        Err(invalid("noise_model", &value, allowed))
     }
 
     /// Not every forward can be differentiated.

@@ -3,9 +3,9 @@
 //! Names, defaults and meaning are the reference simulator's (aihwkit `IOParameters`,
 //! `rpu_pulsed_meta_parameter.h`). The fields that both directions have are listed once, in `both`.
 
+use super::form::section::parameters;
 use super::ir_drop_t::IrDropT;
 use super::kinds::{BoundManagement, MvType, NoiseManagement, WeightNoise};
-use super::section::parameters;
 
 macro_rules! directions {
     (

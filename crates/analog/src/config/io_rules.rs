@@ -1,10 +1,10 @@
 //! What the parameters of a product must obey together, and which fields a direction doesn't have.
 
+use super::form::section::Rules;
+use super::form::setting::{Setting, invalid, join};
+use super::form::value::Value;
 use super::io::{BackwardIoParameters, IoParameters};
-use super::kinds::{BoundManagement, MvType, NoiseManagement};
-use super::section::Rules;
-use super::setting::{Setting, invalid, join};
-use super::value::Value;
+use super::kinds::{BoundManagement, NoiseManagement};
 use crate::Error;
 
 impl Rules for IoParameters {
@@ -31,27 +31,6 @@ impl Rules for IoParameters {
     fn absent(field: &str, _: &Value) -> Option<Result<(), &'static str>> {
         let backward = ["mask_saturated", "straight_through"].contains(&field);
         backward.then_some(Err("is about the gradient; it belongs to the backward parameters"))
-    }
-}
-
-impl IoParameters {
-    /// The field that makes a forward which has no straight-through gradient, if there is one. A perfect forward always
-    /// has one.
-    pub(crate) fn not_differentiable(&self) -> Option<&'static str> {
-        let scaled_by_more_than_the_row =
-            [NoiseManagement::AverageAbsMax, NoiseManagement::AbsMaxNpSum].contains(&self.noise_management);
-        let reasons = [
-            ("mv_type", self.mv_type != MvType::OnePass),
-            ("noise_management", scaled_by_more_than_the_row),
-            ("bound_management", self.bound_management == BoundManagement::IterativeWorstCase),
-            ("ir_drop", self.ir_drop > 0.0),
-            ("out_nonlinearity", self.out_nonlinearity > 0.0),
-            ("v_offset_std", self.v_offset_std > 0.0),
-            ("r_series", self.r_series > 0.0),
-            ("ir_drop_t", self.ir_drop_t.is_some_and(|timed| !timed.trains_plainly())),
-        ];
-        let found = reasons.into_iter().find(|(_, is_so)| *is_so).filter(|_| !self.is_ideal());
-        found.map(|(field, _)| field)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The choices of an analog product, under the reference's spellings (aihwkit `enums.py`).
 
-use super::choice::choices;
+use super::form::choice::choices;
 
 choices! {
     /// How many times the array is read for one product, and where the parts are added.
@@ -79,7 +79,7 @@ choices! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::choice::position;
+    use crate::config::form::choice::position;
     use crate::config::value::Value;
 
     #[test]

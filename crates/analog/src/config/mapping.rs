@@ -1,6 +1,6 @@
 //! How a logical weight lies on tiles.
 
-use super::section::{Rules, parameters};
+use super::form::section::{Rules, parameters};
 
 parameters! {
     /// How a logical weight is cut into tiles and scaled to their range (aihwkit `mapping.py`).

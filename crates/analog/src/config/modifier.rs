@@ -1,8 +1,8 @@
 //! What reads see of the weights in training.
 
-use super::choice::choices;
-use super::section::{Rules, parameters};
-use super::setting::{Setting, invalid, join};
+use super::form::choice::choices;
+use super::form::section::{Rules, parameters};
+use super::form::setting::{Setting, invalid, join};
 use crate::Error;
 
 choices! {

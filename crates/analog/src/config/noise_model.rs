@@ -1,6 +1,6 @@
 //! Which noise model a chip is programmed with.
 
-use super::class::classes;
+use super::form::class::classes;
 use crate::noise::{CustomDriftPcm, Hermes, NoiseModel, Pcm, ReRamCmo, ReRamWan2022, StateIndependent};
 
 classes! {
@@ -44,7 +44,7 @@ classes! {
 impl NoiseModelConfig {
     /// The model, or `None` if there is none.
     pub fn model(&self) -> Option<&dyn NoiseModel> {
-        self.class()
+        self.object()
     }
 }
 
@@ -61,6 +61,7 @@ mod tests {
 
     use super::*;
     use crate::config::InferenceRpuConfig;
+    use crate::config::form::class::Classes;
 
     fn toml_error(text: &str) -> String {
         InferenceRpuConfig::from_toml_str(text).unwrap_err().to_string()

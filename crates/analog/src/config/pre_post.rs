@@ -1,7 +1,7 @@
 //! What happens digitally before and after a read.
 
-use super::section::{Rules, parameters};
-use super::value::Value;
+use super::form::section::{Rules, parameters};
+use super::form::value::Value;
 
 parameters! {
     /// What happens digitally before and after a read (aihwkit `pre_post.py`).

@@ -1,12 +1,12 @@
 //! How mapping scales follow the weights after each step.
 
-use super::choice::choices;
-use super::section::{Rules, parameters};
-use super::setting::{Setting, invalid, join};
+use super::form::choice::choices;
+use super::form::section::{Rules, parameters};
+use super::form::setting::{Setting, invalid, join};
 use crate::Error;
 
 choices! {
-    /// What gets a mapping scale of its own when weights are mapped anew.
+    /// What one mapping scale is computed for when weights are mapped anew.
     #[doc(alias = "WeightRemapType")]
     pub enum WeightRemap {
         /// Weights are not mapped anew: scales stay as they were when the weight was put on the tile.

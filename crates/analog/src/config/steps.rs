@@ -29,14 +29,9 @@ impl IoParameters {
         step(self.inp_res, self.inp_bound)
     }
 
-    /// The number of steps in the DAC's whole range, `1/inp_res`, or `inp_res` where it is above 1.
-    ///
-    /// 1/126 is no f32, and its inverse may be 125.99999: what is that near a whole number was meant to be it.
+    /// The number of steps in the DAC's whole range.
     pub(crate) fn inp_steps(&self) -> f64 {
-        let res = f64::from(self.inp_res);
-        let steps = if res > 1.0 { res } else { 1.0 / res };
-        let whole = steps.round();
-        if (steps - whole).abs() <= 1e-6 * whole { whole } else { steps }
+        steps(self.inp_res)
     }
 
     /// The step of the ADC in units of the array's output, as [`inp_step`](Self::inp_step) with
@@ -51,6 +46,16 @@ impl BackwardIoParameters {
     pub fn is_ideal(&self) -> bool {
         self.is_perfect || self.mv_type == MvType::Ideal
     }
+}
+
+/// The number of steps that a resolution means: `1/res`, or `res` where it is above 1.
+///
+/// 1/126 is no f32, and its inverse may be 125.99999: what is that near a whole number was meant to be it.
+pub(super) fn steps(res: f32) -> f64 {
+    let res = f64::from(res);
+    let steps = if res > 1.0 { res } else { 1.0 / res };
+    let whole = steps.round();
+    if (steps - whole).abs() <= 1e-6 * whole { whole } else { steps }
 }
 
 fn step(res: f32, bound: f32) -> Option<f32> {

@@ -2,6 +2,7 @@
 
 use super::io::{BackwardIoParameters, IoParameters};
 use super::kinds::{BoundManagement, MvType, NoiseManagement, WeightNoise};
+use super::steps::steps;
 
 impl IoParameters {
     /// What the read does, in the order of the signal, without what is off: one line for a trace.
@@ -90,7 +91,7 @@ impl IoParameters {
             _ => String::new(),
         };
         match self.noise_management {
-            // What everybody has is not worth a word in each line.
+            // The default is left out.
             NoiseManagement::AbsMax if cap.is_empty() => {}
             NoiseManagement::None if self.inp_bound > 0.0 => {
                 parts.push(format!("inputs ±{} unscaled", self.inp_bound));
@@ -137,14 +138,10 @@ impl BackwardIoParameters {
     }
 }
 
-/// The number of steps that a resolution means.
+/// The number of steps that a resolution means, in words.
 fn levels(res: f32) -> String {
-    let steps = if res > 1.0 { res } else { 1.0 / res };
-    // 1/126 is no f32: its inverse may be 125.99999, and 126 was meant.
-    match steps.round() {
-        whole if (steps - whole).abs() <= 1e-6 * whole => whole.to_string(),
-        _ => format!("{steps:.1}"),
-    }
+    let steps = steps(res);
+    if steps.fract() == 0.0 { steps.to_string() } else { format!("{steps:.1}") }
 }
 
 fn stochastic(rounds: bool) -> &'static str {

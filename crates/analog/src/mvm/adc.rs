@@ -62,12 +62,6 @@ fn last_decides(io: &IoParameters) -> bool {
     io.bound_management != BoundManagement::None && !io.bm_test_negative_bound
 }
 
-/// Whether the ADC is but noise, rounding and a cut, and so [`convert_scale`]'s to do.
-pub(super) fn is_plain(io: &IoParameters, pattern: &Pattern) -> bool {
-    let bent = !pattern.out_nonlinearity.is_empty() || io.r_series > 0.0 || io.out_asymmetry > 0.0;
-    !(bent || last_decides(io) || io.out_sto_round || io.out_noise <= 0.0) && pattern.out_noise.is_empty()
-}
-
 /// Converts a row as [`convert`] does and multiplies it by `factor`; tells whether it kept inside the bound.
 pub(super) fn convert_scale(io: &IoParameters, row: &mut [f32], factor: f32, number: usize, key: Key) -> bool {
     let key = key.fold("ADC noise").fold(number);

@@ -7,7 +7,8 @@ use std::mem::MaybeUninit;
 
 use ohmgrad_tensor::{Key, Tensor, parallel};
 
-use super::{Pattern, Rights, ir_drop, offsets, weight_noise};
+use super::devices::Rights;
+use super::{Pattern, ir_drop, offsets, weight_noise};
 use crate::config::IoParameters;
 
 /// The array's outputs [n, out] for driven rows `v` [n, in].

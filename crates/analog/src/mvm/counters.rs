@@ -3,6 +3,11 @@
 //!
 //! Counts are whole numbers, so that a sum of them is the same in any order.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ohmgrad_tensor::Tensor;
+
+use super::rounds::{Probe, Round};
 use crate::config::{IoParameters, MvType};
 
 /// More codes than this are not told apart: such a converter rounds next to nothing.
@@ -11,7 +16,7 @@ const MOST_CODES: usize = 1 << 14;
 /// One, in the fixed point of [`Converted::used`].
 const ONE: f64 = (1_u64 << 20) as f64;
 
-/// What reads of one tile in one direction did; made by [`Mvm::read_counted`](super::Mvm::read_counted), added up with
+/// What reads of one tile in one direction did; made by [`Mvm::read_scaled`](super::Mvm::read_scaled), added up with
 /// [`add`](Self::add). Perfect products count as rows alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -145,6 +150,35 @@ impl Counters {
             self.masked += u64::from(limit > 0.0 && (y * (io.out_scale / factor)).abs() >= limit);
         }
     }
+}
+
+/// Counts the rows that a read accepts.
+pub(super) struct CounterProbe<'a> {
+    pub io: &'a IoParameters,
+    /// The rows of the read, contiguous.
+    pub x: &'a Tensor,
+    pub counters: &'a Mutex<Counters>,
+}
+
+impl Probe for CounterProbe<'_> {
+    const LOOKS: bool = true;
+    const WANTS_SUMS: bool = false;
+
+    fn silent(&self, _: usize) {}
+
+    fn look(&self, round: &Round<'_>) {
+        let [x, codes] = [self.x, round.codes].map(|rows| rows.as_slice().expect("contiguous rows"));
+        let [ins, outs] = [self.x, round.codes].map(|rows| rows.shape()[1]);
+        let mut counters = lock(self.counters);
+        for (i, pending) in round.rows.iter().enumerate().filter(|(i, _)| round.accepted[*i]) {
+            let (x, codes) = (&x[pending.row * ins..][..ins], &codes[i * outs..][..outs]);
+            counters.row(self.io, x, round.factors[i], codes, round.number + 1);
+        }
+    }
+}
+
+pub(super) fn lock(counters: &Mutex<Counters>) -> MutexGuard<'_, Counters> {
+    counters.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

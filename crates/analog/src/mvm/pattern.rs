@@ -20,13 +20,52 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Whether two sets of parameters draw the same variations from the same key.
-    pub fn same_variations(a: &IoParameters, b: &IoParameters) -> bool {
-        let drawn_from = |io: &IoParameters| {
-            let nonlinearity = (io.out_nonlinearity, io.out_nonlinearity_std, io.out_bound);
-            (io.v_offset_std, nonlinearity, io.out_noise, io.out_noise_std, io.w_read_asymmetry_dtod)
+    /// Whether two sets of parameters draw the same variations from the same key: `false` if they differ in any field that
+    /// is not known to have no part in them.
+    pub(crate) fn same_variations(a: &IoParameters, b: &IoParameters) -> bool {
+        let IoParameters { is_perfect, mv_type, inp_bound, inp_res, inp_sto_round, inp_noise, inp_asymmetry, .. } = *b;
+        let IoParameters { out_res, out_sto_round, out_scale, out_asymmetry, noise_management, nm_thres, .. } = *b;
+        let IoParameters { nm_assumed_wmax, nm_decay, w_noise, w_noise_type, ir_drop, ir_drop_g_ratio, .. } = *b;
+        let IoParameters { slope_calibration, v_offset_w_min, r_series, max_bm_res, bound_management, .. } = *b;
+        let IoParameters { max_bm_factor, bm_test_negative_bound, ir_drop_t, .. } = *b;
+        let with_others_of_b = IoParameters {
+            is_perfect,
+            mv_type,
+            inp_bound,
+            inp_res,
+            inp_sto_round,
+            inp_noise,
+            inp_asymmetry,
+            out_res,
+            out_sto_round,
+            out_scale,
+            out_asymmetry,
+            noise_management,
+            nm_thres,
+            nm_assumed_wmax,
+            nm_decay,
+            w_noise,
+            w_noise_type,
+            ir_drop,
+            ir_drop_g_ratio,
+            slope_calibration,
+            v_offset_w_min,
+            r_series,
+            max_bm_res,
+            bound_management,
+            max_bm_factor,
+            bm_test_negative_bound,
+            ir_drop_t,
+            ..*a
         };
-        drawn_from(a) == drawn_from(b)
+        with_others_of_b == *b
+    }
+
+    /// Whether outputs differ in nothing that the ADC computes.
+    pub(super) fn is_uniform_at_adc(&self) -> bool {
+        // Offsets and asymmetries of the weights are over before the ADC.
+        let Self { v_offset: _, out_nonlinearity, out_noise, w_asymmetry: _ } = self;
+        out_nonlinearity.is_empty() && out_noise.is_empty()
     }
 
     /// Draws the variations of an array with `outs` outputs and `ins` inputs; a function of parameters and key alone.
@@ -96,5 +135,22 @@ mod tests {
         assert!((a.w_asymmetry.std(1) - 0.05).abs() < 0.005);
         let plain = Pattern::draw(&IoParameters::default(), 2, 2, Key::new(1));
         assert_eq!(plain, Pattern::default());
+    }
+
+    #[test]
+    fn a_pattern_serves_again_only_under_the_same_spreads() {
+        let io = IoParameters { out_noise_std: 0.2, ..Default::default() };
+        let others = [
+            IoParameters { out_noise: 0.1, ..io },
+            IoParameters { out_noise_std: 0.1, ..io },
+            IoParameters { v_offset_std: 0.1, ..io },
+            IoParameters { out_nonlinearity: 0.1, ..io },
+            IoParameters { out_nonlinearity_std: 0.1, ..io },
+            IoParameters { out_bound: 3.0, ..io },
+            IoParameters { w_read_asymmetry_dtod: 0.1, ..io },
+        ];
+        assert!(others.iter().all(|other| !Pattern::same_variations(other, &io)));
+        let io_of_other_converters = IoParameters { inp_res: 0.1, out_res: 0.1, w_noise: 0.3, ..io };
+        assert!(Pattern::same_variations(&io_of_other_converters, &io));
     }
 }

@@ -6,15 +6,19 @@
 //! constant. σ is a function of the row: the largest input's gradient has a share through it. Source: aihwkit
 //! `analog_mvm.py`, `UniformQuantize` in `tiles/utils.py`.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use ohmgrad_tensor::{Tensor, product};
 
-use super::bound_management::{self, Pending};
-use super::{Devices, Mvm, adc, array, dac, noise_management};
+use super::rounds::{Probe, Round};
+use super::{Mvm, adc, dac};
 use crate::config::{IoParameters, NoiseManagement};
 
 /// A read with all that its derivative needs.
 pub struct Linearised {
     out_scale: f32,
+    /// What the read gave, [n, out].
+    output: Tensor,
     /// What the array saw, [n, in].
     driven: Tensor,
     /// What the DAC makes of a gradient, a factor for each input [n, in].
@@ -40,100 +44,97 @@ impl Mvm<'_> {
             panic!("straight_through: forward.{field} has no straight-through gradient");
         }
         let (n, ins, outs) = (x.shape()[0], x.shape()[1], w.shape()[0]);
-        let (ones_in, ones_out) = (Tensor::full(&[n, ins], 1.0), Tensor::full(&[n, outs], 1.0));
-        let factors = Tensor::full(&[n, 1], 1.0);
-        if io.is_ideal() {
-            let codes = product::linear(x, w);
-            let (driven, scaled_by) = (x.clone(), vec![None; n]);
-            return Linearised {
-                out_scale: io.out_scale,
-                driven,
-                dac: ones_in,
-                adc: ones_out,
-                codes,
-                factors,
-                scaled_by,
-            };
-        }
-        let x = x.contiguous();
-        let source = x.as_slice().expect("made contiguous above");
-        let row_of = |row: usize| &source[row * ins..(row + 1) * ins];
-        let devices = Devices::new(w.clone(), io);
-        let mut found = Linearised {
+        let ideal = io.is_ideal();
+        let all = |width: usize, value: f32| Tensor::full(&[n, width], value);
+        let found = Linearised {
             out_scale: io.out_scale,
-            driven: Tensor::full(&[n, ins], 0.0),
-            dac: ones_in,
-            adc: ones_out,
-            codes: Tensor::full(&[n, outs], 0.0),
-            factors,
+            output: all(0, 0.0),
+            driven: if ideal { x.clone() } else { all(ins, 0.0) },
+            dac: all(ins, 1.0),
+            adc: all(outs, 1.0),
+            codes: if ideal { product::linear(x, w) } else { all(outs, 0.0) },
+            factors: all(1, 1.0),
             scaled_by: vec![None; n],
         };
-        let mut pending = vec![];
-        for row in 0..n {
-            let scale = noise_management::scale(io, row_of(row), &mut None);
-            if !noise_management::is_silent(io, scale, self.direction) {
-                pending.push(Pending { row, scale, reduction: 1.0 });
-            } else if row_of(row).iter().any(|&x| x != 0.0) {
-                // Not read: a constant. A row of zeros passes gradients as the reads near it do.
-                found.dac.make_mut()[row * ins..(row + 1) * ins].fill(0.0);
-                found.adc.make_mut()[row * outs..(row + 1) * outs].fill(0.0);
-            }
-        }
-        for round in 0.. {
-            if pending.is_empty() {
-                break;
-            }
-            if round > 0 {
-                bound_management::reduce(io, round, &mut pending, row_of);
-            }
-            let key = self.key.fold(self.direction as u64).fold(round);
-            let factors: Vec<f32> = pending.iter().map(|p| p.factor(io)).collect();
-            let numbers: Vec<usize> = pending.iter().map(|p| self.first_row + p.row).collect();
-            let drive = |io: &IoParameters| {
-                dac::drive(io, pending.len(), ins, |i| (row_of(pending[i].row), factors[i]), &numbers, key)
-            };
-            let (v, uncut_v) = (drive(io), drive(&without_input_range(io)));
-            let array = array::multiply(io, self.pattern, &v, &devices.prepared(), &numbers, key.fold("single"));
-            let convert = |io: &IoParameters| {
-                let mut y = array.clone();
-                let passed = adc::convert(io, self.pattern, &mut y, &numbers, key.fold("single"));
-                (y, passed)
-            };
-            let ((codes, passed), (uncut, _)) = (convert(io), convert(&without_output_range(io)));
-            for (i, p) in pending.iter().enumerate() {
-                if !passed[i] && !bound_management::gives_up(io, p.reduction) {
-                    continue;
-                }
-                put(&mut found.driven, p.row, v.slice(0, i..i + 1).iter().copied());
-                put(&mut found.codes, p.row, codes.slice(0, i..i + 1).iter().copied());
-                found.factors.make_mut()[p.row] = factors[i];
-                let inputs = uncut_v.slice(0, i..i + 1);
-                let dac = inputs.iter().zip(v.slice(0, i..i + 1).iter().copied().collect::<Vec<_>>()).map(|(&q, v)| {
-                    let negative = v < 0.0 || (v == 0.0 && io.inp_asymmetry == 1.0 && q < 0.0);
-                    passes(q, io.inp_bound) * if negative { 1.0 - io.inp_asymmetry } else { 1.0 }
-                });
-                put(&mut found.dac, p.row, dac);
-                let outputs = uncut.slice(0, i..i + 1);
-                let before = array.slice(0, i..i + 1);
-                let adc = outputs
-                    .iter()
-                    .zip(before.iter())
-                    .map(|(&o, &y)| passes(o, io.out_bound) * if y < 0.0 { 1.0 - io.out_asymmetry } else { 1.0 });
-                put(&mut found.adc, p.row, adc);
-                found.scaled_by[p.row] = decides(io, row_of(p.row)).map(|(at, sign)| (p.reduction, at, sign));
-            }
-            let mut rows = passed.into_iter();
-            pending
-                .retain(|p| !(rows.next().expect("one flag per row") || bound_management::gives_up(io, p.reduction)));
-        }
-        found
+        let x = x.contiguous();
+        let probe = DerivativeProbe { mvm: self, x: &x, found: Mutex::new(found) };
+        let output = self.read_probed(&x, w, None, &probe);
+        Linearised { output, ..probe.found.into_inner().unwrap_or_else(PoisonError::into_inner) }
     }
+}
+
+/// Keeps what the derivative of a read needs of its last rounds.
+struct DerivativeProbe<'a> {
+    mvm: &'a Mvm<'a>,
+    /// The rows of the read, contiguous.
+    x: &'a Tensor,
+    found: Mutex<Linearised>,
+}
+
+impl DerivativeProbe<'_> {
+    fn row(&self, row: usize) -> &[f32] {
+        row_of(self.x, row)
+    }
+
+    fn found(&self) -> MutexGuard<'_, Linearised> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Probe for DerivativeProbe<'_> {
+    const LOOKS: bool = true;
+    const WANTS_SUMS: bool = true;
+
+    /// A row that is not read is a constant. A row of zeros passes gradients as the reads near it do.
+    fn silent(&self, row: usize) {
+        if self.row(row).iter().any(|&x| x != 0.0) {
+            let mut found = self.found();
+            row_mut(&mut found.dac, row).fill(0.0);
+            row_mut(&mut found.adc, row).fill(0.0);
+        }
+    }
+
+    fn look(&self, round: &Round<'_>) {
+        let Mvm { io, pattern, .. } = *self.mvm;
+        let &Round { rows, accepted, factors, numbers, key, driven, codes, .. } = round;
+        let sums = round.sums.expect("differentiable reads are in one pass");
+        let inputs = |i: usize| (self.row(rows[i].row), factors[i]);
+        let uncut_inputs = dac::drive(&without_input_range(io), rows.len(), driven.shape()[1], inputs, numbers, key);
+        let mut uncut_codes = sums.clone();
+        adc::convert(&without_output_range(io), pattern, &mut uncut_codes, numbers, key.fold("single"));
+        let mut found = self.found();
+        for (i, p) in rows.iter().enumerate().filter(|(i, _)| accepted[*i]) {
+            row_mut(&mut found.driven, p.row).copy_from_slice(row_of(driven, i));
+            row_mut(&mut found.codes, p.row).copy_from_slice(row_of(codes, i));
+            row_mut(&mut found.factors, p.row)[0] = factors[i];
+            let inputs = row_of(&uncut_inputs, i).iter().zip(row_of(driven, i));
+            for (dac, (&q, &v)) in row_mut(&mut found.dac, p.row).iter_mut().zip(inputs) {
+                let negative = v < 0.0 || (v == 0.0 && io.inp_asymmetry == 1.0 && q < 0.0);
+                *dac = passes(q, io.inp_bound) * if negative { 1.0 - io.inp_asymmetry } else { 1.0 };
+            }
+            let outputs = row_of(&uncut_codes, i).iter().zip(row_of(sums, i));
+            for (adc, (&o, &y)) in row_mut(&mut found.adc, p.row).iter_mut().zip(outputs) {
+                *adc = passes(o, io.out_bound) * if y < 0.0 { 1.0 - io.out_asymmetry } else { 1.0 };
+            }
+            found.scaled_by[p.row] = decides(io, self.row(p.row)).map(|(at, sign)| (p.reduction, at, sign));
+        }
+    }
+}
+
+fn row_of(matrix: &Tensor, row: usize) -> &[f32] {
+    let width = matrix.shape()[1];
+    &matrix.as_slice().expect("contiguous rows")[row * width..][..width]
+}
+
+fn row_mut(matrix: &mut Tensor, row: usize) -> &mut [f32] {
+    let width = matrix.shape()[1];
+    &mut matrix.make_mut()[row * width..][..width]
 }
 
 impl Linearised {
     /// What the read gave, [n, out].
-    pub fn output(&self) -> Tensor {
-        self.codes.zip(&self.factors, |o, f| o * (self.out_scale / f))
+    pub fn output(&self) -> &Tensor {
+        &self.output
     }
 
     /// The gradient at the array's outputs for that of the read's, [n, out].
@@ -164,11 +165,6 @@ impl Linearised {
         }
         gradient
     }
-}
-
-fn put(matrix: &mut Tensor, row: usize, values: impl Iterator<Item = f32>) {
-    let width = matrix.shape()[1];
-    matrix.make_mut()[row * width..(row + 1) * width].iter_mut().zip(values).for_each(|(to, from)| *to = from);
 }
 
 /// Whether a converter of range ±bound passes the gradient of a rounded value: also on the ends of its range.
@@ -245,9 +241,8 @@ mod tests {
         let (x, w) = (Tensor::normal(&[9, 6], Key::new(1)), Tensor::normal(&[4, 6], Key::new(2)));
         for io in forwards() {
             let pattern = Pattern::default();
-            let read = mvm(&io, &pattern).read(&x, &w, &mut None);
-            let found = mvm(&io, &pattern).linearise(&x, &w);
-            assert!((&found.output() - &read).abs().max() <= 1e-6 * read.abs().max(), "{}", io.summary());
+            let read = mvm(&io, &pattern).read(&x, &w);
+            assert_eq!(*mvm(&io, &pattern).linearise(&x, &w).output(), read, "{}", io.summary());
         }
     }
 
@@ -259,7 +254,7 @@ mod tests {
         for io in forwards() {
             let io = IoParameters { inp_res: -1.0, out_res: -1.0, inp_noise: 0.0, w_noise: 0.0, out_noise: 0.0, ..io };
             let pattern = Pattern::default();
-            let loss = |x: &Tensor, w: &Tensor| (&mvm(&io, &pattern).read(x, w, &mut None) * &d).sum();
+            let loss = |x: &Tensor, w: &Tensor| (&mvm(&io, &pattern).read(x, w) * &d).sum();
             let found = mvm(&io, &pattern).linearise(&x, &w);
             let weight = product::linear_weight_gradient(&found.at_array(&d), found.driven());
             let input = found.input_gradient(&d, &x, &w);

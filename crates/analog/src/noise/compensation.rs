@@ -8,6 +8,8 @@ use std::panic::RefUnwindSafe;
 
 use ohmgrad_tensor::Tensor;
 
+use super::devices::at_least;
+
 /// Smallest value of a statistic: a ratio has to be finite.
 const LEAST: f32 = 1e-4;
 
@@ -56,7 +58,7 @@ pub struct GlobalWithExactReference;
 pub struct PerColumn;
 
 fn mean_magnitude(readout: &Tensor) -> Tensor {
-    Tensor::from([readout.abs().mean().max(LEAST)])
+    Tensor::from([at_least(readout.abs().mean(), LEAST)])
 }
 
 impl DriftCompensation for Global {
@@ -77,7 +79,7 @@ impl DriftCompensation for GlobalWithExactReference {
 
 impl DriftCompensation for PerColumn {
     fn statistic(&self, readout: &Tensor) -> Tensor {
-        readout.abs().mean_axes(&[0]).squeeze(0).map(|mean| mean.max(LEAST))
+        readout.abs().mean_axes(&[0]).squeeze(0).map(|mean| at_least(mean, LEAST))
     }
 }
 

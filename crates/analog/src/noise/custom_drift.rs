@@ -6,7 +6,7 @@ use ohmgrad_tensor::{Key, Tensor};
 
 use super::converter::Converter;
 use super::devices::with_noise;
-use super::{NoiseModel, Pcm};
+use super::{NoiseModel, Pcm, pcm};
 use crate::Error;
 use crate::config::ConverterConfig;
 use crate::config::section::{Rules, parameters};
@@ -77,7 +77,7 @@ parameters! {
         /// The conductance of the largest weight, in µS. With a `g_converter`, its `g_max` takes this place.
         g_max: f32 = 25.0, [> 0.0];
         /// The duration of a read, in seconds.
-        t_read: f32 = 250e-9, [> 0.0];
+        t_read: f32 = pcm::T_READ, [> 0.0];
         /// The time between programming and the first read, in seconds.
         t_0: f32 = 20.0, [> 0.0];
         /// A factor of the programming noise.

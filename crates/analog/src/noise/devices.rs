@@ -14,6 +14,11 @@ pub(super) fn with_noise(g: &Tensor, key: Key, f: impl Fn(f32, f32) -> f32 + Syn
     g.zip(&Tensor::normal(g.shape(), key), f)
 }
 
+/// A number, but at least `low`; NaN stays NaN, which `f32::max` would lose.
+pub(super) fn at_least(x: f32, low: f32) -> f32 {
+    if x < low { low } else { x }
+}
+
 /// `c₀ + c₁x + c₂x² + …`
 pub(super) fn polynomial(coefficients: &[f32], x: f32) -> f32 {
     coefficients.iter().rev().fold(0.0, |sum, c| sum * x + c)
@@ -56,7 +61,7 @@ impl PowerLaw {
             false => g.map(|g| (g, g)),
         };
         Ok(decayed.zip(&Tensor::normal(g.shape(), key), |(g, decayed), xi| {
-            (decayed + decayed.abs() * strength(g) * growth * xi).max(0.0)
+            at_least(decayed + decayed.abs() * strength(g) * growth * xi, 0.0)
         }))
     }
 }

@@ -11,7 +11,7 @@ use ohmgrad_tensor::{Key, Tensor};
 use super::NoiseModel;
 use super::converter::Converter;
 use super::devices::{
-    PowerLaw, converter_or_pair, g_max_of, one_g_max, polynomial, reference_of_own_coefficients, with_noise,
+    PowerLaw, at_least, converter_or_pair, g_max_of, one_g_max, polynomial, reference_of_own_coefficients, with_noise,
 };
 use crate::Error;
 use crate::config::ConverterConfig;
@@ -108,7 +108,7 @@ impl NoiseModel for Hermes {
             Some(own) => (own.as_slice(), self.prog_coeff_g_max_reference.unwrap_or(g_max)),
         };
         let scale = self.prog_noise_scale * g_max / reference;
-        with_noise(target, key, |g, xi| (g + scale * polynomial(coefficients, g / g_max) * xi).max(0.0))
+        with_noise(target, key, |g, xi| at_least(g + scale * polynomial(coefficients, g / g_max) * xi, 0.0))
     }
 
     fn drift_coefficients(&self, target: &Tensor, key: Key) -> Option<Tensor> {

@@ -15,6 +15,7 @@ mod converter;
 mod custom_drift;
 mod devices;
 mod hermes;
+mod modifier;
 mod pcm;
 mod programmed;
 mod programming;

@@ -12,15 +12,28 @@ use ohmgrad_tensor::{Key, Tensor};
 use super::NoiseModel;
 use super::converter::Converter;
 use super::devices::{
-    PowerLaw, converter_or_pair, g_max_of, one_g_max, polynomial, reference_of_own_coefficients, with_noise,
+    PowerLaw, at_least, converter_or_pair, g_max_of, one_g_max, polynomial, reference_of_own_coefficients, with_noise,
 };
 use crate::Error;
 use crate::config::ConverterConfig;
 use crate::config::section::{Rules, parameters};
 
-/// Fitted at a largest conductance of 25 µS.
-const PROG_COEFF: [f32; 3] = [0.26348, 1.9650, -1.1731];
+/// Programming noise in µS by powers of a, fitted at a largest conductance of 25 µS.
+pub(super) const PROG_COEFF: [f32; 3] = [0.26348, 1.9650, -1.1731];
 const PROG_G_MAX: f32 = 25.0;
+
+/// The duration of a read, in seconds.
+pub(super) const T_READ: f32 = 250e-9;
+
+/// The spread of drift exponents between devices, for ln a.
+pub(super) fn drift_spread(ln: f32) -> f32 {
+    (-0.0059 - 0.0125 * ln).clamp(0.008, 0.045)
+}
+
+/// The relative strength of read noise.
+pub(super) fn read_noise(a: f32) -> f32 {
+    (0.0088 / a.powf(0.65).max(1e-3)).min(0.2)
+}
 
 parameters! {
     /// Phase-change memory of doped Ge₂Sb₂Te₅.
@@ -44,7 +57,7 @@ parameters! {
         /// The conductance of the largest weight, in µS. With a `g_converter`, its `g_max` takes this place.
         g_max: f32 = 25.0, [> 0.0];
         /// The duration of a read, in seconds.
-        t_read: f32 = 250e-9, [> 0.0];
+        t_read: f32 = T_READ, [> 0.0];
         /// The time between programming and the first read, in seconds.
         t_0: f32 = 20.0, [> 0.0];
         /// P, a factor of the programming noise.
@@ -78,7 +91,7 @@ impl NoiseModel for Pcm {
             Some(own) => (own.as_slice(), self.prog_coeff_g_max_reference.unwrap_or(g_max)),
         };
         let scale = self.prog_noise_scale * g_max / reference;
-        with_noise(target, key, |g, xi| (g + scale * polynomial(coefficients, g / g_max) * xi).max(0.0))
+        with_noise(target, key, |g, xi| at_least(g + scale * polynomial(coefficients, g / g_max) * xi, 0.0))
     }
 
     fn drift_coefficients(&self, target: &Tensor, key: Key) -> Option<Tensor> {
@@ -86,7 +99,7 @@ impl NoiseModel for Pcm {
         Some(with_noise(target, key, |g, xi| {
             let ln = (g / g_max).abs().max(1e-7).ln();
             let mean = (0.0244 - 0.0155 * ln).clamp(0.049, 0.1);
-            let std = (-0.0059 - 0.0125 * ln).clamp(0.008, 0.045);
+            let std = drift_spread(ln);
             self.drift_scale * (mean + std * xi).abs()
         }))
     }
@@ -100,8 +113,7 @@ impl NoiseModel for Pcm {
         key: Key,
     ) -> Result<Tensor, Error> {
         let g_max = g_max_of(self.g_converter.as_ref(), self.g_max);
-        PowerLaw { t_0: self.t_0, t_read: self.t_read, model: "Pcm" }.at(programmed, coefficients, t, key, |g| {
-            self.read_noise_scale * (0.0088 / (g.abs() / g_max).powf(0.65).max(1e-3)).min(0.2)
-        })
+        PowerLaw { t_0: self.t_0, t_read: self.t_read, model: "Pcm" }
+            .at(programmed, coefficients, t, key, |g| self.read_noise_scale * read_noise(g.abs() / g_max))
     }
 }

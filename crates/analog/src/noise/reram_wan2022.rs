@@ -9,7 +9,7 @@ use ohmgrad_tensor::{Key, Tensor};
 
 use super::NoiseModel;
 use super::converter::Converter;
-use super::devices::{converter_or_pair, g_max_of, one_g_max, polynomial, with_noise};
+use super::devices::{at_least, converter_or_pair, g_max_of, one_g_max, polynomial, with_noise};
 use crate::Error;
 use crate::config::ConverterConfig;
 use crate::config::section::{Rules, parameters};
@@ -60,7 +60,7 @@ impl ReRamWan2022 {
     fn read(&self, target: &Tensor, coefficients: &[f32], key: Key) -> Tensor {
         let g_max = g_max_of(self.g_converter.as_ref(), self.g_max);
         let scale = self.noise_scale * g_max / self.coeff_g_max_reference.unwrap_or(g_max);
-        with_noise(target, key, |g, xi| (g + scale * polynomial(coefficients, g / g_max) * xi).max(0.0))
+        with_noise(target, key, |g, xi| at_least(g + scale * polynomial(coefficients, g / g_max) * xi, 0.0))
     }
 }
 

@@ -9,7 +9,7 @@ use ohmgrad_tensor::{Key, Tensor};
 
 use super::NoiseModel;
 use super::converter::Converter;
-use super::devices::{PowerLaw, converter_or_pair, g_max_of, one_g_max, polynomial, with_noise};
+use super::devices::{PowerLaw, at_least, converter_or_pair, g_max_of, one_g_max, polynomial, with_noise};
 use crate::Error;
 use crate::config::ConverterConfig;
 use crate::config::section::{Rules, parameters};
@@ -63,7 +63,7 @@ impl NoiseModel for StateIndependent {
     fn program(&self, target: &Tensor, key: Key) -> Tensor {
         let g_max = g_max_of(self.g_converter.as_ref(), self.g_max);
         let sigma = |g: f32| self.prog_noise_scale * polynomial(&self.prog_coeff, g / g_max);
-        with_noise(target, key, |g, xi| (g + sigma(g) * xi).max(0.0))
+        with_noise(target, key, |g, xi| at_least(g + sigma(g) * xi, 0.0))
     }
 
     fn drift_coefficients(&self, target: &Tensor, key: Key) -> Option<Tensor> {

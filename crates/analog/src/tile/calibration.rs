@@ -16,53 +16,11 @@ use std::sync::Arc;
 use ohmgrad_autograd::{Param, Tape};
 use ohmgrad_tensor::{Array, Key, Lowering, Tensor, random};
 
-use super::input_range::{InputRanges, Spread, follow, for_each_part};
-use super::{TileArray, averages_shape, refuse_analog_bias};
-use crate::config::choice::choices;
-use crate::config::{InferenceRpuConfig, NoiseManagement};
+use super::input_range::{InputRanges, follow, for_each_column};
+use super::{TileArray, refuse_analog_bias, running_mean};
+use crate::config::{Calibration, CalibrationMode, InferenceRpuConfig, NoiseManagement};
 use crate::error::Error;
-
-choices! {
-    /// How input ranges are found.
-    #[doc(alias = "InputRangeCalibrationType")]
-    pub enum CalibrationMode {
-        /// The largest magnitude.
-        Max = "MAX",
-        /// A quantile of the magnitudes of some rows.
-        CacheQuantile = "CACHE_QUANTILE",
-        /// The mean over batches of a quantile of the magnitudes.
-        MovingQuantile = "MOVING_QUANTILE",
-        /// The mean over batches of a number of standard deviations.
-        MovingStd = "MOVING_STD",
-    }
-}
-
-/// How the input ranges of a trained network are found.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Calibration {
-    /// What is taken for the range.
-    pub mode: CalibrationMode,
-    /// The quantile, 0…1. Default: 0.99995.
-    pub quantile: f32,
-    /// Rows that CACHE_QUANTILE keeps, or batches that MOVING_STD takes. Default: 1000.
-    pub max_samples: usize,
-    /// The α of MOVING_STD; without it the configuration's `init_std_alpha`.
-    pub std_alpha: Option<f32>,
-    /// Whether tiles without a range get one, which is not learned, and noise management is switched off where it is on.
-    /// Otherwise those have none, and noise management is an error. Default: true.
-    pub force_all_layers: bool,
-}
-
-impl Calibration {
-    /// A mode with the default settings.
-    pub fn new(mode: CalibrationMode) -> Self {
-        Self { mode, quantile: 0.99995, max_samples: 1000, std_alpha: None, force_all_layers: true }
-    }
-
-    fn reads_perfectly(&self) -> bool {
-        matches!(self.mode, CalibrationMode::Max | CalibrationMode::CacheQuantile)
-    }
-}
+use crate::statistics::{Spread, quantile};
 
 /// What a calibration has found for the tiles of a weight.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,9 +37,10 @@ pub struct CalibratedRanges {
 
 /// A calibration under way.
 #[derive(Clone, Debug)]
-pub(super) struct Calibrating {
+pub(crate) struct Calibrating {
     how: Calibration,
     before: Arc<InferenceRpuConfig>,
+    ranges_before: Option<InputRanges>,
     /// Of each part of the inputs the rows kept for CACHE_QUANTILE, [n, 1 + in], behind a number by which they are chosen.
     caches: Vec<Param>,
 }
@@ -97,14 +56,14 @@ impl TileArray {
             return Err(Error::InvalidField { field, value, allowed: "from 0 to 1".into() });
         }
         let refused = |reason: &str| Error::Convert { layer: path.into(), reason: reason.into() };
-        if !how.force_all_layers && !self.config.pre_post.input_range.enable {
+        if !how.force_all_layers && !self.config().pre_post.input_range.enable {
             return Ok(false);
         }
-        if !how.force_all_layers && self.config.forward.noise_management != NoiseManagement::None {
+        if !how.force_all_layers && self.config().forward.noise_management != NoiseManagement::None {
             return Err(refused("an input range is calibrated with forward.noise_management = \"NONE\""));
         }
-        if self.analog_bias {
-            refuse_analog_bias(&with_ranges(&self.config)).map_err(refused)?;
+        if self.has_analog_bias() {
+            refuse_analog_bias(&with_ranges(self.config())).map_err(refused)?;
         }
         Ok(true)
     }
@@ -112,21 +71,22 @@ impl TileArray {
     /// From now on forwards on evaluation tapes find input ranges; [`commit_calibration`](Self::commit_calibration) takes
     /// them from each.
     pub fn begin_calibration(&mut self, how: &Calibration) {
-        let before = Arc::clone(&self.config);
+        let before = Arc::clone(&self.hardware.config);
         let mut during = with_ranges(&before);
         if how.reads_perfectly() {
             during.forward.is_perfect = true;
             during.pre_post.input_range.enable = false;
         }
-        let tiles = self.tiles.len();
+        let tiles = self.tiles().len();
+        let ranges_before = self.input_ranges.clone();
         let ranges = self.input_ranges.take().or_else(|| InputRanges::new(&with_ranges(&before), tiles));
         let mut ranges = ranges.expect("the configuration has ranges now");
         ranges.calls.value = Tensor::full(&[tiles], 0.0);
         self.input_ranges = Some(ranges);
-        let caches = self.tiles.chunk_by(super::Tile::same_inputs);
-        let caches = caches.map(|part| Param::new(Tensor::full(&[0, 1 + part[0].ins.len()], 0.0))).collect();
-        self.config = Arc::new(during);
-        self.calibrating = Some(Box::new(Calibrating { how: *how, before, caches }));
+        let columns = self.hardware.grid.columns().iter();
+        let caches = columns.map(|column| Param::new(Tensor::full(&[0, 1 + column.ins.len()], 0.0))).collect();
+        self.hardware.config = Arc::new(during);
+        self.calibrating = Some(Box::new(Calibrating { how: *how, before, ranges_before, caches }));
     }
 
     /// Takes over what the forwards on a tape have found.
@@ -138,37 +98,44 @@ impl TileArray {
         }
     }
 
+    /// Ends a calibration without a result: everything is as before.
+    pub fn abort_calibration(&mut self) {
+        if let Some(calibrating) = self.calibrating.take() {
+            self.hardware.config = calibrating.before;
+            self.input_ranges = calibrating.ranges_before;
+        }
+    }
+
     /// Ends a calibration: the ranges are what was found, noise management is off, and all else is as before.
     pub fn finish_calibration(&mut self) -> Option<CalibratedRanges> {
-        let Calibrating { how, before, caches } = *self.calibrating.take()?;
+        let Calibrating { how, before, caches, .. } = *self.calibrating.take()?;
         let after = with_ranges(&before);
         let ranges = self.input_ranges.as_mut()?;
         if how.mode == CalibrationMode::CacheQuantile {
             let values = ranges.values.value.make_mut();
-            let mut number = 0;
-            for (part, cache) in self.tiles.chunk_by(super::Tile::same_inputs).zip(caches) {
+            for (column, cache) in self.hardware.grid.columns().iter().zip(caches) {
                 let rows = cache.value.slice(1, 1..cache.value.shape()[1]);
-                if !rows.is_empty() {
-                    values[number..number + part.len()].fill(quantile(&rows, how.quantile));
-                    ranges.calls.value.make_mut()[number..number + part.len()].fill(1.0);
+                if !rows.is_empty() && !ranges.calls.value[[column.tiles.start]].is_nan() {
+                    values[column.tiles.clone()].fill(quantile(&rows, how.quantile));
+                    ranges.calls.value.make_mut()[column.tiles.clone()].fill(1.0);
                 }
-                number += part.len();
             }
         }
         let unseen = ranges.calls.value.iter().filter(|&&calls| calls == 0.0).count();
         // A training that goes on does not find them anew.
-        ranges.calls.value = Tensor::full(&[self.tiles.len()], after.pre_post.input_range.init_from_data as f32);
+        ranges.calls.value =
+            Tensor::full(&[self.hardware.tiles.len()], after.pre_post.input_range.init_from_data as f32);
         let found = CalibratedRanges {
             ranges: ranges.values.value.to_vec(),
             unseen,
             is_new: !before.pre_post.input_range.enable,
             noise_management: Some(before.forward.noise_management).filter(|nm| *nm != NoiseManagement::None),
         };
-        let shape = averages_shape(&after, self.tiles.len());
+        let shape = running_mean::shape(&after, self.tiles().len());
         if self.averages.value.shape() != shape {
             self.averages.value = Tensor::full(&shape, -1.0);
         }
-        self.config = Arc::new(after);
+        self.hardware.config = Arc::new(after);
         Some(found)
     }
 
@@ -180,54 +147,63 @@ impl TileArray {
     pub(super) fn calibrate_on(&self, tape: &Tape, lowering: &Lowering, x: &Tensor, keys: &[Key]) {
         let (Some(calibrating), Some(ranges)) = (&self.calibrating, &self.input_ranges) else { return };
         let how = &calibrating.how;
-        let mut seen = vec![Seen::default(); self.tiles.len()];
-        for_each_part(&self.tiles, lowering, x, |numbers, rows, first| {
+        let mut statistics = vec![InputStatistics::default(); self.tiles().len()];
+        let mut lost = vec![false; self.tiles().len()];
+        for_each_column(&self.hardware.grid, lowering, x, |(number, column), rows, first| {
             let kept: Vec<usize> =
                 (0..rows.shape()[0]).filter(|&i| rows.slice(0, i..i + 1).iter().any(|&x| x != 0.0)).collect();
             let rows = rows.take_rows(&kept);
             if rows.is_empty() {
                 return;
             }
+            if rows.iter().any(|x| !x.is_finite()) {
+                lost[column.tiles.clone()].fill(true);
+                return;
+            }
             if how.mode == CalibrationMode::CacheQuantile {
-                let part = self.tiles[..numbers.start].chunk_by(super::Tile::same_inputs).count();
-                let cache = &calibrating.caches[part];
-                let key = keys[numbers.start].fold("calibration").fold(first);
+                let cache = &calibrating.caches[number];
+                let key = keys[column.tiles.start].fold("calibration").fold(first);
                 tape.set_state(cache.id(), keep(tape.state(cache.id(), &cache.value), &rows, how.max_samples, key));
                 return;
             }
-            seen[numbers].iter_mut().for_each(|seen| seen.add(&rows, how));
+            statistics[column.tiles.clone()].iter_mut().for_each(|statistics| statistics.add(&rows, how));
         });
         let mut values = tape.state(ranges.values.id(), &ranges.values.value);
         let mut calls = tape.state(ranges.calls.id(), &ranges.calls.value);
-        let alpha = how.std_alpha.unwrap_or(self.config.pre_post.input_range.init_std_alpha);
-        for ((r, calls), seen) in values.make_mut().iter_mut().zip(calls.make_mut()).zip(seen) {
+        let alpha = how.std_alpha.unwrap_or(self.config().pre_post.input_range.init_std_alpha);
+        for ((r, calls), statistics) in values.make_mut().iter_mut().zip(calls.make_mut()).zip(statistics) {
             match how.mode {
+                // What is lost stays so.
+                _ if calls.is_nan() => {}
                 CalibrationMode::CacheQuantile => {}
-                CalibrationMode::Max if seen.max > 0.0 => {
-                    *r = if *calls == 0.0 { seen.max } else { r.max(seen.max) };
+                CalibrationMode::Max if statistics.max > 0.0 => {
+                    *r = if *calls == 0.0 { statistics.max } else { r.max(statistics.max) };
                     *calls += 1.0;
                 }
                 CalibrationMode::Max => {}
-                CalibrationMode::MovingQuantile if seen.values.is_empty() => {}
-                CalibrationMode::MovingQuantile => follow(r, calls, quantile(&seen.values.into(), how.quantile)),
+                CalibrationMode::MovingQuantile if statistics.values.is_empty() => {}
+                CalibrationMode::MovingQuantile => follow(r, calls, quantile(&statistics.values.into(), how.quantile)),
                 CalibrationMode::MovingStd if *calls >= how.max_samples as f32 => {}
-                CalibrationMode::MovingStd => follow(r, calls, alpha * seen.spread.std()),
+                CalibrationMode::MovingStd => follow(r, calls, alpha * statistics.spread.std()),
             }
+        }
+        for (i, _) in lost.into_iter().enumerate().filter(|(_, lost)| *lost) {
+            (values.make_mut()[i], calls.make_mut()[i]) = (f32::NAN, f32::NAN);
         }
         tape.set_state(ranges.values.id(), values);
         tape.set_state(ranges.calls.id(), calls);
     }
 }
 
-/// What a call has seen of a tile's inputs.
+/// Statistics of a tile's inputs in one call.
 #[derive(Clone, Default)]
-struct Seen {
+struct InputStatistics {
     max: f32,
     spread: Spread,
     values: Vec<f32>,
 }
 
-impl Seen {
+impl InputStatistics {
     fn add(&mut self, rows: &Tensor, how: &Calibration) {
         match how.mode {
             CalibrationMode::Max => self.max = self.max.max(rows.abs().max()),
@@ -261,24 +237,9 @@ fn keep(cache: Tensor, rows: &Tensor, wanted: usize, key: Key) -> Tensor {
     all.take_rows(&order)
 }
 
-/// A quantile of the magnitudes, interpolated linearly.
-fn quantile(values: &Tensor, share: f32) -> f32 {
-    let mut sorted: Vec<f32> = values.iter().map(|x| x.abs()).collect();
-    sorted.sort_by(f32::total_cmp);
-    let place = f64::from(share) * (sorted.len() - 1) as f64;
-    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-    low + (high - low) * (place.fract() as f32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles_are_of_magnitudes_and_interpolate() {
-        let x = Tensor::from([-4.0, 1.0, -2.0, 3.0]);
-        assert_eq!([0.0, 0.5, 1.0].map(|share| quantile(&x, share)), [1.0, 2.5, 4.0]);
-    }
 
     #[test]
     fn rows_are_kept_with_equal_chances() {

@@ -9,20 +9,18 @@ use std::sync::Arc;
 
 use ohmgrad_tensor::{Array, Key, Tensor};
 
-use super::{Tile, TileArray};
+use super::{Hardware, Tile, TileArray};
 use crate::config::{InferenceRpuConfig, NoiseModelConfig};
 use crate::error::Error;
-use crate::mvm::{Direction, Mvm};
 use crate::noise::Programmed;
-use crate::op;
 
 /// The tiles of one weight as they are on a chip.
 #[derive(Clone, Debug)]
 pub struct ProgrammedTiles {
     /// What read noise is drawn from.
-    pub(super) key: Key,
-    pub(super) t: Option<f32>,
-    pub(super) tiles: Vec<ProgrammedTile>,
+    pub(crate) key: Key,
+    pub(crate) t: Option<f32>,
+    pub(crate) tiles: Vec<ProgrammedTile>,
 }
 
 /// One tile on a chip. All weights are tile weights w, [outs, ins], without mapping scales.
@@ -112,10 +110,10 @@ impl TileArray {
     /// # Panics
     /// If the tiles hold a bias and none is given.
     pub fn program(&mut self, bias: Option<&Tensor>, key: Key) {
-        let bias = self.analog_bias.then(|| bias.expect("program: the bias is on the tile"));
-        let w = op::with_bias(&op::as_matrix(&self.weight.value), bias);
-        let tiles = (0..self.tiles.len()).map(|i| self.program_tile(i, &self.tiles[i].stored(&w), key)).collect();
-        self.programmed = Some(Arc::new(ProgrammedTiles { key, t: None, tiles }));
+        let w = self.hardware.grid.matrix(&self.weight.value, bias);
+        let program = |(i, tile): (usize, &Tile)| self.program_tile(i, &tile.stored(&w), key);
+        let tiles = self.tiles().iter().enumerate().map(program).collect();
+        self.hardware.chip = Some(Arc::new(ProgrammedTiles { key, t: None, tiles }));
     }
 
     /// As [`program`](Self::program), on devices of another model, which becomes that of the array's configuration.
@@ -126,32 +124,56 @@ impl TileArray {
     /// # Panics
     /// As [`program`](Self::program).
     pub fn program_with(&mut self, model: NoiseModelConfig, bias: Option<&Tensor>, key: Key) -> Result<(), Error> {
-        let config = InferenceRpuConfig { noise_model: model, ..InferenceRpuConfig::clone(&self.config) };
+        let config = InferenceRpuConfig { noise_model: model, ..self.config().clone() };
         config.validate()?;
-        self.config = Arc::new(config);
+        self.hardware.config = Arc::new(config);
         self.program(bias, key);
         Ok(())
     }
 
     fn program_tile(&self, number: usize, w: &Tensor, key: Key) -> ProgrammedTile {
-        let key = key.fold(self.tiles[number].site);
-        let programmed = match self.config.noise_model.model() {
-            Some(model) => Programmed::new(model, w, key),
+        let programmed = match self.config().noise_model.model() {
+            Some(model) => Programmed::new(model, w, key.fold(self.tiles()[number].site)),
             None => Programmed { weights: w.contiguous(), targets: vec![], coefficients: vec![] },
         };
-        let baseline = self.config.drift_compensation.method().map(|method| match method.exact_reference() {
+        let (baseline, noise_floor) = self.measure_baseline(number, &programmed, w, key);
+        ProgrammedTile { present: programmed.weights.clone(), programmed, baseline, alpha: None, noise_floor }
+    }
+
+    /// The compensation's statistic of a readout right after programming, and the mean magnitude of the noise in it.
+    fn measure_baseline(&self, number: usize, programmed: &Programmed, w: &Tensor, key: Key) -> (Option<Tensor>, f32) {
+        let key = key.fold(self.tiles()[number].site);
+        let baseline = self.config().drift_compensation.method().map(|method| match method.exact_reference() {
             true => method.statistic(&w.t()),
             false => method.statistic(&self.readout(number, &programmed.weights, key.fold("baseline"))),
         });
         let noise_floor = baseline.as_ref().map_or(0.0, |_| {
             mean_magnitude(&self.readout(number, &Tensor::full(w.shape(), 0.0), key.fold("noise floor")))
         });
-        ProgrammedTile { present: programmed.weights.clone(), programmed, baseline, alpha: None, noise_floor }
+        (baseline, noise_floor)
+    }
+
+    /// Measures the drift compensation of a chip anew with the present configuration's reads.
+    pub(super) fn measure_compensation(&mut self) -> Result<(), Error> {
+        let Some(chip) = self.hardware.chip.clone() else { return Ok(()) };
+        let measure = |(number, on): (usize, &ProgrammedTile)| {
+            // An exact reference is not measured and stays what it was.
+            let exact = self.config().drift_compensation.method().is_none_or(|method| method.exact_reference());
+            let (baseline, noise_floor) = self.measure_baseline(number, &on.programmed, &on.present, chip.key);
+            let baseline = if exact { on.baseline.clone() } else { baseline };
+            ProgrammedTile { baseline, noise_floor, ..on.clone() }
+        };
+        let tiles = chip.tiles.iter().enumerate().map(measure).collect();
+        self.hardware.chip = Some(Arc::new(ProgrammedTiles { key: chip.key, t: chip.t, tiles }));
+        match chip.t {
+            Some(t) => self.drift_to(t),
+            None => Ok(()),
+        }
     }
 
     /// The state of a chip, if the weight was programmed onto one.
     pub fn programmed(&self) -> Option<&ProgrammedTiles> {
-        self.programmed.as_deref()
+        self.hardware.chip.as_deref()
     }
 
     /// Lets the chip drift to `t` seconds after programming: reads see the weights of that time from now on.
@@ -166,7 +188,7 @@ impl TileArray {
     /// If the weight was not programmed.
     pub fn drift_to(&mut self, t: f32) -> Result<(), Error> {
         let drifted = self.drifted(t)?;
-        self.programmed = Some(drifted.expect("drift_to: the weight was not programmed"));
+        self.hardware.chip = Some(drifted.expect("drift_to: the weight was not programmed"));
         Ok(())
     }
 
@@ -176,15 +198,15 @@ impl TileArray {
     /// # Errors
     /// As [`drift_to`](Self::drift_to).
     pub fn drifted(&self, t: f32) -> Result<Option<Arc<ProgrammedTiles>>, Error> {
-        let Some(chip) = &self.programmed else { return Ok(None) };
+        let Some(chip) = &self.hardware.chip else { return Ok(None) };
         check_time(t)?;
         let drift = |(number, on): (usize, &ProgrammedTile)| {
-            let key = chip.key.fold(self.tiles[number].site).fold("drifted").fold(t.to_bits());
-            let present = match self.config.noise_model.model() {
+            let key = chip.key.fold(self.tiles()[number].site).fold("drifted").fold(t.to_bits());
+            let present = match self.config().noise_model.model() {
                 Some(model) => on.programmed.at(model, t, key)?.contiguous(),
                 None => on.programmed.weights.clone(),
             };
-            let compensation = self.config.drift_compensation.method().zip(on.baseline.as_ref());
+            let compensation = self.config().drift_compensation.method().zip(on.baseline.as_ref());
             let alpha = compensation.map(|(method, baseline)| {
                 method.alpha(baseline, &method.statistic(&self.readout(number, &present, key.fold("readout"))))
             });
@@ -196,35 +218,30 @@ impl TileArray {
 
     /// Replaces the state of the chip by one of [`drifted`](Self::drifted).
     pub fn set_programmed(&mut self, state: Arc<ProgrammedTiles>) {
-        assert!(state.tiles.len() == self.tiles.len(), "set_programmed: the state of other tiles");
-        self.programmed = Some(state);
+        assert!(state.tiles.len() == self.tiles().len(), "set_programmed: the state of other tiles");
+        self.hardware.chip = Some(state);
     }
 
     /// The identity matrix through a tile's forward in evaluation: [ins, outs], without any scale.
     fn readout(&self, number: usize, w: &Tensor, key: Key) -> Tensor {
-        let (tile, ins) = (&self.tiles[number], w.shape()[1]);
-        let io = op::evaluation_io(&self.config.forward, &self.averages.value, number, Direction::Forward);
+        let ins = w.shape()[1];
         let identity = Array::from_fn(&[ins, ins], |at| if at[0] == at[1] { 1.0 } else { 0.0 });
-        let timed = op::timed_array(&self.config, tile, w, true);
-        let (pattern, direction) = (&tile.forward, Direction::Forward);
-        let mvm = Mvm { io: &io, pattern, direction, key, first_row: 0, timed: timed.as_ref() };
-        mvm.read(&identity, w, &mut None)
+        self.hardware.read_weights(number, w, &identity, &self.averages.value, key)
     }
 
-    /// The logical weight [out, in] that a chip's reads stand for, mapping scales included, α not.
-    pub(crate) fn programmed_weight(&self, chip: &ProgrammedTiles) -> Tensor {
-        let shape = self.weight.value.shape();
-        let (outs, ins) = (shape[0], shape[1..].iter().product::<usize>());
-        let mut logical = vec![0.0; outs * ins];
-        for (tile, on) in self.tiles.iter().zip(&chip.tiles) {
-            let w = tile.scales.as_ref().map_or(on.present.clone(), |s| &on.present * s);
-            for (out, row) in tile.outs.clone().enumerate() {
-                let columns = tile.digital_ins(ins);
-                let values = w.row(out).slice(0, 0..columns.len()).to_vec();
-                logical[row * ins..][columns].copy_from_slice(&values);
-            }
-        }
-        Tensor::from_vec(logical, shape)
+    /// The logical weight that a chip's reads stand for, mapping scales included, α not.
+    ///
+    /// # Panics
+    /// If the weight was not programmed.
+    pub(crate) fn programmed_weight(&self) -> Tensor {
+        let Hardware { grid, tiles, chip, .. } = &self.hardware;
+        let chip = chip.as_ref().expect("programmed_weight: the weight was not programmed");
+        let of_tile = |i: usize| {
+            let w = &chip.tiles[i].present;
+            tiles[i].scales.as_ref().map_or(w.clone(), |s| w * s)
+        };
+        let (weight, _) = grid.weight_and_bias(grid.assemble(of_tile));
+        weight.reshape(self.weight.value.shape())
     }
 }
 
@@ -236,7 +253,7 @@ impl ProgrammedTile {
 }
 
 /// Programmed chips exist from t = 0 on.
-pub(super) fn check_time(t: f32) -> Result<(), Error> {
+pub(crate) fn check_time(t: f32) -> Result<(), Error> {
     let known = t.is_finite() && t >= 0.0;
     known.then_some(()).ok_or_else(|| Error::Time { model: "a chip", t, allowed: "a number of at least 0".into() })
 }

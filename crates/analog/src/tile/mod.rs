@@ -3,31 +3,40 @@
 mod calibration;
 mod chip;
 mod clip;
+mod contents;
+pub(crate) mod grid;
 mod input_range;
 mod mapping;
-mod modifier;
-mod read_back;
+pub(crate) mod out_scaling;
+mod read;
+mod reconfigure;
 mod remap;
-mod split;
-mod state;
+pub(crate) mod running_mean;
 mod step;
+mod tapeless;
+mod transposed;
+mod weights;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use ohmgrad_autograd::{Param, Var};
-use ohmgrad_tensor::{Array, ConvWindow, Key, Lowering, Tensor};
+use ohmgrad_autograd::Param;
+use ohmgrad_tensor::{Key, Tensor};
 
-use crate::config::{InferenceRpuConfig, MappingParameter, NoiseManagement};
+use crate::config::{InferenceRpuConfig, MappingParameter};
 use crate::error::Error;
 use crate::mvm::{Direction, Pattern};
-use crate::op;
+pub(crate) use grid::{Grid, Rectangle};
 
-pub use calibration::{CalibratedRanges, Calibration, CalibrationMode};
+pub use calibration::CalibratedRanges;
+pub(crate) use chip::check_time;
 pub use chip::{ProgrammedTile, ProgrammedTiles, WeakReadout};
+pub(crate) use contents::{Contents, Effective, Hardware, modifier_key};
+pub(crate) use grid::{side_by_side, stacked, sum};
 pub use input_range::InputRanges;
-pub(crate) use modifier::Modified;
-pub use state::{ProgrammedLayout, TileArrayState, TileLayout, TilePlace};
+pub(crate) use read::{Call, Reader, times};
+pub(crate) use running_mean::RowScales;
+pub(crate) use transposed::{OfTile, Transposed};
 
 /// One crossbar of a [`TileArray`]: a rectangle of the logical weight.
 #[derive(Clone, Debug)]
@@ -52,8 +61,9 @@ pub struct Tile {
 
 /// A weight [out, in], or that of a convolution [out, in, …kernel], that lives on analog tiles.
 ///
-/// A kernel's entries are inputs of their own: the tiles hold the matrix [out, in · kernel]. The logical weight W is one parameter: optimizers, and everything that is exact, see it whole. Its tiles are
-/// rectangles of it with mapping scales, fixed variations and noise of their own, which only analog reads consult.
+/// The entries of a kernel are inputs: the tiles hold the matrix [out, in · kernel]. The logical weight W is one
+/// parameter: optimizers, and everything that is exact, see it whole. Its tiles are rectangles of it with mapping scales,
+/// fixed variations and noise, which only analog reads consult.
 ///
 /// ```
 /// use ohmgrad_analog::{InferenceRpuConfig, TileArray};
@@ -67,7 +77,7 @@ pub struct Tile {
 /// let tape = Tape::eval(Key::new(3));
 /// let y = tiles.forward(tape.constant(Tensor::normal(&[5, 1000], Key::new(4))), None);
 /// assert_eq!(y.shape().as_slice(), [5, 3]);
-/// assert_eq!(tiles.to_digital().0, w);
+/// assert_eq!(tiles.effective_weights(None).0, w);
 /// # Ok::<(), ohmgrad_analog::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -83,12 +93,8 @@ pub struct TileArray {
     pub averages: Param,
     /// The input range of each tile, if the configuration has them.
     pub input_ranges: Option<InputRanges>,
-    pub(crate) tiles: Arc<Vec<Tile>>,
-    pub(crate) config: Arc<InferenceRpuConfig>,
-    analog_bias: bool,
-    calibrating: Option<Box<calibration::Calibrating>>,
-    /// What the chip that the weight was programmed onto has made of it.
-    pub(crate) programmed: Option<Arc<ProgrammedTiles>>,
+    pub(crate) hardware: Hardware,
+    pub(crate) calibrating: Option<Box<calibration::Calibrating>>,
 }
 
 impl TileArray {
@@ -117,33 +123,32 @@ impl TileArray {
     ) -> Result<Self, Error> {
         config.validate()?;
         let shape = weight.shape();
-        check_columns(config, shape)?;
         assert!(
             shape.len() >= 2 && groups > 0 && shape[0].is_multiple_of(groups),
             "tiles: a weight of shape {shape:?} in {groups} groups"
         );
-        let analog_bias = bias.is_some() && may_hold_bias(config, shape, groups);
-        if analog_bias {
+        check_columns(config, shape)?;
+        let has_bias = bias.is_some() && grid::may_hold_bias(&config.mapping, shape, groups);
+        if has_bias {
             refuse_analog_bias(config)
                 .map_err(|reason| Error::Convert { layer: path.into(), reason: reason.into() })?;
         }
-        let tile = |(i, Rectangle { group, outs, ins })| {
-            let place = Key::new(0).fold("site").fold(path).fold(i);
-            Tile::new(group, outs, ins.start..ins.end + usize::from(analog_bias), config, place, key)
-        };
-        let tiles: Vec<Tile> = rectangles(config, shape, groups).into_iter().enumerate().map(tile).collect();
-        let scaling = scaling_shape(config, shape, groups).map(|shape| Param::new(Tensor::full(&shape, 1.0)));
-        let averages = Tensor::full(&averages_shape(config, tiles.len()), -1.0);
+        let (grid, rectangles) = Grid::cut(&config.mapping, shape, groups, has_bias);
+        let tile = |(i, rectangle)| Tile::new(rectangle, config, Key::new(0).fold("site").fold(path).fold(i), key);
+        let tiles: Vec<Tile> = rectangles.into_iter().enumerate().map(tile).collect();
+        let scaling = out_scaling::shape(&config.mapping, shape, groups);
         let mut array = Self {
             weight: Param::new(weight),
-            out_scaling: scaling,
-            averages: Param::new(averages),
+            out_scaling: scaling.map(|shape| Param::new(Tensor::full(&shape, 1.0))),
+            averages: Param::new(Tensor::full(&running_mean::shape(config, tiles.len()), -1.0)),
             input_ranges: InputRanges::new(config, tiles.len()),
-            tiles: Arc::new(tiles),
-            config: Arc::new(config.clone()),
-            analog_bias,
+            hardware: Hardware {
+                grid: Arc::new(grid),
+                tiles: Arc::new(tiles),
+                config: Arc::new(config.clone()),
+                chip: None,
+            },
             calibrating: None,
-            programmed: None,
         };
         array.map_anew(bias, &config.mapping);
         Ok(array)
@@ -151,22 +156,22 @@ impl TileArray {
 
     /// The tiles, ordered by group, by the inputs that they take, then by the outputs that they compute.
     pub fn tiles(&self) -> &[Tile] {
-        &self.tiles
+        &self.hardware.tiles
     }
 
     /// The tiles, for replacing their fixed variations.
     pub fn tiles_mut(&mut self) -> &mut [Tile] {
-        Arc::<Vec<Tile>>::make_mut(&mut self.tiles)
+        Arc::<Vec<Tile>>::make_mut(&mut self.hardware.tiles)
     }
 
     /// The configuration.
     pub fn config(&self) -> &InferenceRpuConfig {
-        &self.config
+        &self.hardware.config
     }
 
     /// Whether the bias is a column of the (single) tile.
     pub fn has_analog_bias(&self) -> bool {
-        self.analog_bias
+        self.hardware.grid.has_bias
     }
 
     /// Replaces the logical weight, recomputes the mapping scales, and sets learned output scales to 1. An analog bias
@@ -178,153 +183,61 @@ impl TileArray {
         let old = self.weight.value.shape();
         assert!(weight.shape() == old, "set_weight: shape {:?}, the tiles hold {old:?}", weight.shape());
         self.weight.value = weight;
-        if let Some(scaling) = &mut self.out_scaling {
-            scaling.value = Tensor::full(scaling.value.shape(), 1.0);
-        }
-        let config = Arc::clone(&self.config);
+        self.reset_out_scaling();
+        let config = Arc::clone(&self.hardware.config);
         self.map_anew(bias, &config.mapping);
     }
 
     fn map_anew(&mut self, bias: Option<&Tensor>, mapping: &MappingParameter) {
-        self.programmed = None;
-        let weight = op::with_bias(&op::as_matrix(&self.weight.value), bias.filter(|_| self.analog_bias));
-        for tile in Arc::make_mut(&mut self.tiles) {
-            tile.scales = mapping::scales(mapping, &tile.rectangle(&weight));
+        let hardware = &mut self.hardware;
+        hardware.chip = None;
+        let matrix = hardware.grid.matrix(&self.weight.value, bias);
+        for tile in Arc::make_mut(&mut hardware.tiles) {
+            tile.scales = mapping::scales(mapping, &tile.rectangle(&matrix));
         }
     }
-
-    /// The product of rows `x` [batch, in] with the weight, as the tape operation [`AnalogMvm`](crate::AnalogMvm); with an
-    /// analog bias that is given here.
-    ///
-    /// # Panics
-    /// If `x` does not fit the weight, or the tiles hold a bias and none is given.
-    pub fn forward<'t>(&self, x: Var<'t>, bias: Option<Var<'t>>) -> Var<'t> {
-        self.forward_rows(x, 1, bias)
-    }
-
-    /// As [`forward`](Self::forward), for inputs that have so many rows for each sample of the batch: in evaluation the
-    /// noise of a row depends on its sample's number in the data set, and on its own in the sample.
-    ///
-    /// # Panics
-    /// As [`forward`](Self::forward).
-    pub fn forward_rows<'t>(&self, x: Var<'t>, per_sample: usize, bias: Option<Var<'t>>) -> Var<'t> {
-        op::forward(self, Lowering::Rows { per_sample }, x, bias)
-    }
-
-    /// The convolution of `x` [batch, in, …] with the weight: one analog read for each patch. Otherwise as
-    /// [`forward`](Self::forward).
-    ///
-    /// # Panics
-    /// If `x` and the window do not fit the weight, or the tiles hold a bias and none is given.
-    pub fn convolve<'t>(&self, x: Var<'t>, window: ConvWindow, bias: Option<Var<'t>>) -> Var<'t> {
-        let (shape, weight) = (x.shape(), self.weight.value.shape());
-        assert!(
-            shape.len() == weight.len() && weight[2..] == window.kernel[(5 - shape.len().min(5))..],
-            "tiles: a window of {:?} over {shape:?} with a weight of {weight:?}",
-            window.kernel
-        );
-        op::forward(self, Lowering::patches(window, self.groups(), &shape), x, bias)
-    }
-
-    /// Groups of channels: 1 but for grouped convolutions.
-    pub(crate) fn groups(&self) -> usize {
-        self.tiles.last().map_or(1, |tile| tile.group + 1)
-    }
-
-    /// The weight, and the factor of an analog bias if there is one: what a digital layer would hold, learned output
-    /// scales included.
-    pub fn to_digital(&self) -> (Tensor, Option<Tensor>) {
-        let weight = &self.weight.value;
-        let Some(scaling) = &self.out_scaling else { return (weight.clone(), None) };
-        let matrix = op::as_matrix(weight);
-        let (outs, ins) = (matrix.shape()[0], matrix.shape()[1]);
-        let lists: Vec<&[Tile]> = self.tiles.chunk_by(Tile::same_inputs).collect();
-        let per_group = lists.len() / lists.last().map_or(1, |tiles| tiles[0].group + 1);
-        let factor = |(i, tiles): (usize, &&[Tile])| {
-            op::learned_row(&scaling.value, outs, i % per_group, i / per_group, tiles).t()
-        };
-        let factors: Vec<Tensor> = lists.iter().enumerate().map(factor).collect();
-        let rows: Vec<Tensor> = lists
-            .chunks(per_group)
-            .zip(factors.chunks(per_group))
-            .map(|(lists, factors)| {
-                let columns: Vec<Tensor> = lists
-                    .iter()
-                    .zip(factors)
-                    .map(|(tiles, factor)| {
-                        let outs = tiles[0].outs.start..tiles[tiles.len() - 1].outs.end;
-                        &matrix.slice(0, outs).slice(1, tiles[0].digital_ins(ins)) * factor
-                    })
-                    .collect();
-                Array::concat(&columns, 1)
-            })
-            .collect();
-        let of_bias = self.analog_bias.then(|| factors[0].reshape(&[outs]));
-        (Array::concat(&rows, 0).reshape(weight.shape()), of_bias)
-    }
 }
 
-/// The place of a tile in a logical weight.
-struct Rectangle {
-    group: usize,
-    outs: Range<usize>,
-    ins: Range<usize>,
-}
+impl TileArray {
+    /// What is trained of the array, by its name in a [`TileArrayState`].
+    pub fn params(&self) -> impl Iterator<Item = (&'static str, &Param)> {
+        let scaling = self.out_scaling.as_ref().map(|scaling| ("out_scaling", scaling));
+        let range = self.learned_range().map(|range| ("input_range", range));
+        [("weight", &self.weight)].into_iter().chain(scaling).chain(range)
+    }
 
-/// How many parts a weight [out, in, …] is cut into: along the inputs, and along the outputs of a group.
-fn parts(config: &InferenceRpuConfig, weight: &[usize], groups: usize) -> [usize; 2] {
-    let mapping = &config.mapping;
-    let ins = split::parts(weight[1..].iter().product(), mapping.max_input_size);
-    [ins, split::parts(weight[0] / groups, mapping.max_output_size)]
-}
-
-/// The tiles of a weight [out, in, …], ordered by group, inputs, outputs.
-fn rectangles(config: &InferenceRpuConfig, weight: &[usize], groups: usize) -> Vec<Rectangle> {
-    let (mapping, per_group) = (&config.mapping, weight[0] / groups);
-    let all_ins = split::split(weight[1..].iter().product(), mapping.max_input_size);
-    let all_outs = split::split(per_group, mapping.max_output_size);
-    let mut rectangles = vec![];
-    for group in 0..groups {
-        let first = group * per_group;
-        for ins in &all_ins {
-            for outs in &all_outs {
-                let outs = first + outs.start..first + outs.end;
-                rectangles.push(Rectangle { group, outs, ins: ins.clone() });
-            }
+    /// The weight, and what else training changes: by name, and whether it is trained, in the order of
+    /// [`params`](Self::params), or state of forwards.
+    pub fn slots_mut(&mut self) -> (&mut Param, Vec<(&'static str, &mut Param, bool)>) {
+        let learned = self.learned_range().is_some();
+        let mut others = vec![];
+        others.extend(self.out_scaling.as_mut().map(|param| ("out_scaling", param, true)));
+        let mut buffers = vec![];
+        if let Some(ranges) = &mut self.input_ranges {
+            others.push(("input_range", &mut ranges.values, learned));
+            buffers.push(("input_range_calls", &mut ranges.calls, false));
         }
-    }
-    rectangles
-}
-
-/// The devices in a column of a tile with so many inputs: unused ones lie before and behind.
-pub(crate) fn column(config: &InferenceRpuConfig, ins: usize) -> usize {
-    match config.mapping.max_input_size {
-        0 => ins,
-        limit => limit,
+        if !self.averages.value.is_empty() {
+            buffers.push(("averages", &mut self.averages, false));
+        }
+        others.extend(buffers);
+        (&mut self.weight, others)
     }
 }
 
 /// A column without a limit is as long as the tile has inputs, and only then is it known whether segments fit.
-fn check_columns(config: &InferenceRpuConfig, weight: &[usize]) -> Result<(), Error> {
+pub(crate) fn check_columns(config: &InferenceRpuConfig, weight: &[usize]) -> Result<(), Error> {
     let ins = weight[1..].iter().product();
     match config.forward.ir_drop_t.filter(|_| !config.forward.is_ideal()) {
-        Some(timed) if !column(config, ins).is_multiple_of(timed.ir_drop_segments as usize) => {
+        Some(timed) if !contents::column_length(config, ins).is_multiple_of(timed.ir_drop_segments as usize) => {
             Err(timed.indivisible("forward", format!("the tile's {ins} inputs")))
         }
         _ => Ok(()),
     }
 }
 
-/// Whether a bias may be a column of the tile: there is but one, and the mapping does not say digital. As in the
-/// reference, one limit of 0 alone makes an array, if of one tile.
-fn may_hold_bias(config: &InferenceRpuConfig, weight: &[usize], groups: usize) -> bool {
-    let mapping = &config.mapping;
-    let array = (mapping.max_input_size == 0) != (mapping.max_output_size == 0);
-    !mapping.digital_bias && !array && groups == 1 && parts(config, weight, groups) == [1, 1]
-}
-
 /// Why a bias can't be a column of a tile under a configuration.
-fn refuse_analog_bias(config: &InferenceRpuConfig) -> Result<(), &'static str> {
+pub(crate) fn refuse_analog_bias(config: &InferenceRpuConfig) -> Result<(), &'static str> {
     if config.pre_post.input_range.enable {
         return Err("an analog bias with an input range would be scaled by it; say mapping.digital_bias = true");
     }
@@ -334,29 +247,9 @@ fn refuse_analog_bias(config: &InferenceRpuConfig) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The shape of the running means of AVERAGE_ABS_MAX.
-fn averages_shape(config: &InferenceRpuConfig, tiles: usize) -> [usize; 2] {
-    let averaging =
-        [config.forward.noise_management, config.backward.noise_management].contains(&NoiseManagement::AverageAbsMax);
-    [if averaging { tiles } else { 0 }, 2]
-}
-
-/// The shape of the learned output scales of a weight [out, in, …], if the mapping has them.
-fn scaling_shape(config: &InferenceRpuConfig, weight: &[usize], groups: usize) -> Option<[usize; 2]> {
-    let mapping = &config.mapping;
-    let [ins, outs] = parts(config, weight, groups);
-    mapping.learn_out_scaling.then_some([ins, if mapping.out_scaling_columnwise { weight[0] } else { groups * outs }])
-}
-
 impl Tile {
-    fn new(
-        group: usize,
-        outs: Range<usize>,
-        ins: Range<usize>,
-        config: &InferenceRpuConfig,
-        place: Key,
-        hardware: Key,
-    ) -> Self {
+    fn new(rectangle: Rectangle, config: &InferenceRpuConfig, place: Key, hardware: Key) -> Self {
+        let Rectangle { group, outs, ins } = rectangle;
         // Another chip has other noise, also where both are used on one tape.
         let [site, _] = hardware.fold(place.to_words()[0]).to_words();
         let key = hardware.fold("variations").fold(site);
@@ -367,14 +260,15 @@ impl Tile {
         tile
     }
 
-    /// Whether two neighbouring tiles take the same inputs of the same group.
-    pub(crate) fn same_inputs(&self, other: &Self) -> bool {
-        self.group == other.group && self.ins == other.ins
+    /// Its part of a matrix [out, in].
+    pub(crate) fn rectangle(&self, matrix: &Tensor) -> Tensor {
+        matrix.slice(0, self.outs.clone()).slice(1, self.ins.clone())
     }
 
-    /// The inputs without the constant one of an analog bias, for a weight with `ins` columns.
-    pub(crate) fn digital_ins(&self, ins: usize) -> Range<usize> {
-        self.ins.start..self.ins.end.min(ins)
+    /// What the tile stores of a logical matrix: its rectangle over the scales.
+    pub(crate) fn stored(&self, matrix: &Tensor) -> Tensor {
+        let part = self.rectangle(matrix);
+        self.scales.as_ref().map_or(part.clone(), |s| &part / s)
     }
 
     /// Draws this tile's fixed variations under given parameters.

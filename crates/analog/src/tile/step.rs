@@ -4,21 +4,20 @@ use std::sync::Arc;
 
 use ohmgrad_tensor::Tensor;
 
-use super::{Tile, TileArray, remap};
+use super::{TileArray, remap};
 use crate::config::{MappingParameter, WeightClip, WeightRemap};
-use crate::op;
 
 impl TileArray {
     /// Cuts the weights and maps them anew, in this order, as the configuration asks for after a step; an analog bias is a
     /// column of the weight. On a chip nothing happens: its weights do not follow. An optimizer calls it; whoever writes [`weight`](Self::weight) by other means can.
     pub fn after_step(&mut self, mut bias: Option<&mut Tensor>) {
-        if self.programmed.is_some() {
+        if self.hardware.chip.is_some() {
             return;
         }
-        if self.config.clip.kind != WeightClip::None {
+        if self.config().clip.kind != WeightClip::None {
             self.clip(bias.as_deref_mut());
         }
-        if self.config.remap.kind != WeightRemap::None {
+        if self.config().remap.kind != WeightRemap::None {
             self.remap(bias);
         }
     }
@@ -30,29 +29,26 @@ impl TileArray {
     /// If `omega` is negative or not finite.
     pub fn remap_weights(&mut self, omega: f32, bias: Option<&mut Tensor>) {
         assert!(omega >= 0.0 && omega.is_finite(), "remap_weights: omega is {omega}");
-        let bias = self.fold_out_scaling(bias);
-        let mapping = MappingParameter { weight_scaling_omega: omega, ..self.config.mapping };
+        let mapping = MappingParameter { weight_scaling_omega: omega, ..self.config().mapping };
+        let mut bias = bias;
+        self.fold_out_scaling(bias.as_deref_mut());
         self.map_anew(bias.as_deref(), &mapping);
     }
 
-    /// The matrix of the logical weight, an analog bias included.
-    fn logical(&self, bias: Option<&Tensor>) -> Tensor {
-        op::with_bias(&op::as_matrix(&self.weight.value), bias.filter(|_| self.analog_bias))
-    }
-
     fn clip(&mut self, mut bias: Option<&mut Tensor>) {
-        let logical = self.logical(bias.as_deref());
-        let ins = logical.shape()[1] - usize::from(self.analog_bias);
-        let bounds = self.tiles.iter().map(|tile| self.config.clip.bound(&tile.stored(&logical)));
+        let grid = Arc::clone(&self.hardware.grid);
+        let logical = grid.matrix(&self.weight.value, bias.as_deref());
+        let bounds = self.tiles().iter().map(|tile| self.config().clip.bound(&tile.stored(&logical)));
         let bounds: Vec<Option<f32>> = bounds.collect();
         drop(logical);
         let weight = self.weight.value.make_mut();
-        for (tile, bound) in self.tiles.iter().zip(bounds) {
+        for (tile, bound) in self.hardware.tiles.iter().zip(bounds) {
             let Some(bound) = bound else { continue };
             for (i, out) in tile.outs.clone().enumerate() {
                 let bound = bound * tile.scales.as_ref().map_or(1.0, |s| s[[if s.len() == 1 { 0 } else { i }, 0]]);
-                weight[out * ins..][tile.digital_ins(ins)].iter_mut().for_each(|w| *w = w.clamp(-bound, bound));
-                if let Some(bias) = bias.as_deref_mut().filter(|_| self.analog_bias) {
+                let row = &mut weight[out * grid.ins..][grid.weight_ins(&tile.ins)];
+                row.iter_mut().for_each(|w| *w = w.clamp(-bound, bound));
+                if let Some(bias) = bias.as_deref_mut().filter(|_| grid.has_bias) {
                     bias.make_mut()[out] = bias[[out]].clamp(-bound, bound);
                 }
             }
@@ -60,45 +56,17 @@ impl TileArray {
     }
 
     fn remap(&mut self, bias: Option<&mut Tensor>) {
-        let logical = self.logical(bias.as_deref());
+        let logical = self.hardware.grid.matrix(&self.weight.value, bias.as_deref());
         let learned = self.learned_columns();
-        let mut tiles = Arc::clone(&self.tiles);
+        let mut tiles = Arc::clone(&self.hardware.tiles);
         for (i, tile) in Arc::make_mut(&mut tiles).iter_mut().enumerate() {
             let ones = Tensor::full(&[tile.outs.len(), 1], 1.0);
             let mapped = tile.scales.as_ref().map_or(ones.clone(), |s| &ones * s);
             let q = learned.as_ref().map_or(mapped.clone(), |learned| &mapped * &learned[i]);
-            tile.scales = Some(remap::scales(&self.config.remap, &tile.stored(&logical), &q));
+            tile.scales = Some(remap::scales(&self.config().remap, &tile.stored(&logical), &q));
         }
-        self.tiles = tiles;
+        self.hardware.tiles = tiles;
         self.fold_out_scaling(bias);
-    }
-
-    /// The learned output scales of each tile, [outs, 1], if there are any.
-    fn learned_columns(&self) -> Option<Vec<Tensor>> {
-        let scaling = &self.out_scaling.as_ref()?.value;
-        let outs = self.weight.value.shape()[0];
-        let parts = self.tiles.chunk_by(Tile::same_inputs);
-        let per_group = parts.clone().filter(|part| part[0].group == 0).count();
-        let columns = parts.enumerate().flat_map(|(i, tiles)| {
-            let row = op::learned_row(scaling, outs, i % per_group, i / per_group, tiles);
-            tiles.iter().map(move |tile| row.slice(1, tile.outs_in(tiles)).t())
-        });
-        Some(columns.collect())
-    }
-
-    /// Multiplies learned output scales into the weight and an analog bias, and sets them to 1.
-    fn fold_out_scaling<'b>(&mut self, mut bias: Option<&'b mut Tensor>) -> Option<&'b mut Tensor> {
-        if self.out_scaling.is_some() {
-            let (weight, of_bias) = self.to_digital();
-            self.weight.value = weight;
-            if let (Some(bias), Some(factor)) = (bias.as_deref_mut(), of_bias) {
-                *bias = &*bias * &factor;
-            }
-        }
-        if let Some(scaling) = &mut self.out_scaling {
-            scaling.value = Tensor::full(scaling.value.shape(), 1.0);
-        }
-        bias
     }
 }
 
@@ -122,9 +90,8 @@ mod tests {
         }
     }
 
-    /// What reads see, all scales included.
     fn largest_stored(array: &TileArray) -> Vec<f32> {
-        array.tiles.iter().map(|tile| tile.stored(&array.logical(None)).abs().max()).collect()
+        array.tiles().iter().map(|tile| tile.stored(&array.weight.value).abs().max()).collect()
     }
 
     #[test]
@@ -157,13 +124,13 @@ mod tests {
             let mut array = array(&InferenceRpuConfig { remap, mapping: mapping(), ..Default::default() }, None);
             let scaling = &mut array.out_scaling.as_mut().unwrap().value;
             *scaling = Tensor::uniform(scaling.shape(), Key::new(3)).map(|u| u + 0.5);
-            let (logical, _) = array.to_digital();
+            let (logical, _) = array.effective_weights(None);
             array.after_step(None);
-            assert_eq!(array.to_digital().0, logical);
+            assert_eq!(array.effective_weights(None).0, logical);
             assert_eq!(array.weight.value, logical);
             assert!(largest_stored(&array).iter().all(|top| (top - 1.0).abs() < 1e-6), "{kind}");
             let by_output = kind == WeightRemap::ChannelwiseSymmetric;
-            let stored = array.tiles[0].stored(&array.logical(None)).abs().max_axes(&[1]);
+            let stored = array.tiles()[0].stored(&array.weight.value).abs().max_axes(&[1]);
             assert_eq!(stored.iter().all(|top| (top - 1.0).abs() < 1e-6), by_output);
         }
     }
@@ -172,9 +139,9 @@ mod tests {
     fn remap_weights_maps_to_another_omega() {
         let mut array = array(&InferenceRpuConfig { mapping: mapping(), ..Default::default() }, None);
         array.weight.value = &array.weight.value * 3.0; // as a training may
-        let (logical, _) = array.to_digital();
+        let (logical, _) = array.effective_weights(None);
         array.remap_weights(1.0, None);
         assert!(largest_stored(&array).iter().all(|top| (top - 1.0).abs() < 1e-6));
-        assert_eq!(array.to_digital().0, logical);
+        assert_eq!(array.effective_weights(None).0, logical);
     }
 }

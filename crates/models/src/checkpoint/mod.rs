@@ -32,9 +32,9 @@ use crate::visit::Visit;
 
 pub use error::{CheckpointError, Reshaped};
 pub use header::{EpochState, TrainingState};
-pub use restore::Tiles;
 use restore::Weights;
 pub(crate) use restore::load_weights;
+pub use restore::{Restored, Tiles};
 
 /// A network, its optimizer and the state of its training, as one file has them.
 ///

@@ -20,10 +20,19 @@ pub enum Tiles {
     /// Each weight lives where it lived when it was saved: on the same tiles, with their configuration, scales, running
     /// means, fixed variations and noise, or in digital memory. A training that goes on like this is the same training.
     FromFile,
-    /// Each weight lives where the network has it now. The file gives weights alone, learned output scales included;
-    /// tiles of the network recompute their mapping scales and keep everything else. The optimizer forgets what it
-    /// remembered of output scales that are in the weights now.
+    /// Each weight lives where the network has it now. The file gives weights, learned output scales included, of a chip
+    /// those that its devices hold; and input ranges and running means, where the tiles of both are cut alike. Tiles of the
+    /// network recompute their mapping scales and keep everything else. The optimizer forgets what it remembered of output
+    /// scales that are in the weights now.
     FromNetwork,
+}
+
+/// What a file held of its tiles, and tiles of a network that are cut otherwise or a digital network could not take over;
+/// everything else was restored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// A line for each weight, with its path.
+    pub left: Vec<String>,
 }
 
 /// Parameters and buffers of a file.
@@ -51,8 +60,8 @@ enum New {
     Value(Tensor),
     /// A weight where the file has it.
     Moved(Weight, Option<Tensor>),
-    /// A weight for wherever the network has it.
-    Set(Tensor, Option<Tensor>),
+    /// A weight for wherever the network has it, and the tiles that the file has it on.
+    Set(String, Tensor, Option<Tensor>, Option<Box<TileArray>>),
 }
 
 /// What every slot of a network becomes, in the order of the walk.
@@ -63,20 +72,19 @@ impl Checkpoint {
     /// is one, its hyper-parameters and memory. All of it happens, or nothing.
     ///
     /// # Errors
-    /// If parameters or buffers of the two differ in name or shape (all of them are listed), or the optimizer is of
-    /// another kind than the saved one.
+    /// If parameters or buffers of the two differ in name or shape (all of them are listed), a weight of the network is
+    /// programmed onto a chip and would have to stay there, or the optimizer is of another kind than the saved one.
     pub fn restore(
         &self,
         net: &mut (impl Visit + ?Sized),
         optimizer: Option<&mut dyn Optimizer>,
         tiles: Tiles,
-    ) -> Result<(), CheckpointError> {
+    ) -> Result<Restored, CheckpointError> {
         let plan = self.weights.plan(net, tiles)?;
         if let Some(optimizer) = optimizer {
             self.restore_optimizer(optimizer, tiles)?;
         }
-        plan.carry_out(net);
-        Ok(())
+        Ok(plan.carry_out(net))
     }
 
     fn restore_optimizer(&self, optimizer: &mut dyn Optimizer, tiles: Tiles) -> Result<(), CheckpointError> {
@@ -100,7 +108,7 @@ impl Weights {
         let names = net.names();
         let mut fit = Fit { weights: self, used: BTreeSet::new(), missing: vec![], reshaped: vec![] };
         let mut plan = vec![];
-        let mut homeless = None;
+        let (mut without_bias, mut programmed) = (None, None);
         net.visit("", &mut |path, slot| match slot {
             // PyTorch itself loads files without the count, as they were written before it was kept.
             Slot::Buffer(param) if self.foreign && is_count(path) && !self.parameters.contains_key(path) => {
@@ -114,33 +122,50 @@ impl Weights {
                 let name = &names[&affine.weight().id()];
                 let array = self.tiles.get(name).map(|on| &on.array);
                 if affine.bias.is_none() && array.is_some_and(TileArray::has_analog_bias) {
-                    homeless = Some(name.clone());
+                    without_bias = Some(name.clone());
+                }
+                if affine.is_programmed() && tiles == Tiles::FromNetwork {
+                    programmed = Some(name.clone());
                 }
                 if let Some(weight) = weight.filter(|_| bias.is_some() == affine.bias.is_some()) {
                     plan.push(match tiles {
                         Tiles::FromFile => New::Moved(placed(array, weight), bias),
-                        Tiles::FromNetwork => folded(array, weight, bias),
+                        Tiles::FromNetwork => effective(path, array, weight, bias),
                     });
                 }
             }
         });
         fit.finish()?;
-        match homeless {
-            None => Ok(Plan(plan)),
-            Some(name) => {
-                Err(CheckpointError::entry(&self.path, name, "a bias on its tiles", "none, as the layer has no bias"))
+        let wrong = |name, found, expected| Err(CheckpointError::entry(&self.path, name, found, expected));
+        match (without_bias, programmed) {
+            (None, None) => Ok(Plan(plan)),
+            (Some(name), _) => wrong(name, "a bias on its tiles", "none, as the layer has no bias"),
+            (_, Some(name)) => {
+                wrong(name, "a weight", "none, as the network's weight is programmed onto a chip; use Tiles::FromFile")
             }
         }
     }
 }
 
 impl Plan {
-    /// Changes the network that the plan was made for.
-    pub fn carry_out(self, net: &mut (impl Visit + ?Sized)) {
+    /// Changes the network that the plan was made for, and says what could not be taken over.
+    pub fn carry_out(self, net: &mut (impl Visit + ?Sized)) -> Restored {
+        let mut restored = Restored::default();
         let mut plan = self.0.into_iter();
         net.visit_mut("", &mut |_, slot| match (slot, plan.next()) {
             (SlotMut::Param(param) | SlotMut::Buffer(param), Some(New::Value(value))) => param.value = value,
-            (SlotMut::Affine(affine), Some(New::Set(weight, bias))) => affine.set(weight, bias),
+            (SlotMut::Affine(affine), Some(New::Set(path, weight, bias, array))) => {
+                affine.set(weight, bias);
+                let Some(array) = array else { return };
+                let taken = match &mut affine.weight {
+                    Weight::Analog(tiles) => tiles.inherit(&array).map_err(|error| error.to_string()),
+                    Weight::Digital(_) if array.has_found_inputs() => {
+                        Err("input ranges and running means stay behind, as the weight is digital".into())
+                    }
+                    Weight::Digital(_) => Ok(()),
+                };
+                restored.left.extend(taken.err().map(|reason| format!("{path}: {reason}")));
+            }
             (SlotMut::Affine(affine), Some(New::Moved(weight, bias))) => {
                 let frozen = affine.frozen();
                 affine.weight = weight;
@@ -151,6 +176,7 @@ impl Plan {
             }
             _ => unreachable!("both walks find the same slots"),
         });
+        restored
     }
 }
 
@@ -167,11 +193,10 @@ fn placed(array: Option<&TileArray>, weight: Tensor) -> Weight {
     }
 }
 
-/// A weight and a bias as a digital layer would hold them.
-fn folded(array: Option<&TileArray>, weight: Tensor, bias: Option<Tensor>) -> New {
-    let (weight, of_bias) = array.map_or((weight, None), TileArray::to_digital);
-    let bias = bias.map(|bias| of_bias.map_or(bias.clone(), |factor| &bias * &factor));
-    New::Set(weight, bias)
+/// A weight and a bias as evaluations see them.
+fn effective(path: &str, array: Option<&TileArray>, weight: Tensor, bias: Option<Tensor>) -> New {
+    let (weight, of_tile) = array.map_or((weight, None), |array| array.effective_weights(bias.as_ref()));
+    New::Set(path.into(), weight, of_tile.or(bias), array.cloned().map(Box::new))
 }
 
 /// Finds a network's tensors in a file, and remembers what was not as it should be.
@@ -224,7 +249,6 @@ impl Fit<'_> {
 }
 
 /// Reads weights into a network; see [`Network::load_weights`].
-pub(crate) fn load_weights(net: &mut (impl Visit + ?Sized), path: &Path) -> Result<(), CheckpointError> {
-    super::read_weights(path)?.plan(net, Tiles::FromNetwork)?.carry_out(net);
-    Ok(())
+pub(crate) fn load_weights(net: &mut (impl Visit + ?Sized), path: &Path) -> Result<Restored, CheckpointError> {
+    Ok(super::read_weights(path)?.plan(net, Tiles::FromNetwork)?.carry_out(net))
 }

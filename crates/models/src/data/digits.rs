@@ -40,10 +40,12 @@ impl Mnist {
         RawMnist::from_dir(dir).map(Self::from)
     }
 
-    /// The full data set from its public mirrors, kept in the user's cache directory, with checksums.
+    /// The full data set from its public mirrors, kept in the user's cache directory, with checksums. With the
+    /// feature `download`.
     ///
     /// # Errors
     /// If no mirror gives the files, or they can't be kept.
+    #[cfg(feature = "download")]
     pub fn download() -> Result<Self, DataError> {
         RawMnist::download(RawMnist::default_cache_dir()).map(Self::from)
     }

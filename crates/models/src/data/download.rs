@@ -1,11 +1,11 @@
 //! The full MNIST from public mirrors.
 //!
-//! What is checked is the SHA-256 of the *uncompressed* files: mirrors may compress them again.
+//! With the feature `download`. What is checked is the SHA-256 of the *uncompressed* files: mirrors may compress them again.
 
 use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -169,27 +169,17 @@ fn progress(name: &str, len: Option<u64>) -> ProgressBar {
 fn write(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
     let dir = path.parent().expect("a file in the cache directory");
     fs::create_dir_all(dir).map_err(DataError::io(dir))?;
-    let whole = || -> io::Result<()> {
-        let mut builder = tempfile::Builder::new();
-        // A cache may be shared; without this nobody else could read the file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(dir)?;
-        file.write_all(bytes)?;
-        file.persist(path)?;
-        Ok(())
-    };
-    whole().map_err(DataError::io(path))
+    ohmgrad_files::replace(path, bytes).map_err(DataError::io(path))
 }
 
 /// In hexadecimal digits.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader};
+    use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,6 +2,7 @@
 
 mod dataset;
 mod digits;
+#[cfg(feature = "download")]
 mod download;
 mod error;
 mod idx;

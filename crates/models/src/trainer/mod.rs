@@ -310,6 +310,6 @@ impl Trainer {
             Some(path) if self.state.best.is_some() => Some(Checkpoint::load(path)?),
             _ => kept,
         };
-        best.map_or(Ok(()), |best| Ok(best.restore(net, None, Tiles::FromFile)?))
+        best.map_or(Ok(()), |best| Ok(best.restore(net, None, Tiles::FromFile).map(drop)?))
     }
 }

@@ -6,6 +6,9 @@
 /// Most rows that a tile has.
 pub(super) const ROWS: usize = 8;
 
+/// Elements of a cache line.
+pub(super) const LINE: usize = 16;
+
 /// The part of a product that one tile computes; the operands are behind raw pointers.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
@@ -22,18 +25,24 @@ pub(super) struct Tile<'a> {
     pub columns: usize,
     /// Whether the result holds sums over earlier terms already.
     pub adds: bool,
+    /// How far behind each row those of the next tile lie, to fetch them from memory meanwhile; 0 fetches nothing.
+    pub ahead: usize,
 }
 
 /// Computes one tile.
 pub(super) type Kernel = unsafe fn(&Tile<'_>);
 
-/// Most rows of a tile, and most vectors of its columns, for the number of registers that there are.
+/// The tiles of one instruction set, as many rows and vectors of columns as its registers hold.
 pub(super) struct Kernels {
     pub lanes: usize,
-    pub rows: usize,
     /// Kernels for 1, 2, … vectors of columns, and of these for 1, 2, … rows.
     pub tiles: &'static [&'static [Kernel]],
+    /// Copies of 1, 2, … vectors of columns.
+    pub copies: &'static [Copy],
 }
+
+/// Copies rows of vectors, so many and so far apart, to where they lie one after the other.
+pub(super) type Copy = unsafe fn(source: *const f32, rows: usize, apart: usize, target: *mut f32);
 
 /// Side of the blocks that [`transpose`] handles.
 pub(super) const SQUARE: usize = 8;
@@ -43,29 +52,56 @@ macro_rules! kernels {
         pub(super) mod $name {
             use std::arch::x86_64::*;
 
-            use super::Tile;
+            use super::{LINE, Tile};
+
+            /// # Safety
+            /// The processor has the features, and the rows exist in both places.
+            #[target_feature(enable = $feature)]
+            pub unsafe fn copy<const VECTORS: usize>(
+                mut source: *const f32,
+                rows: usize,
+                apart: usize,
+                mut target: *mut f32,
+            ) {
+                for _ in 0..rows {
+                    for v in 0..VECTORS {
+                        // SAFETY: the caller's promise.
+                        unsafe { $store(target.add(v * $lanes), $load(source.add(v * $lanes))) };
+                    }
+                    source = source.wrapping_add(apart);
+                    target = target.wrapping_add(VECTORS * $lanes);
+                }
+            }
 
             /// # Safety
             /// The processor has the features, all elements that the tile names exist, and nobody else uses its result.
             #[target_feature(enable = $feature)]
             pub unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
-                let &Tile { terms, rows, mut b, c, stride, columns, adds } = tile;
+                let &Tile { terms, rows, mut b, c, stride, columns, adds, ahead } = tile;
                 let rows: [*const f32; ROWS] = std::array::from_fn(|i| rows[i]);
                 let mut sums = [[$zero(); VECTORS]; ROWS];
-                for &term in terms {
-                    let mut right = [$zero(); VECTORS];
-                    for (v, right) in right.iter_mut().enumerate() {
-                        // SAFETY: the panel has VECTORS vectors for each term.
-                        *right = unsafe { $load(b.add(v * $lanes)) };
-                    }
-                    for (row, sums) in rows.iter().zip(&mut sums) {
-                        // SAFETY: each row has all terms.
-                        let left = unsafe { $splat(*row.add(term)) };
-                        for (sum, &right) in sums.iter_mut().zip(&right) {
-                            *sum = $fma(left, right, *sum);
+                let piece = if ahead > 0 { LINE } else { terms.len().max(1) };
+                for terms in terms.chunks(piece) {
+                    if ahead > 0 {
+                        for row in rows {
+                            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(terms[0] + ahead).cast());
                         }
                     }
-                    b = b.wrapping_add(VECTORS * $lanes);
+                    for &term in terms {
+                        let mut right = [$zero(); VECTORS];
+                        for (v, right) in right.iter_mut().enumerate() {
+                            // SAFETY: the panel has VECTORS vectors for each term.
+                            *right = unsafe { $load(b.add(v * $lanes)) };
+                        }
+                        for (row, sums) in rows.iter().zip(&mut sums) {
+                            // SAFETY: each row has all terms.
+                            let left = unsafe { $splat(*row.add(term)) };
+                            for (sum, &right) in sums.iter_mut().zip(&right) {
+                                *sum = $fma(left, right, *sum);
+                            }
+                        }
+                        b = b.wrapping_add(VECTORS * $lanes);
+                    }
                 }
                 for (i, sums) in sums.into_iter().enumerate() {
                     for (v, mut sum) in sums.into_iter().enumerate() {
@@ -121,59 +157,27 @@ kernels!(
     _mm256_add_ps
 );
 
-/// Eight rows by up to three vectors: 24 of 32 registers hold sums.
-pub(super) const AVX512: Kernels = {
-    use avx512::tile;
-    Kernels {
-        lanes: 16,
-        rows: 8,
-        tiles: &[
-            &[
-                tile::<1, 1>,
-                tile::<2, 1>,
-                tile::<3, 1>,
-                tile::<4, 1>,
-                tile::<5, 1>,
-                tile::<6, 1>,
-                tile::<7, 1>,
-                tile::<8, 1>,
-            ],
-            &[
-                tile::<1, 2>,
-                tile::<2, 2>,
-                tile::<3, 2>,
-                tile::<4, 2>,
-                tile::<5, 2>,
-                tile::<6, 2>,
-                tile::<7, 2>,
-                tile::<8, 2>,
-            ],
-            &[
-                tile::<1, 3>,
-                tile::<2, 3>,
-                tile::<3, 3>,
-                tile::<4, 3>,
-                tile::<5, 3>,
-                tile::<6, 3>,
-                tile::<7, 3>,
-                tile::<8, 3>,
-            ],
-        ],
-    }
+/// The tiles of one instruction set: for each number of vectors those of 1, 2, … rows.
+macro_rules! tiles {
+    ($set:ident: $($vectors:literal: [$($rows:literal)*],)*) => {
+        &[$(&[$($set::tile::<$rows, $vectors>),*]),*]
+    };
+}
+
+/// Up to eight rows by three vectors: 24 of 32 registers hold sums.
+pub(super) const AVX512: Kernels = Kernels {
+    lanes: 16,
+    tiles: tiles!(avx512: 1: [1 2 3 4 5 6 7 8], 2: [1 2 3 4 5 6 7 8], 3: [1 2 3 4 5 6 7 8],),
+    copies: &[avx512::copy::<1>, avx512::copy::<2>, avx512::copy::<3>],
 };
 
-/// Four rows by up to three vectors: 12 of 16 registers hold sums.
-pub(super) const AVX2: Kernels = {
-    use avx2::tile;
-    Kernels {
-        lanes: 8,
-        rows: 4,
-        tiles: &[
-            &[tile::<1, 1>, tile::<2, 1>, tile::<3, 1>, tile::<4, 1>],
-            &[tile::<1, 2>, tile::<2, 2>, tile::<3, 2>, tile::<4, 2>],
-            &[tile::<1, 3>, tile::<2, 3>, tile::<3, 3>, tile::<4, 3>],
-        ],
-    }
+/// Up to six rows by two vectors: 12 of 16 registers hold sums, 2 the right operand, 1 the left one. (Four rows by three
+/// vectors would need 17.) A single vector takes eight rows: two multiply-adds per cycle, each of four cycles, need eight
+/// sums.
+pub(super) const AVX2: Kernels = Kernels {
+    lanes: 8,
+    tiles: tiles!(avx2: 1: [1 2 3 4 5 6 7 8], 2: [1 2 3 4 5 6],),
+    copies: &[avx2::copy::<1>, avx2::copy::<2>],
 };
 
 /// Transposes a block of [`SQUARE`] × [`SQUARE`].
@@ -183,24 +187,24 @@ pub(super) const AVX2: Kernels = {
 #[target_feature(enable = "avx")]
 pub(super) unsafe fn transpose(source: *const f32, from: usize, target: *mut f32, to: usize) {
     use std::arch::x86_64::*;
-    // SAFETY: the caller's promise.
-    let mut r: [__m256; 8] = std::array::from_fn(|i| unsafe { _mm256_loadu_ps(source.add(i * from)) });
-    let mut t = [_mm256_setzero_ps(); 8];
-    for i in 0..4 {
-        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-    }
-    for i in [0, 4] {
-        r[i] = _mm256_shuffle_ps::<0x44>(t[i], t[i + 2]);
-        r[i + 1] = _mm256_shuffle_ps::<0xee>(t[i], t[i + 2]);
-        r[i + 2] = _mm256_shuffle_ps::<0x44>(t[i + 1], t[i + 3]);
-        r[i + 3] = _mm256_shuffle_ps::<0xee>(t[i + 1], t[i + 3]);
-    }
-    for i in 0..4 {
-        // SAFETY: the caller's promise.
-        unsafe {
-            _mm256_storeu_ps(target.add(i * to), _mm256_permute2f128_ps::<0x20>(r[i], r[i + 4]));
-            _mm256_storeu_ps(target.add((i + 4) * to), _mm256_permute2f128_ps::<0x31>(r[i], r[i + 4]));
+    for half in [0, 4] {
+        // Rows i and i + 4 in one register: then no step below crosses its halves.
+        let r: [__m256; 4] = std::array::from_fn(|i| {
+            let [low, high] = [i, i + 4].map(|row| source.wrapping_add(row * from + half));
+            // SAFETY: the caller's promise.
+            unsafe { _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high)) }
+        });
+        let (a, b) = (_mm256_unpacklo_ps(r[0], r[1]), _mm256_unpacklo_ps(r[2], r[3]));
+        let (c, d) = (_mm256_unpackhi_ps(r[0], r[1]), _mm256_unpackhi_ps(r[2], r[3]));
+        let columns = [
+            _mm256_shuffle_ps::<0x44>(a, b),
+            _mm256_shuffle_ps::<0xee>(a, b),
+            _mm256_shuffle_ps::<0x44>(c, d),
+            _mm256_shuffle_ps::<0xee>(c, d),
+        ];
+        for (i, column) in columns.into_iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { _mm256_storeu_ps(target.add((half + i) * to), column) };
         }
     }
 }

@@ -77,11 +77,11 @@ impl<'a> Offsets<'a> {
         }
     }
 
-    /// The largest of the first `n`, which are some.
-    fn largest(self, n: usize) -> usize {
+    /// The largest of the first `n`, unless there are none or it has no number.
+    fn largest(self, n: usize) -> Option<usize> {
         match self {
-            Self::Even(step) => (n - 1) * step,
-            Self::Listed(offsets) => offsets[..n].iter().copied().max().expect("there are some"),
+            Self::Even(step) => n.checked_sub(1)?.checked_mul(step),
+            Self::Listed(offsets) => offsets[..n].iter().copied().max(),
         }
     }
 }
@@ -89,8 +89,9 @@ impl<'a> Offsets<'a> {
 impl<T> Left<'_, T> {
     /// Checks that a matrix of this size lies in the slice.
     fn check(&self, rows: usize, terms: usize) {
+        let last = || self.rows.largest(rows)?.checked_add(self.terms.largest(terms)?);
         assert!(
-            rows == 0 || terms == 0 || self.rows.largest(rows) + self.terms.largest(terms) < self.data.len(),
+            rows == 0 || terms == 0 || last().is_some_and(|last| last < self.data.len()),
             "product: a matrix reaches beyond its storage"
         );
     }
@@ -138,8 +139,9 @@ impl<'a, T: Gemm> Right<'a, T> {
         if rows == 0 || n == 0 {
             return;
         }
+        let end = (rows - 1).checked_mul(stride).and_then(|last| last.checked_add(n));
         assert!(
-            n <= stride && (rows - 1) * stride + n <= out.len(),
+            n <= stride && end.is_some_and(|end| end <= out.len()),
             "product: {} elements for {rows} rows of {n}, {stride} apart",
             out.len()
         );
@@ -183,18 +185,28 @@ impl<'a, T: Gemm> Right<'a, T> {
     }
 }
 
-/// The product of two matrices, written to all of `out`, row-major, on this thread or on all; `false` if it was left to
-/// [`Right`] to do.
+/// How a product is given to threads.
+#[derive(Clone, Copy)]
+pub(crate) enum Parts {
+    /// To this one alone.
+    One,
+    /// So many parts of rows, each of which packs the right operand for itself.
+    Rows(usize),
+    /// So many parts of columns.
+    Columns(usize),
+}
+
+/// The product of two matrices, written to all of `out`, row-major; `false` if it was left to [`Right`] to do.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn product<T: Gemm>(
     a: Strided<'_, T>,
     b: Strided<'_, T>,
     sizes: [usize; 3],
-    on_all_threads: bool,
+    parts: Parts,
     out: &mut [MaybeUninit<T>],
 ) -> bool {
     let (Some(a), Some(b), Some(out)) = (a.as_f32(), b.as_f32(), T::as_f32_mut(out)) else { return false };
-    sizes[1] > 0 && packed::product(a, b, sizes, on_all_threads, out)
+    sizes[0] > 0 && sizes[1] > 0 && packed::product(a, b, sizes, parts, out)
 }
 
 /// Other processors have no kernels of ours.
@@ -203,7 +215,7 @@ pub(crate) fn product<T: Gemm>(
     _: Strided<'_, T>,
     _: Strided<'_, T>,
     _: [usize; 3],
-    _: bool,
+    _: Parts,
     _: &mut [MaybeUninit<T>],
 ) -> bool {
     false
@@ -263,3 +275,31 @@ macro_rules! gemm {
 
 gemm!(f32, matrixmultiply::sgemm, |slice| Some(slice));
 gemm!(f64, matrixmultiply::dgemm, |_slice| None);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a check lets pass, kernels read without another one.
+    #[test]
+    fn matrices_beyond_their_storage_are_refused_also_where_a_size_wraps_around() {
+        let refused = |rows: Offsets<'_>, terms: Offsets<'_>, sizes: [usize; 2]| {
+            let left = Left { data: &[0.0f32; 8], rows, terms };
+            std::panic::catch_unwind(|| left.check(sizes[0], sizes[1])).is_err()
+        };
+        let even = Offsets::Even;
+        assert!(!refused(even(4), even(1), [2, 4]) && !refused(even(usize::MAX), even(usize::MAX), [1, 1]));
+        assert!(!refused(even(usize::MAX), even(1), [3, 0]) && !refused(Offsets::Listed(&[7, 0]), even(0), [2, 9]));
+        assert!(refused(even(4), even(1), [2, 5]) && refused(Offsets::Listed(&[8]), even(1), [1, 1]));
+        assert!(refused(even(usize::MAX), even(1), [2, 2]) && refused(even(1 << 63), even(0), [3, 1]));
+        assert!(refused(Offsets::Listed(&[usize::MAX]), Offsets::Listed(&[0, 1]), [1, 2]));
+
+        let beyond = |rows: usize, stride: usize| {
+            let right = Right::new(Strided { data: &[1.0f32; 6], row: 3, column: 1 }, 2, 3);
+            let left = Left { data: &[1.0f32; 2], rows: Offsets::Even(0), terms: Offsets::Even(1) };
+            let multiply = || right.multiply(left, rows, &mut [MaybeUninit::uninit(); 6], stride);
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(multiply)).is_err()
+        };
+        assert!(!beyond(2, 3) && beyond(3, 3) && beyond(2, 4) && beyond(3, 1 << 63) && beyond(usize::MAX, usize::MAX));
+    }
+}

@@ -6,20 +6,20 @@
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use super::kernels::{AVX2, AVX512, Kernels, ROWS, SQUARE, Tile, transpose};
-use super::{Left, Strided};
+use super::kernels::{AVX2, AVX512, Kernels, LINE, ROWS, SQUARE, Tile, transpose};
+use super::{Left, Offsets, Parts, Strided};
 use crate::parallel;
+use crate::simd::{self, Level};
 
 /// Terms of a sum that one run through a panel handles at most, so that the panel stays in the first-level cache.
 const STRETCH: usize = 256;
 
+/// Elements of a left operand that is fetched ahead, as the second-level cache will not hold it.
+const CACHED: usize = 1 << 18;
+
 /// Elements from which packing is given to all threads.
 const PARALLEL: usize = 1 << 16;
-
-/// Elements of a cache line.
-const LINE: usize = 16;
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -30,18 +30,13 @@ thread_local! {
     static SCRATCH: Cell<Vec<Line>> = const { Cell::new(vec![]) };
 }
 
-/// The kernels of this processor, if it has some.
+/// The kernels of this process's [`Level`], if it has some.
 fn kernels() -> Option<&'static Kernels> {
-    static FOUND: LazyLock<Option<&'static Kernels>> = LazyLock::new(|| {
-        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx") {
-            Some(&AVX512)
-        } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            Some(&AVX2)
-        } else {
-            None
-        }
-    });
-    *FOUND
+    match simd::level() {
+        Level::Avx512 => Some(&AVX512),
+        Level::Avx2 => Some(&AVX2),
+        Level::None => None,
+    }
 }
 
 /// The right operand of a product, packed: for each panel of columns, for each term of the sums, the columns' elements.
@@ -60,7 +55,7 @@ impl Drop for Packed {
 }
 
 impl Packed {
-    /// Packs a matrix [terms, columns]; `None` where the processor has no vector units that we know.
+    /// Packs a matrix [terms, columns]; `None` at a level without kernels.
     pub fn new(b: Strided<'_, f32>, terms: usize, columns: usize) -> Option<Self> {
         Some(Self::with(kernels()?, b, terms, columns))
     }
@@ -68,27 +63,28 @@ impl Packed {
     fn with(kernels: &'static Kernels, b: Strided<'_, f32>, terms: usize, columns: usize) -> Self {
         b.check(terms, columns);
         let lanes = kernels.lanes;
-        let lines = scratch(columns.div_ceil(lanes) * lanes * terms);
+        let size = columns.checked_next_multiple_of(lanes).and_then(|width| width.checked_mul(terms));
+        let lines = scratch(size.expect("a matrix to pack fits into memory"));
         let mut packed = Self { kernels, lines, terms, columns };
-        packed.fill(b);
+        if terms > 0 {
+            packed.fill(b);
+        }
         packed
     }
 
     /// Writes all panels.
     fn fill(&mut self, b: Strided<'_, f32>) {
-        let (terms, lanes) = (self.terms, self.kernels.lanes);
-        let panels: Vec<Panel> = panels(self.kernels, self.columns).collect();
+        let (kernels, terms) = (self.kernels, self.terms);
         // SAFETY: a line is LINE elements without padding.
         let mut free =
             unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * LINE) };
         let mut parts = vec![];
-        for panel in panels {
-            let width = panel.vectors * lanes;
-            let (part, rest) = free.split_at_mut(width * terms);
+        for panel in panels(kernels, 0..self.columns) {
+            let (part, rest) = free.split_at_mut(panel.width(kernels) * terms);
             free = rest;
-            parts.push((part, panel.columns, width));
+            parts.push((panel, part));
         }
-        let fill = |(part, columns, width)| fill(part, b, columns, terms, width);
+        let fill = |(panel, part): (Panel, &mut [f32])| panel.pack(kernels, b, 0..terms, part);
         match terms * self.columns < PARALLEL {
             true => parts.into_iter().for_each(fill),
             false => parallel::for_each(parts, fill),
@@ -100,21 +96,25 @@ impl Packed {
     /// # Safety
     /// `a` and `out` are as large as that, and there are terms.
     pub unsafe fn multiply(&self, a: Left<'_, f32>, rows: usize, out: &mut [MaybeUninit<f32>], stride: usize) {
-        let terms = a.terms.list(self.terms);
-        for panel in panels(self.kernels, self.columns) {
-            // SAFETY: the caller's promise; each panel holds its columns' elements for all terms.
-            unsafe {
-                let b = self.lines.as_ptr().cast::<f32>().add(panel.columns.start * self.terms);
-                let c = out.as_mut_ptr().cast::<f32>().add(panel.columns.start);
-                multiply(self.kernels, a, (rows, &terms), (&panel, b), (c, stride));
+        let places = a.terms.list(self.terms);
+        for panel in panels(self.kernels, 0..self.columns) {
+            let width = panel.width(self.kernels);
+            for terms in stretches(self.terms) {
+                let first = panel.columns.start * self.terms + terms.start * width;
+                // SAFETY: the caller's promise; each panel holds its columns' elements for all terms.
+                unsafe {
+                    let b = self.lines.as_ptr().cast::<f32>().add(first);
+                    let c = out.as_mut_ptr().cast::<f32>().add(panel.columns.start);
+                    panel.multiply(self.kernels, (a, rows), (&places, terms), b, (c, stride));
+                }
             }
         }
     }
 }
 
-/// The product of `a` [rows, terms] with `b` [terms, columns], written to all of `out`, row-major; `false` where the
-/// processor has no vector units that we know. As by [`Packed`], for a right operand that serves only once: each panel is
-/// packed by the thread that multiplies with it, so that it stays in that one's caches.
+/// The product of `a` [rows, terms] with `b` [terms, columns], written to all of `out`, row-major; `false` at a level
+/// without kernels. As by [`Packed`], for a right
+/// operand that is used once: each panel is packed by the thread that multiplies with it, so that it stays in its caches.
 ///
 /// # Panics
 /// If an operand or `out` is smaller than that.
@@ -122,46 +122,60 @@ pub(super) fn product(
     a: Strided<'_, f32>,
     b: Strided<'_, f32>,
     [rows, terms, columns]: [usize; 3],
-    on_all_threads: bool,
+    parts: Parts,
     out: &mut [MaybeUninit<f32>],
 ) -> bool {
     let Some(kernels) = kernels() else { return false };
     a.check(rows, terms);
     b.check(terms, columns);
-    assert!(out.len() == rows * columns, "product: {} elements for {rows} rows of {columns}", out.len());
-    let a = Left::from(a);
-    let places = a.terms.list(terms);
+    assert!(
+        rows.checked_mul(columns) == Some(out.len()),
+        "product: {} elements for {rows} rows of {columns}",
+        out.len()
+    );
+    let places = Left::from(a).terms.list(terms);
     let target = Target(out.as_mut_ptr().cast());
-    let work = |panel: Panel| {
-        let width = panel.vectors * kernels.lanes;
-        let mut lines = scratch(width * terms);
-        // SAFETY: a line is LINE elements without padding, and there are enough of them.
-        let elements = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), width * terms) };
-        fill(elements, b, panel.columns.clone(), terms, width);
-        // SAFETY: the sizes were checked. Each panel has columns of the result to itself.
-        unsafe {
-            let c = target.at(panel.columns.start);
-            multiply(kernels, a, (rows, &places), (&panel, elements.as_ptr()), (c, columns));
+    let work = |rows: Range<usize>, panel: Panel| {
+        let width = panel.width(kernels);
+        let a = Left::from(Strided { data: &a.data[rows.start * a.row..], ..a });
+        let mut lines = scratch(width * STRETCH.min(terms));
+        for terms in stretches(terms) {
+            // SAFETY: a line is LINE elements without padding, and there are enough of them.
+            let packed = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), width * terms.len()) };
+            panel.pack(kernels, b, terms.clone(), packed);
+            let c = target.at(rows.start * columns + panel.columns.start);
+            // SAFETY: the sizes were checked. Each call has rows or columns of the result to itself.
+            unsafe { panel.multiply(kernels, (a, rows.len()), (&places, terms), packed.as_ptr(), (c, columns)) };
         }
         SCRATCH.set(lines);
     };
-    if on_all_threads {
-        parallel::for_each(panels(kernels, columns).collect(), work);
-    } else {
-        panels(kernels, columns).for_each(work);
+    match parts {
+        Parts::One => panels(kernels, 0..columns).for_each(|panel| work(0..rows, panel)),
+        Parts::Columns(count) => parallel::for_each(parts_of(columns, count), |columns: Range<usize>| {
+            panels(kernels, columns).for_each(|panel| work(0..rows, panel));
+        }),
+        Parts::Rows(count) => parallel::for_each(parts_of(rows, count), |rows: Range<usize>| {
+            panels(kernels, 0..columns).for_each(|panel| work(rows.clone(), panel));
+        }),
     }
     true
 }
 
-/// A result whose columns several threads write.
+/// So many rows or columns in even parts, which begin at the beginnings of cache lines.
+fn parts_of(n: usize, parts: usize) -> Vec<Range<usize>> {
+    let start = |part: usize| n.min(n.div_ceil(LINE) * part / parts * LINE);
+    (0..parts).map(|part| start(part)..start(part + 1)).filter(|part| !part.is_empty()).collect()
+}
+
+/// A result that several threads write.
 struct Target(*mut f32);
 
-// SAFETY: the threads write to different columns.
+// SAFETY: the threads write to different rows or columns.
 unsafe impl Sync for Target {}
 
 impl Target {
-    fn at(&self, column: usize) -> *mut f32 {
-        self.0.wrapping_add(column)
+    fn at(&self, element: usize) -> *mut f32 {
+        self.0.wrapping_add(element)
     }
 }
 
@@ -174,47 +188,19 @@ fn scratch(elements: usize) -> Vec<Line> {
     lines
 }
 
-/// The product of rows with one panel `b`, written from `c` on, to rows that are `stride` apart.
-///
-/// # Safety
-/// `a` has so many rows, and its terms are at these places; the panel has its width of elements for each term, and the
-/// panel's columns of all rows of the result exist and are nobody else's. The kernels are those of this processor.
-unsafe fn multiply(
-    &Kernels { lanes, rows: most, tiles }: &Kernels,
-    a: Left<'_, f32>,
-    (rows, terms): (usize, &[usize]),
-    (panel, b): (&Panel, *const f32),
-    (c, stride): (*mut f32, usize),
-) {
-    let width = panel.vectors * lanes;
-    let stretch = terms.len().div_ceil(terms.len().div_ceil(STRETCH));
-    for (i, terms) in terms.chunks(stretch).enumerate() {
-        let first = i * stretch;
-        for row in (0..rows).step_by(most) {
-            let here = most.min(rows - row);
-            // SAFETY: rows, terms and columns of the tile are inside of the operands and of the result.
-            unsafe {
-                tiles[panel.vectors - 1][here - 1](&Tile {
-                    terms,
-                    rows: a.rows.chunk::<ROWS>(row).map(|start| a.data.as_ptr().wrapping_add(start)),
-                    b: b.add(first * width),
-                    c: c.add(row * stride),
-                    stride,
-                    columns: panel.columns.len(),
-                    adds: first > 0,
-                });
-            }
-        }
-    }
+/// The terms of sums in even stretches, which depend on nothing but their number.
+fn stretches(terms: usize) -> impl Iterator<Item = Range<usize>> {
+    let size = terms.div_ceil(terms.div_ceil(STRETCH).max(1)).max(1);
+    (0..terms).step_by(size).map(move |first| first..terms.min(first + size))
 }
 
-/// The panels of so many columns: as wide as the registers allow, the last ones evenly.
-fn panels(&Kernels { lanes, tiles, .. }: &Kernels, columns: usize) -> impl Iterator<Item = Panel> + use<> {
-    let mut first = 0;
+/// The panels of some columns: as wide as the registers allow, the last ones evenly.
+fn panels(&Kernels { lanes, tiles, .. }: &Kernels, columns: Range<usize>) -> impl Iterator<Item = Panel> + use<> {
+    let mut first = columns.start;
     std::iter::from_fn(move || {
-        let left = (columns - first).div_ceil(lanes);
+        let left = (columns.end - first).div_ceil(lanes);
         let vectors = if left == tiles.len() + 1 { left.div_ceil(2) } else { left.min(tiles.len()) };
-        let range = first..columns.min(first + vectors * lanes);
+        let range = first..columns.end.min(first + vectors * lanes);
         first = range.end;
         (vectors > 0).then_some(Panel { columns: range, vectors })
     })
@@ -226,36 +212,117 @@ struct Panel {
     vectors: usize,
 }
 
-/// Writes one panel, `width` elements for each term.
-fn fill(panel: &mut [f32], b: Strided<'_, f32>, columns: Range<usize>, terms: usize, width: usize) {
-    let used = columns.len();
-    if b.column == 1 {
-        for (p, target) in panel.chunks_exact_mut(width).enumerate() {
-            let at = p * b.row + columns.start;
-            target[..used].copy_from_slice(&b.data[at..at + used]);
-            target[used..].fill(0.0);
+impl Panel {
+    /// Elements that a packed panel has for each term.
+    fn width(&self, kernels: &Kernels) -> usize {
+        self.vectors * kernels.lanes
+    }
+
+    /// Writes some terms of this panel to `target`: for each its columns, filled up with zeros to the width.
+    fn pack(&self, kernels: &Kernels, b: Strided<'_, f32>, terms: Range<usize>, target: &mut [f32]) {
+        let (width, used) = (self.width(kernels), self.columns.len());
+        let n = terms.len();
+        assert!(target.len() == n * width, "product: {} elements for {n} terms of {width}", target.len());
+        let b = Strided { data: &b.data[terms.start * b.row + self.columns.start * b.column..], ..b };
+        b.check(n, used);
+        if used < width {
+            target.chunks_exact_mut(width).for_each(|target| target[used..].fill(0.0));
+        } else if b.column == 1 {
+            // SAFETY: the sizes were just checked. The kernels are those of this processor.
+            return unsafe { kernels.copies[self.vectors - 1](b.data.as_ptr(), n, b.row, target.as_mut_ptr()) };
         }
-        return;
-    }
-    if used < width {
-        panel.chunks_exact_mut(width).for_each(|target| target[used..].fill(0.0));
-    }
-    let squares = |n: usize| if b.row == 1 { n - n % SQUARE } else { 0 };
-    let (whole_columns, whole_terms) = (squares(used), squares(terms));
-    for j in (0..whole_columns).step_by(SQUARE) {
-        for p in (0..whole_terms).step_by(SQUARE) {
-            let at = (columns.start + j) * b.column + p;
-            // SAFETY: kernels exist only where there is AVX. The source was checked to hold all terms and columns, the
-            // target lies in the panel.
-            unsafe {
-                let target = panel.as_mut_ptr().add(p * width + j);
-                transpose(b.data.as_ptr().add(at), b.column, target, width);
+        if b.column == 1 {
+            for (p, target) in target.chunks_exact_mut(width).enumerate() {
+                target[..used].copy_from_slice(&b.data[p * b.row..][..used]);
+            }
+            return;
+        }
+        let squares = |n: usize| if b.row == 1 { n - n % SQUARE } else { 0 };
+        let (whole_columns, whole_terms) = (squares(used), squares(n));
+        for j in (0..whole_columns).step_by(SQUARE) {
+            for p in (0..whole_terms).step_by(SQUARE) {
+                // SAFETY: kernels exist only where there is AVX; the sizes were just checked.
+                unsafe {
+                    let target = target.as_mut_ptr().add(p * width + j);
+                    transpose(b.data.as_ptr().add(j * b.column + p), b.column, target, width);
+                }
+            }
+        }
+        for j in 0..used {
+            for p in if j < whole_columns { whole_terms } else { 0 }..n {
+                target[p * width + j] = b.data[p * b.row + j * b.column];
             }
         }
     }
-    for j in 0..used {
-        for p in if j < whole_columns { whole_terms } else { 0 }..terms {
-            panel[p * width + j] = b.data[p * b.row + (columns.start + j) * b.column];
+
+    /// Writes the product of rows with this panel, `b`, from `c` on, to rows that are `stride` apart; adds to what is
+    /// there unless the terms begin with the first.
+    ///
+    /// # Safety
+    /// `a` has so many rows, one at least, and its terms are at these places; the panel has its width of elements for
+    /// each of the terms, and its columns of all rows of the result exist and are nobody else's. The kernels are those of
+    /// this processor.
+    unsafe fn multiply(
+        &self,
+        kernels: &Kernels,
+        (a, rows): (Left<'_, f32>, usize),
+        (places, terms): (&[usize], Range<usize>),
+        b: *const f32,
+        (c, stride): (*mut f32, usize),
+    ) {
+        let tiles = kernels.tiles[self.vectors - 1];
+        // Tiles of even heights: a low one has too few sums to keep the multipliers busy.
+        let count = rows.div_ceil(tiles.len());
+        let (height, higher) = (rows / count, rows % count);
+        let adds = terms.start > 0;
+        let terms = &places[terms];
+        // The first panel brings the rows into cache, if they are not there yet.
+        let apart = match a.rows {
+            Offsets::Even(apart) if self.columns.start == 0 && a.data.len() > CACHED => apart,
+            _ => 0,
+        };
+        let columns = self.columns.len();
+        let mut row = 0;
+        for tile in 0..count {
+            let here = height + usize::from(tile < higher);
+            let starts = a.rows.chunk::<ROWS>(row);
+            let rows = starts.map(|start| a.data.as_ptr().wrapping_add(start));
+            let c = c.wrapping_add(row * stride);
+            // SAFETY: rows, terms and columns of the tile are inside of the operands and of the result.
+            unsafe { tiles[here - 1](&Tile { terms, rows, b, c, stride, columns, adds, ahead: here * apart }) };
+            row += here;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Key, Tensor};
+
+    /// Every tile of the level's kernels, whole and cut, gives the chain of fused multiply-adds that is promised.
+    #[test]
+    fn sums_are_chains_of_fused_multiply_adds() {
+        let stretch = |terms: usize| terms.div_ceil(terms.div_ceil(STRETCH));
+        for (rows, terms, columns) in (1..=17)
+            .flat_map(|rows| (1..=50).map(move |columns| (rows, 3, columns)))
+            .chain([(5, 700, 33), (13, 256, 7)])
+        {
+            let (a, b) = (Tensor::normal(&[rows, terms], Key::new(1)), Tensor::normal(&[terms, columns], Key::new(2)));
+            let chains = Tensor::from_fn(&[rows, columns], |i| {
+                let factors: Vec<_> = (0..terms).map(|p| (a[[i[0], p]], b[[p, i[1]]])).collect();
+                let sums = factors
+                    .chunks(stretch(terms))
+                    .map(|part| part.iter().fold(0.0f32, |sum, (a, b)| a.mul_add(*b, sum)));
+                sums.reduce(|sum, part| sum + part).expect("there are terms")
+            });
+            if kernels().is_some() {
+                assert_eq!(a.matmul(&b), chains, "[{rows}, {terms}] × [{terms}, {columns}]");
+                let transposed = b.t().contiguous();
+                assert_eq!(a.matmul(&transposed.t()), chains, "[{rows}, {terms}] × [{columns}, {terms}]ᵀ");
+            } else {
+                assert!((&a.matmul(&b) - &chains).abs().max() < 1e-4, "[{rows}, {terms}] × [{terms}, {columns}]");
+            }
         }
     }
 }

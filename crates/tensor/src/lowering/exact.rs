@@ -12,7 +12,7 @@ use crate::array::Array;
 use crate::gemm::{Left, Offsets, Right};
 use crate::product::{self, strided};
 use crate::scalar::Scalar;
-use crate::vector::vectorized;
+use crate::simd::vectorized;
 use crate::{parallel, shape, storage};
 
 /// Elements of patch gradients that are made before they are added up: they stay in the first-level cache.
@@ -76,7 +76,7 @@ impl Patches {
         let parts: Vec<_> = (0..self.groups).map(|group| w.slice(0, group * width..(group + 1) * width)).collect();
         let rights: Vec<_> = parts.iter().map(product::right_of).collect();
         let entries = self.entries(Entries::ByChannel);
-        self.output_of_blocks(outs, false, |range, out| {
+        self.output_of_blocks(outs, |range, out| {
             let source = self.source(&x, &range);
             let terms = self.shifts(&source.x.strides, &entries);
             for (group, right) in rights.iter().enumerate() {
@@ -102,7 +102,7 @@ impl Patches {
         // As `patchᵀ·d`, because there are more entries than outputs to prepare for a product. By place, because a tile's
         // rows are then neighbours in memory.
         let entries = self.entries(Entries::ByPlace);
-        let sum = self.sum_of_blocks(false, |range| {
+        let sum = self.sum_of_blocks(|range| {
             let source = self.source(&x, range);
             let rows = self.shifts(&source.x.strides, &entries);
             let len = rows.len() * width;
@@ -131,7 +131,7 @@ impl Patches {
         let rights: Vec<_> = parts.iter().map(|w| Right::new(strided(w), width, row_len)).collect();
         let fold = Fold::new(self, Entries::ByPlace);
         let rows = (FOLDED / row_len.max(1)).max(1).next_multiple_of(8);
-        self.sum_into_samples(false, |range, out, first| {
+        self.sum_into_samples(|range, out, first| {
             let mut gradient = Vec::with_capacity(rows * row_len);
             for (group, right) in rights.iter().enumerate() {
                 let d = self.block_of(&d, range.clone(), group);

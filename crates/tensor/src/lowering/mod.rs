@@ -14,7 +14,7 @@ use std::ops::Range;
 use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
-use crate::storage;
+use crate::{shape, storage};
 use unfold::{Entries, Fold};
 
 /// Elements of patches in a block, at most: whole samples if one fits, else a part of one. But there is one patch at least.
@@ -34,10 +34,12 @@ pub struct ConvWindow {
 }
 
 impl ConvWindow {
-    /// The number of places along one axis of `size` entries, or `None` if the window does not fit once.
+    /// The number of places along one axis of `size` entries, or `None` if the window does not fit once: so also if it has
+    /// no entries, or makes no steps.
     pub fn places(&self, axis: usize, size: usize) -> Option<usize> {
-        let extent = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
-        Some((size + 2 * self.padding[axis]).checked_sub(extent)? / self.stride[axis] + 1)
+        let extent = self.dilation[axis].checked_mul(self.kernel[axis].checked_sub(1)?)?.checked_add(1)?;
+        let padded = self.padding[axis].checked_mul(2)?.checked_add(size)?;
+        Some(padded.checked_sub(extent)?.checked_div(self.stride[axis])? + 1)
     }
 }
 
@@ -70,8 +72,8 @@ impl Lowering {
     /// The patches of an input of the given shape, its channels in `groups`.
     ///
     /// # Panics
-    /// If the shape is not [batch, channels, …] with one to three more axes, the channels can't be grouped so, or the
-    /// window has no place.
+    /// If the shape is not [batch, channels, …] with one to three more axes, the channels can't be grouped so, the window
+    /// has no place, or its patches are more than memory can hold.
     pub fn patches(window: ConvWindow, groups: usize, shape: &[usize]) -> Self {
         assert!((3..=5).contains(&shape.len()), "convolution: an input of shape {shape:?} is not [batch, channels, …]");
         let rank = shape.len() - 2;
@@ -88,6 +90,16 @@ impl Lowering {
                 panic!("convolution: a window of {:?} has no place in shape {shape:?}", &window.kernel[3 - rank..])
             })
         });
+        // Everything that is computed of these sizes is less than one of the two products.
+        let padded = [0, 1, 2].map(|axis| input[2 + axis] + 2 * window.padding[axis]);
+        let sizes = [&input[..2], &padded].concat();
+        let patches = [&input[..2], &places, &window.kernel].concat();
+        assert!(
+            shape::fits(&sizes) && shape::fits(&patches),
+            "convolution: patches of {:?}, padding {:?}, of shape {shape:?} have more elements than memory can hold",
+            &window.kernel[3 - rank..],
+            &window.padding[3 - rank..]
+        );
         Self::Patches(Patches { window, groups, input, places, rank })
     }
 
@@ -116,12 +128,11 @@ impl Lowering {
     }
 
     /// The outputs for an input: `multiply` gets the group, the rows [n, in] and the number of the first one, and gives
-    /// [n, out/groups]. Blocks run in order, one by one, if `in_order`.
+    /// [n, out/groups].
     pub fn forward<T: Scalar>(
         &self,
         x: &Array<T>,
         outs: usize,
-        in_order: bool,
         multiply: impl Fn(usize, &Array<T>, usize) -> Array<T> + Sync,
     ) -> Array<T> {
         let patches = match self {
@@ -131,7 +142,7 @@ impl Lowering {
         let x = patches.wide(x);
         let width = outs / patches.groups;
         assert!(width * patches.groups == outs, "convolution: {outs} outputs in {} groups", patches.groups);
-        patches.output_of_blocks(outs, in_order, |range, out| {
+        patches.output_of_blocks(outs, |range, out| {
             for group in 0..patches.groups {
                 let y = multiply(group, &patches.unfold(&x, range.clone(), group), range.start);
                 assert!(y.shape() == [range.len(), width], "convolution: outputs {:?} of {range:?}", y.shape());
@@ -156,14 +167,30 @@ impl Lowering {
         }
     }
 
+    /// Calls `see` with the rows of an output gradient and those of an input, block by block and in order: the group, the
+    /// gradients [n, out/groups], the rows [n, in], and the number of the first one.
+    pub fn for_each_gradient_rows<T: Scalar>(
+        &self,
+        d: &Array<T>,
+        x: &Array<T>,
+        mut see: impl FnMut(usize, &Array<T>, &Array<T>, usize),
+    ) {
+        let patches = match self {
+            Self::Rows { .. } => return see(0, d, x, 0),
+            Self::Patches(patches) => patches,
+        };
+        let d = patches.rows_last(d);
+        self.for_each_rows(x, |group, rows, first| {
+            see(group, &patches.block_of(&d, first..first + rows.shape()[0], group), rows, first);
+        });
+    }
+
     /// The gradient of the weight [out, in]: the sum of `outer` over the rows of each block and group, which gets the
-    /// group, output gradients [n, out/groups], the rows [n, in], and the number of the first one. Blocks run one by one
-    /// if `in_order`.
+    /// group, output gradients [n, out/groups], the rows [n, in], and the number of the first one.
     pub fn weight_gradient<T: Scalar>(
         &self,
         d: &Array<T>,
         x: &Array<T>,
-        in_order: bool,
         outer: impl Fn(usize, &Array<T>, &Array<T>, usize) -> Array<T> + Sync,
     ) -> Array<T> {
         let patches = match self {
@@ -171,7 +198,7 @@ impl Lowering {
             Self::Patches(patches) => patches,
         };
         let (x, d) = (patches.wide(x), patches.rows_last(d));
-        patches.sum_of_blocks(in_order, |range| {
+        patches.sum_of_blocks(|range| {
             let of_group = |group| {
                 let d = patches.block_of(&d, range.clone(), group);
                 outer(group, &d, &patches.unfold(&x, range.clone(), group), range.start)
@@ -186,7 +213,6 @@ impl Lowering {
         &self,
         d: &Array<T>,
         x: &Array<T>,
-        in_order: bool,
         back: impl Fn(usize, &Array<T>, &dyn Fn() -> Array<T>, usize) -> Array<T> + Sync,
     ) -> Array<T> {
         let patches = match self {
@@ -195,7 +221,7 @@ impl Lowering {
         };
         let (x, d) = (patches.wide(x), patches.rows_last(d));
         let fold = Fold::new(patches, Entries::ByChannel);
-        patches.sum_into_samples(in_order, |range, out, first| {
+        patches.sum_into_samples(|range, out, first| {
             for group in 0..patches.groups {
                 let d = patches.block_of(&d, range.clone(), group);
                 let gradient = back(group, &d, &|| patches.unfold(&x, range.clone(), group), range.start).contiguous();
@@ -217,17 +243,16 @@ impl Patches {
     }
 
     /// The outputs [batch, out, …], in memory as products write them, with channels last: `block` gets a range of patches
-    /// and its rows of `outs` elements, which it writes and returns. Blocks run in order, one by one, if `in_order`.
+    /// and its rows of `outs` elements, which it writes and returns.
     fn output_of_blocks<T: Scalar>(
         &self,
         outs: usize,
-        in_order: bool,
         block: impl for<'o> Fn(Range<usize>, &'o mut [MaybeUninit<T>]) -> &'o mut [T] + Sync + Send,
     ) -> Array<T> {
-        let len = self.input[0] * self.per_sample() * outs;
+        let len = shape::len(&[self.input[0], self.per_sample(), outs]);
         let mut rows = storage::with_capacity(len);
         let all = &mut rows.spare_capacity_mut()[..len];
-        for_each_block(all, self.blocks(0..self.input[0]), outs, in_order, |range, out| {
+        for_each_block(all, self.blocks(0..self.input[0]), outs, |range, out| {
             parallel::written(out, |out| block(range, out));
         });
         // SAFETY: the blocks have all rows, and each came back written.
@@ -253,10 +278,10 @@ impl Patches {
     }
 
     /// The sum of what `block` gives, over all blocks in their order.
-    fn sum_of_blocks<T: Scalar>(&self, in_order: bool, block: impl Fn(&Range<usize>) -> Array<T> + Sync) -> Array<T> {
+    fn sum_of_blocks<T: Scalar>(&self, block: impl Fn(&Range<usize>) -> Array<T> + Sync) -> Array<T> {
         // A bounded number of partial sums at a time, whose sizes do not depend on the number of threads.
         let mut sum: Option<Array<T>> = None;
-        for blocks in self.blocks(0..self.input[0]).chunks(if in_order { 1 } else { 8 }) {
+        for blocks in self.blocks(0..self.input[0]).chunks(8) {
             let parts = parallel::map(blocks, |range| block(range));
             for part in parts {
                 match &mut sum {
@@ -270,11 +295,7 @@ impl Patches {
 
     /// A gradient of the input [batch, channels, …], with channels last in memory: `add` gets a block of patches, and the
     /// gradients of some samples with the number of the first, to add to.
-    fn sum_into_samples<T: Scalar>(
-        &self,
-        in_order: bool,
-        add: impl Fn(Range<usize>, &mut [T], usize) + Sync + Send,
-    ) -> Array<T> {
+    fn sum_into_samples<T: Scalar>(&self, add: impl Fn(Range<usize>, &mut [T], usize) + Sync + Send) -> Array<T> {
         let [batch, channels, a, b, c] = self.input;
         let size = channels * a * b * c;
         let mut out = storage::with_capacity(batch * size);
@@ -287,7 +308,7 @@ impl Patches {
             self.blocks(samples.clone()).into_iter().for_each(|range| add(range, out, samples.start));
         };
         let all = &mut out.spare_capacity_mut()[..batch * size];
-        for_each_block(all, cut(0..batch, self.samples_per_block()), size, in_order, block);
+        for_each_block(all, cut(0..batch, self.samples_per_block()), size, block);
         // SAFETY: the blocks have all samples, and each fills its own.
         unsafe { out.set_len(batch * size) };
         self.narrow(Array::from_vec(out, &[batch, a, b, c, channels]).permute(&[0, 4, 1, 2, 3]))
@@ -329,22 +350,16 @@ fn cut(range: Range<usize>, size: usize) -> Vec<Range<usize>> {
     range.clone().step_by(size.max(1)).map(|first| first..range.end.min(first + size)).collect()
 }
 
-/// Calls `block` with each block and its elements, `width` for each of its indices: on all threads, or one by one if
-/// `in_order`.
+/// Calls `block` with each block and its elements, `width` for each of its indices, on all threads.
 fn for_each_block<T: Send>(
     mut out: &mut [T],
     blocks: Vec<Range<usize>>,
     width: usize,
-    in_order: bool,
     block: impl Fn(Range<usize>, &mut [T]) + Sync + Send,
 ) {
     let part = |range: Range<usize>| (range.clone(), out.split_off_mut(..range.len() * width).expect("blocks fit"));
     let parts: Vec<_> = blocks.into_iter().map(part).collect();
-    if in_order {
-        parts.into_iter().for_each(|(range, out)| block(range, out));
-    } else {
-        parallel::for_each(parts, |(range, out)| block(range, out));
-    }
+    parallel::for_each(parts, |(range, out)| block(range, out));
 }
 
 /// Writes the columns `y` [n, width] into rows of `outs` elements, from column `first` on.
@@ -407,15 +422,15 @@ mod tests {
         let w = Tensor::normal(&[3 * groups, ins], key.fold("w"));
         let part = |group: usize| w.slice(0, 3 * group..3 * group + 3);
         let lowering = Lowering::patches(window, groups, shape);
-        let y = lowering.forward(&x, 3 * groups, false, |g, rows, _| product::linear(rows, &part(g)));
+        let y = lowering.forward(&x, 3 * groups, |g, rows, _| product::linear(rows, &part(g)));
         let by_hand = naive(&x, &w, &window, groups);
         assert_eq!(y.shape(), by_hand.shape());
         assert!((&y - &by_hand).abs().max() < 1e-4);
 
         // Σ d·conv(x, w) is linear in x and in w; in f64, as there may be many terms.
         let d = Tensor::normal(y.shape(), key.fold("d"));
-        let gx = lowering.input_gradient(&d, &x, false, |g, d, _, _| product::linear_input_gradient(d, &part(g)));
-        let gw = lowering.weight_gradient(&d, &x, false, |_, d, rows, _| product::linear_weight_gradient(d, rows));
+        let gx = lowering.input_gradient(&d, &x, |g, d, _, _| product::linear_input_gradient(d, &part(g)));
+        let gw = lowering.weight_gradient(&d, &x, |_, d, rows, _| product::linear_weight_gradient(d, rows));
         assert_eq!((gx.shape(), gw.shape()), (x.shape(), w.shape()));
         let dot =
             |a: &Tensor, b: &Tensor| a.iter().zip(b.iter()).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
@@ -451,6 +466,30 @@ mod tests {
         assert!(blocks.len() > 2 && blocks.iter().all(|range| range.len() * patches.row_len() <= BLOCK));
         check(window, 2, &shape, 1);
         check(window, 2, &shape, 2);
+    }
+
+    #[test]
+    fn windows_and_paddings_beyond_all_numbers_have_no_place() {
+        let window = ConvWindow { kernel: [1, 1, 3], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
+        let max = usize::MAX;
+        let with = |kernel, stride, padding, dilation| {
+            let set = |mut all: [usize; 3], n| (all[2] = n, all).1;
+            let window = ConvWindow {
+                kernel: set(window.kernel, kernel),
+                stride: set(window.stride, stride),
+                padding: set(window.padding, padding),
+                dilation: set(window.dilation, dilation),
+            };
+            (window.places(2, 8), std::panic::catch_unwind(|| Lowering::patches(window, 1, &[1, 1, 8])).is_ok())
+        };
+        assert_eq!(with(3, 1, 0, 1), (Some(6), true));
+        assert_eq!(with(3, max, 0, 1), (Some(1), true));
+        for window in [(3, 1, 0, max), (3, 1, 0, max / 2 + 1), (max, 1, 0, 2), (3, 1, max, 1), (3, 1, max / 2, 1)] {
+            assert_eq!(with(window.0, window.1, window.2, window.3), (None, false), "{window:?}");
+        }
+        assert_eq!([with(0, 1, 0, 1), with(3, 0, 0, 1)], [(None, false); 2]);
+        // There are numbers for these, but no memory.
+        assert!(!with(3, 1, 1 << 61, 1).1 && !with(1 << 61, 1 << 61, 1 << 61, 1).1);
     }
 
     #[test]

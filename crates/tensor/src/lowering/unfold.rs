@@ -8,7 +8,7 @@ use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::shape::Dims;
-use crate::vector::vectorized;
+use crate::simd::vectorized;
 
 /// The order of a patch's entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,6 +22,22 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// All bytes before the data, as NumPy writes them: the data begin at a multiple of 64.
+    pub fn bytes(&self) -> Vec<u8> {
+        let end = if self.big_endian { '>' } else { '<' };
+        let size = if self.double { 8 } else { 4 };
+        let order = if self.fortran_order { "True" } else { "False" };
+        let shape: String = self.shape.iter().map(|n| format!("{n}, ")).collect();
+        // A tuple of one keeps its comma.
+        let shape = if self.shape.len() == 1 { shape.trim_end() } else { shape.trim_end_matches(", ") };
+        let mut text = format!("{{'descr': '{end}f{size}', 'fortran_order': {order}, 'shape': ({shape}), }}");
+        let start = b"\x93NUMPY\x01\x00\0\0".len();
+        let spaces = 63 - (start + text.len()) % 64;
+        text.extend(std::iter::repeat_n(' ', spaces).chain(['\n']));
+        let length = u16::try_from(text.len()).expect("a header of at most 64 axes is short");
+        [&b"\x93NUMPY\x01\x00"[..], &length.to_le_bytes(), text.as_bytes()].concat()
+    }
+
     /// Reads all bytes before the data.
     pub fn read(mut from: impl Read) -> Result<Self, String> {
         let cut_off = |_| "is cut off inside the header".to_owned();
@@ -183,6 +199,22 @@ mod tests {
             ("{'descr': '<f4', 'fortran_order': False, 'shape': (0L, 5L)}", header(false, false, false, &[0, 5])),
         ] {
             assert_eq!(Header::parse(text), expected);
+        }
+    }
+
+    /// The first file is NumPy's own, of `numpy.zeros((2, 3), 'f4')`.
+    #[test]
+    fn what_is_written_is_what_numpy_writes() {
+        let header =
+            |double, shape: &[usize]| Header { double, big_endian: false, fortran_order: false, shape: shape.to_vec() };
+        let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";
+        let numpy = format!("\x01\x00v\x00{text:117}\n");
+        assert_eq!(header(false, &[2, 3]).bytes(), [&b"\x93NUMPY"[..], numpy.as_bytes()].concat());
+        for shape in [&[][..], &[7], &[0, 5], &[usize::MAX >> 4], &[1; 64]] {
+            let header = header(true, shape);
+            let bytes = header.bytes();
+            assert_eq!(bytes.len() % 64, 0);
+            assert_eq!(Header::read(&bytes[..]), Ok(header));
         }
     }
 

@@ -12,8 +12,8 @@ pub(crate) const LANES: usize = 16;
 /// Each call gives one or two numbers of every generator, lane by lane. The calls of one `Lanes` go on in the same
 /// sequences of words, so the samples depend on the key and on the calls before; they are the same bits on every machine.
 ///
-/// The functions are always inlined: within a function compiled for more than the baseline (`multiversion`) they take on
-/// its instruction set. To fill a slice, [`fill_uniform`](super::fill_uniform) and [`fill_normal`](super::fill_normal)
+/// The functions are always inlined: within a loop compiled for more than the baseline
+/// ([`vectorized`](crate::simd::vectorized)) they take on its instruction set. To fill a slice, [`fill_uniform`](super::fill_uniform) and [`fill_normal`](super::fill_normal)
 /// do that already.
 // The alignment of a vector: one that crosses cache lines costs half the speed.
 #[derive(Clone, Debug)]

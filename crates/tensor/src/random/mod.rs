@@ -9,10 +9,8 @@ mod permutation;
 #[cfg(test)]
 mod statistics;
 
-use multiversion::multiversion;
-
 use crate::Key;
-use crate::vector::{self, PIECE, vectorized};
+use crate::simd::{self, PIECE, vectorized};
 
 pub(crate) use lanes::LANES;
 pub use lanes::Lanes;
@@ -21,9 +19,11 @@ pub use permutation::permutation;
 /// Fills a slice with uniform samples from 0 (included) to 1 (excluded), multiples of 2⁻²⁴.
 ///
 /// Like [`fill_normal`], one stream per key.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 pub fn fill_uniform(out: &mut [f32], key: Key) {
-    uniform_stream(out, key);
+    vectorized(
+        #[inline(always)]
+        || uniform_stream(out, key),
+    );
 }
 
 /// Fills a slice with normal samples of mean 0 and variance 1.
@@ -51,7 +51,7 @@ pub fn fill_normal(out: &mut [f32], key: Key) {
     );
 }
 
-/// Changes a row piece by piece, as [`vector::for_each_piece`] does, with as many normal samples of the key's stream.
+/// Changes a row piece by piece, as [`simd::for_each_piece`] does, with as many normal samples of the key's stream.
 #[inline(always)]
 pub(crate) fn for_each_piece(row: &mut [f32], key: Key, f: impl FnMut(usize, &mut [f32; PIECE], &[f32; PIECE])) {
     vectorized(
@@ -63,7 +63,7 @@ pub(crate) fn for_each_piece(row: &mut [f32], key: Key, f: impl FnMut(usize, &mu
 #[inline(always)]
 fn for_each_piece_portably(row: &mut [f32], key: Key, mut f: impl FnMut(usize, &mut [f32; PIECE], &[f32; PIECE])) {
     let mut lanes = Lanes::new(key);
-    vector::for_each_piece(
+    simd::for_each_piece(
         row,
         #[inline(always)]
         |first, piece| f(first, piece, &lanes.normals()),

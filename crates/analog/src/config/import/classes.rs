@@ -1,6 +1,8 @@
 //! What must be known of the reference's classes to read a configuration that shows only what was changed.
 
 use super::node::{Node, Object};
+use crate::config::InferenceRpuConfig;
+use crate::presets;
 
 /// Sections that are structs, with the reference's classes for them. Elsewhere a class is a choice, and goes into `type`.
 const SECTIONS: &[(&str, &str)] = &[
@@ -44,8 +46,34 @@ const DEFAULTS: &[&str] = &[
 /// The class of a forward read that is followed over time.
 pub(super) const IR_DROP_T: &str = "IOParametersIRDropT";
 
+/// Configurations of chips that are trained digitally.
+const INFERENCE: &[&str] = &[
+    "InferenceRPUConfig",
+    "FloatingPointRPUConfig",
+    "StandardHWATrainingPreset",
+    "WebComposerInferenceRPUConfig",
+    "OldWebComposerInferenceRPUConfig",
+];
+
 /// Configurations of Torch tiles, which differentiate the forward read.
 const TORCH: &[&str] = &["TorchInferenceRPUConfig", "TorchInferenceRPUConfigIRDropT", "FloatingPointPreset"];
+
+/// Configurations of chips that are trained by pulses.
+const PULSED: &[&str] = &["SingleRPUConfig", "UnitCellRPUConfig", "DigitalRankUpdateRPUConfig"];
+
+/// The Python classes that compute what is computed here. A configuration with others computes something else.
+const TILES: &[&str] = &[
+    "aihwkit.simulator.tiles.analog.AnalogTile",
+    "aihwkit.simulator.tiles.floating_point.FloatingPointTile",
+    "aihwkit.simulator.tiles.inference.InferenceTile",
+    TORCH_TILE,
+    "aihwkit.simulator.tiles.torch_tile.TorchSimulatorTile",
+    "aihwkit.simulator.tiles.torch_tile_irdrop_t.TorchSimulatorTileIRDropT",
+    "aihwkit.simulator.tiles.array.TileModuleArray",
+];
+
+/// The tile that differentiates the forward read.
+const TORCH_TILE: &str = "aihwkit.simulator.tiles.inference_torch.TorchInferenceTile";
 
 /// Fields that mean nothing here as long as they have this value.
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
@@ -71,9 +99,38 @@ pub(super) fn section(path: &str) -> Option<&'static str> {
     SECTIONS.iter().find(|(section, _)| *section == path).map(|(_, class)| *class)
 }
 
-/// Whether gradients are those of the forward read.
+/// Whether a configuration is of a class of aihwkit, or inherits from one.
+pub(super) fn is_known(configuration: &Object) -> bool {
+    [INFERENCE, TORCH, PULSED].into_iter().flatten().any(|class| configuration.is(class))
+}
+
+/// Whether a configuration trains its devices by pulses.
+pub(super) fn is_pulsed(configuration: &Object) -> bool {
+    PULSED.iter().any(|class| configuration.is(class))
+}
+
+/// Whether gradients are those of the forward read: the tile decides, or the class where the tile is not shown.
 pub(super) fn differentiates_the_forward(configuration: &Object) -> bool {
-    TORCH.iter().any(|class| configuration.is(class))
+    match configuration.get("tile_class") {
+        Some(tile) => is_tile(tile, &[TORCH_TILE]),
+        None => TORCH.iter().any(|class| configuration.is(class)),
+    }
+}
+
+/// The preset that a configuration is, whose sections are those of the preset where they are not shown.
+pub(super) fn preset(configuration: &Object) -> Option<InferenceRpuConfig> {
+    Some(match configuration.class.as_str() {
+        "StandardHWATrainingPreset" => presets::standard_hwa_training(),
+        "FloatingPointPreset" => presets::floating_point(),
+        "WebComposerInferenceRPUConfig" => presets::web_composer(),
+        "OldWebComposerInferenceRPUConfig" => presets::old_web_composer(),
+        _ => return None,
+    })
+}
+
+fn is_tile(class: &Node, tiles: &[&str]) -> bool {
+    let path = |shown: &str| shown.strip_prefix("<class '").and_then(|rest| rest.strip_suffix("'>")).map(str::to_owned);
+    matches!(class, Node::Opaque(shown) if path(shown).is_some_and(|path| tiles.contains(&path.as_str())))
 }
 
 /// The defaults of an object's class, or of the nearest class that it inherits from and that is known.
@@ -90,10 +147,9 @@ pub(super) fn defaults(object: &Object) -> Option<Object> {
 
 /// Whether a field may be left out in silence.
 pub(super) fn has_no_effect(path: &str, value: &Node) -> bool {
-    let nothing = |node: &Node, kinds: &[&str]| matches!(node, Node::Object(o) if kinds.iter().any(|kind| o.is(kind)));
     match path {
-        "tile_class" | "tile_array_class" | "simulator_tile_class" => matches!(value, Node::Opaque(_)),
-        "device" => nothing(value, &["IdealDevice", "FloatingPointDevice"]),
+        "tile_class" | "tile_array_class" | "simulator_tile_class" => is_tile(value, TILES),
+        "device" => is_without_dynamics(value),
         "update" => {
             let none = ("pulse_type".to_owned(), Node::Text("NONE".into()));
             matches!(value, Node::Object(update) if update.fields.contains(&none))
@@ -103,6 +159,18 @@ pub(super) fn has_no_effect(path: &str, value: &Node) -> bool {
             WITHOUT_EFFECT.iter().any(|(field, harmless)| *field == path && *harmless == shown)
         }
     }
+}
+
+/// Whether a device is ideal, and stays as it is.
+fn is_without_dynamics(device: &Node) -> bool {
+    let zero = |node: Option<&Node>| node.is_none_or(|node| ["0", "0.0"].contains(&node.to_string().as_str()));
+    let Node::Object(device) = device else { return false };
+    let drift = match device.get("drift") {
+        Some(Node::Object(drift)) => zero(drift.get("nu")),
+        other => other.is_none(),
+    };
+    let ideal = device.class == "IdealDevice" || device.class == "FloatingPointDevice";
+    ideal && drift && zero(device.get("diffusion")) && zero(device.get("lifetime"))
 }
 
 /// The fields that the printed form of a class hides.

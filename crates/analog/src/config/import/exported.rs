@@ -5,10 +5,10 @@
 
 use super::node::{Node, Object};
 use crate::Error;
-use crate::config::value::Value;
+use crate::config::form::value::Value;
 
 pub(super) fn parse(text: &str) -> Result<Node, Error> {
-    match entry(crate::config::file::json(text)?, "rpu_config") {
+    match entry(crate::config::form::file::json(text)?, "rpu_config") {
         Some(config) => node(config),
         None => Err(wrong("no `rpu_config`: this JSON is not from export_rpu_config.py")),
     }
@@ -31,7 +31,7 @@ fn node(value: Value) -> Result<Node, Error> {
         Value::Integer(number) => Node::Integer(number),
         Value::Number(number) => Node::Number(number),
         Value::Text(text) => Node::Text(text),
-        Value::Own(_) => unreachable!("a file holds no objects"),
+        Value::Custom(_) => unreachable!("a file holds no objects"),
         Value::List(items) => Node::List(items.into_iter().map(node).collect::<Result<_, _>>()?),
         Value::Table(entries) => {
             let (mut class, mut bases, mut fields) = (None, vec![], vec![]);

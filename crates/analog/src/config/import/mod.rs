@@ -10,13 +10,15 @@ mod node;
 mod noise;
 mod printed;
 
-use std::fmt;
 use std::path::Path;
 
+use super::form::file;
+use super::form::section::Section;
+use super::form::setting::{Setting, join, strict};
+use super::form::value::Value;
 use super::inference::InferenceRpuConfig;
 use super::ir_drop_t::{IrDropT, PulseMode};
-use super::setting::{Range, Setting, join};
-use super::value::Value;
+use super::warnings::Note;
 use crate::Error;
 use node::{Node, Object};
 
@@ -28,32 +30,17 @@ const MOST_NOTES: usize = 1000;
 pub struct Imported {
     /// What was understood; all else has its default.
     pub config: InferenceRpuConfig,
-    /// What was not, in no particular order; empty if the configuration means the same here.
+    /// What was not understood and has its default, its value as Python would print it, in no particular order; empty if
+    /// the configuration means the same here.
     pub notes: Vec<Note>,
-}
-
-/// A field of an aihwkit configuration that was not understood, and was left at its default.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// The field with its section, `forward.bound_management`.
-    pub field: String,
-    /// Its value, as Python would print it.
-    pub value: String,
-    /// Why it was left out.
-    pub reason: String,
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} = {}: {}", self.field, self.value, self.reason)
-    }
 }
 
 impl InferenceRpuConfig {
     /// Reads what `print(rpu_config)` prints in aihwkit, or the JSON that `tools/export_rpu_config.py` writes.
     ///
     /// Only what was changed is printed; the rest has the defaults of its class, which are known here for the classes of
-    /// aihwkit 1.1. What can't be understood is left at its default and listed in [`Imported::notes`].
+    /// aihwkit 1.1. What can't be understood is left at its default and listed in [`Imported::notes`], and so is a class that
+    /// is not known here, or that has fields which it does not have there.
     ///
     /// ```
     /// use ohmgrad_analog::config::InferenceRpuConfig;
@@ -83,8 +70,7 @@ impl InferenceRpuConfig {
         match if printed { printed::parse(text) } else { exported::parse(text) }? {
             Node::Object(object) if is_configuration(&object) => import(object, printed),
             other => {
-                let mut shown = other.to_string();
-                shown.truncate(shown.find('(').unwrap_or(shown.len().min(40)));
+                let shown: String = other.to_string().chars().take_while(|c| *c != '(').take(40).collect();
                 Err(Error::Parse {
                     format: "aihwkit configuration",
                     line: Some(1),
@@ -101,38 +87,43 @@ impl InferenceRpuConfig {
     /// As [`from_aihwkit`](Self::from_aihwkit) with the file named, and a file that can't be read.
     pub fn from_aihwkit_file(path: impl AsRef<Path>) -> Result<Imported, Error> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|error| Error::File { path: path.to_owned(), error })?;
-        Self::from_aihwkit(&text).map_err(|error| error.in_file(path))
+        Self::from_aihwkit(&file::text(path)?).map_err(|error| error.in_file(path))
     }
 }
 
 fn is_configuration(object: &Object) -> bool {
     let section = |(field, _): &(String, Node)| classes::section(field).is_some();
-    object.class.ends_with("RPUConfig") || object.fields.iter().any(section)
+    classes::is_known(object) || object.class.ends_with("RPUConfig") || object.fields.iter().any(section)
 }
 
 fn import(object: Object, printed: bool) -> Result<Imported, Error> {
     let whole = Node::Object(object.clone());
     let mut reader = Reader { notes: vec![], printed };
-    let mut table = reader.fields(object.clone(), "");
-    if classes::differentiates_the_forward(&object) {
-        straight_through(&mut table);
-    }
-    // Each refusal takes away what it refuses.
-    loop {
-        let mut config = InferenceRpuConfig::default();
-        let refused = config.set(Value::Table(table.clone()), "").and_then(|()| config.check(Range::Any, ""));
-        let Err(error) = refused else {
-            return Ok(Imported { config, notes: reader.notes });
-        };
-        let Some(taken) = error.field().and_then(|field| take(&mut table, &field)) else {
-            return Err(error);
-        };
-        if reader.notes.len() == MOST_NOTES {
-            return Err(error);
+    let table = reader.configuration(object);
+    let mut config = InferenceRpuConfig::default();
+    config.overlay(Value::Table(table), "", &mut |path, error| reader.refused(path, error, &whole))?;
+    // What is refused together with other fields goes as well, one after the other.
+    while let Err(error) = config.validate() {
+        match error.field().and_then(|field| without(&config, &field)) {
+            Some((path, rest)) => {
+                reader.refused(&path, error, &whole)?;
+                config = rest;
+            }
+            None => return Err(error),
         }
-        let shown = whole.find(&taken.0.replace(".ir_drop_t", "")).map_or_else(|| taken.1.to_string(), Node::to_string);
-        reader.note(&taken.0, shown, reason(error));
+    }
+    Ok(Imported { config, notes: reader.notes })
+}
+
+/// The configuration with the field at a path at its default, or if it has that already with the section around it; gives
+/// the path.
+fn without(config: &InferenceRpuConfig, path: &str) -> Option<(String, InferenceRpuConfig)> {
+    let (mut fields, mut rest) = (Setting::get(config), InferenceRpuConfig::default());
+    let taken = take(&mut fields, path)?;
+    rest.overlay(fields, "", &mut strict).ok()?;
+    match rest == *config {
+        true => without(config, path.rsplit_once('.')?.0),
+        false => Some((taken, rest)),
     }
 }
 
@@ -153,14 +144,47 @@ impl Reader {
         self.notes.push(Note { field: field.to_owned(), value, reason: reason.into() });
     }
 
+    /// Notes a field that is refused.
+    fn refused(&mut self, path: &str, error: Error, whole: &Node) -> Result<(), Error> {
+        if self.notes.len() == MOST_NOTES {
+            return Err(error);
+        }
+        let shown = whole.find(&path.replace(".ir_drop_t", "")).map_or_else(|| "?".into(), Node::to_string);
+        self.note(path, shown, reason(error));
+        Ok(())
+    }
+
+    /// The whole as the fields of a configuration.
+    fn configuration(&mut self, object: Object) -> Vec<(String, Value)> {
+        let mut not_shown = vec![];
+        if !classes::is_known(&object) {
+            // A class that has them shows them.
+            not_shown.extend(["noise_model", "drift_compensation"].map(|section| (section.to_owned(), Value::Null)));
+            let reason = "an unknown class, read as InferenceRPUConfig without what is not shown of it; its own defaults \
+                          are not known";
+            self.note("configuration", object.class.clone(), reason);
+        }
+        if classes::is_pulsed(&object) && object.get("device").is_none() {
+            self.note("device", "?".into(), format!("{} trains by pulses; there is no such device here", object.class));
+        }
+        let differentiates = classes::differentiates_the_forward(&object);
+        if let Some(Value::Table(sections)) = classes::preset(&object).map(|preset| Setting::get(&preset)) {
+            not_shown.extend(sections);
+        }
+        not_shown.retain(|(section, _)| object.get(section).is_none());
+        let mut table = self.fields(object, "");
+        table.extend(not_shown);
+        if differentiates {
+            straight_through(&mut table);
+        }
+        table
+    }
+
     /// An object at a path as the fields of a section.
     fn fields(&mut self, object: Object, at: &str) -> Vec<(String, Value)> {
-        let mut table = match classes::defaults(&object) {
-            Some(defaults) => {
-                defaults.fields.into_iter().map(|(field, node)| (field, node.into_value(false))).collect()
-            }
-            None => vec![],
-        };
+        let defaults = classes::defaults(&object).map_or_else(Vec::new, |defaults| defaults.fields);
+        let not_shown = defaults.into_iter().filter(|(field, _)| object.get(field).is_none());
+        let mut table: Vec<_> = not_shown.map(|(field, node)| (field, node.into_value(false))).collect();
         if let Some(class) = classes::section(at).filter(|_| classes::defaults(&object).is_none()) {
             self.note(
                 at,
@@ -188,16 +212,15 @@ impl Reader {
                     node.into_value(true)
                 }
             };
-            table.retain(|(earlier, _)| *earlier != field);
             table.push((field, value));
         }
         if timed { self.ir_drop_t(table, at) } else { table }
     }
 
-    /// What the reference has among the other fields is a section of its own here.
+    /// What the reference has among the other fields is the section `ir_drop_t` here.
     fn ir_drop_t(&mut self, table: Vec<(String, Value)>, at: &str) -> Vec<(String, Value)> {
         let is_timed = |(field, value): &(String, Value)| {
-            IrDropT::FIELDS.contains(&field.as_str()) && *value != Value::Text("IDEAL".into())
+            IrDropT::FIELDS.iter().any(|timed| timed.name == field) && *value != Value::Text("IDEAL".into())
         };
         let (timed, mut table): (Vec<_>, Vec<_>) = table.into_iter().partition(is_timed);
         let split = ("mv_type".to_owned(), PulseMode::SplitMode.get());
@@ -243,29 +266,30 @@ impl Node {
     }
 }
 
-/// Removes the field at a path, or what of the path there is; gives its own path and value. Without its `type` an object is
-/// nothing, so that goes as a whole.
-fn take(table: &mut Vec<(String, Value)>, path: &str) -> Option<(String, Value)> {
+/// Removes the field at a path, or what of the path there is; gives its own path. Without its `type` an object is nothing,
+/// so that goes as a whole.
+fn take(section: &mut Value, path: &str) -> Option<String> {
+    let Value::Table(table) = section else { return None };
     let end = path.find(['.', '[']).unwrap_or(path.len());
     let index = table.iter().position(|(field, _)| field == &path[..end])?;
     let rest = path[end..].trim_start_matches('.');
-    if let Value::Table(inner) = &mut table[index].1
+    if let (field, inner @ Value::Table(_)) = &mut table[index]
         && !rest.is_empty()
         && !is_class(inner, rest)
-        && let Some((field, value)) = take(inner, rest)
+        && let Some(taken) = take(inner, rest)
     {
-        return Some((join(&path[..end], &field), value));
+        return Some(join(field, &taken));
     }
-    Some(table.remove(index))
+    Some(table.remove(index).0)
 }
 
 /// Whether the field is the class of an object, which its fields mean nothing without. The other sections with a `type`
 /// name it in capitals, and are nothing without it by themselves.
-fn is_class(table: &[(String, Value)], field: &str) -> bool {
+fn is_class(section: &Value, field: &str) -> bool {
     let named = |(name, value): &(String, Value)| {
         name == "type" && matches!(value, Value::Text(class) if class.contains(char::is_lowercase))
     };
-    field == "type" && table.iter().any(named)
+    field == "type" && matches!(section, Value::Table(fields) if fields.iter().any(named))
 }
 
 fn reason(error: Error) -> String {
@@ -273,7 +297,12 @@ fn reason(error: Error) -> String {
         Error::InvalidField { allowed, .. } => format!("must be {allowed}"),
         Error::UnknownValue { allowed, .. } => format!("must be one of {allowed}"),
         Error::Unsupported { reason, .. } => reason,
-        Error::UnknownField { .. } => "has no counterpart here".into(),
+        Error::UnknownField { section, .. } => match classes::section(&section) {
+            Some(class) => {
+                format!("no field of {class} in aihwkit 1.1: another version or program, with other defaults")
+            }
+            None => "has no counterpart here".into(),
+        },
         error => error.to_string(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::value::Value;
+use crate::config::form::value::Value;
 
 /// A Python value.
 #[derive(Clone, Debug, PartialEq)]

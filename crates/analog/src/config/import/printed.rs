@@ -4,6 +4,8 @@
 //! expression by hand: calls with named arguments, numbers, strings, lists, tuples, dictionaries, members of
 //! enumerations, comments.
 
+use std::collections::HashSet;
+
 use super::node::{Node, Object};
 use crate::Error;
 
@@ -224,6 +226,7 @@ impl<'a> Parser<'a> {
     fn call(&mut self, name: &str) -> Result<Node, Error> {
         let class = name.rsplit('.').next().unwrap_or(name);
         let (mut fields, mut positional) = (Vec::<(String, Node)>::new(), vec![]);
+        let mut names = HashSet::new();
         self.separated('(', ')', |parser| {
             parser.space();
             let from = parser.at;
@@ -233,7 +236,7 @@ impl<'a> Parser<'a> {
                 positional.push(parser.value()?);
                 return Ok(());
             }
-            if fields.iter().any(|(earlier, _)| earlier == name) {
+            if !names.insert(name) {
                 return Err(parser.error(format!("`{name}` is given twice")));
             }
             fields.push((name.into(), parser.value()?));

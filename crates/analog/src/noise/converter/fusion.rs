@@ -2,6 +2,7 @@
 
 use ohmgrad_tensor::Tensor;
 
+use super::super::devices::at_least;
 use super::{Converter, LEAST_WEIGHT, Scales};
 use crate::config::section::{Rules, parameters};
 
@@ -32,7 +33,7 @@ impl Converter for Fusion {
         let g_max = self.g_max;
         let axes: Vec<usize> = (1..w.shape().len()).collect();
         // Times the reciprocal, as PyTorch divides a number by a tensor: files for the chip are the same to the last digit.
-        let factors = w.abs().max_axes(&axes).map(|most| most.max(LEAST_WEIGHT).recip() * g_max);
+        let factors = w.abs().max_axes(&axes).map(|most| at_least(most, LEAST_WEIGHT).recip() * g_max);
         let g = w.zip(&factors, |w, factor| (w * factor).abs().clamp(0.0, g_max));
         (vec![g], Scales::Original(w.clone()))
     }

@@ -11,6 +11,8 @@ use std::panic::RefUnwindSafe;
 
 use ohmgrad_tensor::Tensor;
 
+use super::devices::at_least;
+
 pub use custom_pair::CustomPair;
 pub use fusion::Fusion;
 pub use pairs::{DualPair, NPair};
@@ -87,6 +89,6 @@ impl Scales {
 fn largest(w: &Tensor) -> f32 {
     match w.is_empty() {
         true => LEAST_WEIGHT,
-        false => w.abs().max().max(LEAST_WEIGHT),
+        false => at_least(w.abs().max(), LEAST_WEIGHT),
     }
 }

@@ -2,6 +2,7 @@
 
 use ohmgrad_tensor::Tensor;
 
+use super::super::devices::at_least;
 use super::single_pair::ordered;
 use super::{Converter, Scales, largest};
 use crate::Error;
@@ -112,7 +113,7 @@ fn filled(w: &Tensor, factors: &[f32], g_min: f32, g_max: f32) -> (Vec<Tensor>, 
     let mut conductances = Vec::with_capacity(2 * factors.len());
     let mut before = 0.0;
     for &f in factors {
-        let half = |sign: f32| w.map(|w| (((sign * w * k).max(0.0) - before) / f + g_min).clamp(g_min, g_max));
+        let half = |sign: f32| w.map(|w| ((at_least(sign * w * k, 0.0) - before) / f + g_min).clamp(g_min, g_max));
         conductances.extend([half(1.0), half(-1.0)]);
         before += f * range;
     }

@@ -2,6 +2,7 @@
 
 use ohmgrad_tensor::Tensor;
 
+use super::super::devices::at_least;
 use super::single_pair::ordered;
 use super::{Converter, LEAST_WEIGHT, Scales};
 use crate::Error;
@@ -32,7 +33,7 @@ impl Converter for SingleDevice {
     fn to_conductances(&self, w: &Tensor) -> (Vec<Tensor>, Scales) {
         let &Self { g_max, g_min } = self;
         let (min, max) = if w.is_empty() { (0.0, 0.0) } else { (w.min(), w.max()) };
-        let ratio = (g_max - g_min) / (max - min).max(LEAST_WEIGHT);
+        let ratio = (g_max - g_min) / at_least(max - min, LEAST_WEIGHT);
         (vec![w.map(|w| (w - min) * ratio + g_min)], Scales::Offset { ratio, min })
     }
 

@@ -142,3 +142,20 @@ fn weights_that_are_all_equal_are_no_trouble() {
         }
     }
 }
+
+/// What is lost in a weight is lost in what is read of it, and never becomes a number.
+#[test]
+fn what_is_no_number_never_becomes_one() {
+    for model in models() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut w = Tensor::normal(&[3, 4], Key::new(1));
+            w.make_mut()[5] = bad;
+            let devices = model.model().expect("a model of devices");
+            let programmed = Programmed::new(devices, &w, Key::new(2));
+            let drifted = programmed.at(devices, early(&model), Key::new(3)).unwrap();
+            for seen in [&programmed.weights, &drifted] {
+                assert!(!seen[[1, 1]].is_finite(), "{model:?}: {bad} became {}", seen[[1, 1]]);
+            }
+        }
+    }
+}

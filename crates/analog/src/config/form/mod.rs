@@ -1,0 +1,31 @@
+//! The form of a configuration: how any section is read, checked, printed, described as a schema and addressed by path.
+//!
+//! Knows no section. A section is made of [`Setting`](setting::Setting)s and is one itself, so a configuration is a tree
+//! of them, and everything below is a walk over it:
+//!
+//! | what | file |
+//! |---|---|
+//! | numbers and flags; ranges; errors with their path; the nearest name | `setting.rs` |
+//! | what may be left out, lists, tables by number | `collection.rs` |
+//! | a name out of a list | `choice.rs` |
+//! | a class out of a list, with its fields | `class.rs` |
+//! | a section from the list of its fields | `section.rs` |
+//! | what differs from the defaults, in words | `print.rs` |
+//! | TOML and JSON | `file.rs` |
+//! | a field by its path, `forward.out_noise` | `path.rs` |
+//! | the pieces of a JSON Schema | `schema.rs` |
+//! | the tree of values that a file is | `value.rs` |
+
+pub(crate) mod choice;
+pub(crate) mod class;
+pub(crate) mod collection;
+pub(crate) mod file;
+pub(crate) mod path;
+pub(crate) mod print;
+pub(crate) mod schema;
+pub(crate) mod section;
+pub(crate) mod setting;
+pub(crate) mod value;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,302 @@
+//! Sections: structs whose fields are listed once, with meaning, default and range.
+
+/// A section from the list of its fields: the struct with its documentation, its defaults, ranges,
+/// file form and printing.
+///
+/// ```text
+/// parameters! {
+///     /// What the section is about.
+///     pub struct Clip {
+///         /// Largest magnitude, in units of the tile weights.
+///         fixed_value: f32 = 1.0, [> 0.0];
+///     }
+/// }
+/// impl Rules for Clip {}
+/// ```
+///
+/// A field whose name is a word of the language says what files call it: `kind as "type": Kind = Kind::None;`.
+///
+/// Fields may be sections themselves. Rules that take more than one field to check go into
+/// [`Rules`].
+macro_rules! parameters {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $($(#[doc = $doc:literal])* $field:ident $(as $file:literal)?: $type:ty = $default:expr $(, [$($range:tt)+])?;)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name {
+            $(
+                $(#[doc = $doc])*
+                #[doc = ""]
+                $(#[doc = concat!("In files: `", $file, "`.")] #[doc(alias = $file)])?
+                #[doc = concat!(
+                    "Default: `", stringify!($default), "`"
+                    $(, "; allowed: `", stringify!($($range)+), "`")?
+                )]
+                pub $field: $type,
+            )*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl $name {
+            /// Checks the range of every field, and the rules between them.
+            ///
+            /// # Errors
+            ///
+            /// The first field that has a value it may not have, with what is allowed.
+            pub fn validate(&self) -> Result<(), $crate::Error> {
+                use $crate::config::form::setting::{Range, Setting};
+                Setting::check(self, Range::Any, "")
+            }
+        }
+
+        const _: () = {
+            use $crate::config::form::section::{self, Field, Section};
+            use $crate::config::form::setting::{Setting, range};
+            use $crate::config::form::{print, value::Value};
+
+            impl Section for $name {
+                const NAME: &'static str = stringify!($name);
+
+                const FIELDS: &'static [Field] = &[$(Field {
+                    name: section::field_name!($field $($file)?),
+                    documentation: concat!($($doc, "\n"),*),
+                    range: range!($($($range)+)?),
+                }),*];
+
+                fn settings(&self) -> Vec<&dyn Setting> {
+                    vec![$(&self.$field),*]
+                }
+
+                fn settings_mut(&mut self) -> Vec<&mut dyn Setting> {
+                    vec![$(&mut self.$field),*]
+                }
+            }
+
+            /// What differs from the defaults.
+            impl std::fmt::Display for $name {
+                fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    print::show(self, f)
+                }
+            }
+
+            /// All fields, numbers with as few digits as name them.
+            impl serde::Serialize for $name {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    Setting::get(self).serialize(serializer)
+                }
+            }
+
+            /// A field left out has its default; the result is validated.
+            impl<'de> serde::Deserialize<'de> for $name {
+                fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    section::from_value(Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+                }
+            }
+        };
+    };
+}
+pub(crate) use parameters;
+
+/// What files call a field: its name, unless it says otherwise.
+macro_rules! field_name {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident $file:literal) => {
+        $file
+    };
+}
+pub(crate) use field_name;
+
+use super::setting::{OnError, Range, Setting, invalid, join, nearest, strict};
+use super::value::Value;
+use super::{class, schema};
+use crate::Error;
+
+/// A field of a section.
+#[derive(Debug)]
+pub(crate) struct Field {
+    /// What files call it.
+    pub name: &'static str,
+    /// Its doc comment, line by line.
+    pub documentation: &'static str,
+    /// The numbers that it allows.
+    pub range: Range,
+}
+
+/// What [`parameters!`] makes of a list of fields.
+pub(crate) trait Section: Rules {
+    /// The struct's name.
+    const NAME: &'static str;
+
+    /// The fields, in the order of the list.
+    const FIELDS: &'static [Field];
+
+    /// The values of the fields, in their order.
+    fn settings(&self) -> Vec<&dyn Setting>;
+
+    /// The values of the fields, in their order.
+    fn settings_mut(&mut self) -> Vec<&mut dyn Setting>;
+}
+
+/// What a section's list of fields can't say.
+pub(crate) trait Rules: Setting + Default {
+    /// Rules between fields; each field is within its range already.
+    fn rules(&self, _at: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// What to say to a field that the reference has and this section doesn't: nothing if it is
+    /// really unknown, `Ok` where the value asks for what happens anyway, else the reason.
+    fn absent(_field: &str, _value: &Value) -> Option<Result<(), &'static str>> {
+        None
+    }
+
+    /// A word in brackets after the name when printed.
+    fn note(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+impl<S: Section> Setting for S {
+    fn overlay(&mut self, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error> {
+        let mut settings = self.settings_mut();
+        for (name, value) in entries(value, at)? {
+            let path = join(at, &name);
+            let read = match S::FIELDS.iter().position(|field| field.name == name) {
+                Some(index) => settings[index].overlay(value, &path, &mut *on_error),
+                None => unknown::<S>(&name, &value, at, &settings),
+            };
+            read.or_else(|error| on_error(&path, error))?;
+        }
+        Ok(())
+    }
+
+    fn get(&self) -> Value {
+        let fields = S::FIELDS.iter().zip(self.settings());
+        Value::Table(fields.map(|(field, setting)| (field.name.to_owned(), setting.get())).collect())
+    }
+
+    fn check(&self, _: Range, at: &str) -> Result<(), Error> {
+        for (field, setting) in S::FIELDS.iter().zip(self.settings()) {
+            setting.check(field.range, &join(at, field.name))?;
+        }
+        self.rules(at)
+    }
+
+    fn schema(&self, _: Range) -> Value {
+        let field = |(field, setting): (&Field, &dyn Setting)| {
+            schema::field(field.name, field.documentation, setting.get(), setting.schema(field.range))
+        };
+        schema::section(S::FIELDS.iter().zip(self.settings()).map(field).collect())
+    }
+
+    fn fields(&self) -> &'static [Field] {
+        S::FIELDS
+    }
+
+    fn none() -> Value {
+        class::none()
+    }
+}
+
+/// The defaults, overlaid with what a file says, validated.
+pub(crate) fn from_value<S: Section>(value: Value) -> Result<S, Error> {
+    let mut section = S::default();
+    section.overlay(value, "", &mut strict)?;
+    section.check(Range::Any, "")?;
+    Ok(section)
+}
+
+fn entries(value: Value, at: &str) -> Result<Vec<(String, Value)>, Error> {
+    match value {
+        Value::Table(entries) => Ok(entries),
+        _ => Err(invalid(if at.is_empty() { "configuration" } else { at }, &value, "a section of fields")),
+    }
+}
+
+/// The answer to a field that the section doesn't have. If one of its sections has it, its header was forgotten.
+fn unknown<S: Section>(name: &str, value: &Value, at: &str, settings: &[&mut dyn Setting]) -> Result<(), Error> {
+    match S::absent(name, value) {
+        Some(Ok(())) => Ok(()),
+        Some(Err(reason)) => {
+            Err(Error::Unsupported { field: join(at, name), value: value.to_string(), reason: reason.to_owned() })
+        }
+        None => {
+            let mut fields = S::FIELDS.iter().zip(settings);
+            let inner = fields.find(|(_, setting)| setting.fields().iter().any(|field| field.name == name));
+            Err(Error::UnknownField {
+                field: name.to_owned(),
+                section: at.to_owned(),
+                suggestion: match inner {
+                    Some((section, _)) => Some(join(section.name, name)),
+                    None => nearest(name, S::FIELDS.iter().map(|field| field.name)).map(str::to_owned),
+                },
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rules;
+
+    parameters! {
+        /// A section within a section, as later parts of a configuration will be.
+        #[derive(Copy)]
+        pub struct Inner {
+            /// Has a range.
+            strength: f32 = 0.5, [>= 0.0];
+        }
+    }
+    impl Rules for Inner {}
+
+    parameters! {
+        /// A section with a field and a section whose defaults are not its own.
+        pub struct Outer {
+            /// A field.
+            on: bool = false;
+            /// A section.
+            inner: Inner = Inner { strength: 2.0 };
+        }
+    }
+    impl Rules for Outer {}
+
+    #[test]
+    fn what_a_file_leaves_out_is_the_outer_default() {
+        let outer: Outer = toml::from_str("on = true\n[inner]").unwrap();
+        assert_eq!(outer, Outer { on: true, inner: Inner { strength: 2.0 } });
+        assert_eq!(toml::from_str::<Inner>("").unwrap().strength, 0.5);
+    }
+
+    #[test]
+    fn errors_carry_the_path() {
+        let outer = Outer { inner: Inner { strength: -1.0 }, ..Default::default() };
+        assert_eq!(outer.validate().unwrap_err().to_string(), "inner.strength = -1: must be at least 0");
+        assert!(outer.inner.validate().is_err());
+        let error = toml::from_str::<Outer>("inner = 3").unwrap_err();
+        assert_eq!(error.message(), "inner = 3: must be a section of fields");
+    }
+
+    #[test]
+    fn a_forgotten_header_is_suggested() {
+        let error = toml::from_str::<Outer>("strength = 3").unwrap_err();
+        assert_eq!(error.message(), "unknown field `strength` at the top level; did you mean `inner.strength`?");
+    }
+
+    #[test]
+    fn printing_names_what_changed() {
+        let outer = Outer { on: true, inner: Inner { strength: 0.25 } };
+        assert_eq!(outer.to_string(), "Outer: on = true\n  inner: strength = 0.25");
+        assert_eq!(Outer::default().to_string(), "Outer: all defaults");
+    }
+}

@@ -1,0 +1,73 @@
+//! The gradients of the weight, of an analog bias, and of learned output scales: exact, whatever reads do.
+
+use ohmgrad_tensor::{Tensor, product};
+
+use super::backward::CallBackward;
+use crate::tile::{Tile, side_by_side, stacked, times};
+
+impl CallBackward<'_> {
+    /// `dᵀ·x`, in the shape of the weight.
+    pub fn weight_gradient(&self) -> Tensor {
+        let compensated = self.op.hardware.config.mapping.weight_scaling_lr_compensation;
+        let each_tile = self.op.call.ranges.is_some() || compensated;
+        let lowering = &self.op.lowering;
+        let gradient = match self.reader.has_learned_scales() || each_tile {
+            false => lowering.linear_weight_gradient(self.d, self.x),
+            true => lowering.weight_gradient(self.d, self.x, |group, d, rows, _| {
+                self.weight_gradient_of_rows(group, d, rows, each_tile)
+            }),
+        };
+        gradient.reshape(&self.op.weight_shape)
+    }
+
+    /// The weight gradient of a group from a block of rows: tile by tile where each sees inputs of its own, else from all
+    /// tiles of a column at once.
+    fn weight_gradient_of_rows(&self, group: usize, d: &Tensor, rows: &Tensor, each_tile: bool) -> Tensor {
+        let d = self.reader.gradients_of_columns(group, d);
+        let grid = &self.op.hardware.grid;
+        side_by_side(self.reader.columns(group).zip(&d).map(|((_, column), d)| {
+            let rows = rows.slice(1, grid.weight_ins(&column.ins));
+            if !each_tile {
+                return product::linear_weight_gradient(d, &rows);
+            }
+            stacked(column.tiles.clone().map(|number| {
+                let tile = &self.op.hardware.tiles[number];
+                let d = d.slice(1, column.outs_of(tile));
+                let gradient = product::linear_weight_gradient(&d, &self.reader.cut(number, &rows));
+                times(gradient, self.lr_compensation(tile))
+            }))
+        }))
+    }
+
+    /// What the reference's learning-rate compensation comes to for the logical weight: the mean mapping scale.
+    pub fn lr_compensation(&self, tile: &Tile) -> f32 {
+        let compensated = self.op.hardware.config.mapping.weight_scaling_lr_compensation;
+        tile.scales.as_ref().filter(|_| compensated).map_or(1.0, |scales| scales.mean())
+    }
+
+    /// `Σ d` by the very sum that a digital bias takes.
+    pub fn bias_gradient(&self) -> Tensor {
+        let outs = self.op.hardware.grid.outs;
+        let mut shape = vec![outs];
+        shape.resize(self.d.rank() - 1, 1);
+        let gradient = self.d.sum_to(&shape).reshape(&[outs]);
+        let gradient = times(gradient, self.lr_compensation(&self.op.hardware.tiles[0]));
+        self.reader.learned(0).map_or(gradient.clone(), |a| &gradient * &a.reshape(&[outs]))
+    }
+
+    /// `Σ d·y` with the outputs y before learned scales, in the shape of these.
+    pub fn scaling_gradient(&self) -> Tensor {
+        let scaling = self.scaling.expect("asked for where there are learned scales");
+        let by_output = scaling.shape()[1] == self.op.hardware.grid.outs;
+        let of_rows = |group: usize, d: &Tensor, rows: &Tensor, first: usize| {
+            let outputs = self.reader.read_columns(group, rows, first).into_iter();
+            side_by_side(outputs.zip(self.reader.columns(group)).map(|(y, (number, column))| {
+                let y = self.reader.scaled(number, y);
+                let each = (d * &y).sum_axes(&[0]).t();
+                let of_tile = |tile: &Tile| each.slice(0, column.outs_of(tile)).sum_axes(&[0]);
+                if by_output { each.clone() } else { stacked(self.reader.tiles(column).iter().map(of_tile)) }
+            }))
+        };
+        self.op.lowering.weight_gradient(self.d, self.x, of_rows).t().contiguous()
+    }
+}

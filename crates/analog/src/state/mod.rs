@@ -1,0 +1,324 @@
+//! Everything that tiles are, as plain data: what a checkpoint writes down.
+//!
+//! A field that [`TileArray`] or [`Tile`] gets, and that can't be computed from the others, joins here in both
+//! directions; checkpoints then have it too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ohmgrad_autograd::Param;
+use ohmgrad_tensor::{Key, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::config::InferenceRpuConfig;
+use crate::error::Error;
+use crate::mvm::Pattern;
+use crate::noise::Programmed;
+use crate::tile::{
+    Grid, Hardware, InputRanges, ProgrammedTile, ProgrammedTiles, Rectangle, Tile, TileArray, check_columns,
+    check_time, grid, out_scaling, refuse_analog_bias, running_mean,
+};
+
+/// Everything that a [`TileArray`] is, but for the identities of its parameters.
+///
+/// An array that is put together again computes what the first one would have, noise included, bit for bit:
+///
+/// ```
+/// use ohmgrad_analog::{InferenceRpuConfig, TileArray};
+/// use ohmgrad_tensor::{Key, Tensor};
+///
+/// let w = Tensor::normal(&[3, 1000], Key::new(1));
+/// let tiles = TileArray::new(w, 1, None, &InferenceRpuConfig::default(), "fc", Key::new(2))?;
+/// let state = tiles.state();
+/// assert_eq!(state.layout.tiles.len(), 2);
+/// assert_eq!(TileArray::from_state(state.clone())?.state(), state);
+/// # Ok::<(), ohmgrad_analog::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct TileArrayState {
+    /// The configuration, and what names the tiles' noise.
+    pub layout: TileLayout,
+    /// The numbers: `weight`, `out_scaling`, `averages`, `input_range`, `input_range_calls`, of each tile by its number
+    /// `0.scales`, `0.forward.v_offset`, `0.backward.w_asymmetry`, …, and on a chip `0.programmed`, `0.present`,
+    /// `0.target.0`, …; without those that have no elements.
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+/// How a weight lies on its tiles.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TileLayout {
+    /// The configuration, which with the weight's shape says how it is cut.
+    pub config: InferenceRpuConfig,
+    /// Groups of channels; 1 but for grouped convolutions.
+    pub groups: usize,
+    /// Whether the bias is a column of the (single) tile.
+    pub analog_bias: bool,
+    /// The tiles, ordered by group, by the inputs that they take, then by the outputs that they compute.
+    pub tiles: Vec<TilePlace>,
+    /// The chip that the weight was programmed onto, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub programmed: Option<ProgrammedLayout>,
+}
+
+/// What is known of the chip that a weight was programmed onto.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgrammedLayout {
+    /// What read noise is drawn from.
+    #[serde(with = "text")]
+    pub key: Key,
+    /// The time drifted to, in seconds since programming, if it has drifted.
+    pub t: Option<f32>,
+    /// Devices of a unit cell; 0 without a noise model.
+    pub devices: usize,
+}
+
+/// What a tile's noise and fixed variations are drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TilePlace {
+    /// What tells its noise from that of all others. In files a text: readers of JSON round large numbers.
+    #[serde(with = "text")]
+    pub site: u64,
+    /// What fixed variations are drawn from.
+    #[serde(with = "text")]
+    pub key: Key,
+}
+
+impl TileArray {
+    /// Everything that the array is, as plain data.
+    pub fn state(&self) -> TileArrayState {
+        let mut tensors = BTreeMap::new();
+        let mut put = |name: String, value: Tensor| {
+            if !value.is_empty() || name == "weight" {
+                tensors.insert(name, value);
+            }
+        };
+        self.params().for_each(|(name, param)| put(name.into(), param.value.clone()));
+        put("averages".into(), self.averages.value.clone());
+        if let Some(ranges) = &self.input_ranges {
+            put("input_range".into(), ranges.values.value.clone());
+            put("input_range_calls".into(), ranges.calls.value.clone());
+        }
+        for (i, tile) in self.tiles().iter().enumerate() {
+            if let Some(scales) = &tile.scales {
+                put(format!("{i}.scales"), scales.clone());
+            }
+            for (direction, pattern) in [("forward", &tile.forward), ("backward", &tile.backward)] {
+                put(format!("{i}.{direction}.v_offset"), pattern.v_offset.clone().into());
+                put(format!("{i}.{direction}.out_nonlinearity"), pattern.out_nonlinearity.clone().into());
+                put(format!("{i}.{direction}.out_noise"), pattern.out_noise.clone().into());
+                put(format!("{i}.{direction}.w_asymmetry"), pattern.w_asymmetry.clone());
+            }
+        }
+        for (i, on) in self.hardware.chip.iter().flat_map(|chip| chip.tiles.iter().enumerate()) {
+            put(format!("{i}.programmed"), on.programmed.weights.clone());
+            put(format!("{i}.present"), on.present.clone());
+            for (j, (target, coefficients)) in on.programmed.targets.iter().zip(&on.programmed.coefficients).enumerate()
+            {
+                put(format!("{i}.target.{j}"), target.clone());
+                coefficients.iter().for_each(|nu| put(format!("{i}.coefficients.{j}"), nu.clone()));
+            }
+            on.baseline.iter().for_each(|baseline| put(format!("{i}.baseline"), baseline.clone()));
+            on.alpha.iter().for_each(|alpha| put(format!("{i}.alpha"), alpha.clone()));
+            put(format!("{i}.noise_floor"), Tensor::from([on.noise_floor]));
+        }
+        let programmed = self.hardware.chip.as_ref().map(|chip| ProgrammedLayout {
+            key: chip.key,
+            t: chip.t,
+            devices: chip.tiles.first().map_or(0, |on| on.programmed.targets.len()),
+        });
+        let tiles = self.tiles().iter().map(|tile| TilePlace { site: tile.site, key: tile.key }).collect();
+        let config = self.config().clone();
+        TileArrayState {
+            layout: TileLayout {
+                config,
+                groups: self.hardware.grid.groups,
+                analog_bias: self.has_analog_bias(),
+                tiles,
+                programmed,
+            },
+            tensors,
+        }
+    }
+
+    /// The array that [`state`](Self::state) took apart, with parameters of new identities.
+    ///
+    /// # Errors
+    /// If the configuration is not valid, or a tensor is missing, too many, or of a shape that does not fit the weight.
+    pub fn from_state(state: TileArrayState) -> Result<Self, Error> {
+        let TileArrayState { layout, tensors } = state;
+        let TileLayout { config, groups, analog_bias, tiles: places, programmed } = layout;
+        config.validate()?;
+        let mut tensors = Tensors(tensors);
+        let weight = tensors.optional("weight").ok_or_else(|| wrong("weight", "nothing", "a matrix"))?;
+        let shape = weight.shape();
+        if shape.len() < 2 || groups == 0 || !shape[0].is_multiple_of(groups) {
+            return Err(wrong(
+                "weight",
+                format!("shape {shape:?}"),
+                format!("two axes or more, outputs in {groups} groups"),
+            ));
+        }
+        check_columns(&config, shape)?;
+        let [across, down] = grid::parts(&config.mapping, shape, groups);
+        // Compared before anything of that size is built: a hostile file may have a side of any length and no elements.
+        if across.checked_mul(down).and_then(|tiles| tiles.checked_mul(groups)) != Some(places.len()) {
+            let expected = format!("{across} × {down} in {groups} groups for the weight and the mapping");
+            return Err(wrong("tiles", places.len(), expected));
+        }
+        if analog_bias && !grid::may_hold_bias(&config.mapping, shape, groups) {
+            return Err(wrong("analog_bias", true, "false: the mapping makes it digital"));
+        }
+        if let Some(reason) = Some(analog_bias).filter(|on| *on).and_then(|_| refuse_analog_bias(&config).err()) {
+            return Err(wrong("analog_bias", true, format!("false: {reason}")));
+        }
+        // Ranges and means that the configuration has no use for wait for one that has.
+        let kept = config.pre_post.input_range.enable || tensors.has("input_range");
+        let input_ranges = match kept {
+            true => Some(InputRanges {
+                values: Param::new(tensors.shaped("input_range", &[places.len()])?),
+                calls: Param::new(tensors.shaped("input_range_calls", &[places.len()])?),
+            }),
+            false => None,
+        };
+        let out_scaling = match out_scaling::shape(&config.mapping, weight.shape(), groups) {
+            Some(shape) => Some(Param::new(tensors.shaped("out_scaling", &shape)?)),
+            None => None,
+        };
+        let averages = match running_mean::shape(&config, places.len()) {
+            [0, two] if !tensors.has("averages") => Tensor::full(&[0, two], 0.0),
+            [_, two] => tensors.shaped("averages", &[places.len(), two])?,
+        };
+        let mut tiles = Vec::with_capacity(places.len());
+        let (grid, rectangles) = Grid::cut(&config.mapping, weight.shape(), groups, analog_bias);
+        for (i, Rectangle { group, outs, ins }) in rectangles.into_iter().enumerate() {
+            let forward = tensors.pattern(&format!("{i}.forward"), outs.len(), ins.len())?;
+            let backward = tensors.pattern(&format!("{i}.backward"), ins.len(), outs.len())?;
+            let scales = tensors.optional(&format!("{i}.scales"));
+            if let Some(scales) = scales.as_ref().filter(|s| ![[1, 1], [outs.len(), 1]].iter().any(|a| s.shape() == a))
+            {
+                let expected = format!("shape [1, 1] or [{}, 1]", outs.len());
+                return Err(wrong(format!("{i}.scales"), format!("shape {:?}", scales.shape()), expected));
+            }
+            let TilePlace { site, key } = places[i];
+            tiles.push(Tile { group, outs, ins, scales, forward, backward, site, key });
+        }
+        let chip = programmed.map(|layout| tensors.chip(layout, &config, &tiles)).transpose()?.map(Arc::new);
+        tensors.finish()?;
+        let averages = Param::new(averages);
+        let hardware = Hardware { grid: Arc::new(grid), tiles: Arc::new(tiles), config: Arc::new(config), chip };
+        Ok(Self { weight: Param::new(weight), out_scaling, averages, input_ranges, hardware, calibrating: None })
+    }
+}
+
+/// Tensors that are taken out one by one; at the end none may be left.
+struct Tensors(BTreeMap<String, Tensor>);
+
+impl Tensors {
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    fn optional(&mut self, name: &str) -> Option<Tensor> {
+        self.0.remove(name)
+    }
+
+    fn shaped(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
+        let expected = || format!("shape {shape:?}");
+        match self.optional(name) {
+            Some(tensor) if tensor.shape() == shape => Ok(tensor),
+            Some(tensor) => Err(wrong(name, format!("shape {:?}", tensor.shape()), expected())),
+            None if shape.contains(&0) => Ok(Tensor::full(shape, 0.0)),
+            None => Err(wrong(name, "nothing", expected())),
+        }
+    }
+
+    /// Variations that are absent do not vary.
+    fn pattern(&mut self, prefix: &str, outs: usize, ins: usize) -> Result<Pattern, Error> {
+        let mut find = |name: &str, shape: &[usize]| {
+            let name = format!("{prefix}.{name}");
+            if self.0.contains_key(&name) { self.shaped(&name, shape).map(Some) } else { Ok(None) }
+        };
+        let mut each = |name: &str| Ok(find(name, &[outs])?.map_or(vec![], |v| v.to_vec()));
+        let (v_offset, out_nonlinearity, out_noise) =
+            (each("v_offset")?, each("out_nonlinearity")?, each("out_noise")?);
+        let w_asymmetry = find("w_asymmetry", &[outs, ins])?.unwrap_or(Pattern::default().w_asymmetry);
+        Ok(Pattern { v_offset, out_nonlinearity, out_noise, w_asymmetry })
+    }
+
+    fn chip(
+        &mut self,
+        layout: ProgrammedLayout,
+        config: &InferenceRpuConfig,
+        tiles: &[Tile],
+    ) -> Result<ProgrammedTiles, Error> {
+        let ProgrammedLayout { key, t, devices } = layout;
+        let model = config.noise_model.model();
+        let expected = model.map_or(0, |model| model.converter().to_conductances(&Tensor::full(&[1, 1], 0.0)).0.len());
+        if devices != expected {
+            return Err(wrong("programmed.devices", devices, expected));
+        }
+        t.map_or(Ok(()), check_time)?;
+        let tile = |(i, tile): (usize, &Tile)| {
+            let shape = [tile.outs.len(), tile.ins.len()];
+            let mut find = |name: &str, may_lack: bool, shapes: &[&[usize]]| {
+                let name = format!("{i}.{name}");
+                match self.optional(&name) {
+                    Some(tensor) if shapes.contains(&tensor.shape()) => Ok(Some(tensor)),
+                    None if may_lack => Ok(None),
+                    Some(tensor) => {
+                        Err(wrong(name, format!("shape {:?}", tensor.shape()), format!("shape {shapes:?}")))
+                    }
+                    None => Err(wrong(name, "nothing", format!("shape {shapes:?}"))),
+                }
+            };
+            let mut there = |name: &str| Ok(find(name, false, &[&shape])?.expect("not lacking"));
+            let (weights, present) = (there("programmed")?, there("present")?);
+            let targets: Vec<Tensor> = (0..devices).map(|j| there(&format!("target.{j}"))).collect::<Result<_, _>>()?;
+            let of_device = |j| find(&format!("coefficients.{j}"), true, &[&shape]);
+            let coefficients = (0..devices).map(of_device).collect::<Result<_, _>>()?;
+            let (one, each) = ([1], [shape[0]]);
+            let compensated = config.drift_compensation.method().is_some();
+            let baseline = if compensated { find("baseline", false, &[&one, &each])? } else { None };
+            let alpha = if compensated { find("alpha", t.is_none(), &[&one, &each])? } else { None };
+            let noise_floor = find("noise_floor", false, &[&one])?.expect("not lacking").item();
+            let programmed = Programmed { weights, targets, coefficients };
+            Ok(ProgrammedTile { programmed, present, baseline, alpha, noise_floor })
+        };
+        let tiles = tiles.iter().enumerate().map(tile).collect::<Result<_, Error>>()?;
+        Ok(ProgrammedTiles { key, t, tiles })
+    }
+
+    fn finish(self) -> Result<(), Error> {
+        match self.0.into_iter().next() {
+            Some((name, tensor)) => Err(wrong(name, format!("shape {:?}", tensor.shape()), "nothing of that name")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn wrong(entry: impl ToString, found: impl ToString, expected: impl ToString) -> Error {
+    Error::State { entry: entry.to_string(), found: found.to_string(), expected: expected.to_string() }
+}
+
+/// Values as texts in files.
+mod text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! What tiles hold during the calls of one tape: made by the first call, used by all others and by their backwards.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use ohmgrad_tensor::{Array, Key, Tensor};
+
+use super::grid::Grid;
+use super::{ProgrammedTiles, Tile, TileArray};
+use crate::config::{InferenceRpuConfig, IrDropT, WeightModifierParameter};
+use crate::mvm::TimedArray;
+
+/// All that an array of tiles is besides its weight and other parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct Hardware {
+    pub grid: Arc<Grid>,
+    pub tiles: Arc<Vec<Tile>>,
+    pub config: Arc<InferenceRpuConfig>,
+    /// The chip that the weight was programmed onto, if it was.
+    pub chip: Option<Arc<ProgrammedTiles>>,
+}
+
+impl Hardware {
+    fn is(&self, other: &Self) -> bool {
+        let same_chip = match (&self.chip, &other.chip) {
+            (None, None) => true,
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        };
+        same_chip && Arc::ptr_eq(&self.tiles, &other.tiles) && Arc::ptr_eq(&self.config, &other.config)
+    }
+
+    /// A tile of weights [outs, ins] whose reads are followed over time, if the configuration asks for it.
+    pub fn timed_array(&self, number: usize, w: &Tensor, training: bool) -> Option<TimedArray> {
+        let ins = self.tiles[number].ins.len();
+        let parameters = self.timed_parameters(training)?;
+        let model = self.config.noise_model.model().expect("checked with the configuration");
+        let devices = column_length(&self.config, ins);
+        Some(TimedArray::new(parameters, w, devices, model.converter(), !training))
+    }
+
+    /// How reads are followed over time, if that differs from plain reads.
+    fn timed_parameters(&self, training: bool) -> Option<IrDropT> {
+        let forward = &self.config.forward;
+        let plain = |timed: &IrDropT| forward.is_ideal() || training && timed.trains_plainly();
+        forward.ir_drop_t.filter(|timed| !plain(timed))
+    }
+}
+
+/// The devices in a column of a tile with so many inputs: unused ones lie before and behind.
+pub(super) fn column_length(config: &InferenceRpuConfig, ins: usize) -> usize {
+    match config.mapping.max_input_size {
+        0 => ins,
+        limit => limit,
+    }
+}
+
+/// What reads see of the weight.
+#[derive(Clone, Debug)]
+pub(crate) enum Effective {
+    /// The logical weight, over the mapping scales.
+    Logical,
+    /// Tile weights that a modifier has changed, as one matrix.
+    Modified(Tensor),
+    /// Tile weights that a modifier changes for each sample of the batch anew.
+    PerSample {
+        modifier: WeightModifierParameter,
+        /// The modifier's key for each tile.
+        keys: Vec<Key>,
+    },
+    /// What programming and drift have made of the weights of the hardware's chip.
+    Programmed,
+}
+
+/// The key that a tile's modifier is drawn with under that of a tape. All batches of an evaluation have one, and so see
+/// the same weights.
+pub(crate) fn modifier_key(key: Key, tile: &Tile) -> Key {
+    key.fold(tile.site).fold("modifier")
+}
+
+impl TileArray {
+    /// The tile weights of all tiles after a modifier, as one matrix, for a logical matrix and the key of a tape.
+    pub(crate) fn modified(&self, modifier: &WeightModifierParameter, matrix: &Tensor, key: Key) -> Tensor {
+        self.hardware.grid.assemble(|i| {
+            let tile = &self.tiles()[i];
+            modifier.apply(&tile.stored(matrix), modifier_key(key, tile))
+        })
+    }
+}
+
+/// What the tiles of an array hold.
+pub(crate) struct Contents {
+    hardware: Hardware,
+    weight: Tensor,
+    bias: Option<Tensor>,
+    effective: Effective,
+    training: bool,
+    tiles: OnceLock<Vec<Tensor>>,
+    logical: OnceLock<(Tensor, Option<Tensor>)>,
+    timed: OnceLock<Vec<TimedArray>>,
+}
+
+impl Contents {
+    /// The contents of tiles with a weight [out, in, …] and, if the tiles hold it, a bias.
+    pub fn new(hardware: Hardware, weight: Tensor, bias: Option<Tensor>, effective: Effective, training: bool) -> Self {
+        let (tiles, logical, timed) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { hardware, weight, bias, effective, training, tiles, logical, timed }
+    }
+
+    /// Whether this is what tiles of that hardware and bias hold.
+    pub fn fits(&self, hardware: &Hardware, bias: Option<&Tensor>) -> bool {
+        let same_bias = match (&self.bias, bias) {
+            (None, None) => true,
+            (Some(a), Some(b)) => a.shares_storage(b),
+            _ => false,
+        };
+        same_bias && self.hardware.is(hardware)
+    }
+
+    /// The weights of a tile, [outs, ins]; before the modifier, if that is drawn per sample.
+    pub fn weights(&self, number: usize) -> &Tensor {
+        let Hardware { grid, tiles, chip, .. } = &self.hardware;
+        let all = || match &self.effective {
+            Effective::Logical | Effective::PerSample { .. } => {
+                let matrix = grid.matrix(&self.weight, self.bias.as_ref());
+                tiles.iter().map(|tile| tile.stored(&matrix)).collect()
+            }
+            Effective::Modified(matrix) => tiles.iter().map(|tile| tile.rectangle(matrix)).collect(),
+            Effective::Programmed => {
+                let chip = chip.as_ref().expect("programmed weights are on a chip");
+                chip.tiles.iter().map(|on| on.present.clone()).collect()
+            }
+        };
+        &self.tiles.get_or_init(all)[number]
+    }
+
+    /// The weight [outs, ins] and an analog bias that perfect reads see. Of weights that a modifier changes per sample
+    /// these are the unmodified ones.
+    pub fn logical(&self) -> (&Tensor, Option<&Tensor>) {
+        let Hardware { grid, tiles, .. } = &self.hardware;
+        let (w, bias) = self.logical.get_or_init(|| match self.effective {
+            Effective::Logical | Effective::PerSample { .. } => {
+                (self.weight.reshape(&[grid.outs, grid.ins]), self.bias.clone())
+            }
+            Effective::Modified(_) | Effective::Programmed => {
+                let of_tile = |i: usize| {
+                    let w = self.weights(i);
+                    tiles[i].scales.as_ref().map_or(w.clone(), |s| w * s)
+                };
+                grid.weight_and_bias(grid.assemble(of_tile))
+            }
+        });
+        (w, bias.as_ref())
+    }
+
+    /// Whether a product with the whole logical weight is what perfect tiles compute together.
+    pub fn is_one_matrix(&self) -> bool {
+        match self.effective {
+            Effective::Logical | Effective::Modified(_) => true,
+            Effective::PerSample { .. } | Effective::Programmed => false,
+        }
+    }
+
+    /// Whether each sample sees weights that differ from those of others.
+    pub fn is_per_sample(&self) -> bool {
+        matches!(self.effective, Effective::PerSample { .. })
+    }
+
+    /// A tile whose reads are followed over time, if they are and all samples see the same weights.
+    pub fn timed(&self, number: usize) -> Option<&TimedArray> {
+        self.hardware.timed_parameters(self.training)?;
+        let all = || {
+            let tile = |i| self.hardware.timed_array(i, self.weights(i), self.training);
+            (0..self.hardware.tiles.len()).filter_map(tile).collect()
+        };
+        Some(&self.timed.get_or_init(all)[number])
+    }
+
+    /// Joins what `read` makes of the rows of a tile: of all at once, or of those of each sample, if samples see different
+    /// weights. `rows` are the rows' numbers in the data set, of which each sample has so many; `read` gets places among
+    /// the rows and the tile's weights for them.
+    pub fn read_by_sample(
+        &self,
+        number: usize,
+        rows: Range<usize>,
+        rows_per_sample: usize,
+        mut read: impl FnMut(Range<usize>, &Tensor) -> Tensor,
+    ) -> Tensor {
+        let w = self.weights(number);
+        let (modifier, keys) = match &self.effective {
+            Effective::PerSample { modifier, keys } if !rows.is_empty() => (modifier, keys),
+            _ => return read(0..rows.len(), w),
+        };
+        let (mut parts, mut start) = (vec![], rows.start);
+        while start < rows.end {
+            // A block may begin or end inside of a sample.
+            let sample = start / rows_per_sample;
+            let end = rows.end.min((sample + 1) * rows_per_sample);
+            parts.push(read(start - rows.start..end - rows.start, &modifier.apply(w, keys[number].fold(sample))));
+            start = end;
+        }
+        Array::concat(&parts, 0)
+    }
+}
