@@ -74,6 +74,12 @@ fn layers_more() {
     assert_all_pass("layers_more");
 }
 
+/// Training on the chip: devices, updates by pulses, cells.
+#[test]
+fn devices() {
+    assert_all_pass("devices");
+}
+
 /// Layers under options, shapes and layouts that were drawn at random; `make_random_layers.py` writes them.
 #[test]
 fn layers_random() {
@@ -84,12 +90,6 @@ fn layers_random() {
 #[test]
 fn optimizers() {
     assert_all_pass("optimizers");
-}
-
-/// Training on the chip: devices, updates by pulses, cells.
-#[test]
-fn devices() {
-    assert_all_pass("devices");
 }
 
 /// A folder of its own for a test, empty at first.

@@ -58,6 +58,7 @@ impl Case {
             | "device_after_step"
             | "compound_trajectory"
             | "compound_statistics"
+            | "on_chip_training"
             | "fit" => devices::check(self),
             _ => Err(format!("unknown operation `{}`", self.op())),
         }

@@ -28,5 +28,8 @@ pub use error::Error;
 pub use matrix::AnalogMatrix;
 pub use observed::Observed;
 pub use op::{AnalogMvm, Saturation};
-pub use state::{ProgrammedLayout, TileArrayState, TileLayout, TilePlace};
-pub use tile::{CalibratedRanges, InputRanges, ProgrammedTile, ProgrammedTiles, Tile, TileArray, WeakReadout};
+pub use state::{ProgrammedLayout, PulsedLayout, TileArrayState, TileLayout, TilePlace};
+pub use tile::{
+    CalibratedRanges, CallPairs, InputRanges, ProgrammedTile, ProgrammedTiles, Tile, TileArray, UpdateStatistics,
+    WeakReadout,
+};

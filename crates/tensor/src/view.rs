@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::array::Array;
 use crate::shape::{self, Dims};
 
-impl<T: Clone> Array<T> {
+impl<T: Clone + Send + Sync> Array<T> {
     fn view(&self, shape: Dims, strides: Dims, offset: usize) -> Self {
         Self { data: Arc::clone(&self.data), offset, shape, strides }
     }

@@ -34,7 +34,7 @@ choices! {
 }
 
 /// A cell of several arrays: what a configuration gives its tiles.
-pub trait Compound: Debug + Send + Sync {
+pub trait Compound: Debug + Send + Sync + std::panic::RefUnwindSafe {
     /// The devices of its arrays.
     fn devices(&self) -> &[DeviceConfig];
 

@@ -8,7 +8,7 @@
 
 use ohmgrad_tensor::{Key, Tensor, rows};
 
-use super::{Cell, CellConfig, Kind, MixedPrecision, Slot, Update, below};
+use super::{Cell, CellConfig, MixedPrecision, Slot, Update, below};
 use crate::Error;
 use crate::device::DeviceArray;
 use crate::update::{Pairs, Trains, UpdateParameters};
@@ -44,8 +44,8 @@ impl Mixed {
         Ok(Self { config, cell, chi, epsilon, row: 0, batches: 0, x: vec![], d: vec![] })
     }
 
-    pub(super) fn inner(&self) -> &Cell {
-        &self.cell
+    pub(super) fn devices(&self) -> &[DeviceArray] {
+        self.cell.devices()
     }
 
     pub(super) fn weights(&self) -> &Tensor {
@@ -135,13 +135,7 @@ impl Mixed {
     }
 
     pub(super) fn trains(&mut self) -> &mut Trains {
-        match &mut self.cell.0 {
-            Kind::Single(cell) => cell.trains(),
-            Kind::Vector(cell) => cell.trains(),
-            Kind::OneSided(cell) => cell.trains(),
-            Kind::Transfer(cell) => cell.trains(),
-            Kind::Mixed(cell) => cell.trains(),
-        }
+        self.cell.trains()
     }
 
     pub(super) fn visit_devices(&mut self, f: &mut dyn FnMut(usize, &mut DeviceArray)) {

@@ -188,16 +188,7 @@ impl Cell {
 
     /// The arrays of devices, in the order of the configuration.
     pub fn devices(&self) -> &[DeviceArray] {
-        match &self.0 {
-            Kind::Mixed(cell) => cell.inner().devices(),
-            kind => match kind {
-                Kind::Single(cell) => cell.devices(),
-                Kind::Vector(cell) => cell.devices(),
-                Kind::OneSided(cell) => cell.devices(),
-                Kind::Transfer(cell) => cell.devices(),
-                Kind::Mixed(_) => unreachable!("above"),
-            },
-        }
+        each!(&self.0, cell => cell.devices())
     }
 
     /// Chooses the device of a vector or reference cell that is set and, under
@@ -218,15 +209,24 @@ impl Cell {
         }
     }
 
+    /// Begins to count the pulses of each crosspoint of every array; see [`DeviceArray::pulses`].
+    pub fn count_pulses(&mut self) {
+        self.visit_devices(&mut |_, device| device.count_pulses());
+    }
+
     /// What was sent since this was last asked.
     pub fn take_statistics(&mut self) -> Statistics {
-        each!(&mut self.0, cell => cell.trains().take_statistics())
+        self.trains().take_statistics()
     }
 
     /// Visits all that the cell remembers, each piece under its name. What replaces all pieces continues as the cell they
     /// came from, bit for bit.
     pub fn state(&mut self, f: &mut dyn FnMut(&str, Slot<'_>)) {
         each!(&mut self.0, cell => cell.state("", f));
+    }
+
+    fn trains(&mut self) -> &mut Trains {
+        each!(&mut self.0, cell => cell.trains())
     }
 
     fn on_devices(&mut self, key: Key, mut f: impl FnMut(&mut DeviceArray, Key)) {

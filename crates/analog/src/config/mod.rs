@@ -39,6 +39,7 @@ mod modifier;
 mod noise_model;
 mod pre_post;
 mod remap;
+mod rpu;
 mod stages;
 mod steps;
 mod summary;
@@ -60,6 +61,9 @@ pub use modifier::{WeightModifier, WeightModifierParameter};
 pub use noise_model::NoiseModelConfig;
 pub use pre_post::{InputRangeParameter, PrePostProcessingParameter};
 pub use remap::{WeightRemap, WeightRemapParameter};
+pub use rpu::{
+    DigitalRankUpdateRpuConfig, FloatingPointRpuConfig, RpuConfig, RpuKind, SingleRpuConfig, UnitCellRpuConfig,
+};
 pub use warnings::Note;
 
 #[cfg(test)]

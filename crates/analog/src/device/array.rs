@@ -5,7 +5,7 @@ use ohmgrad_tensor::{Key, Tensor, random, rows};
 use super::drift::Clocks;
 use super::{Common, DeviceConfig, Draw, Pulses};
 use crate::config::setting::{Setting, invalid};
-use crate::update::{Job, Side, Trains};
+use crate::update::{Job, Side, Trains, count_pulses};
 use crate::{Error, cell};
 
 /// Devices at the crosspoints of a tile, [out, in].
@@ -32,6 +32,8 @@ pub struct DeviceArray {
     diffusion: Option<Tensor>,
     reset: Option<Tensor>,
     clocks: Option<Clocks>,
+    /// Pulses so far, where they are counted.
+    wear: Option<Tensor>,
 }
 
 impl DeviceArray {
@@ -83,6 +85,7 @@ impl DeviceArray {
             diffusion,
             reset,
             clocks,
+            wear: None,
             config: config.clone(),
         };
         devices.set(&zeros, key.fold("set"));
@@ -107,6 +110,16 @@ impl DeviceArray {
     /// The weight change that a pulse counts for when pulses are numbered.
     pub fn granularity(&self, pulses: Pulses) -> f32 {
         self.config.step().granularity(pulses)
+    }
+
+    /// Begins to count the pulses of each crosspoint, from 0.
+    pub fn count_pulses(&mut self) {
+        self.wear = Some(Tensor::full(&self.shape, 0.0));
+    }
+
+    /// The pulses that each crosspoint received since they are counted, [out, in]: its wear.
+    pub fn pulses(&self) -> Option<&Tensor> {
+        self.wear.as_ref()
     }
 
     /// Rows and columns.
@@ -230,6 +243,9 @@ impl DeviceArray {
         if trains.is_empty() {
             return;
         }
+        if let Some(wear) = &mut self.wear {
+            count_pulses(trains, side, wear.make_mut());
+        }
         let mut own: [&[f32]; 3] = [&[]; 3];
         for (slot, array) in own.iter_mut().zip(&self.own) {
             *slot = slice(array);
@@ -271,6 +287,7 @@ impl DeviceArray {
             ("decay", &mut self.decay),
             ("diffusion", &mut self.diffusion),
             ("reset", &mut self.reset),
+            ("pulses", &mut self.wear),
         ];
         for (name, tensor) in optional {
             tensor.iter_mut().for_each(|tensor| array(name, tensor));

@@ -109,7 +109,7 @@ pub struct Crosspoint {
 /// assert_eq!(devices.weights().shape(), [4, 3]);
 /// # Ok::<(), ohmgrad_analog::Error>(())
 /// ```
-pub trait Step: Debug + Send + Sync {
+pub trait Step: Debug + Send + Sync + std::panic::RefUnwindSafe {
     /// The parameters that all devices share.
     fn common(&self) -> Common;
 

@@ -21,11 +21,24 @@ pub fn symmetry_point(device: &dyn Step) -> Option<f32> {
     let (low, high) = device.bounds(&at);
     let excess = |w: f32| f64::from(device.up(w, &at, 0.0) - w) + f64::from(device.down(w, &at, 0.0) - w);
     // Steps cross once in all devices here; those measured may cross more often, and the crossing nearest 0 counts.
-    const CELLS: usize = 1000;
-    let w = |i: usize| low + (high - low) * i as f32 / CELLS as f32;
-    let crossings = (0..CELLS).filter(|&i| excess(w(i)) > 0.0 && excess(w(i + 1)) <= 0.0);
-    let nearest = crossings.min_by(|&i, &j| w(i).abs().total_cmp(&w(j).abs()))?;
-    let (mut a, mut b) = (w(nearest), w(nearest + 1));
+    const NODES: usize = 1000;
+    let mut nearest: Option<(f32, f32)> = None;
+    let mut above = None;
+    for i in 0..=NODES {
+        let w = low + (high - low) * i as f32 / NODES as f32;
+        // Steps are differences of weights, whose rounding is no crossing.
+        let rounding = f64::from(4.0 * f32::EPSILON * (w.abs() + at.up.max(at.down)));
+        if excess(w) > rounding {
+            above = Some(w);
+        } else if excess(w) < -rounding {
+            let crossing = above.take().map(|above| (above, w));
+            let distance = |(a, b): (f32, f32)| (a + b).abs();
+            if crossing.is_some_and(|c| nearest.is_none_or(|n| distance(c) < distance(n))) {
+                nearest = crossing;
+            }
+        }
+    }
+    let (mut a, mut b) = nearest?;
     for _ in 0..40 {
         let middle = 0.5 * (a + b);
         if excess(middle) > 0.0 { a = middle } else { b = middle }

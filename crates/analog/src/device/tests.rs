@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cell::{Cell, PlainRead, Update};
-use crate::update::{Pairs, UpdateParameters};
+use crate::update::{Pairs, PulseType, UpdateParameters};
 
 /// Each device, with spread and noise.
 fn devices() -> Vec<DeviceConfig> {
@@ -175,6 +175,39 @@ fn samples_follow_one_another() {
             single.update(Update { pairs, rate: 0.002, parameters: &p, reads: &PlainRead, key: Key::new(4) });
         }
         assert_eq!(all.devices()[0].hidden_weights(), single.devices()[0].hidden_weights(), "{device:?}");
+    }
+}
+
+/// What is counted is what weights without bounds have moved by, whether samples are walked along lists, counted over rows
+/// or rounded.
+#[test]
+fn wear_is_the_number_of_pulses() {
+    let device = ConstantStep {
+        dw_min: 0.001,
+        dw_min_dtod: 0.0,
+        dw_min_std: 0.0,
+        up_down_dtod: 0.0,
+        w_max: 9.0,
+        w_min: -9.0,
+        ..Default::default()
+    };
+    for (pulse_type, rate) in [
+        (PulseType::StochasticCompressed, 0.001),
+        (PulseType::StochasticCompressed, 0.1),
+        (PulseType::DeterministicImplicit, 0.01),
+    ] {
+        let p = UpdateParameters { pulse_type, ..Default::default() };
+        let mut cell = Cell::new(&DeviceConfig::from(device).into(), &p, SHAPE, false, Key::new(1)).unwrap();
+        cell.count_pulses();
+        // All pulses of a crosspoint go one way.
+        let x = Tensor::uniform(&[9, SHAPE[1]], Key::new(2)).to_vec();
+        let d = Tensor::uniform(&[9, SHAPE[0]], Key::new(3)).to_vec();
+        pulse(&mut cell, &d, &x, rate, &p, Key::new(4));
+        let wear = cell.devices()[0].pulses().unwrap();
+        assert!(wear.sum() > 50.0);
+        for (w, wear) in cell.weights().iter().zip(wear.iter()) {
+            assert!((w + 0.001 * wear).abs() < 1e-5, "{pulse_type} {rate}: {w} {wear}");
+        }
     }
 }
 

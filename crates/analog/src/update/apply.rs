@@ -99,6 +99,42 @@ pub(crate) fn pulse<S: Step>(step: &S, job: Job<'_>) {
     }
 }
 
+/// Adds the number of pulses at each crosspoint to `wear`, row by row.
+pub(crate) fn count_pulses(trains: &Trains, side: Side, wear: &mut [f32]) {
+    let counted = |n: i32| match side {
+        Side::Both => n.abs(),
+        Side::Up => n.max(0),
+        Side::DownAsUp => (-n).max(0),
+    };
+    for (number, wear) in wear.chunks_exact_mut(trains.ins.max(1)).enumerate() {
+        let string = &trains.strings[number * trains.string..(number + 1) * trains.string];
+        for stretch in &trains.stretches {
+            match *stretch {
+                // No pulses.
+                Stretch::Exact { .. } => {}
+                Stretch::Lists { from, to } => {
+                    for time in (from..to).filter(|time| string[time / 32] >> (time % 32) & 1 == 1) {
+                        let [a, b, c] = [0, 1, 2].map(|k| trains.starts[2 * time + k] as usize);
+                        let negative = trains.d_negative[trains.sample_of[time] as usize * trains.outs + number];
+                        for (range, up) in [(a..b, negative), (b..c, !negative)] {
+                            let count = counted(if up { 1 } else { -1 }) as f32;
+                            trains.columns[range].iter().for_each(|&j| wear[j as usize] += count);
+                        }
+                    }
+                }
+                Stretch::Bits { .. } | Stretch::Counts { .. } => {
+                    let mut counts = [0i32; CHUNK];
+                    for (part, wear) in wear.chunks_mut(CHUNK).enumerate() {
+                        let counts = &mut counts[..wear.len()];
+                        count(stretch, trains, string, number, part * CHUNK, counts);
+                        wear.iter_mut().zip(counts).for_each(|(wear, n)| *wear += counted(*n) as f32);
+                    }
+                }
+            }
+        }
+    }
+}
+
 struct Row<'a, S> {
     step: &'a S,
     w: &'a mut [f32],
@@ -216,46 +252,39 @@ impl<S: Step> Row<'_, S> {
             Side::Up => counts.iter_mut().for_each(|n| *n = (*n).max(0)),
             Side::DownAsUp => counts.iter_mut().for_each(|n| *n = (-*n).max(0)),
         }
-        let most = counts.iter().fold(0, |most, n| n.abs().max(most));
-        let (step, sigma, own_arrays, n) = (self.step, self.sigma, self.step.arrays().len(), counts.len());
-        let counts = &counts[..n];
-        let part = self.part(first, n);
-        let at_once = most > 1 && step.adds_up() && {
-            // As long as no bound is met on the way, whatever the noise, n pulses are one normal sample.
-            let mut inside = true;
-            for j in 0..n {
-                let at = part.crosspoint(j, own_arrays);
-                let reach = counts[j].abs() as f32 * (1.0 + LARGEST * sigma);
-                let w = part.w[j];
-                let ends = if counts[j] > 0 { w + reach * at.up < at.max } else { w - reach * at.down > at.min };
-                let back = if counts[j] > 0 { w - reach * at.up > at.min } else { w + reach * at.down < at.max };
-                inside &= (ends & back) | (counts[j] == 0);
-            }
-            inside
-        };
-        if at_once {
-            let xi = if sigma > 0.0 { noise.take(n) } else { &ZEROS[..n] };
-            for j in 0..n {
-                let at = part.crosspoint(j, own_arrays);
-                let count = counts[j].abs() as f32;
-                let size = if counts[j] > 0 { at.up } else { -at.down };
-                part.w[j] += size * (count + count.sqrt() * sigma * xi[j]);
-            }
-        } else {
-            for pulse in 0..most {
-                let xi = if sigma > 0.0 { noise.take(n) } else { &ZEROS[..n] };
-                for j in 0..n {
-                    let (at, w) = (part.crosspoint(j, own_arrays), part.w[j]);
-                    let (up, down) = (step.up(w, &at, sigma * xi[j]), step.down(w, &at, sigma * xi[j]));
-                    let (low, high) = step.bounds(&at);
-                    let new = clip(if counts[j] > 0 { up } else { down }, low, high);
-                    part.w[j] = if counts[j].abs() > pulse { new } else { w };
-                }
-            }
-        }
         if let Some(touched) = &mut self.touched {
             for (v, _) in touched[first..].iter_mut().zip(counts.iter()).filter(|(_, n)| **n != 0) {
                 *v = f32::NAN;
+            }
+        }
+        let mut most = counts.iter().fold(0, |most, n| n.abs().max(most));
+        let (step, sigma, own_arrays, n) = (self.step, self.sigma, self.step.arrays().len(), counts.len());
+        let counts = &mut counts[..n];
+        let part = self.part(first, n);
+        if most > 1 && step.adds_up() {
+            // Where no bound can be met on the way, whatever the noise, n pulses are one normal sample.
+            let xi = if sigma > 0.0 { noise.take(n) } else { &ZEROS[..n] };
+            most = 0;
+            for j in 0..n {
+                let (at, w, up) = (part.crosspoint(j, own_arrays), part.w[j], counts[j] > 0);
+                let count = counts[j].abs() as f32;
+                let size = if up { at.up } else { -at.down };
+                let reach = size.abs() * count * (1.0 + LARGEST * sigma);
+                let at_once = ((w + reach < at.max) & (w - reach > at.min)) | (size == 0.0);
+                let new = w + size * (count + count.sqrt() * sigma * xi[j]);
+                part.w[j] = if at_once { new } else { w };
+                counts[j] = if at_once { 0 } else { counts[j] };
+                most = most.max(counts[j].abs());
+            }
+        }
+        for pulse in 0..most {
+            let xi = if sigma > 0.0 { noise.take(n) } else { &ZEROS[..n] };
+            for j in 0..n {
+                let (at, w) = (part.crosspoint(j, own_arrays), part.w[j]);
+                let (up, down) = (step.up(w, &at, sigma * xi[j]), step.down(w, &at, sigma * xi[j]));
+                let (low, high) = step.bounds(&at);
+                let new = clip(if counts[j] > 0 { up } else { down }, low, high);
+                part.w[j] = if counts[j].abs() > pulse { new } else { w };
             }
         }
     }

@@ -34,7 +34,7 @@ pub(super) enum Stretch {
     Lists { from: usize, to: usize },
     /// A sample whose coincidences are counted: its times, and the first of its words of x lines.
     Bits { sample: usize, from: usize, length: usize, words: usize },
-    /// A sample whose pulses at (i, j) are `rint(d[i]·x[j])`, up where positive; `at` is where its values start.
+    /// A sample whose pulses at (i, j) are `rint(d[i]·x[j])`, up where positive; both say where their values start.
     Counts { x: usize, d: usize },
     /// A sample that changes the weight at (i, j) by `d[i]·x[j]`.
     Exact { x: usize, d: usize },
@@ -79,7 +79,11 @@ struct Scratch {
     lengths: Vec<Option<lines::Lines>>,
     x: Line,
     d: Line,
+    /// Lines that are set at each time: x lines of positive and of negative x, d lines.
     counts: Vec<u32>,
+    /// x lines that are set, with their bits; a word of times after the other, which end at `ends`.
+    hits: Vec<(u32, u32)>,
+    ends: Vec<usize>,
 }
 
 impl Trains {
@@ -135,8 +139,10 @@ impl Trains {
             let (xs, ds) = (&mut self.scratch.x, &mut self.scratch.d);
             self.statistics.length += u64::from(lines.bl);
             self.statistics.k += f64::from(lines.k);
-            self.statistics.d_lines += ds.probability.iter().filter(|&&p| p > 0.0).count() as u64;
-            self.statistics.d_clipped += ds.probability.iter().filter(|&&p| p > 1.0 + 1e-5).count() as u64;
+            let above = |limit: f32| ds.probability.iter().map(|&p| u32::from(p > limit)).sum::<u32>().into();
+            let lines_above: [u64; 2] = [0.0, 1.0 + 1e-5].map(above);
+            self.statistics.d_lines += lines_above[0];
+            self.statistics.d_clipped += lines_above[1];
             let bl = lines.bl as f32;
             match p.pulse_type {
                 PulseType::Stochastic | PulseType::StochasticCompressed => {
@@ -223,85 +229,105 @@ impl Trains {
 
     /// Puts the drawn bits of sample `i` where rows find them.
     fn place(&mut self, i: usize, x: &[f32], x_chopped: Option<&[f32]>, length: usize) {
-        let Self { ins, outs, string, .. } = *self;
         let from = self.sample_of.len();
         self.sample_of.resize(from + length, i as u32);
-        let (words, padded) = (length.div_ceil(32), outs.next_multiple_of(LANES));
         let negative = |j: usize| (x[j] < 0.0) ^ x_chopped.is_some_and(|c| c[j] != 0.0);
-        // How many lines of each side are set at each time: positive x, negative x, d.
-        let mut counts = std::mem::take(&mut self.scratch.counts);
-        counts.clear();
-        counts.resize(3 * length, 0);
+        self.scratch.counts.clear();
+        self.scratch.counts.resize(3 * length, 0);
+        self.set_rows(from);
+        self.find_columns(negative);
+        let counts = self.scratch.counts.chunks_exact(3);
+        let coincidences: u64 = counts.map(|c| u64::from(c[0] + c[1]) * u64::from(c[2])).sum();
+        self.statistics.coincidences += coincidences;
+        self.work += coincidences;
+        if coincidences > 0 && !self.counts_bits(coincidences) {
+            self.list_columns(negative);
+            match self.stretches.last_mut() {
+                Some(Stretch::Lists { to, .. }) => *to = from + length,
+                _ => self.stretches.push(Stretch::Lists { from, to: from + length }),
+            }
+            return;
+        }
+        let last = *self.starts.last().expect("starts with 0");
+        self.starts.resize(2 * self.sample_of.len() + 1, last);
+        if coincidences > 0 {
+            let words = self.x_words.len();
+            let padded = self.ins.next_multiple_of(LANES);
+            for words in self.scratch.x.words.chunks_exact(padded) {
+                self.x_words.extend_from_slice(&words[..self.ins]);
+            }
+            // Parallel to x_words, so that one offset finds both; samples of more than a word need their signs once.
+            self.x_signs.resize(words, 0);
+            self.x_signs.extend((0..self.ins).map(|j| if negative(j) { 1 } else { -1 }));
+            self.x_signs.resize(self.x_words.len(), 0);
+            self.stretches.push(Stretch::Bits { sample: i, from, length, words });
+        }
+    }
+
+    /// Sets the bits of d lines in their rows' strings, from a time on, and counts how many are set at each time.
+    fn set_rows(&mut self, from: usize) {
+        let padded = self.outs.next_multiple_of(LANES);
         for (w, words) in self.scratch.d.words.chunks_exact(padded).enumerate() {
             let (word, shift) = ((from + w * 32) / 32, (from + w * 32) % 32);
-            for (row, &bits) in words[..outs].iter().enumerate() {
+            for (row, &bits) in words[..self.outs].iter().enumerate() {
                 if bits == 0 {
                     continue;
                 }
-                let at = row * string + word;
+                let at = row * self.string + word;
                 self.strings[at] |= bits << shift;
                 if shift > 0 {
-                    // The string has a word more than its times need.
+                    // A string has a word more than its times need.
                     self.strings[at + 1] |= bits >> (32 - shift);
                 }
-                each_bit(bits, |k| counts[3 * (w * 32 + k) + 2] += 1);
+                each_bit(bits, |k| self.scratch.counts[3 * (w * 32 + k) + 2] += 1);
             }
         }
-        let padded = ins.next_multiple_of(LANES);
-        for (w, words) in self.scratch.x.words.chunks_exact(padded).enumerate() {
-            for (j, &bits) in words[..ins].iter().enumerate().filter(|(_, bits)| **bits != 0) {
-                let class = usize::from(negative(j));
+    }
+
+    /// Finds the x lines that are set at all, and counts how many are at each time: of positive x, of negative x.
+    fn find_columns(&mut self, negative: impl Fn(usize) -> bool) {
+        let Scratch { x, hits, ends, counts, .. } = &mut self.scratch;
+        let (mut found, padded) = (0, self.ins.next_multiple_of(LANES));
+        hits.resize(x.words.len(), (0, 0));
+        ends.clear();
+        for (w, words) in x.words.chunks_exact(padded).enumerate() {
+            let first = found;
+            // Without a branch, which could not be foreseen.
+            for (j, &bits) in words[..self.ins].iter().enumerate() {
+                hits[found] = (j as u32, bits);
+                found += usize::from(bits != 0);
+            }
+            for &(j, bits) in &hits[first..found] {
+                let class = usize::from(negative(j as usize));
                 each_bit(bits, |k| counts[3 * (w * 32 + k) + class] += 1);
             }
+            ends.push(found);
         }
-        let coincidences: u64 = counts.chunks_exact(3).map(|c| u64::from(c[0] + c[1]) * u64::from(c[2])).sum();
-        self.statistics.coincidences += coincidences;
-        let last = *self.starts.last().expect("starts with 0");
-        if coincidences == 0 {
-            self.starts.resize(2 * self.sample_of.len() + 1, last);
-            self.scratch.counts = counts;
-            return;
-        }
-        self.work += coincidences;
-        if self.counts_bits(coincidences) {
-            self.starts.resize(2 * self.sample_of.len() + 1, last);
-            let first = self.x_words.len();
-            for words in self.scratch.x.words.chunks_exact(padded).take(words) {
-                self.x_words.extend_from_slice(&words[..ins]);
-            }
-            // Parallel to x_words, so that one offset finds both; more than a word needs its signs once only.
-            self.x_signs.resize(first, 0);
-            self.x_signs.extend((0..ins).map(|j| if negative(j) { 1 } else { -1 }));
-            self.x_signs.resize(self.x_words.len(), 0);
-            self.stretches.push(Stretch::Bits { sample: i, from, length, words: first });
-            self.scratch.counts = counts;
-            return;
-        }
+    }
+
+    /// Lists the columns that were found, time by time.
+    fn list_columns(&mut self, negative: impl Fn(usize) -> bool) {
+        let Scratch { hits, ends, counts, .. } = &mut self.scratch;
         // Counts become the places where the next column of each list goes.
-        let mut start = last;
+        let mut start = *self.starts.last().expect("starts with 0");
         for c in counts.chunks_exact_mut(3) {
             for class in &mut c[..2] {
-                let count = *class;
-                *class = start;
-                start += count;
+                start += std::mem::replace(class, start);
                 self.starts.push(start);
             }
         }
         self.columns.resize(start as usize, 0);
-        for (w, words) in self.scratch.x.words.chunks_exact(padded).enumerate() {
-            for (j, &bits) in words[..ins].iter().enumerate().filter(|(_, bits)| **bits != 0) {
-                let class = usize::from(negative(j));
+        let mut first = 0;
+        for (w, &end) in ends.iter().enumerate() {
+            for &(j, bits) in &hits[first..end] {
+                let class = usize::from(negative(j as usize));
                 each_bit(bits, |k| {
                     let place = &mut counts[3 * (w * 32 + k) + class];
-                    self.columns[*place as usize] = j as u32;
+                    self.columns[*place as usize] = j;
                     *place += 1;
                 });
             }
-        }
-        self.scratch.counts = counts;
-        match self.stretches.last_mut() {
-            Some(Stretch::Lists { to, .. }) => *to = from + length,
-            _ => self.stretches.push(Stretch::Lists { from, to: from + length }),
+            first = end;
         }
     }
 }

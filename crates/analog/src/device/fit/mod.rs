@@ -70,7 +70,7 @@ pub struct Fit {
 /// ```
 ///
 /// # Errors
-/// If a parameter is no field of the device, a range is empty, or an experiment has less than two responses.
+/// If a parameter is no field of the device, a range is empty, there is no experiment, or one has less than two responses.
 pub fn fit(device: &DeviceConfig, parameters: &[(&str, Parameter)], experiments: &[Experiment]) -> Result<Fit, Error> {
     let mut device = without_spread(device)?;
     let mut varied: Vec<(&str, [f32; 3])> = vec![];
@@ -87,6 +87,9 @@ pub fn fit(device: &DeviceConfig, parameters: &[(&str, Parameter)], experiments:
                 varied.push((name, [start, low, high]));
             }
         }
+    }
+    if experiments.is_empty() {
+        return Err(invalid("experiments", &Value::List(vec![]), "a list of at least one"));
     }
     for (i, experiment) in experiments.iter().enumerate() {
         experiment.check(&format!("experiments[{i}]"))?;
