@@ -219,6 +219,19 @@ impl<T: Clone + Send + Sync> Array<T> {
 mod tests {
     use crate::Tensor;
 
+    #[test]
+    fn slices_of_nothing_are_used_like_any_other() {
+        let x = Tensor::full(&[0, 5, 3], 0.0);
+        for t in 0..5 {
+            let step = x.slice(1, t..t + 1).squeeze(1);
+            assert_eq!((step.to_vec(), step.contiguous().shape()), (vec![], &[0, 3][..]));
+            assert_eq!((&step + 1.0).shape(), [0, 3]);
+        }
+        let mut sum = Tensor::full(&[0, 5], 0.0).slice(1, 4..5);
+        sum.map_mut(|v| *v += 1.0);
+        assert!(sum.is_empty());
+    }
+
     fn counting(shape: &[usize]) -> Tensor {
         let n = shape.iter().product();
         Tensor::from_vec((0..n).map(|i| i as f32).collect(), shape)

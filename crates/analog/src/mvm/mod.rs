@@ -148,12 +148,22 @@ impl Mvm<'_> {
             fused: !P::LOOKS && self.timed.is_none() && io.has_fused_adc() && self.pattern.is_uniform_at_adc(),
             probe,
         };
-        // Over time, rows of a batch meet in one stage.
-        let size = if self.timed.is_some() { batch } else { (BLOCK / ins.max(outs).max(1)).max(8) };
+        // Over time, rows of a batch meet in one stage. Others are read in an even number of blocks, so that two threads
+        // finish together.
+        let most = (BLOCK / ins.max(outs).max(1)).max(8);
+        let size = if self.timed.is_some() { batch } else { batch.div_ceil(blocks(batch, most)).max(8) };
         let y = parallel::build(batch * outs, size * outs, |first, out| {
             rounds.read(first / outs..(first + out.len()) / outs, out)
         });
         Tensor::from_vec(y, &[batch, outs])
+    }
+}
+
+/// How many blocks rows are read in, of at most so many rows: one, or an even number.
+fn blocks(rows: usize, most: usize) -> usize {
+    match rows.div_ceil(most) {
+        0 | 1 => 1,
+        blocks => blocks.next_multiple_of(2),
     }
 }
 
