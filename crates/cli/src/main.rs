@@ -23,7 +23,7 @@ mod table;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{init, train};
+use commands::{drift, evaluate, explain, import, init, inspect, train};
 use failure::{Failure, Outcome};
 use output::Output;
 
@@ -46,6 +46,11 @@ pub struct Program {
 #[derive(Subcommand)]
 enum Command {
     Train(train::TrainArgs),
+    Evaluate(evaluate::EvaluateArgs),
+    Drift(drift::DriftArgs),
+    Explain(explain::ExplainArgs),
+    Inspect(inspect::InspectArgs),
+    Import(import::ImportArgs),
     Init(init::InitArgs),
 }
 
@@ -66,6 +71,11 @@ fn run(program: &Program) -> Outcome<u8> {
     let output = Output { json: program.json };
     match &program.command {
         Command::Train(args) => train::run(args, output),
+        Command::Evaluate(args) => evaluate::run(args, output),
+        Command::Drift(args) => drift::run(args, output),
+        Command::Explain(args) => explain::run(args, output),
+        Command::Inspect(args) => inspect::run(args, output),
+        Command::Import(args) => import::run(args, output),
         Command::Init(args) => init::run(args, output),
     }
 }

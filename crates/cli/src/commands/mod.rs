@@ -1,6 +1,11 @@
 //! The commands of the program, a file each.
 
+pub mod drift;
+pub mod evaluate;
+pub mod explain;
+pub mod import;
 pub mod init;
+pub mod inspect;
 pub mod train;
 
 use std::path::PathBuf;

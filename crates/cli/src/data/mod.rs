@@ -103,11 +103,6 @@ impl Data {
         Ok(data)
     }
 
-    /// Whether rows have classes.
-    pub fn has_classes(&self) -> bool {
-        matches!(self.test.y, Goal::Labels(_))
-    }
-
     fn sets(&mut self) -> impl Iterator<Item = &mut Dataset<Goal>> {
         [&mut self.train, &mut self.test].into_iter().chain(self.validation.as_mut())
     }

@@ -29,13 +29,18 @@ pub fn chip(net: &Sequential, set: &Dataset<Goal>, times: &[f64], key: Key, i: u
 
 /// A file with a line for each finished piece of work, by its name.
 pub struct Finished {
-    lines: Lines,
+    lines: Option<Lines>,
     known: Vec<(String, Vec<f64>)>,
     write: Mutex<()>,
 }
 
 impl Finished {
-    /// What a file has; a last line that was not written to its end is removed. Without a file nothing is kept.
+    /// Nothing, and nothing is kept.
+    pub fn none() -> Self {
+        Self { lines: None, known: vec![], write: Mutex::new(()) }
+    }
+
+    /// What a file has; a last line that was not written to its end is removed.
     pub fn read(path: &Path) -> Outcome<Self> {
         let lines = Lines::at(path);
         let mut known = vec![];
@@ -44,7 +49,7 @@ impl Finished {
                 .keep(|line| entry(line).map(|entry| known.push(entry)).is_some())
                 .map_err(|error| Failure::file(path, &error))?;
         }
-        Ok(Self { lines, known, write: Mutex::new(()) })
+        Ok(Self { lines: Some(lines), known, write: Mutex::new(()) })
     }
 
     /// The scores of a piece of work, if it is finished.
@@ -60,8 +65,9 @@ impl Finished {
     /// Writes a line for a piece of work.
     pub fn add(&self, name: &str, scores: &[f64]) -> Outcome<()> {
         let _one_at_a_time = self.write.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(lines) = &self.lines else { return Ok(()) };
         let line = json!({ "name": name, "scores": scores }).to_string();
-        self.lines.append(&line).map_err(|error| Failure::file(self.lines.path(), &error))
+        lines.append(&line).map_err(|error| Failure::file(lines.path(), &error))
     }
 }
 
