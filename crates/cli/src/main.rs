@@ -23,7 +23,7 @@ mod table;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{drift, evaluate, explain, import, init, inspect, train};
+use commands::{compare, drift, evaluate, explain, import, init, inspect, sweep, train};
 use failure::{Failure, Outcome};
 use output::Output;
 
@@ -48,6 +48,9 @@ enum Command {
     Train(train::TrainArgs),
     Evaluate(evaluate::EvaluateArgs),
     Drift(drift::DriftArgs),
+    Sweep(sweep::SweepArgs),
+    Merge(sweep::MergeArgs),
+    Compare(compare::CompareArgs),
     Explain(explain::ExplainArgs),
     Inspect(inspect::InspectArgs),
     Import(import::ImportArgs),
@@ -73,6 +76,9 @@ fn run(program: &Program) -> Outcome<u8> {
         Command::Train(args) => train::run(args, output),
         Command::Evaluate(args) => evaluate::run(args, output),
         Command::Drift(args) => drift::run(args, output),
+        Command::Sweep(args) => sweep::run(args, output),
+        Command::Merge(args) => sweep::merge(args, output),
+        Command::Compare(args) => compare::run(args, output),
         Command::Explain(args) => explain::run(args, output),
         Command::Inspect(args) => inspect::run(args, output),
         Command::Import(args) => import::run(args, output),

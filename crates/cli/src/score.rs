@@ -57,11 +57,14 @@ impl Metric {
         }
     }
 
-    /// A difference of two values, with its sign.
-    pub fn difference(self, value: f64) -> String {
-        match self {
-            Self::Accuracy => format!("{:+.2} %", 100.0 * value),
-            Self::Rmse => format!("{value:+.5}"),
+    /// The mean of differences with its interval, `-0.35 ± 0.04 %`.
+    pub fn difference_interval(self, differences: &[f64]) -> String {
+        let (mean, half) = mean_and_half(differences);
+        match (self, half.is_finite()) {
+            (Self::Accuracy, true) => format!("{:+.2} ± {:.2} %", 100.0 * mean, 100.0 * half),
+            (Self::Accuracy, false) => format!("{:+.2} %", 100.0 * mean),
+            (Self::Rmse, true) => format!("{mean:+.5} ± {half:.5}"),
+            (Self::Rmse, false) => format!("{mean:+.5}"),
         }
     }
 

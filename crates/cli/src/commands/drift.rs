@@ -41,7 +41,8 @@ pub struct DriftArgs {
     out: Option<PathBuf>,
 }
 
-fn parse_time(text: &str) -> Result<f64, String> {
+/// A time of the command line.
+pub fn parse_time(text: &str) -> Result<f64, String> {
     time::seconds(text).ok_or_else(|| format!("must be {}", time::ALLOWED))
 }
 

@@ -1,11 +1,13 @@
 //! The commands of the program, a file each.
 
+pub mod compare;
 pub mod drift;
 pub mod evaluate;
 pub mod explain;
 pub mod import;
 pub mod init;
 pub mod inspect;
+pub mod sweep;
 pub mod train;
 
 use std::path::PathBuf;

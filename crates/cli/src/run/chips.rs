@@ -57,11 +57,6 @@ impl Finished {
         self.known.iter().find(|(other, _)| other == name).map(|(_, scores)| scores)
     }
 
-    /// Everything that the file had when it was read.
-    pub fn all(&self) -> &[(String, Vec<f64>)] {
-        &self.known
-    }
-
     /// Writes a line for a piece of work.
     pub fn add(&self, name: &str, scores: &[f64]) -> Outcome<()> {
         let _one_at_a_time = self.write.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
