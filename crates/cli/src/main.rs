@@ -22,8 +22,8 @@ mod table;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use commands::{compare, drift, evaluate, explain, import, init, inspect, sweep, train};
+use clap::{CommandFactory, Parser, Subcommand};
+use commands::{compare, drift, evaluate, explain, import, init, inspect, shell, sweep, train};
 use failure::{Failure, Outcome};
 use output::Output;
 
@@ -32,6 +32,9 @@ use output::Output;
 /// Exit codes: 0 done, 1 something failed, 2 a mistake in the command line or a recipe, 3 done in part, 130 interrupted.
 #[derive(Parser)]
 #[command(name = "ohmgrad", version, arg_required_else_help = true)]
+#[command(
+    after_help = "Example:\n  ohmgrad init digits && ohmgrad train digits.toml && ohmgrad drift runs/digits --until ±0.1%"
+)]
 pub struct Program {
     #[command(subcommand)]
     command: Command,
@@ -55,6 +58,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Import(import::ImportArgs),
     Init(init::InitArgs),
+    Completions(shell::CompletionsArgs),
+    Man(shell::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -83,5 +88,7 @@ fn run(program: &Program) -> Outcome<u8> {
         Command::Inspect(args) => inspect::run(args, output),
         Command::Import(args) => import::run(args, output),
         Command::Init(args) => init::run(args, output),
+        Command::Completions(args) => shell::completions(args, Program::command()),
+        Command::Man(args) => shell::man(args, Program::command(), output),
     }
 }

@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value;
 
+use crate::failure::FAILED;
+
 /// Standard output of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
@@ -27,14 +29,14 @@ impl Output {
     }
 }
 
-/// Prints to standard output. Output that nobody reads any more, as after `| head`, ends the program quietly.
+/// Prints to standard output. Where nothing reads it any more, as after `| head`, the program ends.
 fn line(text: &str) {
     if io::stderr().is_terminal() {
         // A progress bar may stand in the line.
         eprint!("\r\x1b[2K");
     }
     if writeln!(io::stdout().lock(), "{text}").is_err() {
-        std::process::exit(0);
+        std::process::exit(FAILED.into());
     }
 }
 

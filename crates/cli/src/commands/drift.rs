@@ -31,7 +31,7 @@ pub struct DriftArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     chips: Option<u32>,
     /// Add chips until the 95 % interval of the mean is that narrow at every time: ±0.1%, or 0.001.
-    #[arg(long, value_name = "±HALF", value_parser = parse_half)]
+    #[arg(long, value_name = "±HALF", allow_negative_numbers = true, value_parser = parse_half)]
     until: Option<f64>,
     /// The most chips that --until takes.
     #[arg(long, value_name = "N", default_value_t = 1000)]

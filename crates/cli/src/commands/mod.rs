@@ -7,6 +7,7 @@ pub mod explain;
 pub mod import;
 pub mod init;
 pub mod inspect;
+pub mod shell;
 pub mod sweep;
 pub mod train;
 

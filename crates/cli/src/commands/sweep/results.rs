@@ -1,5 +1,7 @@
 //! What came of a sweep: tables, CSV files, a line plot or a heat map, and a page.
 
+use std::collections::BTreeMap;
+
 use ohmgrad_plots::{Axis, Corner, Figure, Mark, Scale, Series};
 use serde_json::json;
 
@@ -16,6 +18,17 @@ use crate::table::{Table, csv};
 /// The scores of a chip of a training: who it is, and a score for each time.
 type Scored = ((usize, usize), Vec<f64>);
 
+/// Values of chips, by training, as values that are independent of each other: of several trainings the means over their
+/// chips, as chips of one training have its luck in common.
+fn independent(values: impl Iterator<Item = (usize, f64)>) -> Vec<f64> {
+    let mut trainings: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    values.for_each(|(training, value)| trainings.entry(training).or_default().push(value));
+    match trainings.len() {
+        0 | 1 => trainings.into_values().flatten().collect(),
+        _ => trainings.values().map(|chips| mean_and_half(chips).0).collect(),
+    }
+}
+
 /// The scores of all points.
 pub struct Results<'a> {
     /// The points.
@@ -30,14 +43,14 @@ pub struct Results<'a> {
 
 impl Results<'_> {
     fn at(&self, point: usize, time: usize) -> Vec<f64> {
-        self.scores[point].iter().map(|(_, scores)| scores[time]).collect()
+        independent(self.scores[point].iter().map(|((training, _), scores)| (*training, scores[time])))
     }
 
     /// The differences to the first point, chip by chip: the same chip of the same training in both.
     fn differences(&self, point: usize, time: usize) -> Vec<f64> {
         let of_first = |who: &(usize, usize)| self.scores[0].iter().find(|(other, _)| other == who);
-        let difference = |(who, scores): &Scored| Some(scores[time] - of_first(who)?.1[time]);
-        self.scores[point].iter().filter_map(difference).collect()
+        let difference = |(who, scores): &Scored| Some((who.0, scores[time] - of_first(who)?.1[time]));
+        independent(self.scores[point].iter().filter_map(difference))
     }
 
     /// Writes everything into a folder and prints the tables.
@@ -84,7 +97,7 @@ impl Results<'_> {
         for (i, point) in points.iter().enumerate() {
             let values = self.at(i, time);
             let mut row: Vec<String> = point.iter().map(|(_, value)| shown(value)).collect();
-            row.push(values.len().to_string());
+            row.push(self.scores[i].len().to_string());
             row.push(if values.is_empty() { "–".into() } else { self.metric.interval(&values) });
             row.push(match (i, self.differences(i, time)) {
                 (0, _) => "–".into(),
@@ -107,7 +120,7 @@ impl Results<'_> {
                 let fields: serde_json::Map<_, _> =
                     point.iter().map(|(path, value)| (short(path).to_owned(), json!(shown(value)))).collect();
                 output.event(&json!({
-                    "event": "point", "point": fields, "t": t, "chips": values.len(), "mean": mean, "confidence": half,
+                    "event": "point", "point": fields, "t": t, "chips": self.scores[i].len(), "mean": mean, "confidence": half,
                     "difference": difference, "difference_confidence": uncertain,
                 }));
             }
@@ -195,7 +208,8 @@ impl Results<'_> {
             let (difference, uncertain) = mean_and_half(&differences);
             let fields: Vec<String> = points[i].iter().map(|(_, value)| shown(value)).collect();
             let numbers = [mean, spread(&values), half, difference, uncertain].map(finite);
-            let numbers = [&[self.times[time].to_string(), values.len().to_string()], numbers.as_slice()].concat();
+            let numbers =
+                [&[self.times[time].to_string(), self.scores[i].len().to_string()], numbers.as_slice()].concat();
             [fields, numbers].concat()
         });
         let further = ["seconds", "chips", "mean", "std", "confidence", "difference", "difference_confidence"];
