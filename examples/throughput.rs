@@ -11,7 +11,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use ohmgrad::analog::cell::{Algorithm, build_cell};
+use ohmgrad::analog::config::{RpuConfig, SingleRpuConfig};
+use ohmgrad::analog::device::DeviceConfig;
 use ohmgrad::analog::mvm::{Direction, Mvm, Pattern};
+use ohmgrad::analog::update::UpdateParameters;
 use ohmgrad::prelude::*;
 use ohmgrad::tensor::product;
 use serde_json::json;
@@ -40,6 +44,10 @@ const WORKLOADS: &[Workload] = &[
     ("regression_analog_b256_backward_analog", || regression(256, Some(BackwardIoParameters::default()))),
     ("mlp_digital_b64", || mlp(64, None)),
     ("mlp_analog_b64", || mlp(64, Some(BackwardIoParameters::perfect()))),
+    ("mlp_pulsed_b64", || pulsed(64, 0.05, SingleRpuConfig::default())),
+    ("mlp_pulsed_b1", || pulsed(1, 0.01, SingleRpuConfig { update: long_trains(), ..Default::default() })),
+    ("tiki_taka_b1", || pulsed(1, 0.01, tiki_taka())),
+    ("lstm_analog_b16", lstm),
     ("cnn_digital_b64", || cnn(64, None)),
     ("cnn_analog_b64", || cnn(64, Some(BackwardIoParameters::perfect()))),
     ("cnn_analog_b64_backward_analog", || cnn(64, Some(BackwardIoParameters::default()))),
@@ -150,6 +158,42 @@ fn mlp(batch: usize, backward: Option<BackwardIoParameters>) -> (usize, Box<dyn 
     let net = Sequential::new().linear(784, 256).sigmoid().linear(256, 128).sigmoid().linear(128, 10).init(Key::new(1));
     let (x, y) = (Tensor::uniform(&[batch, 784], Key::new(4)), labels(batch));
     training(batch, on_hardware(net, backward), Sgd::new(0.05), x, move |out| out.cross_entropy(&y))
+}
+
+/// The same network with weights that live in devices.
+fn pulsed(batch: usize, lr: f32, config: impl Into<RpuConfig>) -> (usize, Box<dyn FnMut()>) {
+    let mut net = mlp_net();
+    net.to_analog(config, Key::new(2)).expect("the configuration is valid");
+    let (x, y) = (Tensor::uniform(&[batch, 784], Key::new(4)), labels(batch));
+    training(batch, net, Sgd::new(lr), x, move |out| out.cross_entropy(&y))
+}
+
+/// Trains of one length for all samples.
+fn long_trains() -> UpdateParameters {
+    UpdateParameters { update_bl_management: false, ..Default::default() }
+}
+
+/// Tiki-Taka version 2 on constant steps, as `build_config("ttv2", ConstantStepDevice())`.
+fn tiki_taka() -> RpuConfig {
+    let (io, update) = (IoParameters::default(), UpdateParameters::default());
+    let (cell, update) = build_cell(Algorithm::TikiTaka2, &DeviceConfig::default(), &io, update, 1);
+    RpuConfig::on_chip(cell, update, io)
+}
+
+/// 64 steps of 64 inputs through 128 hidden units: many calls of the same tiles.
+fn lstm() -> (usize, Box<dyn FnMut()>) {
+    let (steps, batch) = (64, 16);
+    let mut net = Lstm::new(64, 128, RecurrentOptions::default(), Key::new(1));
+    net.to_analog(hardware(BackwardIoParameters::perfect()), Key::new(2)).expect("the configuration is valid");
+    let (x, key, mut sgd, mut step) =
+        (Tensor::uniform(&[steps, batch, 64], Key::new(4)), Key::new(3), Sgd::new(1e-3), 0);
+    let call = move || {
+        let tape = Tape::train(key.fold(step));
+        step += 1;
+        let y = net.forward(tape.constant(x.clone()));
+        sgd.step(&mut net, (y * y).mean().backward());
+    };
+    (steps * batch, Box::new(call))
 }
 
 /// A chip is programmed, and read at six times with 10,000 rows each.

@@ -74,6 +74,24 @@ fn layers_more() {
     assert_all_pass("layers_more");
 }
 
+/// Training on the chip: devices, updates by pulses, cells.
+#[test]
+fn devices() {
+    assert_all_pass("devices");
+}
+
+/// Layers under options, shapes and layouts that were drawn at random; `make_random_layers.py` writes them.
+#[test]
+fn layers_random() {
+    assert_all_pass("layers_random");
+}
+
+/// Every option of the optimizers, as PyTorch steps; `make_optimizers.py` writes the cases.
+#[test]
+fn optimizers() {
+    assert_all_pass("optimizers");
+}
+
 /// A folder of its own for a test, empty at first.
 fn folder(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance").join(test);
@@ -223,6 +241,37 @@ fn a_changed_converter_fails() {
     assert!(weight.starts_with("converter_n_pair: weight [2, 1] is "), "{weight}");
     let factor = report_of("factor", case, |case| case["params"]["f_lst"][1] = json!(-1));
     assert_eq!(factor, "converter_n_pair: noise_model.g_converter.f_lst[1] = -1: must be above 0\n0 passed, 1 failed");
+}
+
+#[test]
+fn a_changed_device_fails() {
+    let response = "devices/pulse_response_soft_bounds.json";
+    let mean = report_of("response_mean", response, |case| add(&mut case["expected"]["weight"]["mean"][3], 0.01));
+    assert!(mean.starts_with("pulse_response_soft_bounds: mean of weight [3] is "), "{mean}");
+    let std = report_of("response_std", response, |case| add(&mut case["expected"]["weight"]["std"][3], 0.01));
+    assert!(std.starts_with("pulse_response_soft_bounds: std of weight [3] is "), "{std}");
+    let quantile = report_of("response_quantile", response, |case| {
+        add(&mut case["expected"]["weight"]["quantiles"][3][1], 0.01);
+    });
+    assert!(quantile.starts_with("pulse_response_soft_bounds: share of weight [3] up to quantile "), "{quantile}");
+    let device = report_of("response_device", response, |case| {
+        case["config"]["device"]["class"] = json!("ConstantStepDevice");
+        let device = case["config"]["device"].as_object_mut().unwrap();
+        let soft = ["mult_noise", "write_noise_std", "apply_write_noise_on_set", "reverse_up", "reverse_down"];
+        soft.iter().chain(&["reverse_offset"]).for_each(|field| drop(device.remove(*field)));
+    });
+    assert!(device.ends_with("0 passed, 1 failed"), "{device}");
+    let covariance = report_of("covariance", "devices/rank1_update_default_batch_4.json", |case| {
+        add(&mut case["expected"]["weight"]["covariance"][0][1], 2e-6);
+    });
+    assert!(covariance.starts_with("rank1_update_default_batch_4: covariance of weight [0, 1] is "), "{covariance}");
+    let trajectory = "devices/compound_trajectory_buffered.json";
+    let buffer = report_of("buffer", trajectory, |case| add(&mut case["expected"]["buffer_0"][2][1][1], 1e-4));
+    assert!(buffer.starts_with("compound_trajectory_buffered: buffer_0 ["), "{buffer}");
+    let momentum = report_of("momentum", trajectory, |case| case["config"]["device"]["momentum"] = json!(0.3));
+    assert!(momentum.ends_with("0 passed, 1 failed"), "{momentum}");
+    let fit = report_of("fit", "devices/fit_soft_bounds.json", |case| case["parameters"]["dw_min"] = json!(0.5));
+    assert!(fit.ends_with("0 passed, 1 failed"), "{fit}");
 }
 
 #[test]

@@ -180,16 +180,22 @@ fn build(layer: &str, mode: Mode, args: &mut Args) -> Result<Box<dyn Layer>, Str
         "log_softmax" => plain(Activation::LogSoftmax),
         "max_pool1d" => plain(MaxPool { windows: args.windows::<1>()? }),
         "max_pool2d" => plain(MaxPool { windows: args.windows::<2>()? }),
+        "max_pool3d" => plain(MaxPool { windows: args.windows::<3>()? }),
         "avg_pool1d" => plain(args.avg_pool::<1>()?),
         "avg_pool2d" => plain(args.avg_pool::<2>()?),
+        "avg_pool3d" => plain(args.avg_pool::<3>()?),
         "adaptive_avg_pool1d" => {
             plain(AdaptiveAvgPool::<1> { output: args.sizes("output_size")?.ok_or("no output_size")? })
         }
         "adaptive_avg_pool2d" => {
             plain(AdaptiveAvgPool::<2> { output: args.sizes("output_size")?.ok_or("no output_size")? })
         }
+        "adaptive_avg_pool3d" => {
+            plain(AdaptiveAvgPool::<3> { output: args.sizes("output_size")?.ok_or("no output_size")? })
+        }
         "batch_norm1d" => plain(args.batch_norm::<1>(mode)?),
         "batch_norm2d" => plain(args.batch_norm::<2>(mode)?),
+        "batch_norm3d" => plain(args.batch_norm::<3>(mode)?),
         "layer_norm" => plain(args.layer_norm()?),
         "embedding" => plain(args.embedding()?),
         "rnn" => Box::new(match args.get::<String>("nonlinearity")?.as_deref() {

@@ -5,6 +5,7 @@
 //! are the same in every run.
 
 mod compare;
+mod devices;
 mod drift;
 mod ir_drop_t;
 mod layers;
@@ -52,14 +53,22 @@ impl Case {
             "accuracy_over_time" => drift::check(self),
             "layer" | "loss" => layers::check(self),
             "noise_model" | "converter" => noise::check(self),
+            "pulse_response"
+            | "rank1_update"
+            | "device_after_step"
+            | "compound_trajectory"
+            | "compound_statistics"
+            | "on_chip_training"
+            | "fit" => devices::check(self),
             _ => Err(format!("unknown operation `{}`", self.op())),
         }
     }
 
-    /// Products have no `op` but a direction. A family of many operations is named before the point.
+    /// Products have no `op` but a direction; that of devices is an `operation`. A family of many operations is named before the point.
     fn op(&self) -> &str {
         let product = if self.content.get("direction").is_some() { "mvm" } else { "" };
-        self.content.get("op").and_then(Value::as_str).unwrap_or(product)
+        let op = self.content.get("op").or_else(|| self.content.get("operation"));
+        op.and_then(Value::as_str).unwrap_or(product)
     }
 
     /// What all random numbers of the case are derived from.

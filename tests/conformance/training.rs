@@ -32,7 +32,7 @@ struct Training {
 
 #[derive(Deserialize)]
 #[serde(tag = "layer", rename_all = "snake_case", deny_unknown_fields)]
-enum Layer {
+pub enum Layer {
     Linear {
         #[serde(rename = "in")]
         ins: usize,
@@ -74,7 +74,7 @@ fn one() -> usize {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Loss {
+pub enum Loss {
     Mse,
     CrossEntropy,
 }
@@ -82,8 +82,38 @@ enum Loss {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 enum Rule {
-    Sgd { lr: f32 },
-    Adam { lr: f32 },
+    Sgd {
+        lr: f32,
+        #[serde(default)]
+        momentum: f32,
+        #[serde(default)]
+        nesterov: bool,
+        #[serde(default)]
+        weight_decay: f32,
+    },
+    Adam(AdamRule),
+    #[serde(rename = "adamw")]
+    AdamW(AdamRule),
+}
+
+/// What is left out has PyTorch's default.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdamRule {
+    lr: f32,
+    betas: Option<(f32, f32)>,
+    eps: Option<f32>,
+    weight_decay: Option<f32>,
+}
+
+impl AdamRule {
+    fn of(self, usual: fn(f32) -> Adam) -> Box<dyn Optimizer> {
+        let mut adam = usual(self.lr);
+        adam.betas = self.betas.unwrap_or(adam.betas);
+        adam.eps = self.eps.unwrap_or(adam.eps);
+        adam.weight_decay = self.weight_decay.unwrap_or(adam.weight_decay);
+        Box::new(adam)
+    }
 }
 
 #[derive(Deserialize)]
@@ -104,7 +134,7 @@ struct Run {
 
 pub fn check(case: &Case) -> Result<Check, String> {
     let training: Training = case.parse()?;
-    let net = training.network()?;
+    let net = network(&training.net, &training.init)?;
     let key = case.key();
     let run = |run: usize| training.run(net.clone(), key.fold(run));
     let runs = (0..training.repeats.max(400)).into_par_iter().map(run).collect::<Result<Vec<_>, _>>()?;
@@ -127,39 +157,39 @@ pub fn check(case: &Case) -> Result<Check, String> {
     Ok(check)
 }
 
-impl Training {
-    /// The digital network that every run begins with.
-    fn network(&self) -> Result<Sequential, String> {
-        let layers = self.net.iter().fold(Sequential::new(), |net, layer| match *layer {
-            Layer::Linear { ins, outs } => net.linear(ins, outs),
-            Layer::Relu => net.relu(),
-            Layer::Conv2d { ins, outs, kernel, stride, padding, dilation, groups } => net.layer(
-                Conv2d::grouped(ins, outs, [kernel; 2], groups, Key::new(0))
-                    .with_stride([stride; 2])
-                    .with_padding([padding; 2])
-                    .with_dilation([dilation; 2]),
-            ),
-            Layer::MaxPool2d { kernel } => net.max_pool2d(kernel),
-            Layer::AvgPool2d { kernel } => net.avg_pool2d(kernel),
-            Layer::Softplus => net.softplus(),
-            Layer::Sigmoid => net.sigmoid(),
-            Layer::Tanh => net.tanh(),
-            Layer::Flatten => net.flatten(),
-        });
-        let mut net = layers.init(Key::new(0));
-        let mut left = self.init.clone();
-        let mut error = None;
-        net.each_parameter_mut(|name, param| match left.remove(name) {
-            Some(init) if init.shape == param.value.shape() => param.value = init.tensor(),
-            Some(init) => error = Some(format!("init: `{name}` is {:?}, not {:?}", param.value.shape(), init.shape)),
-            None => error = Some(format!("init: `{name}` is missing")),
-        });
-        if let Some(name) = left.keys().next() {
-            error = Some(format!("init: the network has no `{name}`"));
-        }
-        error.map_or(Ok(net), Err)
+/// A digital network with initial parameters by their paths.
+pub fn network(layers: &[Layer], init: &BTreeMap<String, Numbers>) -> Result<Sequential, String> {
+    let layers = layers.iter().fold(Sequential::new(), |net, layer| match *layer {
+        Layer::Linear { ins, outs } => net.linear(ins, outs),
+        Layer::Relu => net.relu(),
+        Layer::Conv2d { ins, outs, kernel, stride, padding, dilation, groups } => net.layer(
+            Conv2d::grouped(ins, outs, [kernel; 2], groups, Key::new(0))
+                .with_stride([stride; 2])
+                .with_padding([padding; 2])
+                .with_dilation([dilation; 2]),
+        ),
+        Layer::MaxPool2d { kernel } => net.max_pool2d(kernel),
+        Layer::AvgPool2d { kernel } => net.avg_pool2d(kernel),
+        Layer::Softplus => net.softplus(),
+        Layer::Sigmoid => net.sigmoid(),
+        Layer::Tanh => net.tanh(),
+        Layer::Flatten => net.flatten(),
+    });
+    let mut net = layers.init(Key::new(0));
+    let mut left = init.clone();
+    let mut error = None;
+    net.each_parameter_mut(|name, param| match left.remove(name) {
+        Some(init) if init.shape == param.value.shape() => param.value = init.tensor(),
+        Some(init) => error = Some(format!("init: `{name}` is {:?}, not {:?}", param.value.shape(), init.shape)),
+        None => error = Some(format!("init: `{name}` is missing")),
+    });
+    if let Some(name) = left.keys().next() {
+        error = Some(format!("init: the network has no `{name}`"));
     }
+    error.map_or(Ok(net), Err)
+}
 
+impl Training {
     fn run(&self, mut net: Sequential, key: Key) -> Result<Run, String> {
         net.to_analog(&self.config, key.fold("hardware")).map_err(|error| error.to_string())?;
         let mut optimizer = self.optimizer.new_optimizer();
@@ -193,8 +223,13 @@ impl Training {
 impl Rule {
     fn new_optimizer(&self) -> Box<dyn Optimizer> {
         match *self {
-            Self::Sgd { lr } => Box::new(Sgd::new(lr)),
-            Self::Adam { lr } => Box::new(Adam::new(lr)),
+            Self::Sgd { lr, momentum, nesterov, weight_decay } => {
+                let sgd =
+                    if nesterov { Sgd::new(lr).with_nesterov(momentum) } else { Sgd::new(lr).with_momentum(momentum) };
+                Box::new(sgd.with_weight_decay(weight_decay))
+            }
+            Self::Adam(rule) => rule.of(Adam::new),
+            Self::AdamW(rule) => rule.of(Adam::decoupled),
         }
     }
 }

@@ -6,7 +6,9 @@
 //! [`BackwardIoParameters`]. [`noise`] are the devices that weights are programmed on.
 #![forbid(unsafe_code)]
 
+pub mod cell;
 pub mod config;
+pub mod device;
 mod error;
 mod matrix;
 pub mod mvm;
@@ -17,6 +19,7 @@ pub mod presets;
 mod state;
 mod statistics;
 mod tile;
+pub mod update;
 
 pub use config::{
     BackwardIoParameters, Calibration, CalibrationMode, InferenceRpuConfig, IoParameters, MappingParameter,
@@ -25,5 +28,8 @@ pub use error::Error;
 pub use matrix::AnalogMatrix;
 pub use observed::Observed;
 pub use op::{AnalogMvm, Saturation};
-pub use state::{ProgrammedLayout, TileArrayState, TileLayout, TilePlace};
-pub use tile::{CalibratedRanges, InputRanges, ProgrammedTile, ProgrammedTiles, Tile, TileArray, WeakReadout};
+pub use state::{ProgrammedLayout, PulsedLayout, TileArrayState, TileLayout, TilePlace};
+pub use tile::{
+    CalibratedRanges, CallPairs, InputRanges, ProgrammedTile, ProgrammedTiles, Tile, TileArray, UpdateStatistics,
+    WeakReadout,
+};

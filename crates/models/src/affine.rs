@@ -1,7 +1,8 @@
 //! The slot of a weight and a bias: the one place that knows where a weight lives.
 
-use ohmgrad_analog::{Error, InferenceRpuConfig, TileArray};
-use ohmgrad_autograd::{Id, Param, Var};
+use ohmgrad_analog::config::RpuConfig;
+use ohmgrad_analog::{CallPairs, Error, TileArray};
+use ohmgrad_autograd::{Gradients, Id, Param, Var};
 use ohmgrad_tensor::{ConvWindow, Key, Tensor};
 
 use crate::visit::join;
@@ -138,7 +139,7 @@ impl Affine {
     /// # Errors
     /// If the configuration is not valid, the weight is programmed onto a chip, or the new tiles are cut otherwise and so
     /// can't take over what training has found.
-    pub fn on_tiles(&self, config: &InferenceRpuConfig, path: &str, key: Key) -> Result<Self, Error> {
+    pub fn on_tiles(&self, config: impl Into<RpuConfig>, path: &str, key: Key) -> Result<Self, Error> {
         if self.is_programmed() {
             let reason = "its weight is programmed onto a chip; set_config puts the chip under another configuration, \
                           to_digital takes its weights off";
@@ -151,7 +152,11 @@ impl Affine {
         if let Some(old) = self.tiles() {
             tiles.inherit(old).map_err(in_layer(path))?;
         }
+        let held = tiles.trains_on_chip().then(|| tiles.effective_weights(bias).1).flatten();
         let mut analog = Self { weight: Weight::Analog(Box::new(tiles)), ..digital };
+        if let (Some(bias), Some(held)) = (&mut analog.bias, held) {
+            bias.value = held;
+        }
         analog.stay_frozen(&self.frozen());
         Ok(analog)
     }
@@ -255,6 +260,18 @@ impl Affine {
         let of = |name: &str| before.iter().find(|(old, _)| *old == name).map(|(_, frozen)| *frozen);
         let of_weight = of("weight").unwrap_or(false);
         self.slots_mut().for_each(|(name, param, _)| param.set_frozen(of(name).unwrap_or(of_weight)));
+    }
+
+    /// Updates a weight that lives in devices by the calls of a step, at a learning rate.
+    pub(crate) fn update_devices(&mut self, gradients: &Gradients, rate: f32) {
+        if let Weight::Analog(tiles) = &mut self.weight
+            && tiles.trains_on_chip()
+            && !tiles.weight.is_frozen()
+        {
+            let id = tiles.weight.id();
+            let calls = gradients.deposited::<CallPairs>().filter(|(of, _)| *of == id).map(|(_, pairs)| pairs);
+            tiles.update(calls, rate, gradients.key(), self.bias.as_mut().map(|bias| &mut bias.value));
+        }
     }
 
     /// What the tiles' configuration asks for after a step of an optimizer: weights are cut and mapped anew, unless they are

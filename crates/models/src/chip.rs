@@ -74,6 +74,16 @@ impl fmt::Display for Weak {
 impl<N: Visit> Chip<N> {
     pub(crate) fn program(mut net: N, model: Option<&NoiseModelConfig>, key: Key) -> Result<Self, Error> {
         let mut result = Err(Error::NoAnalogWeights { missing: "lives on tiles: call to_analog first" });
+        let mut trains = None;
+        each_array(&net, |path, tiles| {
+            if tiles.trains_on_chip() {
+                let reason = "its weight lives in devices already; there is no chip to program".into();
+                trains = trains.take().or(Some(Error::Convert { layer: path.into(), reason }));
+            }
+        });
+        if let Some(error) = trains {
+            return Err(error);
+        }
         net.visit_mut("", &mut |_, slot| {
             let SlotMut::Affine(Affine { weight: Weight::Analog(tiles), bias, .. }) = slot else { return };
             let bias = bias.as_ref().map(|bias| &bias.value);

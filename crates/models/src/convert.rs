@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use ohmgrad_analog::config::NoiseModelConfig;
-use ohmgrad_analog::{Error, InferenceRpuConfig};
+use ohmgrad_analog::Error;
+use ohmgrad_analog::config::{NoiseModelConfig, RpuConfig};
 use ohmgrad_autograd::{Gradients, Id, Param, State};
 use ohmgrad_tensor::{Key, Tensor};
 
@@ -136,7 +136,8 @@ pub trait Network: Visit {
 
     /// Moves every weight onto tiles, in place: all of them, or none if one can't be.
     ///
-    /// `key` is the hardware's: fixed variations from device to device are drawn from it.
+    /// `key` is the hardware's: fixed variations from device to device are drawn from it. The configuration may be of any
+    /// kind; under one that trains on the chip weights live in devices, which take them as far as their bounds allow.
     ///
     /// ```
     /// use ohmgrad_analog::InferenceRpuConfig;
@@ -156,8 +157,9 @@ pub trait Network: Visit {
     /// # Errors
     /// If the configuration is not valid, a weight is programmed onto a chip, or new tiles are cut otherwise than those whose
     /// input ranges they would take over; the network is then as it was.
-    fn to_analog(&mut self, config: &InferenceRpuConfig, key: Key) -> Result<(), Error> {
-        self.to_analog_with(key, |_| Some(config))
+    fn to_analog(&mut self, config: impl Into<RpuConfig>, key: Key) -> Result<(), Error> {
+        let config = config.into();
+        self.to_analog_with(key, |_| Some(&config))
     }
 
     /// Moves weights onto tiles under a configuration that `pick` chooses by the path of their layer; those for which it
@@ -178,11 +180,7 @@ pub trait Network: Visit {
     ///
     /// # Errors
     /// As for [`to_analog`](Self::to_analog).
-    fn to_analog_with<'c>(
-        &mut self,
-        key: Key,
-        pick: impl Fn(&str) -> Option<&'c InferenceRpuConfig>,
-    ) -> Result<(), Error> {
+    fn to_analog_with<C: Into<RpuConfig>>(&mut self, key: Key, pick: impl Fn(&str) -> Option<C>) -> Result<(), Error> {
         let mut moved = vec![];
         let mut failed = None;
         self.visit("", &mut |path, slot| {
@@ -231,8 +229,9 @@ pub trait Network: Visit {
     /// # Errors
     /// If the configuration is not valid, or can't be that of one of the tiles: another cut or mapping, or on a chip other
     /// devices; the network is then as it was.
-    fn set_config(&mut self, config: &InferenceRpuConfig) -> Result<(), Error> {
-        self.set_config_with(|_| Some(config))
+    fn set_config(&mut self, config: impl Into<RpuConfig>) -> Result<(), Error> {
+        let config = config.into();
+        self.set_config_with(|_| Some(&config))
     }
 
     /// As [`set_config`](Self::set_config), with a configuration that `pick` chooses by the path of a layer; tiles for which
@@ -240,11 +239,11 @@ pub trait Network: Visit {
     ///
     /// # Errors
     /// As for [`set_config`](Self::set_config).
-    fn set_config_with<'c>(&mut self, pick: impl Fn(&str) -> Option<&'c InferenceRpuConfig>) -> Result<(), Error> {
+    fn set_config_with<C: Into<RpuConfig>>(&mut self, pick: impl Fn(&str) -> Option<C>) -> Result<(), Error> {
         let mut result = Ok(());
         each_array(self, |path, tiles| {
             if let (Ok(()), Some(config)) = (&result, pick(path)) {
-                result = tiles.check_config(config).map_err(in_layer(path));
+                result = tiles.check_config(&config.into()).map_err(in_layer(path));
             }
         });
         result?;
@@ -478,7 +477,7 @@ pub(crate) fn each_affine<V: Visit + ?Sized>(net: &mut V, mut f: impl FnMut(&mut
 mod tests {
     use super::*;
     use crate::Sequential;
-    use ohmgrad_analog::{IoParameters, MappingParameter};
+    use ohmgrad_analog::{InferenceRpuConfig, IoParameters, MappingParameter};
 
     fn net() -> Sequential {
         Sequential::new().linear(3, 4).relu().linear(4, 2).init(Key::new(1))

@@ -1,12 +1,17 @@
 //! The strided array: shared storage, a shape, strides.
 
+use std::mem::MaybeUninit;
 use std::ops::Index;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::parallel;
 use crate::shape::{self, Dims};
 use crate::storage::{self, Storage};
+
+/// Elements that one task transposes at least.
+const TASK: usize = 1 << 14;
 
 /// An n-dimensional array on shared storage.
 ///
@@ -30,7 +35,7 @@ pub struct Array<T> {
 /// The array that networks are made of: 32-bit floats.
 pub type Tensor = Array<f32>;
 
-impl<T: Clone> Array<T> {
+impl<T: Clone + Send + Sync> Array<T> {
     /// An array of the given shape over `data` in row-major order.
     ///
     /// # Panics
@@ -180,10 +185,25 @@ impl<T: Clone> Array<T> {
         out
     }
 
-    /// The elements in row-major order, where those of another axis than the last lie side by side: in squares, so that
-    /// both sides are walked along cache lines.
+    /// The elements in row-major order, where those of another axis than the last lie side by side.
     fn transposed(&self, axis: usize) -> Vec<T> {
-        const SQUARE: usize = 16;
+        let len = self.len();
+        let mut out: Vec<T> = storage::with_capacity(len);
+        let row = len / self.shape[0];
+        let rows = TASK.div_ceil(row);
+        parallel::for_each_part(&mut out.spare_capacity_mut()[..len], rows * row, |i, part| {
+            let range = i * rows..self.shape[0].min((i + 1) * rows);
+            self.slice(0, range).transpose_into(axis, part);
+        });
+        // SAFETY: every element of a row-major array of this shape was written.
+        unsafe { out.set_len(len) };
+        out
+    }
+
+    /// Writes all elements in row-major order; those of an axis lie side by side. In squares, so that both sides are walked
+    /// along cache lines.
+    fn transpose_into(&self, axis: usize, target: &mut [MaybeUninit<T>]) {
+        const SIDE: usize = 16;
         let last = self.rank() - 1;
         let (rows, columns, stride) = (self.shape[axis], self.shape[last], self.strides[last]);
         let to = shape::row_major(&self.shape);
@@ -193,13 +213,11 @@ impl<T: Clone> Array<T> {
         };
         let mut outer_shape = outer(&self.shape);
         *outer_shape.last_mut().expect("one was added") = 1;
-        let mut out: Vec<T> = storage::with_capacity(self.len());
-        let target = &mut out.spare_capacity_mut()[..self.shape.iter().product()];
         shape::for_each_row(&outer_shape, [&outer(&self.strides), &outer(&to)], |[from, at]| {
-            for j in (0..rows).step_by(SQUARE) {
-                for i in (0..columns).step_by(SQUARE) {
-                    let width = SQUARE.min(columns - i);
-                    for j in j..rows.min(j + SQUARE) {
+            for j in (0..rows).step_by(SIDE) {
+                for i in (0..columns).step_by(SIDE) {
+                    let width = SIDE.min(columns - i);
+                    for j in j..rows.min(j + SIDE) {
                         let source = self.data[self.offset + from + i * stride + j..].iter().step_by(stride);
                         let target = &mut target[at + j * to[axis] + i..][..width];
                         target.iter_mut().zip(source).for_each(|(t, x)| _ = t.write(x.clone()));
@@ -207,9 +225,6 @@ impl<T: Clone> Array<T> {
                 }
             }
         });
-        // SAFETY: every element of a row-major array of this shape was written.
-        unsafe { out.set_len(self.len()) };
-        out
     }
 
     /// The axes from the largest stride to the smallest: in the order of memory.
@@ -238,7 +253,7 @@ impl<T: Clone> Array<T> {
         Arc::ptr_eq(&self.data, &other.data)
     }
 
-    /// Whether writing to this array would first copy its storage because somebody else holds it too.
+    /// Whether other arrays hold the storage too, so that writing to this one would first copy it.
     pub fn is_shared(&self) -> bool {
         Arc::strong_count(&self.data) > 1
     }
@@ -266,7 +281,7 @@ impl<T: Clone> Array<T> {
 ///
 /// # Panics
 /// If the index has another number of axes than the array or lies outside of it.
-impl<T: Clone, const N: usize> Index<[usize; N]> for Array<T> {
+impl<T: Clone + Send + Sync, const N: usize> Index<[usize; N]> for Array<T> {
     type Output = T;
 
     fn index(&self, index: [usize; N]) -> &T {
@@ -274,38 +289,38 @@ impl<T: Clone, const N: usize> Index<[usize; N]> for Array<T> {
     }
 }
 
-impl<T: Clone + PartialEq> PartialEq for Array<T> {
+impl<T: Clone + PartialEq + Send + Sync> PartialEq for Array<T> {
     fn eq(&self, other: &Self) -> bool {
         self.shape == other.shape && self.iter().eq(other.iter())
     }
 }
 
-impl<T: Clone> From<Vec<T>> for Array<T> {
+impl<T: Clone + Send + Sync> From<Vec<T>> for Array<T> {
     fn from(data: Vec<T>) -> Self {
         let n = data.len();
         Self::from_vec(data, &[n])
     }
 }
 
-impl<T: Clone> From<&[T]> for Array<T> {
+impl<T: Clone + Send + Sync> From<&[T]> for Array<T> {
     fn from(data: &[T]) -> Self {
         data.to_vec().into()
     }
 }
 
-impl<T: Clone, const N: usize> From<[T; N]> for Array<T> {
+impl<T: Clone + Send + Sync, const N: usize> From<[T; N]> for Array<T> {
     fn from(data: [T; N]) -> Self {
         Vec::from(data).into()
     }
 }
 
-impl<T: Clone, const M: usize, const N: usize> From<[[T; N]; M]> for Array<T> {
+impl<T: Clone + Send + Sync, const M: usize, const N: usize> From<[[T; N]; M]> for Array<T> {
     fn from(rows: [[T; N]; M]) -> Self {
         Self::from_vec(rows.into_iter().flatten().collect(), &[M, N])
     }
 }
 
-impl<T: Clone, const L: usize, const M: usize, const N: usize> From<[[[T; N]; M]; L]> for Array<T> {
+impl<T: Clone + Send + Sync, const L: usize, const M: usize, const N: usize> From<[[[T; N]; M]; L]> for Array<T> {
     fn from(blocks: [[[T; N]; M]; L]) -> Self {
         Self::from_vec(blocks.into_iter().flatten().flatten().collect(), &[L, M, N])
     }

@@ -1,4 +1,4 @@
-//! Keys name random samples: whoever knows the key knows the samples, wherever and in whatever order they are drawn.
+//! Keys name random samples: the samples of a key are the same wherever and in whatever order they are drawn.
 
 use std::fmt;
 use std::str::FromStr;
@@ -36,7 +36,7 @@ impl Key {
         Self { a, b: mix(a.wrapping_add(ROOT)) }
     }
 
-    /// The key called `with` under this one; see [`Fold`] for what a key can be folded with.
+    /// The key named `with` under this one; see [`Fold`] for what a key can be folded with.
     ///
     /// Costs a few nanoseconds. In a loop over rows, fold everything that does not depend on the row before the loop.
     #[inline]
@@ -102,7 +102,7 @@ impl FromStr for Key {
 
 /// What a [`Key`] can be folded with: integers and strings.
 ///
-/// Integers of any type agree where their values do, negative ones included; strings live in a domain of their own, so
+/// Integers of any type agree where their values do, negative ones included; strings are a separate domain, so
 /// `fold(1)` and `fold("1")` differ. Another type joins by folding its parts:
 ///
 /// ```

@@ -233,6 +233,13 @@ mod tests {
         }
     }
 
+    /// Terms a page apart are copied first; 300 are two stretches.
+    #[test]
+    fn a_large_transposed_left_operand_gives_the_same_bits() {
+        let (a, b) = (Tensor::normal(&[300, 1101], Key::new(1)), Tensor::normal(&[300, 70], Key::new(2)));
+        assert_eq!(a.t().matmul(&b), a.t().contiguous().matmul(&b));
+    }
+
     /// A batch without rows, layers without inputs or outputs: also beyond one panel of columns.
     #[test]
     fn sizes_of_0_are_sizes() {

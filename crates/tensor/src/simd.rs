@@ -115,7 +115,7 @@ fn with_avx2<R>(f: impl FnOnce() -> R) -> R {
 pub(crate) const PIECE: usize = 32;
 
 /// Changes a row piece by piece; `f` also gets the number of a piece's first element. The last piece is filled up with
-/// zeros: arithmetic that nobody needs takes less time than a loop over what is left.
+/// zeros: arithmetic on them takes less time than a loop over what is left.
 #[inline(always)]
 pub(crate) fn for_each_piece(row: &mut [f32], mut f: impl FnMut(usize, &mut [f32; PIECE])) {
     let whole = row.len() - row.len() % PIECE;

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::array::Array;
 use crate::shape::{self, Dims};
 
-impl<T: Clone> Array<T> {
+impl<T: Clone + Send + Sync> Array<T> {
     fn view(&self, shape: Dims, strides: Dims, offset: usize) -> Self {
         Self { data: Arc::clone(&self.data), offset, shape, strides }
     }
@@ -84,7 +84,8 @@ impl<T: Clone> Array<T> {
         if view.shape[axis] > 1 {
             view.strides[axis] *= step; // else no step is taken, and it may be any
         }
-        if !range.is_empty() {
+        // An array without elements stays inside of its storage.
+        if !view.shape.contains(&0) {
             view.offset += range.start * self.strides[axis];
         }
         view
@@ -256,6 +257,15 @@ mod tests {
     fn empty_slices_are_arrays_too() {
         let a = counting(&[2, 3]).slice(1, 1..1);
         assert_eq!((a.shape(), a.to_vec().len(), a.reshape(&[0, 7]).len()), (&[2, 0][..], 0, 0));
+        // The gates of a recurrent layer, for a batch without rows.
+        let gates = Tensor::full(&[3, 0, 8], 0.0);
+        for part in
+            [gates.slice(2, 4..8), gates.row(2).slice_step(1, 1..8, 3), gates.select(2, 7), gates.slice(0, 2..3)]
+        {
+            assert!(part.is_empty() && part.as_slice() == Some(&[]) && part.contiguous().make_mut().is_empty());
+            assert_eq!(part.sigmoid().shape(), part.shape());
+        }
+        assert_eq!(gates.slice(2, 4..8).row(1).matmul(&counting(&[4, 3])).shape(), [0, 3]);
     }
 
     #[test]

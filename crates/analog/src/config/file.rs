@@ -152,7 +152,7 @@ impl InferenceRpuConfig {
     /// assert_eq!(schema["properties"]["backward"]["properties"]["is_perfect"]["default"], true);
     /// ```
     pub fn json_schema() -> String {
-        schema::document::<Self>()
+        schema::document::<Self>("InferenceRpuConfig")
     }
 }
 

@@ -39,12 +39,13 @@ mod modifier;
 mod noise_model;
 mod pre_post;
 mod remap;
+mod rpu;
 mod stages;
 mod steps;
 mod summary;
 mod warnings;
 
-pub(crate) use form::{section, setting, value};
+pub(crate) use form::{choice, class, schema, section, setting, value};
 
 pub use calibration::{Calibration, CalibrationMode};
 pub use clip::{WeightClip, WeightClipParameter};
@@ -60,6 +61,9 @@ pub use modifier::{WeightModifier, WeightModifierParameter};
 pub use noise_model::NoiseModelConfig;
 pub use pre_post::{InputRangeParameter, PrePostProcessingParameter};
 pub use remap::{WeightRemap, WeightRemapParameter};
+pub use rpu::{
+    DigitalRankUpdateRpuConfig, FloatingPointRpuConfig, RpuConfig, RpuKind, SingleRpuConfig, UnitCellRpuConfig,
+};
 pub use warnings::Note;
 
 #[cfg(test)]

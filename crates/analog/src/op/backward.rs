@@ -26,8 +26,10 @@ impl Op for AnalogMvm {
         if how.straight_through {
             return call.straight_through(cx);
         }
-        give(cx, Some(W), || call.weight_gradient());
-        give(cx, self.places.bias, || call.bias_gradient());
+        match self.update.is_some() {
+            true => call.deposit_pairs(cx), // devices follow pulses
+            false => call.give_weight(cx),
+        }
         let range = self.places.range.filter(|&range| cx.wants(range));
         if cx.wants(X) || range.is_some() {
             let transposed = match how.is_ideal() {

@@ -87,6 +87,7 @@ fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bias: Option<V
         weight_shape: array.weight.value.shape().to_vec(),
         places,
         modifier: per_sample,
+        update: array.pulsed.as_ref().map(|pulsed| pulsed.summary()),
         scales: None,
         averages: array.averages.id(),
         observed: tape.is_observed(),
@@ -97,7 +98,10 @@ fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bias: Option<V
         op.weight,
         |known: &Contents| known.fits(hardware, bias),
         || {
-            let effective = op.effective(|input| &values[input]);
+            let effective = match array.trains_on_chip() {
+                true => array.pulsed_weights(),
+                false => op.effective(|input| &values[input]),
+            };
             Contents::new(hardware.clone(), values[W].clone(), bias.cloned(), effective, training)
         },
     );

@@ -20,7 +20,7 @@ use crate::tile::{Call, Effective, Hardware, RowScales, TileArray};
 /// | gradient | what is computed |
 /// |---|---|
 /// | input | perfect: `d·W`; analog: a read of `Wᵀ` under the *backward* parameters, with noise of its own |
-/// | weight | `dᵀ·x`, exact: converters and noise pass straight through |
+/// | weight | `dᵀ·x`, exact: converters and noise pass straight through; of a weight that lives in devices none, but x and d for the optimizer's step ([`CallPairs`](crate::CallPairs)) |
 /// | analog bias | `Σ d`, exact |
 /// | learned output scales | `Σ d·y`, with y the output before them; in the other gradients `d` is `scale·d` |
 /// | input range | what the inputs beyond it would gain, and its decay; see [`InputRangeParameter`](crate::config::InputRangeParameter) |
@@ -49,6 +49,8 @@ pub struct AnalogMvm {
     weight_shape: Vec<usize>,
     places: Places,
     modifier: Option<Modifier>,
+    /// How pulses change the weight, in a few words, if it lives in devices.
+    update: Option<String>,
     scales: Option<RowScales>,
     averages: Id,
     observed: bool,
@@ -109,6 +111,7 @@ impl AnalogMvm {
             lines.push(("tiles:", self.hardware.tiles.len().to_string()));
         }
         lines.extend(self.call.ranges.as_ref().map(|ranges| ("input range:", self.range_summary(ranges))));
+        lines.extend(self.update.as_ref().map(|update| ("update:", update.clone())));
         lines.extend(self.modifier.as_ref().map(|modifier| ("modifier:", modifier.parameters.summary())));
         lines
     }

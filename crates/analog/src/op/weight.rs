@@ -1,11 +1,30 @@
 //! The gradients of the weight, of an analog bias, and of learned output scales: exact, whatever reads do.
 
+use ohmgrad_autograd::Back;
 use ohmgrad_tensor::{Tensor, product};
 
-use super::backward::CallBackward;
-use crate::tile::{Tile, side_by_side, stacked, times};
+use super::W;
+use super::backward::{CallBackward, give};
+use crate::tile::{CallPairs, Tile, side_by_side, stacked, times};
 
 impl CallBackward<'_> {
+    /// Gives the gradients of the weight and of an analog bias.
+    pub fn give_weight(&self, cx: &mut Back<'_>) {
+        give(cx, Some(W), || self.weight_gradient());
+        give(cx, self.op.places.bias, || self.bias_gradient());
+    }
+
+    /// Leaves inputs and output gradients for the update of devices, if the weight is not frozen.
+    pub fn deposit_pairs(&self, cx: &mut Back<'_>) {
+        if cx.wants(W) {
+            let (lowering, ranges) = (self.op.lowering.clone(), self.op.call.ranges.clone());
+            // The optimizer writes learned scales where they lie before devices are updated.
+            let scaling = self.scaling.map(|scaling| scaling.map(|a| a));
+            let (x, d) = (self.x.clone(), self.d.clone());
+            cx.deposit(self.op.weight, CallPairs { lowering, x, d, ranges, scaling });
+        }
+    }
+
     /// `dᵀ·x`, in the shape of the weight.
     pub fn weight_gradient(&self) -> Tensor {
         let compensated = self.op.hardware.config.mapping.weight_scaling_lr_compensation;

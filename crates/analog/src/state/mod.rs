@@ -10,12 +10,13 @@ use ohmgrad_autograd::Param;
 use ohmgrad_tensor::{Key, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::config::InferenceRpuConfig;
+use crate::cell::{Cell, Slot};
+use crate::config::{InferenceRpuConfig, RpuConfig};
 use crate::error::Error;
 use crate::mvm::Pattern;
 use crate::noise::Programmed;
 use crate::tile::{
-    Grid, Hardware, InputRanges, ProgrammedTile, ProgrammedTiles, Rectangle, Tile, TileArray, check_columns,
+    Grid, Hardware, InputRanges, ProgrammedTile, ProgrammedTiles, Pulsed, Rectangle, Tile, TileArray, check_columns,
     check_time, grid, out_scaling, refuse_analog_bias, running_mean,
 };
 
@@ -59,6 +60,19 @@ pub struct TileLayout {
     /// The chip that the weight was programmed onto, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub programmed: Option<ProgrammedLayout>,
+    /// The devices that hold the weight, if it trains by pulses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pulsed: Option<PulsedLayout>,
+}
+
+/// What is known of devices that train by pulses, besides their arrays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PulsedLayout {
+    /// The configuration of any kind; that of the layout has its reads.
+    pub config: RpuConfig,
+    /// Of each tile, numbers (the bits of a float) and counters by their names, as texts: readers of JSON round them.
+    pub tiles: Vec<BTreeMap<String, String>>,
 }
 
 /// What is known of the chip that a weight was programmed onto.
@@ -129,6 +143,10 @@ impl TileArray {
             t: chip.t,
             devices: chip.tiles.first().map_or(0, |on| on.programmed.targets.len()),
         });
+        let pulsed = self.pulsed.clone().map(|mut pulsed| {
+            let tiles = pulsed.cells.iter_mut().enumerate().map(|(i, cell)| take_cell(i, cell, &mut put)).collect();
+            PulsedLayout { config: pulsed.config, tiles }
+        });
         let tiles = self.tiles().iter().map(|tile| TilePlace { site: tile.site, key: tile.key }).collect();
         let config = self.config().clone();
         TileArrayState {
@@ -138,6 +156,7 @@ impl TileArray {
                 analog_bias: self.has_analog_bias(),
                 tiles,
                 programmed,
+                pulsed,
             },
             tensors,
         }
@@ -149,7 +168,7 @@ impl TileArray {
     /// If the configuration is not valid, or a tensor is missing, too many, or of a shape that does not fit the weight.
     pub fn from_state(state: TileArrayState) -> Result<Self, Error> {
         let TileArrayState { layout, tensors } = state;
-        let TileLayout { config, groups, analog_bias, tiles: places, programmed } = layout;
+        let TileLayout { config, groups, analog_bias, tiles: places, programmed, pulsed } = layout;
         config.validate()?;
         let mut tensors = Tensors(tensors);
         let weight = tensors.optional("weight").ok_or_else(|| wrong("weight", "nothing", "a matrix"))?;
@@ -205,11 +224,13 @@ impl TileArray {
             let TilePlace { site, key } = places[i];
             tiles.push(Tile { group, outs, ins, scales, forward, backward, site, key });
         }
+        let pulsed = pulsed.map(|layout| tensors.pulsed(layout, &grid, &tiles)).transpose()?;
         let chip = programmed.map(|layout| tensors.chip(layout, &config, &tiles)).transpose()?.map(Arc::new);
         tensors.finish()?;
         let averages = Param::new(averages);
         let hardware = Hardware { grid: Arc::new(grid), tiles: Arc::new(tiles), config: Arc::new(config), chip };
-        Ok(Self { weight: Param::new(weight), out_scaling, averages, input_ranges, hardware, calibrating: None })
+        let weight = Param::new(weight);
+        Ok(Self { weight, out_scaling, averages, input_ranges, hardware, pulsed, calibrating: None })
     }
 }
 
@@ -291,12 +312,59 @@ impl Tensors {
         Ok(ProgrammedTiles { key, t, tiles })
     }
 
+    fn pulsed(&mut self, layout: PulsedLayout, grid: &Grid, tiles: &[Tile]) -> Result<Box<Pulsed>, Error> {
+        let expected = "a configuration that trains on the chip";
+        let pulsed = Pulsed::new(&layout.config, grid, tiles)?;
+        let mut pulsed = pulsed.ok_or_else(|| wrong("pulsed.config", "one of inference", expected))?;
+        if layout.tiles.len() != tiles.len() {
+            return Err(wrong("pulsed.tiles", layout.tiles.len(), tiles.len()));
+        }
+        for (i, (cell, mut numbers)) in pulsed.cells.iter_mut().zip(layout.tiles).enumerate() {
+            let mut failed = None;
+            cell.state(&mut |name, slot| {
+                let result = match slot {
+                    Slot::Array(array) => {
+                        let shape = array.shape().to_vec();
+                        self.shaped(&format!("{i}.{name}"), &shape).map(|found| *array = found)
+                    }
+                    Slot::Number(number) => parsed(&mut numbers, i, name).map(|bits| *number = f32::from_bits(bits)),
+                    Slot::Count(count) => parsed(&mut numbers, i, name).map(|found| *count = found),
+                };
+                failed = failed.take().or(result.err());
+            });
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            if let Some((name, found)) = numbers.into_iter().next() {
+                return Err(wrong(format!("pulsed.tiles.{i}.{name}"), found, "nothing of that name"));
+            }
+        }
+        Ok(Box::new(pulsed))
+    }
+
     fn finish(self) -> Result<(), Error> {
         match self.0.into_iter().next() {
             Some((name, tensor)) => Err(wrong(name, format!("shape {:?}", tensor.shape()), "nothing of that name")),
             None => Ok(()),
         }
     }
+}
+
+/// Takes a cell apart: arrays are put under the tile's number, numbers are returned.
+fn take_cell(i: usize, cell: &mut Cell, put: &mut impl FnMut(String, Tensor)) -> BTreeMap<String, String> {
+    let mut numbers = BTreeMap::new();
+    cell.state(&mut |name, slot| match slot {
+        Slot::Array(array) => put(format!("{i}.{name}"), array.clone()),
+        Slot::Number(number) => drop(numbers.insert(name.to_owned(), number.to_bits().to_string())),
+        Slot::Count(count) => drop(numbers.insert(name.to_owned(), count.to_string())),
+    });
+    numbers
+}
+
+fn parsed<T: std::str::FromStr>(numbers: &mut BTreeMap<String, String>, i: usize, name: &str) -> Result<T, Error> {
+    let entry = || format!("pulsed.tiles.{i}.{name}");
+    let text = numbers.remove(name).ok_or_else(|| wrong(entry(), "nothing", "a number"))?;
+    text.parse().map_err(|_| wrong(entry(), &text, "a whole number"))
 }
 
 fn wrong(entry: impl ToString, found: impl ToString, expected: impl ToString) -> Error {

@@ -108,8 +108,9 @@ impl TileArray {
     /// ```
     ///
     /// # Panics
-    /// If the tiles hold a bias and none is given.
+    /// If the tiles hold a bias and none is given, or the weight lives in devices that train by pulses.
     pub fn program(&mut self, bias: Option<&Tensor>, key: Key) {
+        assert!(self.pulsed.is_none(), "program: the weight lives in devices already");
         let w = self.hardware.grid.matrix(&self.weight.value, bias);
         let program = |(i, tile): (usize, &Tile)| self.program_tile(i, &tile.stored(&w), key);
         let tiles = self.tiles().iter().enumerate().map(program).collect();

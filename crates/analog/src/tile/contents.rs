@@ -70,6 +70,8 @@ pub(crate) enum Effective {
     },
     /// What programming and drift have made of the weights of the hardware's chip.
     Programmed,
+    /// The weights of each tile's devices.
+    Pulsed(Vec<Tensor>),
 }
 
 /// The key that a tile's modifier is drawn with under that of a tape. All batches of an evaluation have one, and so see
@@ -79,6 +81,11 @@ pub(crate) fn modifier_key(key: Key, tile: &Tile) -> Key {
 }
 
 impl TileArray {
+    /// The weights of tiles that train by pulses.
+    pub(crate) fn pulsed_weights(&self) -> Effective {
+        Effective::Pulsed(self.cells().iter().map(|cell| cell.weights().clone()).collect())
+    }
+
     /// The tile weights of all tiles after a modifier, as one matrix, for a logical matrix and the key of a tape.
     pub(crate) fn modified(&self, modifier: &WeightModifierParameter, matrix: &Tensor, key: Key) -> Tensor {
         self.hardware.grid.assemble(|i| {
@@ -126,6 +133,7 @@ impl Contents {
                 tiles.iter().map(|tile| tile.stored(&matrix)).collect()
             }
             Effective::Modified(matrix) => tiles.iter().map(|tile| tile.rectangle(matrix)).collect(),
+            Effective::Pulsed(weights) => weights.clone(),
             Effective::Programmed => {
                 let chip = chip.as_ref().expect("programmed weights are on a chip");
                 chip.tiles.iter().map(|on| on.present.clone()).collect()
@@ -139,7 +147,7 @@ impl Contents {
     pub fn logical(&self) -> (&Tensor, Option<&Tensor>) {
         let Hardware { grid, tiles, .. } = &self.hardware;
         let (w, bias) = self.logical.get_or_init(|| match self.effective {
-            Effective::Logical | Effective::PerSample { .. } => {
+            Effective::Logical | Effective::PerSample { .. } | Effective::Pulsed(_) => {
                 (self.weight.reshape(&[grid.outs, grid.ins]), self.bias.clone())
             }
             Effective::Modified(_) | Effective::Programmed => {
@@ -156,7 +164,7 @@ impl Contents {
     /// Whether a product with the whole logical weight is what perfect tiles compute together.
     pub fn is_one_matrix(&self) -> bool {
         match self.effective {
-            Effective::Logical | Effective::Modified(_) => true,
+            Effective::Logical | Effective::Modified(_) | Effective::Pulsed(_) => true,
             Effective::PerSample { .. } | Effective::Programmed => false,
         }
     }

@@ -15,6 +15,7 @@ pub(crate) mod running_mean;
 mod step;
 mod tapeless;
 mod transposed;
+pub(crate) mod update;
 mod weights;
 
 use std::ops::Range;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use ohmgrad_autograd::Param;
 use ohmgrad_tensor::{Key, Tensor};
 
-use crate::config::{InferenceRpuConfig, MappingParameter};
+use crate::config::{InferenceRpuConfig, MappingParameter, RpuConfig};
 use crate::error::Error;
 use crate::mvm::{Direction, Pattern};
 pub(crate) use grid::{Grid, Rectangle};
@@ -37,6 +38,8 @@ pub use input_range::InputRanges;
 pub(crate) use read::{Call, Reader, times};
 pub(crate) use running_mean::RowScales;
 pub(crate) use transposed::{OfTile, Transposed};
+pub(crate) use update::Pulsed;
+pub use update::{CallPairs, UpdateStatistics};
 
 /// One crossbar of a [`TileArray`]: a rectangle of the logical weight.
 #[derive(Clone, Debug)]
@@ -94,6 +97,8 @@ pub struct TileArray {
     /// The input range of each tile, if the configuration has them.
     pub input_ranges: Option<InputRanges>,
     pub(crate) hardware: Hardware,
+    /// The devices, if the weight trains by pulses.
+    pub(crate) pulsed: Option<Box<Pulsed>>,
     pub(crate) calibrating: Option<Box<calibration::Calibrating>>,
 }
 
@@ -106,6 +111,9 @@ impl TileArray {
     /// place in its network; together with `key`, the hardware's, it determines the fixed variations, and it tells the
     /// noise of this array from that of others.
     ///
+    /// Under a configuration that trains on the chip, devices are drawn and set to the weight as far as their bounds allow:
+    /// `weight` is then what they hold, and [`effective_weights`](Self::effective_weights) has the bias.
+    ///
     /// # Errors
     /// If the configuration is not valid, or the bias is analog and there is an input range, which would scale it, or a
     /// straight-through backward.
@@ -117,11 +125,13 @@ impl TileArray {
         weight: Tensor,
         groups: usize,
         bias: Option<&Tensor>,
-        config: &InferenceRpuConfig,
+        config: impl Into<RpuConfig>,
         path: &str,
         key: Key,
     ) -> Result<Self, Error> {
-        config.validate()?;
+        let rpu = config.into();
+        rpu.validate()?;
+        let config = &rpu.reads();
         let shape = weight.shape();
         assert!(
             shape.len() >= 2 && groups > 0 && shape[0].is_multiple_of(groups),
@@ -137,6 +147,7 @@ impl TileArray {
         let tile = |(i, rectangle)| Tile::new(rectangle, config, Key::new(0).fold("site").fold(path).fold(i), key);
         let tiles: Vec<Tile> = rectangles.into_iter().enumerate().map(tile).collect();
         let scaling = out_scaling::shape(&config.mapping, shape, groups);
+        let pulsed = Pulsed::new(&rpu, &grid, &tiles)?.map(Box::new);
         let mut array = Self {
             weight: Param::new(weight),
             out_scaling: scaling.map(|shape| Param::new(Tensor::full(&shape, 1.0))),
@@ -148,6 +159,7 @@ impl TileArray {
                 config: Arc::new(config.clone()),
                 chip: None,
             },
+            pulsed,
             calibrating: None,
         };
         array.map_anew(bias, &config.mapping);
@@ -195,6 +207,7 @@ impl TileArray {
         for tile in Arc::make_mut(&mut hardware.tiles) {
             tile.scales = mapping::scales(mapping, &tile.rectangle(&matrix));
         }
+        self.set_devices(bias);
     }
 }
 

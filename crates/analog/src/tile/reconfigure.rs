@@ -7,7 +7,7 @@ use ohmgrad_tensor::Tensor;
 
 use super::grid::Grid;
 use super::{InputRanges, TileArray, check_columns, refuse_analog_bias, running_mean};
-use crate::config::InferenceRpuConfig;
+use crate::config::RpuConfig;
 use crate::error::Error;
 use crate::mvm::{Direction, Pattern};
 
@@ -32,9 +32,14 @@ impl TileArray {
     ///
     /// # Panics
     /// If the array is being calibrated.
-    pub fn set_config(&mut self, config: &InferenceRpuConfig) -> Result<(), Error> {
+    pub fn set_config(&mut self, config: impl Into<RpuConfig>) -> Result<(), Error> {
+        let rpu = config.into();
         assert!(self.calibrating.is_none(), "set_config: the array is being calibrated");
-        self.check_config(config)?;
+        self.check_config(&rpu)?;
+        let config = &rpu.reads();
+        if let (Some(pulsed), Some((_, parameters))) = (&mut self.pulsed, rpu.cell()) {
+            (pulsed.config, pulsed.parameters) = (rpu.clone(), parameters);
+        }
         let (before, tiles) = (Arc::clone(&self.hardware.config), self.tiles().len());
         let directions = [
             (Direction::Forward, before.forward, config.forward),
@@ -107,8 +112,10 @@ impl TileArray {
     ///
     /// # Errors
     /// As [`set_config`](Self::set_config).
-    pub fn check_config(&self, config: &InferenceRpuConfig) -> Result<(), Error> {
-        config.validate()?;
+    pub fn check_config(&self, rpu: &RpuConfig) -> Result<(), Error> {
+        rpu.validate()?;
+        let config = &rpu.reads();
+        let devices = |config: &RpuConfig| config.cell().map(|(cell, _)| cell);
         let (old, new) = (&self.config().mapping, &config.mapping);
         let shape = self.weight.value.shape();
         check_columns(config, shape)?;
@@ -116,6 +123,7 @@ impl TileArray {
         let (cut, _) = Grid::cut(new, shape, grid.groups, has_bias);
         let on_chip = self.programmed().is_some();
         let kept = [
+            ("device", devices(rpu) == devices(&self.rpu_config())),
             ("mapping.max_input_size", cut.columns() == grid.columns() || old.max_input_size == new.max_input_size),
             ("mapping.max_output_size", cut.columns() == grid.columns()),
             ("mapping.digital_bias", old.digital_bias == new.digital_bias),
@@ -151,7 +159,7 @@ impl TileArray {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{InputRangeParameter, IoParameters, MappingParameter, NoiseManagement};
+    use crate::config::{InferenceRpuConfig, InputRangeParameter, IoParameters, MappingParameter, NoiseManagement};
     use ohmgrad_autograd::Tape;
     use ohmgrad_tensor::Key;
 

@@ -82,6 +82,7 @@ impl TileArray {
         let matrix = || hardware.grid.matrix(&self.weight.value, bias);
         let effective = match modifier.is_active() && modifier.enable_during_test {
             _ if hardware.chip.is_some() => Effective::Programmed,
+            _ if self.pulsed.is_some() => self.pulsed_weights(),
             false => Effective::Logical,
             true if modifier.per_batch_sample => {
                 Effective::PerSample { modifier: modifier.clone(), keys: self.tiles().iter().map(of_tape).collect() }

@@ -32,6 +32,10 @@ impl TileArray {
         let Hardware { grid, tiles, chip, .. } = &self.hardware;
         let learned = self.learned_columns();
         let logical = grid.matrix(&self.weight.value, bias);
+        if self.pulsed.is_some() && learned.is_none() {
+            let (weight, bias) = self.held_by_devices();
+            return (weight.reshape(self.weight.value.shape()), bias);
+        }
         if chip.is_none() && learned.is_none() {
             return (self.weight.value.clone(), bias.filter(|_| grid.has_bias).cloned());
         }

@@ -51,6 +51,17 @@ pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Contents, CheckpointEr
         let data = numbers(dtype, view.data(), name)
             .filter(|_| dtype == Dtype::F32 || !exact)
             .ok_or_else(|| CheckpointError::entry(path, name, dtype, allowed))?;
+        if dtype == Dtype::F64
+            && let Some((place, beyond)) = beyond(view.data())
+        {
+            let found = format!("{beyond:e} at element {place}");
+            return Err(CheckpointError::entry(
+                path,
+                name,
+                found,
+                format!("numbers up to {:e}, the largest F32", f32::MAX),
+            ));
+        }
         // No elements, and then a side of any length: strides would overflow.
         let extent = shape.iter().try_fold(4usize, |extent, &n| extent.checked_mul(n.max(1)));
         if extent.is_none_or(|extent| isize::try_from(extent).is_err()) {
@@ -100,6 +111,12 @@ fn numbers(dtype: Dtype, data: &[u8], name: &str) -> Option<Vec<f32>> {
     }
 }
 
+/// The first finite `f64` that becomes infinite as an `f32`, and its place.
+fn beyond(data: &[u8]) -> Option<(usize, f64)> {
+    let numbers = data.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes));
+    numbers.enumerate().find(|&(_, number)| number.is_finite() && !(number as f32).is_finite())
+}
+
 /// The value of an IEEE 754 binary16: a sign, 5 bits of exponent, 10 of fraction.
 fn half(bits: u16) -> f32 {
     let (exponent, fraction) = (u32::from(bits >> 10 & 31), u32::from(bits & 1023));
@@ -132,6 +149,25 @@ mod tests {
                 f64::from(half) == value && half.is_sign_negative() == (sign < 0.0) || half.is_nan() && value.is_nan()
             );
         }
+    }
+
+    #[test]
+    fn numbers_beyond_f32_are_refused_and_nan_is_read() {
+        let file = |numbers: &[f64]| {
+            let header = format!(
+                r#"{{"w":{{"dtype":"F64","shape":[{}],"data_offsets":[0,{}]}}}}"#,
+                numbers.len(),
+                8 * numbers.len()
+            );
+            let data: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+            [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), &data].concat()
+        };
+        let read =
+            |numbers: &[f64]| decode(&file(numbers), Path::new("x")).map(|contents| contents.tensors["w"].to_vec());
+        let numbers = read(&[f64::NAN, f64::INFINITY, 1e-300, f64::from(f32::MAX)]).unwrap();
+        assert!(numbers[0].is_nan() && numbers[1..] == [f32::INFINITY, 0.0, f32::MAX]);
+        let error = read(&[1.0, -1e39]).err().unwrap().to_string();
+        assert_eq!(error, "x: w: found -1e39 at element 1, expected numbers up to 3.4028235e38, the largest F32");
     }
 
     proptest! {

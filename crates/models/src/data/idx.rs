@@ -4,6 +4,7 @@
 //! per dimension, then the elements in row-major order. Images of bytes begin with `00 00 08 03`,
 //! labels with `00 00 08 01`. Source: LeCun, Cortes, Burges, *The MNIST database*.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
@@ -14,6 +15,15 @@ use super::DataError;
 
 /// No file may hold more than 1 GiB of elements; MNIST has 47 MB.
 const MAX_BYTES: u64 = 1 << 30;
+
+/// Compressed bytes may unpack to so many times their number…
+const MOST_EXPANSION: u64 = 128;
+
+/// … and to this many whatever their number.
+const ALWAYS_ALLOWED: u64 = 16 << 20;
+
+/// Bytes that are unpacked between two looks at how many there are.
+const BLOCK: u64 = 1 << 20;
 
 const U8: u8 = 0x08;
 
@@ -51,7 +61,7 @@ impl Idx {
     /// Reads to the end of `reader`, plain or gzip, told apart by the first two bytes.
     ///
     /// `name` stands for the file in errors. Memory grows with what is read, never with what a
-    /// header claims.
+    /// header claims; gzip may unpack to 16 MiB and 128 times its size.
     ///
     /// # Errors
     ///
@@ -63,12 +73,13 @@ impl Idx {
         let mut reader = reader.take(2 * MAX_BYTES);
         let mut start = Vec::new();
         reader.by_ref().take(2).read_to_end(&mut start).map_err(DataError::io(name))?;
-        let whole = start.as_slice().chain(reader);
+        let taken = Cell::new(0);
+        let whole = Counted { reader: start.as_slice().chain(reader), taken: &taken };
 
         let mut data = Vec::new();
         let shape = match start[..] {
-            [0x1f, 0x8b] => Source { reader: MultiGzDecoder::new(whole), name }.idx(&mut data)?,
-            _ => Source { reader: whole, name }.idx(&mut data)?,
+            [0x1f, 0x8b] => Source { reader: MultiGzDecoder::new(whole), name, packed: Some(&taken) }.idx(&mut data)?,
+            _ => Source { reader: whole, name, packed: None }.idx(&mut data)?,
         };
         Ok(Idx { shape, data })
     }
@@ -123,6 +134,22 @@ fn type_name(code: u8) -> &'static str {
 struct Source<'a, R> {
     reader: R,
     name: &'a Path,
+    /// How many compressed bytes have been read, if they are.
+    packed: Option<&'a Cell<u64>>,
+}
+
+/// Counts what is read.
+struct Counted<'a, R> {
+    reader: R,
+    taken: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(to)?;
+        self.taken.set(self.taken.get() + read as u64);
+        Ok(read)
+    }
 }
 
 impl<R: Read> Source<'_, R> {
@@ -174,6 +201,23 @@ impl<R: Read> Source<'_, R> {
     }
 
     fn read_up_to(&mut self, to: &mut Vec<u8>, len: u64) -> Result<u64, DataError> {
+        let mut found = 0;
+        while found < len {
+            let allowed = self.packed.map(|packed| ALWAYS_ALLOWED + MOST_EXPANSION * packed.get());
+            if let Some(allowed) = allowed.filter(|&allowed| found > allowed) {
+                let what =
+                    format!("unpacks to more than {allowed} bytes, {MOST_EXPANSION} times what was read and 16 MiB");
+                return Err(DataError::format(self.name, what));
+            }
+            match self.read_block(to, BLOCK.min(len - found))? {
+                0 => break,
+                more => found += more,
+            }
+        }
+        Ok(found)
+    }
+
+    fn read_block(&mut self, to: &mut Vec<u8>, len: u64) -> Result<u64, DataError> {
         match self.reader.by_ref().take(len).read_to_end(to) {
             Ok(found) => Ok(found as u64),
             Err(e) => Err(match e.kind() {
@@ -271,11 +315,19 @@ mod tests {
         complaint(&[gzip(&small()), vec![0]].concat());
     }
 
+    #[test]
+    fn what_gzip_unpacks_to_is_bounded() {
+        let zeros = |bytes: u32| Idx::read(&gzip(&file([0, 0, 8, 1], &[bytes], &vec![0; bytes as usize]))[..], "zeros");
+        assert_eq!(zeros(16 << 20).unwrap().data.len(), 16 << 20);
+        let error = zeros(64 << 20).unwrap_err().to_string();
+        assert!(error.starts_with("zeros: unpacks to more than"), "{error}");
+    }
+
     /// A bomb is left as soon as it says more than its header.
     #[test]
     fn a_gzip_bomb_is_not_unpacked() {
         let bomb = [gzip(&small()), gzip(&[0; 1_000_000]).repeat(200)].concat();
-        let mut source = Source { reader: MultiGzDecoder::new(&bomb[..]), name: "bomb".as_ref() };
+        let mut source = Source { reader: MultiGzDecoder::new(&bomb[..]), name: "bomb".as_ref(), packed: None };
         let mut data = Vec::new();
         assert!(source.idx(&mut data).is_err());
         assert!(data.capacity() < 4096);
@@ -292,7 +344,7 @@ mod tests {
             complaint(&content);
             complaint(&gzip(&content));
             let mut data = Vec::new();
-            let mut source = Source { reader: &content[..], name: "hostile".as_ref() };
+            let mut source = Source { reader: &content[..], name: "hostile".as_ref(), packed: None };
             assert!(source.idx(&mut data).is_err());
             assert!(data.capacity() < 4096, "{} bytes for {dimensions:?}", data.capacity());
         }

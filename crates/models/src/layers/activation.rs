@@ -65,8 +65,11 @@ impl Module for Dropout {
 pub struct Flatten;
 
 impl Module for Flatten {
+    /// # Panics
+    /// If the input has no axis.
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let shape = x.shape();
+        assert!(!shape.is_empty(), "flatten: an input without axes has no first one");
         x.reshape(&[shape[0], shape[1..].iter().product()])
     }
 }

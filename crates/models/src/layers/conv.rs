@@ -57,7 +57,7 @@ impl<const AXES: usize> Conv<AXES> {
     pub fn grouped(ins: usize, outs: usize, kernel: [usize; AXES], groups: usize, key: Key) -> Self {
         const { assert!(AXES >= 1 && AXES <= 3, "one to three axes") };
         assert!(
-            ins * outs * groups * kernel.iter().product::<usize>() > 0
+            ![ins, outs, groups].iter().chain(&kernel).any(|&size| size == 0)
                 && ins.is_multiple_of(groups)
                 && outs.is_multiple_of(groups),
             "convolution: {ins} → {outs} channels, kernel {kernel:?}, {groups} groups"
@@ -104,10 +104,17 @@ impl<const AXES: usize> Conv<AXES> {
 }
 
 impl<const AXES: usize> Module for Conv<AXES> {
+    /// Without a batch axis, [in, …], an input is one sample.
+    ///
+    /// # Panics
+    /// If the input has another number of axes or channels, or is smaller than the window.
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        if x.shape().len() == AXES + 1 {
+            return self.affine.convolve(x.unsqueeze(0), self.window).squeeze(0);
+        }
         assert!(
             x.shape().len() == AXES + 2,
-            "convolution over {AXES} axes: an input of shape {:?} is not [batch, channels, …]",
+            "convolution over {AXES} axes: an input of shape {:?} is neither [batch, channels, …] nor [channels, …]",
             x.shape()
         );
         self.affine.convolve(x, self.window)

@@ -36,9 +36,12 @@ impl Linear {
 }
 
 impl Module for Linear {
-    /// All axes but the last are rows, those of one sample together.
+    /// All axes but the last are rows, those of one sample together; one axis alone is one row.
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
-        self.affine.forward(x)
+        match x.shape().len() {
+            1 => self.affine.forward(x.unsqueeze(0)).squeeze(0),
+            _ => self.affine.forward(x),
+        }
     }
 }
 
@@ -66,5 +69,7 @@ mod tests {
         assert_eq!(y.shape().as_slice(), [4, 5, 2]);
         let flat = layer.forward(tape.constant(x.reshape(&[20, 3])));
         assert_eq!(y.value().reshape(&[20, 2]), flat.value());
+        let row = layer.forward(tape.constant(x.row(1).row(2)));
+        assert_eq!(row.value(), y.value().row(1).row(2));
     }
 }

@@ -5,13 +5,13 @@ use ohmgrad_tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::state::{OptimizerState, Remembered, StateError, finite};
-use super::{Memory, Optimizer, update};
+use super::{Memory, Optimizer, tell_what_devices_ignore, update};
 use crate::visit::Visit;
 
 /// Adam (Kingma & Ba 2015), and AdamW (Loshchilov & Hutter 2019), with PyTorch's defaults.
 ///
 /// `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`, `w ← w − lr·m̂/(√v̂ + ε)` with `m̂ = m/(1−β₁ᵗ)`, `v̂ = v/(1−β₂ᵗ)`, t the
-/// number of steps of that parameter.
+/// number of steps of that parameter. Weights that live in devices are updated by pulses at the rate lr alone.
 #[derive(Clone, Debug)]
 pub struct Adam {
     /// The learning rate.
@@ -24,6 +24,7 @@ pub struct Adam {
     pub weight_decay: f32,
     decoupled: bool,
     moments: Memory<Moments>,
+    told: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -35,7 +36,15 @@ struct Moments {
 impl Adam {
     /// Adam with a learning rate.
     pub fn new(lr: f32) -> Self {
-        Self { lr, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0, decoupled: false, moments: Memory::new() }
+        Self {
+            lr,
+            betas: (0.9, 0.999),
+            eps: 1e-8,
+            weight_decay: 0.0,
+            decoupled: false,
+            moments: Memory::new(),
+            told: false,
+        }
     }
 
     /// AdamW with a learning rate: weights shrink by `lr·weight_decay` at each step, 0.01 unless set.
@@ -56,8 +65,13 @@ impl Adam {
 
     /// One step; see [`Optimizer::step`].
     pub fn step(&mut self, net: &mut dyn Visit, gradients: Gradients) {
-        let &mut Self { lr, betas: (b1, b2), eps, weight_decay, decoupled, ref mut moments } = self;
-        update(net, &gradients, moments, |param, gradient, moments| {
+        let &mut Self { lr, betas: (b1, b2), eps, weight_decay, decoupled, ref mut moments, ref mut told } = self;
+        tell_what_devices_ignore(
+            told,
+            net,
+            &[("Adam's scale of gradients", true), ("weight_decay", weight_decay != 0.0)],
+        );
+        update(net, &gradients, lr, moments, |param, gradient, moments| {
             let penalised;
             let gradient = if weight_decay == 0.0 || decoupled {
                 gradient
@@ -95,7 +109,7 @@ impl Optimizer for Adam {
     }
 
     fn state(&self) -> OptimizerState {
-        let &Self { lr, betas: (beta1, beta2), eps, weight_decay, decoupled, ref moments } = self;
+        let &Self { lr, betas: (beta1, beta2), eps, weight_decay, decoupled, ref moments, .. } = self;
         let settings = Settings { lr, beta1, beta2, eps, weight_decay, decoupled };
         let remembered = |(path, moments): (&String, &Moments)| {
             let (mean, square) = moments.means.clone()?;
@@ -112,7 +126,7 @@ impl Optimizer for Adam {
             Ok((path, Moments { step, means: Some((mean, square)) }))
         };
         let moments = state.memory.into_iter().map(moments).collect::<Result<_, _>>()?;
-        *self = Self { lr, betas: (beta1, beta2), eps, weight_decay, decoupled, moments };
+        *self = Self { lr, betas: (beta1, beta2), eps, weight_decay, decoupled, moments, told: false };
         Ok(())
     }
 }

@@ -31,7 +31,7 @@
 //! impl Optimizer for Lion {
 //!     fn step(&mut self, net: &mut dyn Visit, gradients: Gradients) {
 //!         let &mut Self { lr, betas: [b1, b2], ref mut means } = self;
-//!         update(net, &gradients, means, |param, gradient, mean| {
+//!         update(net, &gradients, lr, means, |param, gradient, mean| {
 //!             let mean = mean.get_or_insert_with(|| Tensor::full(gradient.shape(), 0.0));
 //!             let step = mean.zip(gradient, |m, g| lr * (b1 * m + (1.0 - b1) * g).signum());
 //!             param.value.zip_mut(&step, |w, s| *w -= s);
@@ -104,7 +104,7 @@ use std::collections::{BTreeMap, HashSet};
 use ohmgrad_autograd::{Gradients, Id, Param};
 use ohmgrad_tensor::Tensor;
 
-use crate::affine::Affine;
+use crate::chip::each_array;
 use crate::convert::{Network, each_affine, each_slot, owned};
 use crate::visit::Visit;
 
@@ -143,7 +143,8 @@ pub type Memory<M> = BTreeMap<String, M>;
 
 /// What every step of an optimizer consists of: commits the state that the step's forwards changed, and calls `update` with
 /// each parameter that has a gradient, the gradient, and what is remembered of the parameter. Weights on tiles are then
-/// clipped and mapped anew, if their configuration says so. The [module's documentation](self) has an example.
+/// clipped and mapped anew, if their configuration says so. Weights that live in devices have no gradient: they are updated by
+/// pulses at the learning rate `rate`. The [module's documentation](self) has an example.
 ///
 /// # Panics
 /// If a gradient, a deposit or a piece of state belongs to nothing in the network: it is another network's, a clone's (which
@@ -153,6 +154,7 @@ pub type Memory<M> = BTreeMap<String, M>;
 pub fn update<M: Default>(
     net: &mut dyn Visit,
     gradients: &Gradients,
+    rate: f32,
     memory: &mut Memory<M>,
     mut update: impl FnMut(&mut Param, &Tensor, &mut M),
 ) {
@@ -166,7 +168,28 @@ pub fn update<M: Default>(
         }
         update(param, gradient, memory.get_mut(path).expect("inserted above"));
     });
-    each_affine(net, Affine::after_step);
+    each_affine(net, |affine| {
+        affine.update_devices(gradients, rate);
+        affine.after_step();
+    });
+}
+
+/// Says once on standard error which settings of an optimizer weights that live in devices do not have: pulses follow each
+/// gradient as it is.
+pub(crate) fn tell_what_devices_ignore(told: &mut bool, net: &dyn Visit, settings: &[(&str, bool)]) {
+    if *told {
+        return;
+    }
+    let ignored: Vec<&str> = settings.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
+    let mut layer = None;
+    each_array(net, |path, tiles| layer = layer.take().or(tiles.trains_on_chip().then(|| path.to_owned())));
+    if let (Some(layer), false) = (layer, ignored.is_empty()) {
+        eprintln!(
+            "note: {} has no effect on weights that live in devices, as those of layer `{layer}`",
+            ignored.join(", ")
+        );
+    }
+    *told = true;
 }
 
 /// Panics if something of the gradients is for nothing in the network.

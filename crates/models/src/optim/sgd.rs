@@ -5,13 +5,13 @@ use ohmgrad_tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::state::{OptimizerState, Remembered, StateError, finite};
-use super::{Memory, Optimizer, update};
+use super::{Memory, Optimizer, tell_what_devices_ignore, update};
 use crate::visit::Visit;
 
 /// Stochastic gradient descent with momentum, as PyTorch's `SGD`.
 ///
 /// `g ← g + weight_decay·w`, `v ← momentum·v + g` (v = g at first), `w ← w − lr·v`; with Nesterov
-/// `w ← w − lr·(g + momentum·v)` (Sutskever et al. 2013).
+/// `w ← w − lr·(g + momentum·v)` (Sutskever et al. 2013). Weights that live in devices are updated by pulses at the rate lr.
 #[derive(Clone, Debug)]
 pub struct Sgd {
     /// The learning rate.
@@ -23,12 +23,13 @@ pub struct Sgd {
     /// L2 penalty, added to the gradient.
     pub weight_decay: f32,
     velocities: Memory<Option<Tensor>>,
+    told: bool,
 }
 
 impl Sgd {
     /// Plain descent with a learning rate.
     pub fn new(lr: f32) -> Self {
-        Self { lr, momentum: 0.0, nesterov: false, weight_decay: 0.0, velocities: Memory::new() }
+        Self { lr, momentum: 0.0, nesterov: false, weight_decay: 0.0, velocities: Memory::new(), told: false }
     }
 
     /// With momentum.
@@ -48,8 +49,10 @@ impl Sgd {
 
     /// One step; see [`Optimizer::step`].
     pub fn step(&mut self, net: &mut dyn Visit, gradients: Gradients) {
-        let &mut Self { lr, momentum, nesterov, weight_decay, ref mut velocities } = self;
-        update(net, &gradients, velocities, |param, gradient, velocity| {
+        let &mut Self { lr, momentum, nesterov, weight_decay, ref mut velocities, ref mut told } = self;
+        let settings = [("momentum", momentum != 0.0), ("weight_decay", weight_decay != 0.0)];
+        tell_what_devices_ignore(told, net, &settings);
+        update(net, &gradients, lr, velocities, |param, gradient, velocity| {
             let penalised;
             let gradient = if weight_decay == 0.0 {
                 gradient
@@ -90,7 +93,7 @@ impl Optimizer for Sgd {
     }
 
     fn state(&self) -> OptimizerState {
-        let &Self { lr, momentum, nesterov, weight_decay, ref velocities } = self;
+        let &Self { lr, momentum, nesterov, weight_decay, ref velocities, .. } = self;
         let settings = Settings { lr, momentum, nesterov, weight_decay };
         let velocity = |(path, v): (&String, &Option<Tensor>)| Some((path.clone(), v.as_ref()?.clone()));
         let memory =
@@ -105,7 +108,7 @@ impl Optimizer for Sgd {
             Ok((path, Some(velocity)))
         };
         let velocities = state.memory.into_iter().map(velocity).collect::<Result<_, _>>()?;
-        *self = Self { lr, momentum, nesterov, weight_decay, velocities };
+        *self = Self { lr, momentum, nesterov, weight_decay, velocities, told: false };
         Ok(())
     }
 }

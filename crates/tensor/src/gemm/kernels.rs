@@ -44,8 +44,8 @@ pub(super) struct Kernels {
 /// Copies rows of vectors, so many and so far apart, to where they lie one after the other.
 pub(super) type Copy = unsafe fn(source: *const f32, rows: usize, apart: usize, target: *mut f32);
 
-/// Side of the blocks that [`transpose`] handles.
-pub(super) const SQUARE: usize = 8;
+/// Rows and columns of the blocks that [`transpose`] handles.
+pub(super) const SIDE: usize = 8;
 
 macro_rules! kernels {
     ($name:ident, $feature:literal, $vector:ident, $lanes:literal, $zero:ident, $load:ident, $store:ident, $splat:ident, $fma:ident, $add:ident) => {
@@ -74,7 +74,7 @@ macro_rules! kernels {
             }
 
             /// # Safety
-            /// The processor has the features, all elements that the tile names exist, and nobody else uses its result.
+            /// The processor has the features, all elements that the tile names exist, and no other thread accesses its result.
             #[target_feature(enable = $feature)]
             pub unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
                 let &Tile { terms, rows, mut b, c, stride, columns, adds, ahead } = tile;
@@ -180,7 +180,7 @@ pub(super) const AVX2: Kernels = Kernels {
     copies: &[avx2::copy::<1>, avx2::copy::<2>],
 };
 
-/// Transposes a block of [`SQUARE`] × [`SQUARE`].
+/// Transposes a block of [`SIDE`] × [`SIDE`].
 ///
 /// # Safety
 /// The processor has AVX, and both blocks exist and do not overlap.

@@ -1,8 +1,7 @@
-//! Products of matrices behind one type, [`Right`]: the operand that stays while rows pass by.
+//! Products of matrices. [`Right`] is a right operand that is prepared once and multiplied with many rows.
 //!
-//! For f32 on x86 with AVX2 or AVX-512 it is packed for kernels of our own; elsewhere, and for f64, `matrixmultiply`
-//! computes. (Measured with AVX-512, one core, 256 × 512 × 512: 1.6 times matrixmultiply's rate; a transposed weight,
-//! which every layer's forward has, costs matrixmultiply another third.)
+//! f32 on x86-64 with AVX2 or AVX-512 uses the kernels of this module, for which the right operand is packed. Other
+//! processors, and f64, use `matrixmultiply`.
 //!
 //! Each element's sum is taken in the order of the inner dimension, in stretches whose length depends on the inner
 //! dimension alone. So cutting rows or columns changes no bit.
@@ -39,8 +38,8 @@ impl<'a, T: Gemm> Strided<'a, T> {
     }
 }
 
-/// A left operand in memory: element (i, j) is where row i and term j say, together. The patches of a convolution can be
-/// said so, but not by strides.
+/// A left operand in memory: element (i, j) is at the sum of the offsets of row i and term j. This describes the patches
+/// of a convolution, which strides do not.
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a, T> {
     pub data: &'a [T],
@@ -48,29 +47,29 @@ pub(crate) struct Left<'a, T> {
     pub terms: Offsets<'a>,
 }
 
-/// Places in memory of what is counted along one side of a matrix.
+/// The offsets in memory of the rows, or of the terms, of a matrix.
 #[derive(Clone, Copy)]
 pub(crate) enum Offsets<'a> {
-    /// So far apart.
-    Even(usize),
-    /// Listed one by one.
-    Listed(&'a [usize]),
+    /// Multiples of a stride.
+    Stride(usize),
+    /// One by one.
+    Table(&'a [usize]),
 }
 
 impl<'a> Offsets<'a> {
     /// The first `n`.
     fn list(self, n: usize) -> Cow<'a, [usize]> {
         match self {
-            Self::Even(step) => (0..n).map(|i| i * step).collect(),
-            Self::Listed(offsets) => Cow::Borrowed(&offsets[..n]),
+            Self::Stride(step) => (0..n).map(|i| i * step).collect(),
+            Self::Table(offsets) => Cow::Borrowed(&offsets[..n]),
         }
     }
 
     /// Those of `N` rows from `first` on; where the list ends before, any.
     fn chunk<const N: usize>(self, first: usize) -> [usize; N] {
         match self {
-            Self::Even(step) => std::array::from_fn(|i| (first + i) * step),
-            Self::Listed(offsets) => match offsets[first..].first_chunk() {
+            Self::Stride(step) => std::array::from_fn(|i| (first + i) * step),
+            Self::Table(offsets) => match offsets[first..].first_chunk() {
                 Some(&offsets) => offsets,
                 None => std::array::from_fn(|i| offsets.get(first + i).copied().unwrap_or(0)),
             },
@@ -80,8 +79,8 @@ impl<'a> Offsets<'a> {
     /// The largest of the first `n`, unless there are none or it has no number.
     fn largest(self, n: usize) -> Option<usize> {
         match self {
-            Self::Even(step) => n.checked_sub(1)?.checked_mul(step),
-            Self::Listed(offsets) => offsets[..n].iter().copied().max(),
+            Self::Stride(step) => n.checked_sub(1)?.checked_mul(step),
+            Self::Table(offsets) => offsets[..n].iter().copied().max(),
         }
     }
 }
@@ -107,7 +106,7 @@ impl<T: Copy> Left<'_, T> {
 
 impl<'a, T> From<Strided<'a, T>> for Left<'a, T> {
     fn from(Strided { data, row, column }: Strided<'a, T>) -> Self {
-        Self { data, rows: Offsets::Even(row), terms: Offsets::Even(column) }
+        Self { data, rows: Offsets::Stride(row), terms: Offsets::Stride(column) }
     }
 }
 
@@ -159,7 +158,7 @@ impl<'a, T: Gemm> Right<'a, T> {
         }
         let copy;
         let (a, row, term) = match (a.rows, a.terms) {
-            (Offsets::Even(row), Offsets::Even(term)) => (a.data, row, term),
+            (Offsets::Stride(row), Offsets::Stride(term)) => (a.data, row, term),
             _ => {
                 copy = a.to_vec(rows, self.terms);
                 (copy.as_slice(), self.terms, 1)
@@ -209,7 +208,7 @@ pub(crate) fn product<T: Gemm>(
     sizes[0] > 0 && sizes[1] > 0 && packed::product(a, b, sizes, parts, out)
 }
 
-/// Other processors have no kernels of ours.
+/// There are kernels for x86-64 only.
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) fn product<T: Gemm>(
     _: Strided<'_, T>,
@@ -229,7 +228,7 @@ pub trait Gemm: Copy + Sync + 'static {
     /// `c ← a·b` for an m×k and a k×n matrix, each a pointer with the strides of rows and columns.
     ///
     /// # Safety
-    /// All elements exist, and `c` is nobody else's.
+    /// All elements exist, and those of `c` are accessed by this call alone.
     #[doc(hidden)]
     unsafe fn gemm(
         dims: [usize; 3],
@@ -287,16 +286,16 @@ mod tests {
             let left = Left { data: &[0.0f32; 8], rows, terms };
             std::panic::catch_unwind(|| left.check(sizes[0], sizes[1])).is_err()
         };
-        let even = Offsets::Even;
+        let even = Offsets::Stride;
         assert!(!refused(even(4), even(1), [2, 4]) && !refused(even(usize::MAX), even(usize::MAX), [1, 1]));
-        assert!(!refused(even(usize::MAX), even(1), [3, 0]) && !refused(Offsets::Listed(&[7, 0]), even(0), [2, 9]));
-        assert!(refused(even(4), even(1), [2, 5]) && refused(Offsets::Listed(&[8]), even(1), [1, 1]));
+        assert!(!refused(even(usize::MAX), even(1), [3, 0]) && !refused(Offsets::Table(&[7, 0]), even(0), [2, 9]));
+        assert!(refused(even(4), even(1), [2, 5]) && refused(Offsets::Table(&[8]), even(1), [1, 1]));
         assert!(refused(even(usize::MAX), even(1), [2, 2]) && refused(even(1 << 63), even(0), [3, 1]));
-        assert!(refused(Offsets::Listed(&[usize::MAX]), Offsets::Listed(&[0, 1]), [1, 2]));
+        assert!(refused(Offsets::Table(&[usize::MAX]), Offsets::Table(&[0, 1]), [1, 2]));
 
         let beyond = |rows: usize, stride: usize| {
             let right = Right::new(Strided { data: &[1.0f32; 6], row: 3, column: 1 }, 2, 3);
-            let left = Left { data: &[1.0f32; 2], rows: Offsets::Even(0), terms: Offsets::Even(1) };
+            let left = Left { data: &[1.0f32; 2], rows: Offsets::Stride(0), terms: Offsets::Stride(1) };
             let multiply = || right.multiply(left, rows, &mut [MaybeUninit::uninit(); 6], stride);
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(multiply)).is_err()
         };

@@ -3,11 +3,11 @@
 //! Panels of a few vectors of columns, through which tiles of rows then run. The left operand is not packed: the matrices
 //! of networks have tens to thousands of rows, so a copy would cost more than it wins.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::kernels::{AVX2, AVX512, Kernels, LINE, ROWS, SQUARE, Tile, transpose};
+use super::kernels::{AVX2, AVX512, Kernels, LINE, ROWS, SIDE, Tile, transpose};
 use super::{Left, Offsets, Parts, Strided};
 use crate::parallel;
 use crate::simd::{self, Level};
@@ -18,6 +18,12 @@ const STRETCH: usize = 256;
 /// Elements of a left operand that is fetched ahead, as the second-level cache will not hold it.
 const CACHED: usize = 1 << 18;
 
+/// Elements of a page of memory.
+const PAGE: usize = 1 << 10;
+
+/// From one row to the next in the copy of a stretch of a left operand.
+const COPY_STRIDE: usize = STRETCH + LINE;
+
 /// Elements from which packing is given to all threads.
 const PARALLEL: usize = 1 << 16;
 
@@ -26,8 +32,8 @@ const PARALLEL: usize = 1 << 16;
 struct Line(#[expect(dead_code, reason = "it is written and read through pointers")] [f32; LINE]);
 
 thread_local! {
-    /// A buffer that the next packing takes over.
-    static SCRATCH: Cell<Vec<Line>> = const { Cell::new(vec![]) };
+    /// Buffers that the next packings take over: a few may be packed at once.
+    static SCRATCH: RefCell<Vec<Vec<Line>>> = const { RefCell::new(vec![]) };
 }
 
 /// The kernels of this process's [`Level`], if it has some.
@@ -50,7 +56,7 @@ pub(super) struct Packed {
 /// Gives the buffer back to the thread that is done with it.
 impl Drop for Packed {
     fn drop(&mut self) {
-        SCRATCH.set(std::mem::take(&mut self.lines));
+        keep(std::mem::take(&mut self.lines));
     }
 }
 
@@ -97,17 +103,61 @@ impl Packed {
     /// `a` and `out` are as large as that, and there are terms.
     pub unsafe fn multiply(&self, a: Left<'_, f32>, rows: usize, out: &mut [MaybeUninit<f32>], stride: usize) {
         let places = a.terms.list(self.terms);
-        for panel in panels(self.kernels, 0..self.columns) {
-            let width = panel.width(self.kernels);
-            for terms in stretches(self.terms) {
-                let first = panel.columns.start * self.terms + terms.start * width;
-                // SAFETY: the caller's promise; each panel holds its columns' elements for all terms.
-                unsafe {
-                    let b = self.lines.as_ptr().cast::<f32>().add(first);
-                    let c = out.as_mut_ptr().cast::<f32>().add(panel.columns.start);
-                    panel.multiply(self.kernels, (a, rows), (&places, terms), b, (c, stride));
-                }
+        let mut multiply = |panel: &Panel, left: Left<'_, f32>, here: &[usize], terms: &Range<usize>| {
+            let first = panel.columns.start * self.terms + terms.start * panel.width(self.kernels);
+            // SAFETY: the caller's promise; each panel holds its columns' elements for all terms.
+            unsafe {
+                let b = self.lines.as_ptr().cast::<f32>().add(first);
+                let c = out.as_mut_ptr().cast::<f32>().add(panel.columns.start);
+                panel.multiply(self.kernels, (left, rows), (here, terms.start > 0), b, (c, stride));
             }
+        };
+        if !self.copies(a) {
+            for panel in panels(self.kernels, 0..self.columns) {
+                stretches(self.terms).for_each(|terms| multiply(&panel, a, &places[terms.clone()], &terms));
+            }
+            return;
+        }
+        let mut lines = scratch(rows * COPY_STRIDE);
+        let here: Vec<usize> = (0..STRETCH.min(self.terms)).collect();
+        for terms in stretches(self.terms) {
+            // SAFETY: a line is LINE elements without padding, and there are enough of them.
+            let copy = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), rows * COPY_STRIDE) };
+            copy_left(a, &places[terms.clone()], copy);
+            let left = Left { data: copy, rows: Offsets::Stride(COPY_STRIDE), terms: Offsets::Stride(1) };
+            for panel in panels(self.kernels, 0..self.columns) {
+                multiply(&panel, left, &here[..terms.len()], &terms);
+            }
+        }
+        keep(lines);
+    }
+
+    /// Whether a left operand is copied, stretch by stretch: if its terms are pages apart, each is on a cache line that has
+    /// left the cache before the next tile needs it. A copy pays off for several panels.
+    fn copies(&self, a: Left<'_, f32>) -> bool {
+        let far = matches!(a.terms, Offsets::Stride(term) if term >= PAGE) && matches!(a.rows, Offsets::Stride(1));
+        far && self.terms >= LINE && self.columns >= 4 * LINE
+    }
+}
+
+/// Copies rows of a transposed left operand, of which some terms are at `places`, to rows that are [`COPY_STRIDE`] apart.
+fn copy_left(a: Left<'_, f32>, places: &[usize], copy: &mut [f32]) {
+    let (rows, n, data) = (copy.len() / COPY_STRIDE, places.len(), &a.data[places[0]..]);
+    let Offsets::Stride(term) = a.terms else { unreachable!("terms of a transposed operand have a stride") };
+    Left { data, rows: Offsets::Stride(1), terms: a.terms }.check(rows, n);
+    let (whole_rows, whole_terms) = (rows - rows % SIDE, n - n % SIDE);
+    for j in (0..whole_terms).step_by(SIDE) {
+        for i in (0..whole_rows).step_by(SIDE) {
+            // SAFETY: kernels exist only where there is AVX; the sizes were just checked, and the copy has all rows.
+            unsafe {
+                let target = copy.as_mut_ptr().add(i * COPY_STRIDE + j);
+                transpose(data.as_ptr().add(j * term + i), term, target, COPY_STRIDE);
+            }
+        }
+    }
+    for i in 0..rows {
+        for j in if i < whole_rows { whole_terms } else { 0 }..n {
+            copy[i * COPY_STRIDE + j] = data[i + j * term];
         }
     }
 }
@@ -143,11 +193,12 @@ pub(super) fn product(
             // SAFETY: a line is LINE elements without padding, and there are enough of them.
             let packed = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), width * terms.len()) };
             panel.pack(kernels, b, terms.clone(), packed);
+            let adds = terms.start > 0;
             let c = target.at(rows.start * columns + panel.columns.start);
             // SAFETY: the sizes were checked. Each call has rows or columns of the result to itself.
-            unsafe { panel.multiply(kernels, (a, rows.len()), (&places, terms), packed.as_ptr(), (c, columns)) };
+            unsafe { panel.multiply(kernels, (a, rows.len()), (&places[terms], adds), packed.as_ptr(), (c, columns)) };
         }
-        SCRATCH.set(lines);
+        keep(lines);
     };
     match parts {
         Parts::One => panels(kernels, 0..columns).for_each(|panel| work(0..rows, panel)),
@@ -159,6 +210,18 @@ pub(super) fn product(
         }),
     }
     true
+}
+
+/// Gives lines back for the next packing on this thread.
+fn keep(lines: Vec<Line>) {
+    const MOST: usize = 4;
+    // A thread that ends has no list to keep them in.
+    let _ = SCRATCH.try_with(|kept| {
+        let mut kept = kept.borrow_mut();
+        if kept.len() < MOST {
+            kept.push(lines);
+        }
+    });
 }
 
 /// So many rows or columns in even parts, which begin at the beginnings of cache lines.
@@ -179,9 +242,9 @@ impl Target {
     }
 }
 
-/// Lines for so many elements at least, with anything in them.
+/// A buffer of at least so many elements, with unspecified content.
 fn scratch(elements: usize) -> Vec<Line> {
-    let mut lines = SCRATCH.take();
+    let mut lines = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
     if lines.len() * LINE < elements {
         lines.resize(elements.div_ceil(LINE), Line([0.0; LINE]));
     }
@@ -237,10 +300,10 @@ impl Panel {
             }
             return;
         }
-        let squares = |n: usize| if b.row == 1 { n - n % SQUARE } else { 0 };
-        let (whole_columns, whole_terms) = (squares(used), squares(n));
-        for j in (0..whole_columns).step_by(SQUARE) {
-            for p in (0..whole_terms).step_by(SQUARE) {
+        let whole = |n: usize| if b.row == 1 { n - n % SIDE } else { 0 };
+        let (whole_columns, whole_terms) = (whole(used), whole(n));
+        for j in (0..whole_columns).step_by(SIDE) {
+            for p in (0..whole_terms).step_by(SIDE) {
                 // SAFETY: kernels exist only where there is AVX; the sizes were just checked.
                 unsafe {
                     let target = target.as_mut_ptr().add(p * width + j);
@@ -255,18 +318,18 @@ impl Panel {
         }
     }
 
-    /// Writes the product of rows with this panel, `b`, from `c` on, to rows that are `stride` apart; adds to what is
-    /// there unless the terms begin with the first.
+    /// Writes the product of rows with this panel, `b`, from `c` on, to rows that are `stride` apart, or adds it to what is
+    /// there.
     ///
     /// # Safety
     /// `a` has so many rows, one at least, and its terms are at these places; the panel has its width of elements for
-    /// each of the terms, and its columns of all rows of the result exist and are nobody else's. The kernels are those of
+    /// each of the terms, and its columns of all rows of the result exist and are accessed by this call alone. The kernels are those of
     /// this processor.
     unsafe fn multiply(
         &self,
         kernels: &Kernels,
         (a, rows): (Left<'_, f32>, usize),
-        (places, terms): (&[usize], Range<usize>),
+        (terms, adds): (&[usize], bool),
         b: *const f32,
         (c, stride): (*mut f32, usize),
     ) {
@@ -274,11 +337,9 @@ impl Panel {
         // Tiles of even heights: a low one has too few sums to keep the multipliers busy.
         let count = rows.div_ceil(tiles.len());
         let (height, higher) = (rows / count, rows % count);
-        let adds = terms.start > 0;
-        let terms = &places[terms];
         // The first panel brings the rows into cache, if they are not there yet.
         let apart = match a.rows {
-            Offsets::Even(apart) if self.columns.start == 0 && a.data.len() > CACHED => apart,
+            Offsets::Stride(apart) if self.columns.start == 0 && a.data.len() > CACHED => apart,
             _ => 0,
         };
         let columns = self.columns.len();

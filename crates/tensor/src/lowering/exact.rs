@@ -82,8 +82,8 @@ impl Patches {
             for (group, right) in rights.iter().enumerate() {
                 let left = Left {
                     data: source.of_group(group * self.channels()),
-                    rows: Offsets::Listed(&source.corners),
-                    terms: Offsets::Listed(&terms),
+                    rows: Offsets::Table(&source.corners),
+                    terms: Offsets::Table(&terms),
                 };
                 right.multiply(left, range.len(), &mut out[group * width..], outs);
             }
@@ -110,8 +110,8 @@ impl Patches {
                 for (group, out) in out.chunks_exact_mut(len.max(1)).enumerate() {
                     let left = Left {
                         data: source.of_group(group * channels),
-                        rows: Offsets::Listed(&rows),
-                        terms: Offsets::Listed(&source.corners),
+                        rows: Offsets::Table(&rows),
+                        terms: Offsets::Table(&source.corners),
                     };
                     let d = self.block_of(&d, range.clone(), group);
                     Right::new(strided(&d), range.len(), width).multiply(left, rows.len(), out, width);

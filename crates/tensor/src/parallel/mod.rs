@@ -1,5 +1,5 @@
-//! How work is given to threads: cut by its shape alone, and done in place where it has but one part or there is but one
-//! thread.
+//! How work is given to threads. It is cut by its shape alone; work of one part, and all work of a program with one thread,
+//! is done by the caller.
 
 mod team;
 
@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::storage;
 
-/// Calls `f` with each item, on all threads. Each begins with a share of its own, always the same one, because what it
-/// wrote there last time is still in its cache; then it helps the others.
+/// Calls `f` with each item, on all threads. Each thread begins with a share that depends on its number and the number of
+/// items, because what it wrote there last time is still in its cache; then it takes items of the other shares.
 fn each<I: Send>(items: impl ExactSizeIterator<Item = I>, f: impl Fn(I) + Sync) {
     let threads = rayon::current_num_threads();
     let size = items.len().div_ceil(threads);
@@ -65,7 +65,7 @@ pub fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> 
 pub fn use_threads(threads: Option<usize>) -> Result<(), rayon::ThreadPoolBuildError> {
     let builder = rayon::ThreadPoolBuilder::new();
     match threads {
-        // Alone, the caller would have nobody to take work from others.
+        // A pool of the caller alone would have no worker for the tasks of other threads.
         Some(1) => builder.num_threads(1).build_global(),
         _ => builder.num_threads(threads.unwrap_or(0)).use_current_thread().build_global(),
     }

@@ -1,8 +1,8 @@
-//! Threads that stay awake from one piece of work to the next.
+//! Worker threads that stay awake between jobs.
 //!
-//! The threads of rayon's pool go to sleep as soon as they have nothing to do, and to wake one up takes as long as a small
-//! product. A training step is some forty pieces of work of 5 to 50 µs with little between them. So a thread of the pool
-//! that is called once stays for a while and looks out for more, and the caller works along with it.
+//! The threads of rayon's pool sleep as soon as they are idle, and waking one takes as long as a small product. A training
+//! step is about forty jobs of 5 to 50 µs with little time between them. So a thread of the pool, once woken, polls for
+//! further jobs for a while, and the caller works on its job as well.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,39 +11,39 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-/// How long a thread looks out for work before it goes back to the pool, where it may sleep.
-const PATIENCE: Duration = Duration::from_micros(200);
+/// How long an idle thread polls for a job before it returns to the pool, where it may sleep.
+const IDLE_LIMIT: Duration = Duration::from_micros(200);
 
-/// What there is to do, once for each thread that comes.
+/// Work that each thread does once, and the first panic of it.
 struct Job<'a> {
     work: &'a (dyn Fn(usize) + Sync),
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-/// Whoever works has its lock. Work that is called for meanwhile, also by the work itself, is done where it is called for.
+/// Held while a job runs. Jobs that are started meanwhile, also by the job itself, run on their calling thread alone.
 static CALLER: Mutex<()> = Mutex::new(());
 
-/// The job that is open, or null.
+/// The running job, or null.
 static JOB: AtomicPtr<Job<'static>> = AtomicPtr::new(ptr::null_mut());
 
-/// How many jobs there have been, the open one included.
+/// The number of jobs so far, with the running one.
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
-/// Threads that look out for work or do it.
+/// Threads that poll for jobs or work on one.
 static AWAKE: AtomicUsize = AtomicUsize::new(0);
 
-/// Threads that may have a reference to the open job.
+/// Threads that may hold a reference to the running job.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
-/// Calls `work` on the calling thread and, at the same time, on other threads of the pool as they come; returns when all
-/// have returned.
+/// Calls `work` on the calling thread and on those threads of the pool that are awake or wake up meanwhile; returns when
+/// all calls have returned.
 ///
 /// # Panics
 /// If `work` panics on one of them.
 pub(super) fn on_all_threads(work: &(dyn Fn(usize) + Sync)) {
     let _caller = match CALLER.try_lock() {
         Ok(caller) => caller,
-        // Somebody's work panicked, which did no harm here.
+        // An earlier job panicked, which leaves nothing in an invalid state.
         Err(TryLockError::Poisoned(caller)) => caller.into_inner(),
         Err(TryLockError::WouldBlock) => return work(0),
     };
@@ -66,7 +66,7 @@ impl Open {
         let others = rayon::current_num_threads() - 1;
         while AWAKE.load(SeqCst) < others {
             let who = AWAKE.fetch_add(1, SeqCst) + 1;
-            rayon::spawn(move || look_out(who));
+            rayon::spawn(move || poll_for_jobs(who));
         }
         Self
     }
@@ -78,13 +78,13 @@ impl Drop for Open {
         JOB.store(ptr::null_mut(), SeqCst);
         let mut wait = Wait::default();
         while INSIDE.load(SeqCst) > 0 {
-            wait.a_moment();
+            wait.once();
         }
     }
 }
 
-/// What a thread of the pool does once it is called: jobs, until there has been none for a while.
-fn look_out(who: usize) {
+/// What a thread of the pool does once it is woken: it works on jobs, until there has been none for a while.
+fn poll_for_jobs(who: usize) {
     let (mut seen, mut since) = (0, Instant::now());
     let mut wait = Wait::default();
     loop {
@@ -92,8 +92,8 @@ fn look_out(who: usize) {
         if number != seen {
             seen = number;
             INSIDE.fetch_add(1, SeqCst);
-            // SAFETY: a caller leaves its job only after it has closed it and then seen nobody inside. Who finds it open
-            // came inside before it was closed, and is seen.
+            // SAFETY: a caller drops its job only after it has set JOB to null and then read INSIDE as 0. A thread that
+            // finds the job here has counted itself in INSIDE before JOB was set to null, so the caller waits for it.
             if let Some(job) = unsafe { JOB.load(SeqCst).as_ref() }
                 && let Err(panic) = catch_unwind(AssertUnwindSafe(|| (job.work)(who)))
             {
@@ -101,24 +101,24 @@ fn look_out(who: usize) {
             }
             INSIDE.fetch_sub(1, SeqCst);
             (since, wait) = (Instant::now(), Wait::default());
-        } else if since.elapsed() > PATIENCE {
+        } else if since.elapsed() > IDLE_LIMIT {
             break;
         }
-        wait.a_moment();
+        wait.once();
     }
     AWAKE.fetch_sub(1, SeqCst);
 }
 
-/// Waiting that lets others have the core after a while: perhaps it is one of them that is waited for.
+/// Waiting that yields the core after a while: the awaited thread may need it.
 #[derive(Default)]
 struct Wait {
-    moments: u32,
+    rounds: u32,
 }
 
 impl Wait {
-    fn a_moment(&mut self) {
-        self.moments = self.moments.saturating_add(1);
-        if self.moments < 1000 {
+    fn once(&mut self) {
+        self.rounds = self.rounds.saturating_add(1);
+        if self.rounds < 1000 {
             std::hint::spin_loop();
         } else {
             std::thread::yield_now();
@@ -131,7 +131,7 @@ mod tests {
     use crate::parallel;
 
     #[test]
-    fn parts_are_each_done_once_whoever_calls() {
+    fn each_part_is_done_once_with_several_callers() {
         let rounds = |seed: usize| {
             for round in 0..2_000 {
                 let mut data = vec![seed; 64];

@@ -150,7 +150,7 @@ use super::value::Value;
 use crate::Error;
 
 /// The field that holds the class's name.
-const TYPE: &str = "type";
+pub(crate) const TYPE: &str = "type";
 
 /// The name of no class.
 pub(crate) const NONE: &str = "None";

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::section::{Section, from_value};
-use super::setting::{Range, join};
+use super::section::from_value;
+use super::setting::{Range, Setting, join};
 use super::value::Value;
 use crate::Error;
 
 /// Reads TOML: the defaults, overlaid with what the text says, validated.
-pub(crate) fn from_toml<S: Section>(text: &str) -> Result<S, Error> {
+pub(crate) fn from_toml<S: Setting + Default>(text: &str) -> Result<S, Error> {
     let value: Value = toml::from_str(text).map_err(|error| Error::Parse {
         format: "TOML",
         line: error.span().map(|span| 1 + text.bytes().take(span.start).filter(|b| *b == b'\n').count()),
@@ -20,12 +20,12 @@ pub(crate) fn from_toml<S: Section>(text: &str) -> Result<S, Error> {
 }
 
 /// Reads JSON: the defaults, overlaid with what the text says, validated.
-pub(crate) fn from_json<S: Section>(text: &str) -> Result<S, Error> {
+pub(crate) fn from_json<S: Setting + Default>(text: &str) -> Result<S, Error> {
     from_value(json(text)?)
 }
 
 /// Reads a file, TOML or JSON by its extension.
-pub(crate) fn from_file<S: Section>(path: &Path) -> Result<S, Error> {
+pub(crate) fn from_file<S: Setting + Default>(path: &Path) -> Result<S, Error> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let parse = match extension.map(str::to_ascii_lowercase).as_deref() {
         Some("toml") => from_toml,
@@ -41,14 +41,14 @@ pub(crate) fn text(path: &Path) -> Result<String, Error> {
 }
 
 /// All fields as TOML, if they are valid and a file can say them.
-pub(crate) fn to_toml<S: Section + Serialize>(section: &S) -> Result<String, Error> {
+pub(crate) fn to_toml<S: Setting + Serialize>(section: &S) -> Result<String, Error> {
     section.check(Range::Any, "")?;
     writable(&section.get(), "")?;
     Ok(toml::to_string(section).expect("a valid configuration is tables of finite numbers, flags and names"))
 }
 
 /// All fields as indented JSON, if they are valid and a file can say them.
-pub(crate) fn to_json<S: Section + Serialize>(section: &S) -> Result<String, Error> {
+pub(crate) fn to_json<S: Setting + Serialize>(section: &S) -> Result<String, Error> {
     section.check(Range::Any, "")?;
     writable(&section.get(), "")?;
     Ok(serde_json::to_string_pretty(section)

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::file::writable;
-use super::section::Section;
-use super::setting::{Range, join, nearest, strict};
+
+use super::setting::{Range, Setting, join, nearest, strict};
 use super::value::Value;
 use crate::Error;
 
@@ -13,7 +13,7 @@ const DEPTH: usize = 64;
 
 /// Sets the field at a path to what the text says, in the words of a file. The section stays as it is if the field or
 /// the value is refused.
-pub(crate) fn set<S: Section + Clone>(section: &mut S, path: &str, text: &str) -> Result<(), Error> {
+pub(crate) fn set<S: Setting + Clone>(section: &mut S, path: &str, text: &str) -> Result<(), Error> {
     if path.split('.').count() > DEPTH {
         return Err(Error::UnknownField { field: path.to_owned(), section: String::new(), suggestion: None });
     }
@@ -26,7 +26,7 @@ pub(crate) fn set<S: Section + Clone>(section: &mut S, path: &str, text: &str) -
 }
 
 /// The value of the field at a path, as [`set`] takes it.
-pub(crate) fn get<S: Section>(section: &S, path: &str) -> Result<String, Error> {
+pub(crate) fn get<S: Setting>(section: &S, path: &str) -> Result<String, Error> {
     let (mut value, mut at) = (section.get(), String::new());
     for step in path.split('.') {
         let entries = match value {

@@ -1,14 +1,13 @@
 //! The pieces of a JSON Schema, which is made from the same lists of fields as everything else about a configuration.
 
-use super::section::Section;
-use super::setting::Range;
+use super::setting::{Range, Setting};
 use super::value::Value;
 
-/// The JSON Schema (draft 2020-12) of a section by itself.
-pub(crate) fn document<S: Section>() -> String {
+/// The JSON Schema (draft 2020-12) of a setting by itself.
+pub(crate) fn document<S: Setting + Default>(name: &str) -> String {
     let mut schema = table([
         ("$schema", text("https://json-schema.org/draft/2020-12/schema")),
-        ("title", text(format!("ohmgrad {}", S::NAME))),
+        ("title", text(format!("ohmgrad {name}"))),
     ]);
     extend(&mut schema, S::default().schema(Range::Any));
     serde_json::to_string_pretty(&schema).expect("a tree of names and finite numbers")

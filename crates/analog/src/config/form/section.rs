@@ -210,7 +210,7 @@ impl<S: Section> Setting for S {
 }
 
 /// The defaults, overlaid with what a file says, validated.
-pub(crate) fn from_value<S: Section>(value: Value) -> Result<S, Error> {
+pub(crate) fn from_value<S: Setting + Default>(value: Value) -> Result<S, Error> {
     let mut section = S::default();
     section.overlay(value, "", &mut strict)?;
     section.check(Range::Any, "")?;

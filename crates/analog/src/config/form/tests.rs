@@ -101,7 +101,7 @@ fn lists_hold_classes_of_all_kinds() {
 
 #[test]
 fn a_schema_of_cells_in_cells_is_finite() {
-    let schema: serde_json::Value = serde_json::from_str(&schema::document::<Chip>()).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&schema::document::<Chip>("Chip")).unwrap();
     let cell = &schema["properties"]["device"]["anyOf"][1]["properties"];
     assert_eq!(cell["unit_cell_devices"]["items"]["type"], "object");
     assert_eq!(cell["type"]["const"], "VectorUnitCell");

@@ -147,14 +147,26 @@ impl<C: Cell<N>, const N: usize> Recurrent<C, N> {
     /// The outputs for a sequence [time, batch, in] (or [batch, time, in] if batch first), [time, batch, directions·hidden]
     /// (or with batch first), and the last state of each layer and direction, [layers·directions, batch, hidden]. The
     /// first state is `state`, of the same shape, or zeros. With a projection outputs, and the first array of a state, are
-    /// as wide as that says.
+    /// as wide as that says. One sequence [time, in] has outputs [time, directions·hidden] and states
+    /// [layers·directions, hidden].
     ///
     /// # Panics
     /// If the input has another number of axes or features or no time step, or a state has another shape.
     pub fn forward_with_state<'t>(&self, x: Var<'t>, state: Option<[Var<'t>; N]>) -> (Var<'t>, [Var<'t>; N]) {
+        if x.shape().len() == 2 {
+            return self.forward_one(x, state);
+        }
         let (output, last) = self.run(x, state);
         let stack = |n: usize| stack(x.tape(), last.iter().map(|state| state[n]), 0);
         (output, array::from_fn(stack))
+    }
+
+    /// The outputs for one sequence [time, in], and states without an axis for the batch.
+    fn forward_one<'t>(&self, x: Var<'t>, state: Option<[Var<'t>; N]>) -> (Var<'t>, [Var<'t>; N]) {
+        let batch = usize::from(!self.options.batch_first);
+        let state = state.map(|parts| parts.map(|part| part.unsqueeze(1)));
+        let (output, last) = self.forward_with_state(x.unsqueeze(batch), state);
+        (output.squeeze(batch), last.map(|part| part.squeeze(1)))
     }
 
     /// The outputs, and the last state of each layer and direction.
@@ -203,7 +215,10 @@ fn stack<'t>(tape: &'t Tape, parts: impl IntoIterator<Item = Var<'t>>, axis: usi
 impl<C: Cell<N>, const N: usize> Module for Recurrent<C, N> {
     /// The sequence of outputs, from a state of zeros; see [`forward_with_state`](Recurrent::forward_with_state).
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
-        self.run(x, None).0
+        match x.shape().len() {
+            2 => self.forward_one(x, None).0,
+            _ => self.run(x, None).0,
+        }
     }
 
     fn batch_axis(&self) -> Option<usize> {
@@ -288,6 +303,20 @@ mod tests {
     }
 
     #[test]
+    fn one_sequence_is_a_batch_of_one() {
+        for batch_first in [false, true] {
+            let net = Lstm::new(3, 4, RecurrentOptions { batch_first, ..ALL }, Key::new(1));
+            let (tape, axis) = (Tape::eval(Key::new(0)), usize::from(!batch_first));
+            let x = tape.constant(Tensor::normal(&[5, 3], Key::new(1)));
+            let (y, [h, c]) = net.forward_with_state(x, None);
+            let (z, [i, d]) = net.forward_with_state(x.unsqueeze(axis), None);
+            assert_eq!((y.value(), h.value()), (z.squeeze(axis).value(), i.squeeze(1).value()));
+            assert_eq!(net.forward_with_state(x, Some([h, c])).0.shape().as_slice(), [5, 8]);
+            assert_eq!((net.forward(x).value(), c.value()), (y.value(), d.squeeze(1).value()));
+        }
+    }
+
+    #[test]
     fn a_projection_narrows_outputs_and_what_follows() {
         let net = Lstm::new(3, 5, RecurrentOptions { projection: Some(2), ..ALL }, Key::new(1));
         let shape = |name: &str| {
@@ -327,8 +356,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "recurrent: an input of shape [2, 3] is no batch of sequences")]
+    #[should_panic(expected = "recurrent: an input of shape [3] is no batch of sequences")]
     fn a_wrong_input_names_itself() {
-        output(&Rnn::new(3, 4, Default::default(), Key::new(1)), &[2, 3]);
+        output(&Rnn::new(3, 4, Default::default(), Key::new(1)), &[3]);
     }
 }

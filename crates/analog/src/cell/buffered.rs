@@ -1,0 +1,63 @@
+//! Version 2 of the transfer: a digital buffer H between the arrays.
+//!
+//! With the threshold `θ = thres_scale·g` of the granularity g written: `ω = H + read·|η·γₖ/γₖ₊₁|`,
+//! `n = trunc(ω/θ)` within ± the longest train; where n ≠ 0 the buffer keeps `momentum·ω`, or with `forget_buffer` off
+//! `ω − (1 − momentum)·n·θ`; the next array gets n steps of `step·g`. Source: aihwkit `rpu_buffered_transfer_device.cpp`.
+
+use ohmgrad_tensor::Tensor;
+
+use super::transfer::{Event, Rule, places, ratio};
+use super::{BufferedTransferCompound, Slot};
+
+#[derive(Clone, Debug)]
+pub(super) struct Buffered {
+    thres_scale: f32,
+    step: f32,
+    momentum: f32,
+    forget: bool,
+    /// A buffer for each transfer.
+    buffers: Vec<Tensor>,
+}
+
+impl BufferedTransferCompound {
+    pub(super) fn rule(&self, shape: [usize; 2]) -> Rule {
+        Rule::Buffered(Buffered {
+            thres_scale: self.thres_scale,
+            step: self.step,
+            momentum: self.momentum,
+            forget: self.forget_buffer,
+            buffers: vec![Tensor::full(&shape, 0.0); self.unit_cell_devices.len()],
+        })
+    }
+}
+
+impl Buffered {
+    /// Adds a line to the buffer; gives the rate at which what is left in the event is to be written, if anything is.
+    pub(super) fn event(&mut self, event: Event<'_>, gamma: &[f32]) -> Option<f32> {
+        let Event { from, line, values, rate, granularities: [_, g], longest, .. } = event;
+        let threshold = self.thres_scale * g;
+        let rate = (rate * ratio(gamma, from)).abs();
+        let buffer = &mut self.buffers[from];
+        let shape = [buffer.shape()[0], buffer.shape()[1]];
+        let buffer = buffer.make_mut();
+        let mut written = false;
+        for (at, v) in places(line, shape).zip(values) {
+            let sum = buffer[at] + *v * rate;
+            let n = (sum / threshold).trunc().clamp(-longest, longest);
+            buffer[at] = match n {
+                0.0 => sum,
+                _ if self.forget => self.momentum * sum,
+                n => sum - (1.0 - self.momentum) * n * threshold,
+            };
+            *v = -n;
+            written |= n != 0.0;
+        }
+        written.then_some(self.step * g)
+    }
+
+    pub(super) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
+        for (k, buffer) in self.buffers.iter_mut().enumerate() {
+            f(&format!("{path}buffer_{k}"), Slot::Array(buffer));
+        }
+    }
+}

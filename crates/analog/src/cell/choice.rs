@@ -1,0 +1,215 @@
+//! The choice of a cell: one device, several, or devices under a digital sum.
+
+use super::config::UnitCellConfig;
+use crate::Error;
+use crate::config::section::{Rules, parameters};
+use crate::config::setting::{OnError, Range, Setting, invalid, join, strict};
+use crate::config::value::Value;
+use crate::config::{class, schema};
+use crate::device::DeviceConfig;
+
+/// What a digital update can be written to: one device, or a cell whose arrays are pulsed directly.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WrittenCell {
+    /// One device per crosspoint.
+    Device(DeviceConfig),
+    /// Several.
+    Unit(UnitCellConfig),
+}
+
+impl Default for WrittenCell {
+    fn default() -> Self {
+        Self::Device(DeviceConfig::default())
+    }
+}
+
+impl From<DeviceConfig> for WrittenCell {
+    fn from(device: DeviceConfig) -> Self {
+        Self::Device(device)
+    }
+}
+
+impl From<UnitCellConfig> for WrittenCell {
+    fn from(cell: UnitCellConfig) -> Self {
+        Self::Unit(cell)
+    }
+}
+
+impl Setting for WrittenCell {
+    fn overlay(&mut self, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error> {
+        let unit = |name: &Value| matches!(name, Value::Text(name) if <UnitCellConfig as class::Classes>::NAMES.contains(&name.as_str()));
+        let named = match &value {
+            Value::Table(fields) => fields.iter().find(|(field, _)| field == class::TYPE).map(|(_, name)| name),
+            _ => None,
+        };
+        match (named.map(unit), &*self) {
+            (Some(true), Self::Device(_)) => *self = Self::Unit(UnitCellConfig::default()),
+            (Some(false), Self::Unit(_)) => *self = Self::Device(DeviceConfig::default()),
+            _ => {}
+        }
+        match self {
+            Self::Device(device) => device.overlay(value, at, on_error),
+            Self::Unit(cell) => cell.overlay(value, at, on_error),
+        }
+    }
+
+    fn get(&self) -> Value {
+        match self {
+            Self::Device(device) => device.get(),
+            Self::Unit(cell) => cell.get(),
+        }
+    }
+
+    fn check(&self, range: Range, at: &str) -> Result<(), Error> {
+        match self {
+            Self::Device(device) => device.check(range, at),
+            Self::Unit(cell) => cell.check(range, at),
+        }
+    }
+
+    fn schema(&self, range: Range) -> Value {
+        schema::any_of(vec![DeviceConfig::default().schema(range), UnitCellConfig::default().schema(range)])
+    }
+}
+
+parameters! {
+    /// Gradients are summed digitally; what exceeds the granularity is written to the devices, row by row (Nandakumar et
+    /// al., Front. Neurosci. 14, 406 (2020)).
+    #[doc(alias = "MixedPrecisionCompound")]
+    pub struct MixedPrecision {
+        /// What is written to.
+        device: WrittenCell = WrittenCell::default();
+
+        /// Period of writes, in batches; 0: none.
+        transfer_every: u32 = 1;
+
+        /// Rows that are written each time; below 0: all.
+        n_rows_per_transfer: i64 = -1;
+
+        /// Whether the first of them is random.
+        random_row: bool = false;
+
+        /// What is written in units of; 0: the granularity of the devices.
+        granularity: f32 = 0.0, [>= 0.0];
+
+        /// Rate of writes.
+        transfer_lr: f32 = 1.0, [>= 0.0];
+
+        /// Levels of the inputs in the digital sum; 0: exact.
+        n_x_bins: u32 = 0;
+
+        /// Levels of the gradients in the digital sum; 0: exact.
+        n_d_bins: u32 = 0;
+
+        /// Whether inputs are rounded stochastically.
+        stoc_round_x: bool = true;
+
+        /// Whether gradients are rounded stochastically.
+        stoc_round_d: bool = true;
+    }
+}
+
+impl Rules for MixedPrecision {
+    fn rules(&self, at: &str) -> Result<(), Error> {
+        for (field, bins) in [("n_x_bins", self.n_x_bins), ("n_d_bins", self.n_d_bins)] {
+            if bins == 1 {
+                return Err(invalid(&join(at, field), &bins.get(), "0 or at least 2"));
+            }
+        }
+        let pulsed = match &self.device {
+            WrittenCell::Device(device) => !device.step().is_ideal(),
+            WrittenCell::Unit(
+                UnitCellConfig::Vector(_)
+                | UnitCellConfig::Reference(_)
+                | UnitCellConfig::OneSided(_)
+                | UnitCellConfig::Custom(_),
+            ) => true,
+            WrittenCell::Unit(_) => false,
+        };
+        match pulsed {
+            true => Ok(()),
+            false => {
+                let allowed = "a pulsed device or a vector, reference or one-sided cell";
+                Err(invalid(&join(at, "device"), &self.device.get(), allowed))
+            }
+        }
+    }
+}
+
+/// What is at the crosspoints of a tile that trains by pulses.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CellConfig {
+    /// One device.
+    Device(DeviceConfig),
+    /// Several devices or arrays.
+    Unit(UnitCellConfig),
+    /// Devices under a digital sum.
+    Mixed(MixedPrecision),
+}
+
+impl CellConfig {
+    /// Checks every field and the rules between them.
+    ///
+    /// # Errors
+    /// The first field that has a value it may not have, with what is allowed.
+    pub fn validate(&self) -> Result<(), Error> {
+        match self {
+            Self::Device(device) => device.validate(),
+            Self::Unit(cell) => cell.validate(),
+            Self::Mixed(mixed) => mixed.validate(),
+        }
+    }
+
+    /// The device of the first array.
+    pub(crate) fn first_device(&self) -> &DeviceConfig {
+        match self {
+            Self::Device(device) | Self::Mixed(MixedPrecision { device: WrittenCell::Device(device), .. }) => device,
+            Self::Unit(cell) | Self::Mixed(MixedPrecision { device: WrittenCell::Unit(cell), .. }) => {
+                &cell.compound().devices()[0]
+            }
+        }
+    }
+}
+
+impl From<DeviceConfig> for CellConfig {
+    fn from(device: DeviceConfig) -> Self {
+        Self::Device(device)
+    }
+}
+
+impl From<UnitCellConfig> for CellConfig {
+    fn from(cell: UnitCellConfig) -> Self {
+        Self::Unit(cell)
+    }
+}
+
+impl From<MixedPrecision> for CellConfig {
+    fn from(mixed: MixedPrecision) -> Self {
+        Self::Mixed(mixed)
+    }
+}
+
+impl From<WrittenCell> for CellConfig {
+    fn from(cell: WrittenCell) -> Self {
+        match cell {
+            WrittenCell::Device(device) => Self::Device(device),
+            WrittenCell::Unit(cell) => Self::Unit(cell),
+        }
+    }
+}
+
+/// A class is read with what it leaves out at its defaults, and validated.
+macro_rules! deserializes {
+    ($($config:ty),*) => { $(
+        impl<'de> serde::Deserialize<'de> for $config {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let mut config = Self::default();
+                let value = serde::Deserialize::deserialize(deserializer)?;
+                let read = config.overlay(value, "device", &mut strict).and_then(|()| config.check(Range::Any, "device"));
+                read.map_err(serde::de::Error::custom).map(|()| config)
+            }
+        }
+    )* };
+}
+
+deserializes!(DeviceConfig, UnitCellConfig, WrittenCell);

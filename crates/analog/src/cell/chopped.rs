@@ -1,0 +1,248 @@
+//! Version 3 of the transfer: lines of the fast array A are turned around from time to time.
+//!
+//! Gradients reach A with the sign of their lines' choppers, and reads leave it with the same sign, so that gradients add
+//! up in the buffer H while what A does by itself averages out. With the unit β (in weight) of the buffer, `λ = |η|/β`:
+//! `ω = H ± λ·read`, `n = trunc ω`. After its read a line turns with probability `in_chop_prob`, or in regular turns
+//! in the last of every `N = max(⌈1/in_chop_prob⌉, 2)` passes; output lines turn after each pass. With `auto_scale` the
+//! fast rate is `fast_lr·desired_bl·g/(m_x·m_d)` of running means of the largest inputs and gradients. With γ ≠ 0 the
+//! tile's weight is `γ₁C + γ₀·(c_d ⊗ c_x)·A`. Source: aihwkit `rpu_chopped_transfer_device.cpp`; in the last formula the
+//! reference takes the choppers of the wrong lines.
+
+use ohmgrad_tensor::{Key, Tensor, random, rows};
+
+use super::dynamic::Dynamic;
+use super::transfer::{Event, Rule, places, ratio};
+use super::transfer_parameters::Shared;
+use super::{ChoppedTransferCompound, DynamicTransferCompound, Slot, chance};
+use crate::device::{DeviceArray, slice};
+use crate::update::Pairs;
+
+/// What both chopped cells have in common, in their configurations.
+#[derive(Clone, Debug)]
+struct Options {
+    in_chop_prob: f32,
+    in_chop_random: bool,
+    out_chop_prob: f32,
+    buffer_granularity: f32,
+    auto_granularity: f32,
+    transfer_every: f32,
+    step: f32,
+    momentum: f32,
+    forget: bool,
+    no_buffer: bool,
+    /// Largest magnitude of the buffer after a write, in trains.
+    cap: f32,
+    auto_scale: bool,
+    auto_momentum: f32,
+    correct: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Chopped {
+    options: Options,
+    /// Passes between two regular turns.
+    turns: u64,
+    buffer: Tensor,
+    /// 1 where a line that is read, or one that it crosses, is turned around.
+    in_chopper: Tensor,
+    out_chopper: Tensor,
+    /// Passes over all lines.
+    passes: u64,
+    /// Running means of the largest inputs and gradients, and the fast rate of the last pair.
+    means: [f32; 2],
+    fast_rate: f32,
+    /// What version 4 remembers besides.
+    dynamic: Option<Dynamic>,
+}
+
+macro_rules! options {
+    ($config:expr, $out_chop_prob:expr, $no_buffer:expr, $cap:expr) => {
+        Options {
+            in_chop_prob: $config.in_chop_prob,
+            in_chop_random: $config.in_chop_random,
+            out_chop_prob: $out_chop_prob,
+            buffer_granularity: $config.buffer_granularity,
+            auto_granularity: $config.auto_granularity,
+            transfer_every: $config.transfer_every,
+            step: $config.step,
+            momentum: $config.momentum,
+            forget: $config.forget_buffer,
+            no_buffer: $no_buffer,
+            cap: $cap,
+            auto_scale: $config.auto_scale,
+            auto_momentum: $config.auto_momentum,
+            correct: $config.correct_gradient_magnitudes,
+        }
+    };
+}
+
+impl ChoppedTransferCompound {
+    pub(super) fn rule(&self, shape: [usize; 2]) -> Rule {
+        let options = options!(self, self.out_chop_prob, self.no_buffer, 0.0);
+        Rule::Chopped(Box::new(Chopped::new(options, self.transfer_columns, shape, None)))
+    }
+}
+
+impl DynamicTransferCompound {
+    pub(super) fn rule(&self, shape: [usize; 2]) -> Rule {
+        let options = options!(self, 0.0, false, self.buffer_cap);
+        let mut rule = Chopped::new(options, self.transfer_columns, shape, None);
+        let lines = rule.in_chopper.len();
+        rule.dynamic = Some(Dynamic::new(self, rule.turns, shape, lines));
+        Rule::Chopped(Box::new(rule))
+    }
+}
+
+impl Chopped {
+    fn new(options: Options, columns: bool, [outs, ins]: [usize; 2], dynamic: Option<Dynamic>) -> Self {
+        let (lines, length) = if columns { (ins, outs) } else { (outs, ins) };
+        Self {
+            turns: if options.in_chop_prob > 0.0 { ((1.0 / options.in_chop_prob).ceil() as u64).max(2) } else { 0 },
+            buffer: Tensor::full(&[outs, ins], 0.0),
+            in_chopper: Tensor::full(&[lines], 0.0),
+            out_chopper: Tensor::full(&[length], 0.0),
+            passes: 0,
+            means: [0.0; 2],
+            fast_rate: 0.0,
+            options,
+            dynamic,
+        }
+    }
+
+    /// Whether the lines of x and of d are turned around.
+    pub(super) fn signs(&self, columns: bool) -> (&[f32], &[f32]) {
+        let (inward, outward) = (slice(&self.in_chopper), slice(&self.out_chopper));
+        if columns { (inward, outward) } else { (outward, inward) }
+    }
+
+    /// The fast array's rate for each of some pairs of a batch of `n`: `plain`, or by the running means, which they
+    /// advance. `scale` is the longest train times the granularity.
+    pub(super) fn fast_rates(
+        &mut self,
+        pairs: Pairs<'_>,
+        n: usize,
+        plain: f32,
+        (scale, rate, shared): (f32, f32, &Shared),
+        rates: &mut Vec<f32>,
+    ) {
+        for i in 0..pairs.len() {
+            if self.options.auto_scale {
+                let tau = (1.0 - self.options.auto_momentum) / n as f32;
+                let largest = [rows::abs_max(pairs.x(i)), rows::abs_max(pairs.d(i))];
+                for (mean, new) in self.means.iter_mut().zip(largest) {
+                    if *mean <= 0.0 {
+                        *mean = new;
+                    } else if new > 0.0 {
+                        *mean = (1.0 - tau) * *mean + tau * new;
+                    }
+                }
+            }
+            self.fast_rate = plain;
+            if self.options.auto_scale && shared.fast_lr > 0.0 {
+                let product = self.means[0] * self.means[1];
+                let numerator = shared.fast_lr * scale * if shared.scale_fast_lr { rate } else { 1.0 };
+                self.fast_rate = if product > 0.0 { numerator / product } else { numerator };
+            }
+            rates.push(self.fast_rate);
+        }
+    }
+
+    /// Adds a line to the buffer; gives the rate at which what is left in the event is to be written, if anything is.
+    pub(super) fn event(&mut self, event: Event<'_>, gamma: &[f32]) -> Option<f32> {
+        let Event { from, q, line, values, rate, granularities: [fast, slow], longest, key } = event;
+        let o = &self.options;
+        let lines = self.in_chopper.len();
+        let unit = if o.buffer_granularity > 0.0 { o.buffer_granularity } else { 1.0 };
+        let granularity = match o.auto_granularity > 0.0 {
+            true => fast * o.auto_granularity / (lines as f32 * o.transfer_every.abs()),
+            false => fast,
+        };
+        let rate = (rate * ratio(gamma, from)).abs();
+        let mut lambda = match o.correct {
+            true => rate / (self.fast_rate * unit * granularity * slow / fast),
+            false => rate / (unit * granularity),
+        };
+        let shape = [self.buffer.shape()[0], self.buffer.shape()[1]];
+        if let Some(dynamic) = &mut self.dynamic {
+            lambda = dynamic.relative(lambda, values, line, q, self.passes, fast, shape);
+        }
+        let turned = slice(&self.in_chopper)[q];
+        let outward = slice(&self.out_chopper);
+        let buffer = self.buffer.make_mut();
+        let mut written = false;
+        for ((at, v), &out) in places(line, shape).zip(values.iter_mut()).zip(outward) {
+            let sign = if turned != out { -1.0 } else { 1.0 };
+            let sum = if o.no_buffer { 0.0 } else { buffer[at] } + sign * lambda * *v;
+            let n = sum.trunc().clamp(-longest, longest);
+            buffer[at] = match n {
+                0.0 => sum,
+                _ if o.forget => o.momentum * sum,
+                n => {
+                    let left = sum - (1.0 - o.momentum) * n;
+                    if o.cap > 0.0 { left.clamp(-o.cap * longest, o.cap * longest) } else { left }
+                }
+            };
+            *v = -n;
+            written |= n != 0.0;
+        }
+        if self.dynamic.is_some() {
+            // The reference of the first period is not yet known.
+            written &= self.passes > self.turns;
+        }
+        self.turn(q, key);
+        written.then_some(self.options.step * slow)
+    }
+
+    /// Turns lines around where it is their time, after the read of line q.
+    fn turn(&mut self, q: usize, key: Key) {
+        let o = &self.options;
+        let mut turns = false;
+        if o.in_chop_prob > 0.0 {
+            let regular = self.passes % self.turns + 1 == self.turns;
+            let random = o.in_chop_random && chance(o.in_chop_prob, key.fold("chopper"));
+            turns = if o.in_chop_random && self.dynamic.is_none() { random } else { regular || random };
+        }
+        let chopper = &mut self.in_chopper.make_mut()[q];
+        if turns {
+            *chopper = 1.0 - *chopper;
+        }
+        if let Some(dynamic) = &mut self.dynamic {
+            dynamic.turned(q, turns);
+        }
+        if q + 1 == self.in_chopper.len() {
+            if o.out_chop_prob > 0.0 {
+                let mut u = vec![0.0; self.out_chopper.len()];
+                random::fill_uniform(&mut u, key.fold("output choppers"));
+                for (chopper, u) in self.out_chopper.make_mut().iter_mut().zip(u) {
+                    *chopper = if u < o.out_chop_prob { 1.0 - *chopper } else { *chopper };
+                }
+            }
+            self.passes += 1;
+        }
+    }
+
+    /// The tile's weights where the fast array has a part in them: with the signs that its lines have now.
+    pub(super) fn reduce(&self, weights: &mut Tensor, devices: &[DeviceArray], shared: &Shared) {
+        let (x, d) = self.signs(shared.columns);
+        let [fast, slow] = [0, 1].map(|k| slice(devices[k].weights()));
+        let columns = x.len();
+        for (i, w) in weights.make_mut().iter_mut().enumerate() {
+            let sign = if d[i / columns] != x[i % columns] { -1.0 } else { 1.0 };
+            *w = shared.gamma[1] * slow[i] + shared.gamma[0] * sign * fast[i];
+        }
+    }
+
+    pub(super) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
+        f(&format!("{path}buffer_0"), Slot::Array(&mut self.buffer));
+        f(&format!("{path}in_chopper"), Slot::Array(&mut self.in_chopper));
+        f(&format!("{path}out_chopper"), Slot::Array(&mut self.out_chopper));
+        f(&format!("{path}passes"), Slot::Count(&mut self.passes));
+        let [x, d] = &mut self.means;
+        f(&format!("{path}mean_x"), Slot::Number(x));
+        f(&format!("{path}mean_d"), Slot::Number(d));
+        f(&format!("{path}fast_rate"), Slot::Number(&mut self.fast_rate));
+        if let Some(dynamic) = &mut self.dynamic {
+            dynamic.state(path, f);
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! What is at the crosspoints of a tile that trains by pulses: one device, several, or arrays between which weights are
+//! moved; and how pairs of inputs and output gradients change it.
+//!
+//! A cell is a state machine over arrays. Each is a file:
+//!
+//! | cell | file |
+//! |---|---|
+//! | one device | `single.rs` |
+//! | several devices whose sum is the weight; a device and a reference | `vector.rs` |
+//! | a pair, one for each sign, with refresh | `one_sided.rs` |
+//! | a fast array whose columns are transferred to a slow one (Tiki-Taka) | `transfer.rs` |
+//! | … through a digital buffer (version 2) | `buffered.rs` |
+//! | … with signs that are turned around by choppers (version 3) | `chopped.rs` |
+//! | … with a moving reference (version 4, AGAD) | `dynamic.rs` |
+//! | gradients that are summed digitally | `mixed_precision.rs` |
+//!
+//! What a user writes is in `config.rs`, `transfer_parameters.rs` and `choice.rs`; the reads between arrays in `read.rs`. Semantics are the
+//! reference's (aihwkit 1.1, `rpu_*_device.cpp`); where it is left on purpose, the file of the cell says so.
+
+mod buffered;
+mod build;
+mod choice;
+mod chopped;
+mod config;
+mod dynamic;
+mod mixed_precision;
+mod one_sided;
+pub mod presets;
+mod read;
+mod single;
+mod slot;
+#[cfg(test)]
+mod tests;
+mod transfer;
+mod transfer_parameters;
+mod vector;
+
+use ohmgrad_tensor::{Key, Tensor};
+
+use crate::Error;
+use crate::config::setting::{Setting, invalid};
+use crate::device::{DeviceArray, Ideal};
+use crate::update::{Pairs, Statistics, Trains, UpdateParameters};
+
+pub use build::{Algorithm, build_cell};
+pub use choice::{CellConfig, MixedPrecision, WrittenCell};
+pub use config::{Compound, OneSidedUnitCell, ReferenceUnitCell, UnitCellConfig, UpdatePolicy, VectorUnitCell};
+use mixed_precision::Mixed;
+use one_sided::OneSided;
+pub use read::{PlainRead, Slice, SliceRead};
+use single::Single;
+pub use slot::Slot;
+use transfer::Transfer;
+pub use transfer_parameters::{
+    BufferedTransferCompound, ChoppedTransferCompound, DynamicTransferCompound, TransferCompound,
+};
+use vector::Vector;
+
+/// What one step updates a cell with.
+#[derive(Clone, Copy)]
+pub struct Update<'a> {
+    /// All pairs of the step, in order.
+    pub pairs: Pairs<'a>,
+    /// The learning rate.
+    pub rate: f32,
+    /// How gradients become pulses.
+    pub parameters: &'a UpdateParameters,
+    /// How arrays are read that others are written from.
+    pub reads: &'a dyn SliceRead,
+    /// The key of the step on this tile.
+    pub key: Key,
+}
+
+/// The cells of a tile [out, in] that trains by pulses.
+#[derive(Clone, Debug)]
+pub struct Cell(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Single(Box<Single>),
+    Vector(Box<Vector>),
+    OneSided(Box<OneSided>),
+    Transfer(Box<Transfer>),
+    Mixed(Box<Mixed>),
+}
+
+macro_rules! each {
+    ($kind:expr, $cell:ident => $value:expr) => {
+        match $kind {
+            Kind::Single($cell) => $value,
+            Kind::Vector($cell) => $value,
+            Kind::OneSided($cell) => $value,
+            Kind::Transfer($cell) => $value,
+            Kind::Mixed($cell) => $value,
+        }
+    };
+}
+
+impl Cell {
+    /// Draws the cells of a tile, of weight 0. `bias` says whether the last column is one. Under
+    /// [`PulseType::None`](crate::update::PulseType::None) there is an ideal device instead of any cell.
+    ///
+    /// # Errors
+    /// If a field of the configuration has a value that it may not have.
+    pub fn new(
+        config: &CellConfig,
+        parameters: &UpdateParameters,
+        shape: [usize; 2],
+        bias: bool,
+        key: Key,
+    ) -> Result<Self, Error> {
+        parameters.validate()?;
+        config.validate()?;
+        if parameters.is_exact() {
+            let ideal = Ideal::instead_of(config.first_device().step());
+            return Ok(Self(Kind::Single(Box::new(Single::new(&ideal.into(), shape, bias, key)?))));
+        }
+        Ok(Self(match config {
+            CellConfig::Device(device) => Kind::Single(Box::new(Single::new(device, shape, bias, key)?)),
+            CellConfig::Unit(cell) => return cell.compound().build(shape, bias, key),
+            CellConfig::Mixed(mixed) => Kind::Mixed(Box::new(Mixed::new(mixed, parameters, shape, bias, key)?)),
+        }))
+    }
+
+    /// The weights that reads see, [out, in].
+    pub fn weights(&self) -> &Tensor {
+        each!(&self.0, cell => cell.weights())
+    }
+
+    /// The weight change by which pulses are counted.
+    pub fn granularity(&self) -> f32 {
+        each!(&self.0, cell => cell.granularity())
+    }
+
+    /// Sets weights as far as the devices' bounds allow: arrays that only gradients reach become 0.
+    ///
+    /// # Panics
+    /// If `w` has another shape.
+    pub fn set_weights(&mut self, w: &Tensor, key: Key) {
+        each!(&mut self.0, cell => cell.set_weights(w, key));
+    }
+
+    /// Updates by all pairs of a step.
+    ///
+    /// # Panics
+    /// If the pairs have other sizes than the tile.
+    pub fn update(&mut self, update: Update<'_>) {
+        let (shape, pairs) = (self.weights().shape(), update.pairs);
+        assert!(
+            shape == [pairs.outs(), pairs.ins()],
+            "update: pairs of {} inputs and {} outputs on a tile {shape:?}",
+            pairs.ins(),
+            pairs.outs()
+        );
+        if update.rate != 0.0 && !pairs.is_empty() {
+            each!(&mut self.0, cell => cell.update(update));
+        }
+    }
+
+    /// What follows each step of the optimizer: diffusion, then decay, of every array, where they are configured.
+    pub fn after_step(&mut self, key: Key) {
+        self.on_devices(key, |device, key| device.after_step(key));
+    }
+
+    /// Decay of every array: `alpha` steps of it, to first order.
+    pub fn decay(&mut self, alpha: f32, key: Key) {
+        self.on_devices(key, |device, key| device.decay(alpha, key));
+    }
+
+    /// A step of the random walk of every array.
+    pub fn diffuse(&mut self, key: Key) {
+        self.on_devices(key, DeviceArray::diffuse);
+    }
+
+    /// Lets all devices drift for a time.
+    pub fn drift(&mut self, delta_t: f32, key: Key) {
+        self.on_devices(key, |device, key| device.drift(delta_t, key));
+    }
+
+    /// Resets each crosspoint of `count` columns from `start` on, cyclically (all if `None`), with a probability; of
+    /// transfer cells those of the fast array.
+    pub fn reset_columns(&mut self, start: usize, count: Option<usize>, probability: f32, key: Key) {
+        match &mut self.0 {
+            Kind::Transfer(cell) => cell.reset_columns(start, count, probability, key),
+            _ => self.on_devices(key, |device, key| device.reset_columns(start, count, probability, key)),
+        }
+    }
+
+    /// The arrays of devices, in the order of the configuration.
+    pub fn devices(&self) -> &[DeviceArray] {
+        each!(&self.0, cell => cell.devices())
+    }
+
+    /// Chooses the device of a vector or reference cell that is set and, under
+    /// [`UpdatePolicy::SingleFixed`], updated.
+    ///
+    /// # Errors
+    /// If the cell has no such choice, or not so many devices.
+    pub fn set_update_index(&mut self, index: usize) -> Result<(), Error> {
+        let devices = self.devices().len();
+        let wrong = |allowed: String| invalid("hidden_update_index", &index.get(), allowed);
+        match &mut self.0 {
+            Kind::Vector(cell) if index < devices => {
+                cell.set_index(index);
+                Ok(())
+            }
+            Kind::Vector(_) => Err(wrong(format!("below {devices}"))),
+            _ => Err(wrong("left alone: only vector and reference cells have it".into())),
+        }
+    }
+
+    /// Begins to count the pulses of each crosspoint of every array; see [`DeviceArray::pulses`].
+    pub fn count_pulses(&mut self) {
+        self.visit_devices(&mut |_, device| device.count_pulses());
+    }
+
+    /// What was sent since this was last asked.
+    pub fn take_statistics(&mut self) -> Statistics {
+        self.trains().take_statistics()
+    }
+
+    /// Visits all that the cell remembers, each piece under its name. What replaces all pieces continues as the cell they
+    /// came from, bit for bit.
+    pub fn state(&mut self, f: &mut dyn FnMut(&str, Slot<'_>)) {
+        each!(&mut self.0, cell => cell.state("", f));
+    }
+
+    fn trains(&mut self) -> &mut Trains {
+        each!(&mut self.0, cell => cell.trains())
+    }
+
+    fn on_devices(&mut self, key: Key, mut f: impl FnMut(&mut DeviceArray, Key)) {
+        self.visit_devices(&mut |k, device| f(device, key.fold(k)));
+        each!(&mut self.0, cell => cell.reduce());
+    }
+
+    fn visit_devices(&mut self, f: &mut dyn FnMut(usize, &mut DeviceArray)) {
+        each!(&mut self.0, cell => cell.visit_devices(f));
+    }
+}
+
+/// Memory that updates of a tile use again and again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) trains: Trains,
+    pub(crate) rates: Vec<f32>,
+    pub(crate) unit: Vec<f32>,
+    pub(crate) line: Vec<f32>,
+}
+
+impl Scratch {
+    /// Writes to one line of an array: `values` times a unit vector, at a rate.
+    pub(crate) fn write(
+        &mut self,
+        device: &mut DeviceArray,
+        line: Slice,
+        rate: f32,
+        granularity: f32,
+        p: &UpdateParameters,
+        key: Key,
+    ) {
+        let [outs, ins] = device.size();
+        let Self { trains, unit, line: values, .. } = self;
+        let (at, units) = match line {
+            Slice::Column(j) => (j, ins),
+            Slice::Row(i) => (i, outs),
+        };
+        unit.clear();
+        unit.resize(units, 0.0);
+        unit[at] = 1.0;
+        let pairs = match line {
+            Slice::Column(_) => Pairs::from_slices(unit, ins, values, outs),
+            Slice::Row(_) => Pairs::from_slices(values, ins, unit, outs),
+        };
+        trains.prepare(p, granularity, &[rate], pairs, None, key);
+        device.pulse(trains, crate::update::Side::Both, key);
+    }
+}
+
+/// `Σ γₖ·wₖ`, written to `out`.
+pub(crate) fn weighted_sum(out: &mut Tensor, devices: &[DeviceArray], gamma: &[f32]) {
+    let out = out.make_mut();
+    out.fill(0.0);
+    for (device, gamma) in devices.iter().zip(gamma) {
+        let w = device.weights().as_slice().expect("arrays of a tile are contiguous");
+        out.iter_mut().zip(w).for_each(|(sum, w)| *sum += gamma * w);
+    }
+}
+
+/// A number from 0 to n − 1, of a key that is used for nothing else.
+pub(crate) fn below(n: usize, key: Key) -> usize {
+    ((u128::from(key.to_words()[0]) * n as u128) >> 64) as usize
+}
+
+/// Whether an event of this probability happens, of a key that is used for nothing else.
+pub(crate) fn chance(probability: f32, key: Key) -> bool {
+    ((key.to_words()[0] >> 40) as f32) < probability * (1u64 << 24) as f32
+}
+
+/// When the events of a period are due.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Period {
+    Never,
+    /// After so many pairs.
+    Pairs(u64),
+    /// After so many batches, which end where they end; fractions divide a batch.
+    Batches(f64),
+}
+
+impl Period {
+    pub(crate) fn new(every: f32, in_batches: bool) -> Self {
+        match in_batches {
+            _ if every <= 0.0 => Self::Never,
+            true => Self::Batches(f64::from(every)),
+            false if every.round_ties_even() < 1.0 => Self::Never,
+            false => Self::Pairs(every.round_ties_even() as u64),
+        }
+    }
+
+    /// Whether an event follows the i-th of `n` pairs of a batch, after so many earlier batches and pairs.
+    pub(crate) fn is_due(self, batches: u64, pairs: u64, i: usize, n: usize) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Pairs(every) => (pairs + i as u64 + 1).is_multiple_of(every),
+            Self::Batches(every) => {
+                // Where parts of a batch are no binary fractions, the sum may fall just short of a whole period.
+                let periods = |i: usize| ((batches as f64 + i as f64 / n as f64) / every + 1e-9).floor();
+                periods(i + 1) > periods(i)
+            }
+        }
+    }
+}

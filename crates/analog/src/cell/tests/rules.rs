@@ -1,0 +1,43 @@
+//! Configurations that are refused, and those of the presets, which are not.
+
+use super::*;
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let message = |config: CellConfig| {
+        Cell::new(&config, &UpdateParameters::default(), SHAPE, false, Key::new(1)).unwrap_err().to_string()
+    };
+    let bias = ConstantStep { perfect_bias: true, ..Default::default() };
+    assert_eq!(
+        message(DeviceConfig::from(bias).into()),
+        "device.perfect_bias = true: must be false unless the bias is analog (mapping.digital_bias = false)"
+    );
+    let bounds = ConstantStep { w_min: 0.1, ..Default::default() };
+    assert_eq!(message(DeviceConfig::from(bounds).into()), "w_min = 0.1: must be at most 0");
+    let pair = vec![soft(), soft()];
+    let lines = TransferCompound { unit_cell_devices: pair.clone(), n_reads_per_transfer: 0, ..Default::default() };
+    assert_eq!(message(UnitCellConfig::from(lines).into()), "n_reads_per_transfer = 0: must be at least 1");
+    let alone = ChoppedTransferCompound { unit_cell_devices: vec![soft()], ..Default::default() };
+    assert!(message(UnitCellConfig::from(alone).into()).starts_with("unit_cell_devices = 1: must be a list of two"));
+    let regular = DynamicTransferCompound { unit_cell_devices: pair.clone(), in_chop_prob: 0.0, ..Default::default() };
+    assert!(message(UnitCellConfig::from(regular).into()).starts_with("in_chop_prob = 0: must be above 0"));
+    let ideal =
+        VectorUnitCell { unit_cell_devices: vec![crate::device::Ideal::default().into()], ..Default::default() };
+    assert!(message(UnitCellConfig::from(ideal).into()).ends_with("must be a pulsed device"));
+    let hidden = OneSidedUnitCell { unit_cell_devices: vec![noisy()], refresh_every: 1, ..Default::default() };
+    assert!(message(UnitCellConfig::from(hidden).into()).starts_with("refresh_every = 1: must be 0 while"));
+    let inner = WrittenCell::Unit(TransferCompound { unit_cell_devices: pair, ..Default::default() }.into());
+    let mixed = MixedPrecision { device: inner, ..Default::default() };
+    assert!(message(mixed.into()).ends_with("a pulsed device or a vector, reference or one-sided cell"));
+    let parameters = UpdateParameters { desired_bl: 0, ..Default::default() };
+    assert!(parameters.validate().unwrap_err().to_string().starts_with("desired_bl = 0: must be from 1 to"));
+}
+
+#[test]
+fn presets_are_sound() {
+    for preset in presets::all() {
+        preset.cell.validate().unwrap();
+        let cell = Cell::new(&preset.cell, &preset.update, [2, 3], false, Key::new(1)).unwrap();
+        assert!(cell.granularity() > 0.0, "{}", preset.name);
+    }
+}

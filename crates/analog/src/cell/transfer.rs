@@ -1,0 +1,270 @@
+//! A fast array A that receives the gradients, whose lines are read one after the other and written to a slow array, and
+//! so on to the last, C.
+//!
+//! The tile's weight is `Σ γₖ·wₖ`. After each period of array k a line q of it is read and array k + 1 updated by it; what
+//! lies between read and write is the [`Rule`]. Version 1 writes what it read, at the transfer rate. Source: aihwkit
+//! `rpu_transfer_device.cpp`; other than there, pulses are counted by the granularity of the array that receives them,
+//! periods in batches end where batches end, and of several columns each is reset after its own read.
+
+use ohmgrad_tensor::{Key, Tensor};
+
+use super::buffered::Buffered;
+use super::chopped::Chopped;
+use super::transfer_parameters::{Shared, TransferCompound};
+use super::vector::{draw, states};
+use super::{Period, Scratch, Slice, Slot, Update, below, chance, weighted_sum};
+use crate::Error;
+use crate::device::{DeviceArray, Pulses};
+use crate::update::{Side, Trains};
+
+/// What is done between the read of a line and the write of the next array.
+#[derive(Clone, Debug)]
+pub(super) enum Rule {
+    /// Version 1: what was read is written.
+    Direct,
+    /// Version 2: a digital sum is written where it passes a threshold.
+    Buffered(Buffered),
+    /// Versions 3 and 4: so, with signs that are turned around.
+    Chopped(Box<Chopped>),
+}
+
+impl TransferCompound {
+    pub(super) fn rule(&self, _: [usize; 2]) -> Rule {
+        Rule::Direct
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Transfer {
+    shared: Shared,
+    devices: Vec<DeviceArray>,
+    rule: Rule,
+    periods: Vec<Period>,
+    /// The tile's weights, unless they are those of the slow array.
+    weights: Option<Tensor>,
+    /// The line that is read next from each array.
+    lines: Vec<u64>,
+    /// Pairs and batches since weights were set.
+    pairs: u64,
+    batches: u64,
+    scratch: Scratch,
+}
+
+/// What a rule sees of an event: the line that was read and what may be written.
+pub(super) struct Event<'a> {
+    /// The array that was read.
+    pub(super) from: usize,
+    /// The number of the line.
+    pub(super) q: usize,
+    pub(super) line: Slice,
+    /// What was read; becomes what is written.
+    pub(super) values: &'a mut [f32],
+    /// The transfer's rate.
+    pub(super) rate: f32,
+    /// Granularities of the array read and the array written.
+    pub(super) granularities: [f32; 2],
+    /// The longest train of a write.
+    pub(super) longest: f32,
+    pub(super) key: Key,
+}
+
+impl Transfer {
+    pub(super) fn new(
+        shared: Shared,
+        rule: Rule,
+        [outs, ins]: [usize; 2],
+        bias: bool,
+        key: Key,
+    ) -> Result<Self, Error> {
+        let devices = draw(&shared.devices, [outs, ins], bias, key)?;
+        let n = devices.len();
+        // The lines that there are to read, and how long each is.
+        let (lines, length) = if shared.columns { (ins, outs) } else { (outs, ins) };
+        let mut every = shared.transfer_every_vec.clone();
+        if every.is_empty() {
+            let first = match shared.transfer_every {
+                // A fraction of the number of states, spread over the lines.
+                auto if auto < 0.0 => (-auto * devices[0].config().states() / lines as f32).round_ties_even().max(1.0),
+                every => every,
+            };
+            let factor = length as f32 / shared.reads as f32;
+            every = (0..n).map(|k| first * factor.powi(k as i32)).collect();
+        }
+        if shared.no_self_transfer || shared.transfer_every < 0.0 {
+            every[n - 1] = 0.0;
+        }
+        let is_hidden = shared.gamma[..n - 1].iter().all(|&gamma| gamma == 0.0) && shared.gamma[n - 1] == 1.0;
+        let mut cell = Self {
+            periods: every.into_iter().map(|every| Period::new(every, shared.units_in_mbatch)).collect(),
+            weights: (!is_hidden).then(|| Tensor::full(&[outs, ins], 0.0)),
+            lines: vec![0; n],
+            pairs: 0,
+            batches: 0,
+            scratch: Scratch::default(),
+            devices,
+            rule,
+            shared,
+        };
+        cell.reduce();
+        Ok(cell)
+    }
+
+    pub(super) fn weights(&self) -> &Tensor {
+        self.weights.as_ref().unwrap_or_else(|| self.devices[self.devices.len() - 1].weights())
+    }
+
+    /// That of the fast array.
+    pub(super) fn granularity(&self) -> f32 {
+        self.devices[0].granularity(Pulses::Both)
+    }
+
+    pub(super) fn set_weights(&mut self, w: &Tensor, key: Key) {
+        let last = self.devices.len() - 1;
+        for (k, device) in self.devices[..last].iter_mut().enumerate() {
+            device.set_zero(key.fold(k));
+        }
+        let gamma = self.shared.gamma[last];
+        self.devices[last].set(&w.map(|w| w / gamma), key.fold(last));
+        (self.pairs, self.batches) = (0, 0);
+        self.reduce();
+    }
+
+    pub(super) fn update(&mut self, update: Update<'_>) {
+        let Update { pairs, rate, parameters, key, .. } = update;
+        let n = pairs.len();
+        let plain = match self.shared.fast_lr {
+            0.0 => rate,
+            fast if self.shared.scale_fast_lr => fast * rate,
+            fast => fast,
+        };
+        let granularity = self.granularity();
+        let mut start = 0;
+        while start < n {
+            let is_due = |k: usize, i: usize| self.periods[k].is_due(self.batches, self.pairs, i, n);
+            let event = (start..n).find(|&i| (0..self.devices.len()).any(|k| is_due(k, i)));
+            let end = event.map_or(n, |i| i + 1);
+            let part = pairs.part(start..end);
+            let Scratch { trains, rates, .. } = &mut self.scratch;
+            rates.clear();
+            let mut signs = None;
+            match &mut self.rule {
+                Rule::Chopped(rule) => {
+                    let longest = parameters.desired_bl as f32;
+                    rule.fast_rates(part, n, plain, (longest * granularity, rate, &self.shared), rates);
+                    signs = Some(rule.signs(self.shared.columns));
+                }
+                Rule::Direct | Rule::Buffered(_) => rates.resize(part.len(), plain),
+            }
+            trains.prepare(parameters, granularity, rates, part, signs, key);
+            self.devices[0].pulse(trains, Side::Both, key.fold("array").fold(0).fold(part.first()));
+            for k in 0..self.devices.len() {
+                if self.periods[k].is_due(self.batches, self.pairs, end - 1, n) {
+                    self.event(k, &update, key.fold("transfer").fold(k).fold(pairs.first() + end));
+                }
+            }
+            start = end;
+        }
+        self.pairs += n as u64;
+        self.batches += 1;
+        self.reduce();
+    }
+
+    /// Reads lines of array k and writes them to the next one.
+    fn event(&mut self, k: usize, update: &Update<'_>, key: Key) {
+        let [outs, ins] = self.devices[k].size();
+        let (count, length) = if self.shared.columns { (ins, outs) } else { (outs, ins) };
+        let rate = self.shared.transfer_lr[k] * if self.shared.scale_transfer_lr { update.rate } else { 1.0 };
+        // The last array, where it transfers to itself, writes to itself.
+        let to = (k + 1).min(self.devices.len() - 1);
+        let reads = self.shared.reads.min(count);
+        let first = match self.shared.random_selection {
+            true => below(count, key.fold("line")),
+            false => self.lines[k] as usize,
+        };
+        for r in 0..reads {
+            let q = (first + r) % count;
+            let line = if self.shared.columns { Slice::Column(q) } else { Slice::Row(q) };
+            let key = key.fold(r);
+            self.scratch.line.resize(length, 0.0);
+            let values = &mut self.scratch.line[..];
+            update.reads.read(self.devices[k].weights(), line, &self.shared.forward, key.fold("read"), values);
+            let granularities = [k, to].map(|k| self.devices[k].granularity(Pulses::Both));
+            let longest = self.shared.update.desired_bl as f32;
+            let event = Event { from: k, q, line, values, rate, granularities, longest, key };
+            let write = match &mut self.rule {
+                Rule::Direct => {
+                    event.values.iter_mut().for_each(|v| *v = -*v);
+                    Some(rate)
+                }
+                Rule::Buffered(rule) => rule.event(event, &self.shared.gamma),
+                Rule::Chopped(rule) => rule.event(event, &self.shared.gamma),
+            };
+            if let Some(rate) = write {
+                let (device, p) = (&mut self.devices[to], &self.shared.update);
+                self.scratch.write(device, line, rate, granularities[1], p, key.fold("write"));
+            }
+            if self.shared.reset_prob > 0.0 && chance(self.shared.reset_prob, key.fold("chance")) {
+                self.devices[k].reset_columns(q, Some(1), 1.0, key.fold("reset"));
+            }
+        }
+        self.lines[k] = ((first + self.shared.reads) % count) as u64;
+    }
+
+    pub(super) fn reset_columns(&mut self, start: usize, count: Option<usize>, probability: f32, key: Key) {
+        self.devices[0].reset_columns(start, count, probability, key);
+        self.reduce();
+    }
+
+    pub(super) fn trains(&mut self) -> &mut Trains {
+        &mut self.scratch.trains
+    }
+
+    pub(super) fn devices(&self) -> &[DeviceArray] {
+        &self.devices
+    }
+
+    pub(super) fn visit_devices(&mut self, f: &mut dyn FnMut(usize, &mut DeviceArray)) {
+        self.devices.iter_mut().enumerate().for_each(|(k, device)| f(k, device));
+    }
+
+    /// Computes the tile's weights from those of the arrays.
+    pub(super) fn reduce(&mut self) {
+        let Some(weights) = &mut self.weights else { return };
+        match &self.rule {
+            Rule::Chopped(rule) => rule.reduce(weights, &self.devices, &self.shared),
+            Rule::Direct | Rule::Buffered(_) => weighted_sum(weights, &self.devices, &self.shared.gamma),
+        }
+    }
+
+    pub(super) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
+        states(&mut self.devices, path, f);
+        self.weights.iter_mut().for_each(|weights| f(&format!("{path}weights"), Slot::Array(weights)));
+        for (k, line) in self.lines.iter_mut().enumerate() {
+            f(&format!("{path}line_{k}"), Slot::Count(line));
+        }
+        f(&format!("{path}pairs"), Slot::Count(&mut self.pairs));
+        f(&format!("{path}batches"), Slot::Count(&mut self.batches));
+        match &mut self.rule {
+            Rule::Direct => {}
+            Rule::Buffered(rule) => rule.state(path, f),
+            Rule::Chopped(rule) => rule.state(path, f),
+        }
+    }
+}
+
+/// The places of a line in an array [outs, ins], in order.
+pub(super) fn places(line: Slice, [outs, ins]: [usize; 2]) -> impl Iterator<Item = usize> {
+    let (first, step, n) = match line {
+        Slice::Column(j) => (j, ins, outs),
+        Slice::Row(i) => (i * ins, 1, ins),
+    };
+    (0..n).map(move |i| first + i * step)
+}
+
+/// The factor between the weights of two neighbouring arrays, where both have one.
+pub(super) fn ratio(gamma: &[f32], k: usize) -> f32 {
+    match gamma.get(k..k + 2) {
+        Some(&[a, b]) if a > 0.0 && b > 0.0 => a / b,
+        _ => 1.0,
+    }
+}

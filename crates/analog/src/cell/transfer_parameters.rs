@@ -1,0 +1,400 @@
+//! What a user writes of transfer cells: aihwkit `TransferCompound` and its successors, with what all have in common
+//! listed once.
+
+use super::config::{Compound, check_devices, two_or_more};
+use super::transfer::Transfer;
+use super::{Cell, Kind};
+use crate::Error;
+use crate::config::section::{Rules, parameters};
+use crate::config::setting::{Setting, invalid, join};
+use crate::config::value::Value;
+use crate::config::{BoundManagement, IoParameters, NoiseManagement};
+use crate::device::DeviceConfig;
+use crate::update::UpdateParameters;
+
+/// The fields that all transfer cells share, as the state machine takes them.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) devices: Vec<DeviceConfig>,
+    /// The weight of each array in the tile's.
+    pub(super) gamma: Vec<f32>,
+    pub(super) transfer_every: f32,
+    pub(super) transfer_every_vec: Vec<f32>,
+    pub(super) no_self_transfer: bool,
+    pub(super) units_in_mbatch: bool,
+    pub(super) reads: usize,
+    pub(super) columns: bool,
+    pub(super) random_selection: bool,
+    pub(super) reset_prob: f32,
+    pub(super) fast_lr: f32,
+    pub(super) scale_fast_lr: bool,
+    /// The rate of each array's transfer.
+    pub(super) transfer_lr: Vec<f32>,
+    pub(super) scale_transfer_lr: bool,
+    pub(super) forward: IoParameters,
+    pub(super) update: UpdateParameters,
+}
+
+macro_rules! transfer_parameters {
+    (
+        $(#[$meta:meta])*
+        [$in_batches:literal $scale_fast:literal $write:expr] [$($own_shared:ident)*]
+        pub struct $name:ident { $($own:tt)* }
+    ) => {
+        parameters! {
+            $(#[$meta])*
+            pub struct $name {
+                /// The arrays, from the fast one that receives the gradients to the slow one.
+                unit_cell_devices: Vec<DeviceConfig> = vec![];
+
+                /// Weight of the arrays in the tile's: γ^(n−1) of the first to 1 of the last. 0: the tile's weight is
+                /// the slow array's.
+                gamma: f32 = 0.0;
+
+                /// Weights of the arrays in the tile's, instead of `gamma`.
+                gamma_vec: Vec<f32> = vec![];
+
+                /// Period of transfers from the first array, in pairs or batches; 0: none. Later arrays' are longer by
+                /// the number of events that read an array once.
+                transfer_every: f32 = 1.0;
+
+                /// Periods of the arrays' transfers, instead of `transfer_every`.
+                transfer_every_vec: Vec<f32> = vec![], [>= 0.0];
+
+                /// Whether the last array transfers to none.
+                no_self_transfer: bool = true;
+
+                /// Whether periods are in batches; `false`: in pairs of input and output gradient.
+                units_in_mbatch: bool = $in_batches;
+
+                /// Whether columns are read, driven from the inputs; `false`: rows, driven from the outputs.
+                transfer_columns: bool = true;
+
+                /// Rate of updates of the first array: a factor of the learning rate, or with `scale_fast_lr` off the
+                /// rate itself. 0: the learning rate.
+                fast_lr: f32 = 1.0, [>= 0.0];
+
+                /// Whether `fast_lr` multiplies the learning rate. `false` is what the reference's version 1.1 does.
+                scale_fast_lr: bool = $scale_fast;
+
+                /// Rate of transfers.
+                transfer_lr: f32 = 1.0;
+
+                /// Rates of the arrays' transfers, instead of `transfer_lr`.
+                transfer_lr_vec: Vec<f32> = vec![];
+
+                /// Whether the learning rate multiplies those of transfers.
+                scale_transfer_lr: bool = true;
+
+                /// How a line is read. Noise and bound management are off, as in the reference: a unit vector needs
+                /// none.
+                transfer_forward: IoParameters = IoParameters::default();
+
+                /// How what was read becomes pulses on the next array.
+                transfer_update: UpdateParameters = $write;
+
+                $($own)*
+            }
+        }
+
+        impl $name {
+            pub(super) fn shared(&self) -> Shared {
+                let n = self.unit_cell_devices.len();
+                let gamma = match self.gamma_vec.as_slice() {
+                    // The last is 1 for a gamma of 0 too.
+                    [] => (0..n).map(|k| self.gamma.powi((n - 1 - k) as i32)).collect(),
+                    gamma => gamma.to_vec(),
+                };
+                let transfer_lr = match self.transfer_lr_vec.as_slice() {
+                    [] => vec![self.transfer_lr; n],
+                    rates => rates.to_vec(),
+                };
+                #[allow(unused_mut, reason = "some cells read one line per event and have no more to say")]
+                let mut shared = Shared {
+                    devices: self.unit_cell_devices.clone(),
+                    gamma,
+                    transfer_every: self.transfer_every,
+                    transfer_every_vec: self.transfer_every_vec.clone(),
+                    no_self_transfer: self.no_self_transfer,
+                    units_in_mbatch: self.units_in_mbatch,
+                    reads: 1,
+                    columns: self.transfer_columns,
+                    random_selection: false,
+                    reset_prob: 0.0,
+                    fast_lr: self.fast_lr,
+                    scale_fast_lr: self.scale_fast_lr,
+                    transfer_lr,
+                    scale_transfer_lr: self.scale_transfer_lr,
+                    forward: IoParameters {
+                        noise_management: NoiseManagement::None,
+                        bound_management: BoundManagement::None,
+                        ..self.transfer_forward
+                    },
+                    update: self.transfer_update,
+                };
+                $(self.$own_shared(&mut shared);)*
+                shared
+            }
+        }
+    };
+}
+
+transfer_parameters! {
+    /// Tiki-Taka: gradients go to a fast array, whose lines are read and written to a slow one (Gokmen & Haensch, Front.
+    /// Neurosci. 14, 103 (2020)).
+    #[doc(alias("Tiki-Taka", "TTv1"))]
+    [true true UpdateParameters::default()] [lines reset]
+    pub struct TransferCompound {
+        /// Lines that are read in one event, cyclically.
+        n_reads_per_transfer: usize = 1;
+
+        /// Whether an event begins with a random line.
+        random_selection: bool = false;
+
+        /// Probability that a column is reset after it was read.
+        with_reset_prob: f32 = 0.0, [0.0..=1.0];
+    }
+}
+
+transfer_parameters! {
+    /// Tiki-Taka version 2: what is read is summed in a digital buffer, whose multiples of a threshold are written as
+    /// pulses (Gokmen, Front. Artif. Intell. 4, 699148 (2021)).
+    #[doc(alias = "TTv2")]
+    [true true UpdateParameters::single_pulse()] [lines]
+    pub struct BufferedTransferCompound {
+        /// Lines that are read in one event, cyclically.
+        n_reads_per_transfer: usize = 1;
+
+        /// Whether an event begins with a random line.
+        random_selection: bool = false;
+
+        /// Threshold of the buffer, in units of the slow array's granularity.
+        thres_scale: f32 = 1.0, [> 0.0];
+
+        /// Rate at which a pulse is written, in units of the granularity.
+        step: f32 = 1.0, [> 0.0];
+
+        /// What is left of the buffer's value after a write.
+        momentum: f32 = 0.1, [0.0..=1.0];
+
+        /// Whether `momentum` multiplies the whole value; `false`: what was written is taken from it but for this
+        /// fraction.
+        forget_buffer: bool = true;
+    }
+}
+
+macro_rules! chopped {
+    ($(#[$meta:meta])* $random:literal pub struct $name:ident { $($own:tt)* }) => {
+        transfer_parameters! {
+            $(#[$meta])*
+            [false false UpdateParameters::single_pulse()] []
+            pub struct $name {
+                /// Probability that a line's sign is turned around after its read; in regular turns the period is
+                /// 1/probability passes.
+                in_chop_prob: f32 = 0.1, [0.0..=1.0];
+
+                /// Whether turns are random; `false`: regular.
+                in_chop_random: bool = $random;
+
+                /// Unit of the buffer, in units of the fast array's granularity; 0 is 1.
+                buffer_granularity: f32 = 1.0, [>= 0.0];
+
+                /// The number of pulses that a line collects between its reads; above 0 the buffer's unit is scaled to
+                /// it.
+                auto_granularity: f32 = 0.0, [>= 0.0];
+
+                /// Rate at which a pulse is written, in units of the granularity.
+                step: f32 = 1.0, [> 0.0];
+
+                /// What is left of the buffer's value after a write.
+                momentum: f32 = 0.0, [0.0..=1.0];
+
+                /// Whether `momentum` multiplies the whole value; `false`: what was written is taken from it but for
+                /// this fraction.
+                forget_buffer: bool = true;
+
+                /// Whether the fast rate follows from running means of the largest inputs and gradients.
+                auto_scale: bool = false;
+
+                /// Momentum of these running means, per batch.
+                auto_momentum: f32 = 0.99, [0.0..=1.0];
+
+                /// Whether the transfer's rate is divided by the fast one, so that it is that of plain gradients.
+                correct_gradient_magnitudes: bool = false;
+
+                $($own)*
+            }
+        }
+    };
+}
+
+chopped! {
+    /// Tiki-Taka version 3: lines are turned around from time to time, so that what the fast array adds by itself
+    /// averages out; with `in_chop_prob` 0 it is version 2 (Rasch et al., arXiv:2303.04721).
+    #[doc(alias("c-TTv2", "TTv3"))]
+    true pub struct ChoppedTransferCompound {
+        /// Probability that an output line's sign is turned around after each pass.
+        out_chop_prob: f32 = 0.0, [0.0..=1.0];
+
+        /// Whether what was read is written at once, without a sum.
+        no_buffer: bool = false;
+    }
+}
+
+chopped! {
+    /// Tiki-Taka version 4, AGAD: as [`ChoppedTransferCompound`], and reads are taken relative to their mean before the
+    /// last turn, so that no symmetry point needs to be known (Rasch et al., arXiv:2303.04721).
+    #[doc(alias("AGAD", "TTv4"))]
+    false pub struct DynamicTransferCompound {
+        /// How much more the end of a period counts in its mean.
+        tail_weightening: f32 = 5.0, [> 0.0];
+
+        /// Largest magnitude of the buffer after a write, in units of the longest train; 0: no limit.
+        buffer_cap: f32 = 0.0, [>= 0.0];
+
+        /// Whether reads count less with their number in the period.
+        experimental_correct_accumulation: bool = false;
+    }
+}
+
+impl TransferCompound {
+    fn lines(&self, shared: &mut Shared) {
+        (shared.reads, shared.random_selection) = (self.n_reads_per_transfer, self.random_selection);
+    }
+
+    fn reset(&self, shared: &mut Shared) {
+        shared.reset_prob = self.with_reset_prob;
+    }
+}
+
+impl BufferedTransferCompound {
+    fn lines(&self, shared: &mut Shared) {
+        (shared.reads, shared.random_selection) = (self.n_reads_per_transfer, self.random_selection);
+    }
+}
+
+/// Rules that all transfer cells share.
+fn check(shared: &Shared, vectors: [&Vec<f32>; 3], at: &str) -> Result<(), Error> {
+    let n = shared.devices.len();
+    two_or_more(n, at)?;
+    check_devices(&shared.devices, at)?;
+    for (name, list) in ["gamma_vec", "transfer_every_vec", "transfer_lr_vec"].into_iter().zip(vectors) {
+        if !list.is_empty() && list.len() != n {
+            return Err(invalid(&join(at, name), &list.get(), format!("empty or a list of {n} numbers, one an array")));
+        }
+    }
+    if shared.gamma.last() == Some(&0.0) {
+        let allowed = "a list whose last number, the slow array's, is not 0";
+        return Err(invalid(&join(at, "gamma_vec"), &shared.gamma.get(), allowed));
+    }
+    if shared.reads == 0 {
+        return Err(invalid(&join(at, "n_reads_per_transfer"), &shared.reads.get(), "at least 1"));
+    }
+    if shared.reset_prob > 0.0 && !shared.columns {
+        let allowed = "0 unless transfer_columns is true: rows are not reset";
+        return Err(invalid(&join(at, "with_reset_prob"), &shared.reset_prob.get(), allowed));
+    }
+    Ok(())
+}
+
+/// Rules that both chopped cells share.
+fn check_chopped(shared: &Shared, at: &str) -> Result<(), Error> {
+    match shared.devices.len() {
+        2 => Ok(()),
+        n => Err(invalid(&join(at, "unit_cell_devices"), &Value::Integer(n as i64), "a list of two devices")),
+    }
+}
+
+/// Fields of the reference that chopped cells inherit and that do nothing there.
+fn chopped_absent(field: &str, value: &Value) -> Option<Result<(), &'static str>> {
+    let same = |one: Value| if *value == one { Ok(()) } else { Err("chopped cells read one line per event") };
+    match field {
+        "n_reads_per_transfer" => Some(same(Value::Integer(1))),
+        "random_selection" => Some(same(Value::Bool(false))),
+        "with_reset_prob" => Some(match value.as_f32() {
+            Some(0.0) => Ok(()),
+            _ => Err("chopped cells do not reset lines"),
+        }),
+        _ => None,
+    }
+}
+
+macro_rules! positive_period {
+    ($self:expr, $at:expr) => {
+        if $self.transfer_every < 0.0 {
+            return Err(invalid(&join($at, "transfer_every"), &$self.transfer_every.get(), "at least 0"));
+        }
+    };
+}
+
+impl Rules for TransferCompound {
+    fn rules(&self, at: &str) -> Result<(), Error> {
+        positive_period!(self, at);
+        check(&self.shared(), [&self.gamma_vec, &self.transfer_every_vec, &self.transfer_lr_vec], at)
+    }
+}
+
+impl Rules for BufferedTransferCompound {
+    fn rules(&self, at: &str) -> Result<(), Error> {
+        positive_period!(self, at);
+        check(&self.shared(), [&self.gamma_vec, &self.transfer_every_vec, &self.transfer_lr_vec], at)
+    }
+
+    fn absent(field: &str, value: &Value) -> Option<Result<(), &'static str>> {
+        match (field, value.as_f32()) {
+            ("with_reset_prob", Some(0.0)) => Some(Ok(())),
+            ("with_reset_prob", _) => Some(Err("buffered cells do not reset lines")),
+            _ => None,
+        }
+    }
+}
+
+impl Rules for ChoppedTransferCompound {
+    fn rules(&self, at: &str) -> Result<(), Error> {
+        let shared = self.shared();
+        check(&shared, [&self.gamma_vec, &self.transfer_every_vec, &self.transfer_lr_vec], at)?;
+        check_chopped(&shared, at)
+    }
+
+    fn absent(field: &str, value: &Value) -> Option<Result<(), &'static str>> {
+        chopped_absent(field, value)
+    }
+}
+
+impl Rules for DynamicTransferCompound {
+    fn rules(&self, at: &str) -> Result<(), Error> {
+        let shared = self.shared();
+        check(&shared, [&self.gamma_vec, &self.transfer_every_vec, &self.transfer_lr_vec], at)?;
+        check_chopped(&shared, at)?;
+        match self.in_chop_prob > 0.0 {
+            true => Ok(()),
+            false => Err(invalid(&join(at, "in_chop_prob"), &self.in_chop_prob.get(), "above 0: a period has an end")),
+        }
+    }
+
+    fn absent(field: &str, value: &Value) -> Option<Result<(), &'static str>> {
+        match (field, value) {
+            ("out_chop_prob", value) if value.as_f32() == Some(0.0) => Some(Ok(())),
+            ("no_buffer", Value::Bool(false)) => Some(Ok(())),
+            ("out_chop_prob" | "no_buffer", _) => Some(Err("has no effect on dynamic cells")),
+            _ => chopped_absent(field, value),
+        }
+    }
+}
+
+macro_rules! builds {
+    ($($name:ident)*) => { $(
+        impl Compound for $name {
+            fn devices(&self) -> &[DeviceConfig] {
+                &self.unit_cell_devices
+            }
+
+            fn build(&self, shape: [usize; 2], bias: bool, key: ohmgrad_tensor::Key) -> Result<Cell, Error> {
+                let rule = self.rule(shape);
+                Ok(Cell(Kind::Transfer(Box::new(Transfer::new(self.shared(), rule, shape, bias, key)?))))
+            }
+        }
+    )* };
+}
+
+builds!(TransferCompound BufferedTransferCompound ChoppedTransferCompound DynamicTransferCompound);

@@ -1,0 +1,374 @@
+//! All kinds of configuration: inference, and training on the chip.
+//!
+//! Training on the chip has the reads, the mapping and the input ranges of inference, both directions analog, and in place
+//! of noise models, modifiers, clipping and remapping the devices that hold the weights and the pulses that change them.
+//! Source: aihwkit `simulator/configs/configs.py`.
+
+use std::fmt::Debug;
+use std::panic::RefUnwindSafe;
+use std::path::Path;
+
+use super::form::class::classes;
+use super::form::section::{Rules, parameters};
+use super::form::setting::{Range, Setting, invalid, join};
+use super::form::{file, path, schema};
+use super::inference::InferenceRpuConfig;
+use super::io::{BackwardIoParameters, IoParameters};
+use super::mapping::MappingParameter;
+use super::noise_model::NoiseModelConfig;
+use super::pre_post::PrePostProcessingParameter;
+use super::{DriftCompensationConfig, Note};
+use crate::Error;
+use crate::cell::presets::CellPreset;
+use crate::cell::{CellConfig, MixedPrecision, UnitCellConfig};
+use crate::device::{DeviceConfig, Ideal};
+use crate::update::{PulseType, UpdateParameters};
+
+/// What tiles need to know of a configuration, whatever its kind.
+pub trait RpuKind: Debug + Send + Sync + RefUnwindSafe {
+    /// How tiles are cut and read.
+    fn reads(&self) -> InferenceRpuConfig;
+
+    /// What is at the crosspoints and how it is updated, if the tiles train by pulses.
+    fn cell(&self) -> Option<(CellConfig, UpdateParameters)>;
+}
+
+macro_rules! on_chip {
+    (
+        $(#[$meta:meta])* $name:ident has $(#[doc = $doc:literal])* $device:ty = $default:expr,
+        |$config:ident| $cell:expr
+    ) => {
+        parameters! {
+            $(#[$meta])*
+            pub struct $name {
+                $(#[doc = $doc])*
+                device: $device = $default;
+
+                /// The product of a forward pass.
+                forward: IoParameters = IoParameters::default();
+
+                /// The product that makes the input gradient.
+                backward: BackwardIoParameters = BackwardIoParameters::default();
+
+                /// How gradients become pulses.
+                update: UpdateParameters = UpdateParameters::default();
+
+                /// How weights lie on tiles.
+                mapping: MappingParameter = MappingParameter::default();
+
+                /// What happens digitally before and after a read.
+                pre_post: PrePostProcessingParameter = PrePostProcessingParameter::default();
+            }
+        }
+
+        impl Rules for $name {
+            fn rules(&self, at: &str) -> Result<(), Error> {
+                if self.backward.straight_through {
+                    let allowed = "false: on the chip the backward pass reads the array";
+                    return Err(invalid(&join(at, "backward.straight_through"), &true.get(), allowed));
+                }
+                self.reads().check(Range::Any, at)
+            }
+        }
+
+        impl RpuKind for $name {
+            fn reads(&self) -> InferenceRpuConfig {
+                InferenceRpuConfig {
+                    forward: self.forward,
+                    backward: self.backward,
+                    mapping: self.mapping,
+                    pre_post: self.pre_post,
+                    noise_model: NoiseModelConfig::None,
+                    drift_compensation: DriftCompensationConfig::None,
+                    ..Default::default()
+                }
+            }
+
+            fn cell(&self) -> Option<(CellConfig, UpdateParameters)> {
+                let $config = self;
+                Some(($cell, self.update))
+            }
+        }
+    };
+}
+
+on_chip! {
+    /// Training on the chip with one device at each crosspoint.
+    ///
+    /// ```
+    /// use ohmgrad_analog::config::SingleRpuConfig;
+    /// use ohmgrad_analog::device::SoftBounds;
+    ///
+    /// let config = SingleRpuConfig { device: SoftBounds::default().into(), ..Default::default() };
+    /// assert!(!config.backward.is_perfect);
+    /// ```
+    #[doc(alias = "SingleRPUConfig")]
+    SingleRpuConfig has
+    /// The devices.
+    DeviceConfig = DeviceConfig::default(),
+    |config| CellConfig::Device(config.device.clone())
+}
+
+on_chip! {
+    /// Training on the chip with several devices or arrays at each crosspoint.
+    #[doc(alias = "UnitCellRPUConfig")]
+    UnitCellRpuConfig has
+    /// The cells.
+    UnitCellConfig = UnitCellConfig::default(),
+    |config| CellConfig::Unit(config.device.clone())
+}
+
+on_chip! {
+    /// Training on the chip with gradients that are summed digitally and written to devices.
+    #[doc(alias = "DigitalRankUpdateRPUConfig")]
+    DigitalRankUpdateRpuConfig has
+    /// The sum and the devices.
+    MixedPrecision = MixedPrecision::default(),
+    |config| CellConfig::Mixed(config.device.clone())
+}
+
+parameters! {
+    /// Tiles without hardware: exact products and exact updates, as the reference's `FloatingPointRPUConfig`.
+    #[doc(alias = "FloatingPointRPUConfig")]
+    pub struct FloatingPointRpuConfig {
+        /// What remains of devices: a random walk, decay, drift.
+        device: Ideal = Ideal::default();
+
+        /// How weights lie on tiles.
+        mapping: MappingParameter = MappingParameter::default();
+
+        /// What happens digitally before and after a product.
+        pre_post: PrePostProcessingParameter = PrePostProcessingParameter::default();
+    }
+}
+
+impl Rules for FloatingPointRpuConfig {
+    fn rules(&self, at: &str) -> Result<(), Error> {
+        self.reads().check(Range::Any, at)
+    }
+}
+
+impl RpuKind for FloatingPointRpuConfig {
+    fn reads(&self) -> InferenceRpuConfig {
+        let (mapping, pre_post) = (self.mapping, self.pre_post);
+        let forward = IoParameters { is_perfect: true, ..Default::default() };
+        let (noise_model, drift_compensation) = (NoiseModelConfig::None, DriftCompensationConfig::None);
+        InferenceRpuConfig { forward, mapping, pre_post, noise_model, drift_compensation, ..Default::default() }
+    }
+
+    fn cell(&self) -> Option<(CellConfig, UpdateParameters)> {
+        let exact = UpdateParameters { pulse_type: PulseType::None, ..Default::default() };
+        Some((CellConfig::Device(self.device.into()), exact))
+    }
+}
+
+impl RpuKind for InferenceRpuConfig {
+    fn reads(&self) -> InferenceRpuConfig {
+        self.clone()
+    }
+
+    fn cell(&self) -> Option<(CellConfig, UpdateParameters)> {
+        None
+    }
+}
+
+classes! {
+    /// A configuration of any kind: what weights are put on tiles with.
+    ///
+    /// Files of other kinds than inference say so in `type`, under the reference's name:
+    ///
+    /// ```
+    /// use ohmgrad_analog::config::RpuConfig;
+    ///
+    /// let config = RpuConfig::from_toml_str(r#"
+    ///     type = "SingleRPUConfig"
+    ///     device = { type = "SoftBoundsDevice", dw_min = 0.002 }
+    ///     [update]
+    ///     desired_bl = 10
+    /// "#)?;
+    /// assert!(config.trains_on_chip());
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    #[doc(alias = "RPUConfig")]
+    pub enum RpuConfig of RpuKind {
+        /// Digital training through analog forwards, and inference.
+        Inference(InferenceRpuConfig) = "InferenceRPUConfig",
+        /// Training on the chip, one device at each crosspoint.
+        Single(SingleRpuConfig) = "SingleRPUConfig",
+        /// Training on the chip, several devices or arrays at each crosspoint.
+        UnitCell(UnitCellRpuConfig) = "UnitCellRPUConfig",
+        /// Training on the chip, gradients summed digitally.
+        DigitalRankUpdate(DigitalRankUpdateRpuConfig) = "DigitalRankUpdateRPUConfig",
+        /// No hardware.
+        FloatingPoint(FloatingPointRpuConfig) = "FloatingPointRPUConfig",
+    }
+}
+
+impl Default for RpuConfig {
+    fn default() -> Self {
+        InferenceRpuConfig::default().into()
+    }
+}
+
+/// A preset of the reference by its name: `presets::by_name("AGADEcRamPreset")`.
+impl From<CellPreset> for RpuConfig {
+    fn from(preset: CellPreset) -> Self {
+        Self::on_chip(preset.cell, preset.update, preset.io)
+    }
+}
+
+impl From<&InferenceRpuConfig> for RpuConfig {
+    fn from(config: &InferenceRpuConfig) -> Self {
+        config.clone().into()
+    }
+}
+
+impl From<&RpuConfig> for RpuConfig {
+    fn from(config: &RpuConfig) -> Self {
+        config.clone()
+    }
+}
+
+impl RpuConfig {
+    /// Training on the chip with a device or cell, read in both directions under `io`; the mapping has its defaults.
+    pub fn on_chip(cell: impl Into<CellConfig>, update: UpdateParameters, io: IoParameters) -> Self {
+        let (forward, backward) = (io, BackwardIoParameters::from(io));
+        match cell.into() {
+            CellConfig::Device(device) => {
+                SingleRpuConfig { device, forward, backward, update, ..Default::default() }.into()
+            }
+            CellConfig::Unit(device) => {
+                UnitCellRpuConfig { device, forward, backward, update, ..Default::default() }.into()
+            }
+            CellConfig::Mixed(device) => {
+                DigitalRankUpdateRpuConfig { device, forward, backward, update, ..Default::default() }.into()
+            }
+        }
+    }
+
+    /// How tiles are cut and read.
+    pub fn reads(&self) -> InferenceRpuConfig {
+        self.kind().reads()
+    }
+
+    /// What is at the crosspoints and how it is updated, if tiles train by pulses.
+    pub fn cell(&self) -> Option<(CellConfig, UpdateParameters)> {
+        self.kind().cell()
+    }
+
+    /// Whether tiles train by pulses.
+    pub fn trains_on_chip(&self) -> bool {
+        self.cell().is_some()
+    }
+
+    fn kind(&self) -> &dyn RpuKind {
+        self.object().expect("every configuration is of a kind")
+    }
+
+    /// Checks every field and the rules between them.
+    ///
+    /// # Errors
+    /// The first field that has a value it may not have, with what is allowed.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.check(Range::Any, "")
+    }
+
+    /// Settings of the reads that have no effect; see [`InferenceRpuConfig::warnings`].
+    pub fn warnings(&self) -> Vec<Note> {
+        self.reads().warnings()
+    }
+
+    /// Reads TOML; `type` says which kind it is, inference without it. Fields that are left out have their defaults.
+    ///
+    /// # Errors
+    /// As [`InferenceRpuConfig::from_toml_str`].
+    pub fn from_toml_str(text: &str) -> Result<Self, Error> {
+        file::from_toml(text)
+    }
+
+    /// As [`from_toml_str`](Self::from_toml_str), for JSON.
+    ///
+    /// # Errors
+    /// As [`InferenceRpuConfig::from_json_str`].
+    pub fn from_json_str(text: &str) -> Result<Self, Error> {
+        file::from_json(text)
+    }
+
+    /// Reads a file, TOML or JSON by its extension.
+    ///
+    /// # Errors
+    /// As [`InferenceRpuConfig::from_file`].
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        file::from_file(path.as_ref())
+    }
+
+    /// All fields as TOML; reading it gives back the same configuration.
+    ///
+    /// # Errors
+    /// As [`InferenceRpuConfig::to_toml_string`].
+    pub fn to_toml_string(&self) -> Result<String, Error> {
+        file::to_toml(self)
+    }
+
+    /// Sets a field by its path; see [`InferenceRpuConfig::set`].
+    ///
+    /// # Errors
+    /// As [`InferenceRpuConfig::set`].
+    pub fn set(&mut self, path: &str, value: impl std::fmt::Display) -> Result<(), Error> {
+        path::set(self, path, &value.to_string())
+    }
+
+    /// The JSON Schema of files of all kinds.
+    pub fn json_schema() -> String {
+        schema::document::<Self>("RpuConfig")
+    }
+}
+
+impl serde::Serialize for RpuConfig {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Setting::get(self).serialize(serializer)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for RpuConfig {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde::Deserialize::deserialize(deserializer)?;
+        super::form::section::from_value(value).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_comes_back_from_its_file() {
+        let kinds: [RpuConfig; 5] = [
+            InferenceRpuConfig::default().into(),
+            SingleRpuConfig::default().into(),
+            UnitCellRpuConfig::default().into(),
+            DigitalRankUpdateRpuConfig::default().into(),
+            FloatingPointRpuConfig::default().into(),
+        ];
+        for config in kinds {
+            assert_eq!(RpuConfig::from_toml_str(&config.to_toml_string().unwrap()).unwrap(), config);
+            let json = serde_json::to_string(&config).unwrap();
+            assert_eq!(serde_json::from_str::<RpuConfig>(&json).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn errors_name_the_field_of_a_device() {
+        let error = |toml: &str| RpuConfig::from_toml_str(toml).unwrap_err().to_string();
+        assert_eq!(
+            error("type = \"SingleRPUConfig\"\ndevice = { type = \"SoftBoundsDevice\", dw_mi = 1 }"),
+            "unknown field `dw_mi` in [device]; did you mean `dw_min`?"
+        );
+        assert!(
+            error("type = \"SingleRPUConfig\"\nbackward = { is_perfect = true, straight_through = true }")
+                .starts_with("backward.straight_through = true: must be false")
+        );
+        assert!(error("type = \"SingleRPUConf\"").contains("did you mean `SingleRPUConfig`?"));
+        assert!(error("type = \"SingleRPUConfig\"\n[modifier]\nstd_dev = 1").contains("unknown field `modifier`"));
+    }
+}

@@ -1,0 +1,332 @@
+//! An array of pulsed devices: its state, and what happens to it besides pulses.
+
+use ohmgrad_tensor::{Key, Tensor, random, rows};
+
+use super::drift::Clocks;
+use super::{Common, DeviceConfig, Draw, Pulses};
+use crate::config::setting::{Setting, invalid};
+use crate::update::{Job, Side, Trains, count_pulses};
+use crate::{Error, cell};
+
+/// Devices at the crosspoints of a tile, [out, in].
+///
+/// Pulses act on the hidden weights; where a write has noise, reads see other ones.
+#[derive(Clone, Debug)]
+pub struct DeviceArray {
+    config: DeviceConfig,
+    common: Common,
+    shape: [usize; 2],
+    /// What pulses act on.
+    w: Tensor,
+    /// What reads see, where writes have noise.
+    visible: Option<Tensor>,
+    /// Bounds and steps; empty for ideal devices.
+    max: Tensor,
+    min: Tensor,
+    up: Tensor,
+    down: Tensor,
+    own: Vec<Tensor>,
+    /// What one step of decay leaves of a weight; and standard deviation of diffusion, weight after a reset, where they
+    /// differ from 1, 0 and 0.
+    decay: Option<Tensor>,
+    diffusion: Option<Tensor>,
+    reset: Option<Tensor>,
+    clocks: Option<Clocks>,
+    /// Pulses so far, where they are counted.
+    wear: Option<Tensor>,
+}
+
+impl DeviceArray {
+    /// Draws an array of weights 0. `bias` says whether the last column is one.
+    ///
+    /// # Errors
+    /// If a field of the configuration has a value that it may not have, or `perfect_bias` is set without a bias.
+    pub fn new(config: &DeviceConfig, [rows, columns]: [usize; 2], bias: bool, key: Key) -> Result<Self, Error> {
+        config.validate()?;
+        let step = config.step();
+        let c = step.common();
+        if c.perfect_bias && !bias {
+            let allowed = "false unless the bias is analog (mapping.digital_bias = false)";
+            return Err(invalid("device.perfect_bias", &c.perfect_bias.get(), allowed));
+        }
+        let shape = [rows, columns];
+        let array = |values: Vec<f32>| Tensor::from_vec(values, &shape);
+        let zeros = Tensor::full(&shape, 0.0);
+        let mut draw = Draw::new(&c, rows, columns, key);
+        step.draw(&mut draw);
+        let some = |on: bool, values: &dyn Fn() -> Vec<f32>| on.then(|| array(values()));
+        let decay = some(c.lifetime > 0.0, &|| {
+            draw.values("lifetime", |xi| {
+                let lifetime = c.lifetime * (1.0 + c.lifetime_dtod * xi);
+                if lifetime > 1.0 { 1.0 - 1.0 / lifetime } else { 0.0 }
+            })
+        });
+        let diffusion = some(c.diffusion > 0.0, &|| {
+            draw.values("diffusion", |xi| (c.diffusion * (1.0 + c.diffusion_dtod * xi)).abs())
+        });
+        let reset =
+            some(c.reset != 0.0 || c.reset_dtod > 0.0, &|| draw.values("reset", |xi| c.reset + c.reset_dtod * xi));
+        let drift = c.drift;
+        let clocks = (drift.nu != 0.0 || drift.w_noise_std > 0.0 || drift.nu_k != 0.0)
+            .then(|| Clocks::new(draw.values("drift", |xi| drift.nu * (1.0 + drift.nu_dtod * xi)), &shape));
+        let Draw { max, min, up, down, own, .. } = draw;
+        let bounds = |values: Vec<f32>| if step.is_ideal() { Tensor::full(&[0, 0], 0.0) } else { array(values) };
+        let mut devices = Self {
+            common: c,
+            shape,
+            w: zeros.clone(),
+            visible: (c.write_noise() > 0.0).then(|| zeros.clone()),
+            max: bounds(max),
+            min: bounds(min),
+            up: bounds(up),
+            down: bounds(down),
+            own: own.into_iter().map(array).collect(),
+            decay,
+            diffusion,
+            reset,
+            clocks,
+            wear: None,
+            config: config.clone(),
+        };
+        devices.set(&zeros, key.fold("set"));
+        Ok(devices)
+    }
+
+    /// The weights that reads see, [out, in].
+    pub fn weights(&self) -> &Tensor {
+        self.visible.as_ref().unwrap_or(&self.w)
+    }
+
+    /// The weights that pulses act on, [out, in]; those that reads see unless writes have noise.
+    pub fn hidden_weights(&self) -> &Tensor {
+        &self.w
+    }
+
+    /// The configuration of the devices.
+    pub fn config(&self) -> &DeviceConfig {
+        &self.config
+    }
+
+    /// The weight change that a pulse counts for when pulses are numbered.
+    pub fn granularity(&self, pulses: Pulses) -> f32 {
+        self.config.step().granularity(pulses)
+    }
+
+    /// Begins to count the pulses of each crosspoint, from 0.
+    pub fn count_pulses(&mut self) {
+        self.wear = Some(Tensor::full(&self.shape, 0.0));
+    }
+
+    /// The pulses that each crosspoint received since they are counted, [out, in]: its wear.
+    pub fn pulses(&self) -> Option<&Tensor> {
+        self.wear.as_ref()
+    }
+
+    /// Rows and columns.
+    pub(crate) fn size(&self) -> [usize; 2] {
+        self.shape
+    }
+
+    pub(crate) fn common(&self) -> &Common {
+        &self.common
+    }
+
+    /// Whether updates are exact.
+    pub(crate) fn is_ideal(&self) -> bool {
+        self.config.step().is_ideal()
+    }
+
+    /// Sets weights as far as the bounds allow: a write for all crosspoints.
+    ///
+    /// # Panics
+    /// If `w` has another shape.
+    pub fn set(&mut self, w: &Tensor, key: Key) {
+        assert!(w.shape() == self.shape, "set weights: {:?} on devices {:?}", w.shape(), self.shape);
+        self.w = w.contiguous();
+        self.clip();
+        if self.common.apply_write_noise_on_set {
+            self.show(key);
+        } else if let Some(visible) = &mut self.visible {
+            *visible = self.w.clone();
+        }
+    }
+
+    /// Sets all weights to 0, or as near as the bounds allow.
+    pub(crate) fn set_zero(&mut self, key: Key) {
+        self.set(&Tensor::full(&self.shape, 0.0), key);
+    }
+
+    /// What follows each step of the optimizer: diffusion, then decay, where they are configured.
+    pub fn after_step(&mut self, key: Key) {
+        if self.common.diffusion > 0.0 {
+            self.diffuse(key.fold("diffusion"));
+        }
+        if self.common.lifetime > 0.0 {
+            self.decay(1.0, key.fold("decay"));
+        }
+    }
+
+    /// A step of a random walk.
+    pub fn diffuse(&mut self, key: Key) {
+        if let Some(diffusion) = &self.diffusion {
+            let (sigmas, columns) = (slice(diffusion), self.shape[1]);
+            rows::for_each_row(self.w.make_mut(), columns, |row, w| {
+                rows::add_normal_each(w, &sigmas[row * columns..(row + 1) * columns], key.fold(row));
+            });
+        }
+        self.clip();
+        self.show(key);
+    }
+
+    /// Decay towards the weights after a reset: `alpha` steps of it, to first order.
+    pub fn decay(&mut self, alpha: f32, key: Key) {
+        if let Some(decay) = &self.decay {
+            let (reset, decay) = (self.reset.as_ref().map(slice), slice(decay));
+            for (i, w) in self.w.make_mut().iter_mut().enumerate() {
+                let towards = reset.map_or(0.0, |reset| reset[i]);
+                *w = (*w - towards) * (1.0 + alpha * (decay[i] - 1.0)) + towards;
+            }
+        }
+        self.clip();
+        self.show(key);
+    }
+
+    /// Resets each crosspoint of `count` columns from `start` on, cyclically (all if `None`), with a probability.
+    pub fn reset_columns(&mut self, start: usize, count: Option<usize>, probability: f32, key: Key) {
+        let columns = self.shape[1];
+        let count = count.unwrap_or(columns).min(columns);
+        let mut u = vec![0.0; columns];
+        let (reset, chance) = (key.fold("reset"), key.fold("chance"));
+        self.reset_where(reset, |row, mask| {
+            if probability < 1.0 {
+                random::fill_uniform(&mut u, chance.fold(row));
+            }
+            for (j, (reset, u)) in mask.iter_mut().zip(&u).enumerate() {
+                *reset = (j + columns - start % columns) % columns < count && (probability >= 1.0 || *u < probability);
+            }
+        });
+    }
+
+    /// Resets the crosspoints that `which` marks in each row: to their weight after a reset, with its noise.
+    pub(crate) fn reset_where(&mut self, key: Key, mut which: impl FnMut(usize, &mut [bool])) {
+        let columns = self.shape[1];
+        let (mut xi, mut mask) = (vec![0.0; columns], vec![false; columns]);
+        let (reset, sigma) = (self.reset.as_ref().map(slice), self.common.reset_std);
+        let (max, min) = (slice(&self.max), slice(&self.min));
+        for (row, w) in self.w.make_mut().chunks_exact_mut(columns.max(1)).enumerate() {
+            which(row, &mut mask);
+            if !mask.contains(&true) {
+                continue;
+            }
+            random::fill_normal(&mut xi, key.fold(row));
+            for (j, w) in w.iter_mut().enumerate().filter(|(j, _)| mask[*j]) {
+                let i = row * columns + j;
+                let new = reset.map_or(0.0, |reset| reset[i]) + sigma * xi[j];
+                *w = if max.is_empty() { new } else { new.min(max[i]).max(min[i]) };
+            }
+        }
+        self.show(key.fold("written"));
+    }
+
+    /// Lets weights drift for a time; nothing without drift.
+    pub fn drift(&mut self, delta_t: f32, key: Key) {
+        let Some(mut clocks) = self.clocks.take() else { return };
+        let (max, min) = (slice(&self.max), slice(&self.min));
+        let clip = |i: usize, w: f32| if max.is_empty() { w } else { w.min(max[i]).max(min[i]) };
+        clocks.advance(&self.common.drift, &mut self.w, delta_t, clip, key.fold("drift"));
+        self.clocks = Some(clocks);
+        self.show(key.fold("written"));
+    }
+
+    /// Applies pulses.
+    pub(crate) fn pulse(&mut self, trains: &Trains, side: Side, key: Key) {
+        if trains.is_empty() {
+            return;
+        }
+        if let Some(wear) = &mut self.wear {
+            count_pulses(trains, side, wear.make_mut());
+        }
+        let mut own: [&[f32]; 3] = [&[]; 3];
+        for (slot, array) in own.iter_mut().zip(&self.own) {
+            *slot = slice(array);
+        }
+        let job = Job {
+            trains,
+            side,
+            w: self.w.make_mut(),
+            visible: self.visible.as_mut().map(|v| (v.make_mut(), self.common.write_noise())),
+            max: slice(&self.max),
+            min: slice(&self.min),
+            up: slice(&self.up),
+            down: slice(&self.down),
+            own,
+            sigma: self.common.dw_min_std,
+            key,
+        };
+        self.config.step().pulse(job);
+    }
+
+    /// The exact update of an ideal device.
+    pub(crate) fn add(&mut self, change: &Tensor) {
+        self.w.add_assign(change);
+    }
+
+    /// Visits all that the array remembers, each under its name.
+    pub(crate) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, cell::Slot<'_>)) {
+        let mut array = |name: &str, tensor: &mut Tensor| f(&format!("{path}{name}"), cell::Slot::Array(tensor));
+        let names = self.config.step().arrays();
+        array("weight", &mut self.w);
+        for (name, tensor) in
+            [("max", &mut self.max), ("min", &mut self.min), ("up", &mut self.up), ("down", &mut self.down)]
+        {
+            array(name, tensor);
+        }
+        names.iter().zip(&mut self.own).for_each(|(name, tensor)| array(name, tensor));
+        let optional = [
+            ("visible", &mut self.visible),
+            ("decay", &mut self.decay),
+            ("diffusion", &mut self.diffusion),
+            ("reset", &mut self.reset),
+            ("pulses", &mut self.wear),
+        ];
+        for (name, tensor) in optional {
+            tensor.iter_mut().for_each(|tensor| array(name, tensor));
+        }
+        if let Some(clocks) = &mut self.clocks {
+            array("drift.nu", &mut clocks.nu);
+            array("drift.start", &mut clocks.start);
+            array("drift.previous", &mut clocks.previous);
+            array("drift.since", &mut clocks.since);
+            f(&format!("{path}drift.time"), cell::Slot::Number(&mut clocks.time));
+            f(&format!("{path}drift.started"), cell::Slot::Count(&mut clocks.started));
+        }
+    }
+
+    fn clip(&mut self) {
+        let (max, min) = (slice(&self.max), slice(&self.min));
+        if !max.is_empty() {
+            self.w
+                .make_mut()
+                .iter_mut()
+                .zip(max.iter().zip(min))
+                .for_each(|(w, (max, min))| *w = w.min(*max).max(*min));
+        }
+    }
+
+    /// A write of all crosspoints: reads see their weights with new noise.
+    fn show(&mut self, key: Key) {
+        let (sigma, columns) = (self.common.write_noise(), self.shape[1]);
+        if let Some(visible) = &mut self.visible {
+            let key = key.fold("write noise");
+            let w = slice(&self.w);
+            rows::for_each_row(visible.make_mut(), columns, |row, v| {
+                v.copy_from_slice(&w[row * columns..(row + 1) * columns]);
+                rows::add_normal(v, sigma, key.fold(row));
+            });
+        }
+    }
+}
+
+pub(crate) fn slice(t: &Tensor) -> &[f32] {
+    t.as_slice().expect("arrays of a tile are contiguous")
+}

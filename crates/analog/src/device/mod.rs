@@ -1,0 +1,261 @@
+//! Pulsed devices: how the conductance at a crosspoint answers a pulse.
+//!
+//! A device is a section of the configuration and its [`Step`], in one file; what all devices share is in the others:
+//!
+//! | where is … | file |
+//! |---|---|
+//! | the shared parameters | `common.rs` |
+//! | how crosspoints differ | `draw.rs` |
+//! | hidden weights, decay, diffusion, reset | `array.rs` |
+//! | drift | `drift.rs` |
+//! | where up and down steps are equal | `symmetry.rs` |
+//!
+//! Units are those of the tile weights. Formulas, constants and names are the reference's (aihwkit 1.1,
+//! `rpu_*_device.cpp`).
+
+mod array;
+pub(crate) mod common;
+mod constant_step;
+mod draw;
+mod drift;
+mod exp_step;
+pub mod fit;
+mod ideal;
+mod linear_step;
+mod piecewise_step;
+mod pow_step;
+mod pow_step_reference;
+pub mod presets;
+mod soft_bounds;
+mod soft_bounds_pmax;
+mod soft_bounds_reference;
+mod symmetry;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Debug;
+
+use crate::config::class::classes;
+use crate::config::setting::{OnError, Range, Setting};
+use crate::config::value::Value;
+use crate::update::{Job, pulse};
+use crate::{Error, config};
+
+pub use array::DeviceArray;
+pub(crate) use array::slice;
+pub use common::Common;
+pub use constant_step::ConstantStep;
+pub use draw::Draw;
+pub use drift::DriftParameter;
+pub use exp_step::ExpStep;
+pub use ideal::Ideal;
+pub use linear_step::LinearStep;
+pub use piecewise_step::PiecewiseStep;
+pub use pow_step::PowStep;
+pub use pow_step_reference::PowStepReference;
+pub use soft_bounds::SoftBounds;
+pub use soft_bounds_pmax::SoftBoundsPmax;
+pub use soft_bounds_reference::SoftBoundsReference;
+pub use symmetry::symmetry_point;
+
+/// The directions in which a device is pulsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pulses {
+    /// Up and down.
+    Both,
+    /// Up alone, as the devices of a one-sided pair are.
+    Up,
+}
+
+/// What was drawn for one crosspoint.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Crosspoint {
+    /// Upper bound of the weight.
+    pub max: f32,
+    /// Lower bound of the weight.
+    pub min: f32,
+    /// Mean step up.
+    pub up: f32,
+    /// Mean step down, as a magnitude.
+    pub down: f32,
+    /// The device's own values, in the order of [`Step::arrays`].
+    pub own: [f32; 3],
+}
+
+/// How a device answers single pulses: all that there is to write for a new one.
+///
+/// ```
+/// use std::sync::Arc;
+/// use ohmgrad_analog::device::{Common, ConstantStep, Crosspoint, DeviceArray, DeviceConfig, Step};
+/// use ohmgrad_tensor::Key;
+///
+/// /// Steps that shrink with the magnitude of the weight.
+/// #[derive(Debug)]
+/// struct Tired;
+///
+/// impl Step for Tired {
+///     fn common(&self) -> Common {
+///         ConstantStep::default().common()
+///     }
+///     fn up(&self, w: f32, at: &Crosspoint, noise: f32) -> f32 {
+///         w + at.up / (1.0 + w * w) * (1.0 + noise)
+///     }
+///     fn down(&self, w: f32, at: &Crosspoint, noise: f32) -> f32 {
+///         w - at.down / (1.0 + w * w) * (1.0 + noise)
+///     }
+/// }
+///
+/// let devices = DeviceArray::new(&DeviceConfig::own(Tired), [4, 3], false, Key::new(1))?;
+/// assert_eq!(devices.weights().shape(), [4, 3]);
+/// # Ok::<(), ohmgrad_analog::Error>(())
+/// ```
+pub trait Step: Debug + Send + Sync + std::panic::RefUnwindSafe {
+    /// The parameters that all devices share.
+    fn common(&self) -> Common;
+
+    /// The names of the arrays that the device needs besides bounds and steps, three at most.
+    fn arrays(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Draws the device's own arrays, to `draw.own`; bounds and steps are drawn already and may be changed.
+    fn draw(&self, _draw: &mut Draw) {}
+
+    /// The mean change of a pulse, by which pulses are counted.
+    fn granularity(&self, _pulses: Pulses) -> f32 {
+        self.common().dw_min
+    }
+
+    /// The weight after a pulse up, before it is clipped; `noise` is the pulse's own, `dw_min_std·ξ`.
+    fn up(&self, w: f32, at: &Crosspoint, noise: f32) -> f32;
+
+    /// The weight after a pulse down, before it is clipped.
+    fn down(&self, w: f32, at: &Crosspoint, noise: f32) -> f32;
+
+    /// Between which bounds a pulse leaves the weight.
+    #[inline(always)]
+    fn bounds(&self, at: &Crosspoint) -> (f32, f32) {
+        (at.min, at.max)
+    }
+
+    /// Whether n pulses are n times a pulse at every weight, up to bounds, so that their noise adds up to one sample.
+    #[inline(always)]
+    fn adds_up(&self) -> bool {
+        false
+    }
+
+    /// Whether there are no pulses: updates are exact and weights have no bounds.
+    fn is_ideal(&self) -> bool {
+        false
+    }
+}
+
+/// A device whose kernel is compiled for it; what implements [`Step`] is one.
+pub trait PulsedDevice: Step {
+    /// Applies the pulses of a job.
+    #[doc(hidden)]
+    fn pulse(&self, job: Job<'_>);
+}
+
+impl<S: Step> PulsedDevice for S {
+    fn pulse(&self, job: Job<'_>) {
+        pulse(self, job);
+    }
+}
+
+classes! {
+    /// The device at each crosspoint.
+    ///
+    /// ```
+    /// use ohmgrad_analog::device::{DeviceConfig, SoftBounds};
+    ///
+    /// let device: DeviceConfig = SoftBounds { dw_min: 0.002, ..Default::default() }.into();
+    /// device.validate()?;
+    /// let wrong = SoftBounds { w_max: -0.1, ..Default::default() };
+    /// assert_eq!(wrong.validate().unwrap_err().to_string(), "w_max = -0.1: must be at least 0");
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    #[doc(alias = "PulsedDevice")]
+    pub enum DeviceConfig of PulsedDevice {
+        /// Steps of one size.
+        ConstantStep(ConstantStep) = "ConstantStepDevice",
+        /// Steps that change linearly with the weight.
+        LinearStep(LinearStep) = "LinearStepDevice",
+        /// Steps that vanish linearly towards the bounds.
+        SoftBounds(SoftBounds) = "SoftBoundsDevice",
+        /// Soft bounds, given by the number of pulses.
+        SoftBoundsPmax(SoftBoundsPmax) = "SoftBoundsPmaxDevice",
+        /// Soft bounds with a reference device.
+        SoftBoundsReference(SoftBoundsReference) = "SoftBoundsReferenceDevice",
+        /// Steps that change exponentially with the weight.
+        ExpStep(ExpStep) = "ExpStepDevice",
+        /// Steps that follow a power of the distance from the bound.
+        PowStep(PowStep) = "PowStepDevice",
+        /// Power steps with a reference device.
+        PowStepReference(PowStepReference) = "PowStepReferenceDevice",
+        /// Steps by linear interpolation of a table.
+        PiecewiseStep(PiecewiseStep) = "PiecewiseStepDevice",
+        /// Exact updates.
+        Ideal(Ideal) = "IdealDevice",
+    }
+}
+
+impl DeviceConfig {
+    /// A device of the program's own.
+    pub fn own(step: impl Step + 'static) -> Self {
+        Self::Custom(std::sync::Arc::new(step))
+    }
+
+    /// How the device answers pulses.
+    pub fn step(&self) -> &dyn PulsedDevice {
+        self.object().expect("every device has steps")
+    }
+
+    /// The mean change of a pulse, by which pulses are counted.
+    pub fn granularity(&self) -> f32 {
+        self.step().granularity(Pulses::Both)
+    }
+
+    /// The number of states: the range of weights in units of the granularity.
+    pub fn states(&self) -> f32 {
+        let c = self.step().common();
+        (c.w_max - c.w_min) / self.granularity()
+    }
+
+    /// Checks every field and the rules between them.
+    ///
+    /// # Errors
+    /// The first field that has a value it may not have, with what is allowed.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.check(Range::Any, "")
+    }
+}
+
+impl Default for DeviceConfig {
+    fn default() -> Self {
+        ConstantStep::default().into()
+    }
+}
+
+/// A whole number.
+impl Setting for i64 {
+    fn overlay(&mut self, value: Value, at: &str, _: OnError<'_>) -> Result<(), Error> {
+        let Value::Integer(number) = value else {
+            return Err(config::setting::invalid(at, &value, "a whole number"));
+        };
+        *self = number;
+        Ok(())
+    }
+
+    fn get(&self) -> Value {
+        Value::Integer(*self)
+    }
+
+    fn check(&self, _: Range, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn schema(&self, _: Range) -> Value {
+        config::schema::of("integer")
+    }
+}

@@ -1,0 +1,90 @@
+//! Soft bounds given by the number of pulses that crosses the range, as measurements of pulse responses are reported.
+//!
+//! With `F = (range_max − range_min)/(1 − e^(−p_max·alpha))`: `w_min = range_min`, `w_max = range_min + F`,
+//! `dw_min = F·alpha`, `up_down = 1 + 2·range_min/F`. Source: aihwkit `SoftBoundsPmaxDevice`.
+
+use ohmgrad_tensor::Scalar;
+
+use super::common::device_parameters;
+use super::linear_step::{self, check_reverse};
+use super::soft_bounds::slopes;
+use super::{Common, Crosspoint, Draw, Step};
+use crate::Error;
+use crate::config::section::Rules;
+use crate::config::setting::{Setting, invalid, join};
+
+device_parameters! {
+    /// Soft bounds, given by the number of pulses.
+    #[derive(Copy)]
+    #[doc(alias = "SoftBoundsPmaxDevice")]
+    [hidden] pub struct SoftBoundsPmax {
+        /// Pulses from `range_min` to `range_max`.
+        p_max: u32 = 1000;
+
+        /// Saturation per pulse: after p pulses a fraction `1 − e^(−alpha·p)` of the way to the bound is done.
+        alpha: f32 = 0.0005, [> 0.0];
+
+        /// Weight before the first pulse.
+        range_min: f32 = -1.0, [<= 0.0];
+
+        /// Weight after `p_max` pulses.
+        range_max: f32 = 1.0, [>= 0.0];
+
+        /// Whether noise multiplies the whole step; `false`: its constant part alone.
+        mult_noise: bool = true;
+
+        /// Whether up steps grow towards the upper bound, as seen from just beyond the lower one.
+        reverse_up: bool = false;
+
+        /// Whether down steps grow towards the lower bound.
+        reverse_down: bool = false;
+
+        /// How far beyond the other bound the reference of reversed steps is.
+        reverse_offset: f32 = 0.01, [>= 0.0];
+    }
+}
+
+impl SoftBoundsPmax {
+    /// dw_min, up_down, w_max and w_min.
+    fn steps(&self) -> [f32; 4] {
+        let range = (self.range_max - self.range_min) / (1.0 - (-(self.p_max as f32) * self.alpha).exponential());
+        [range * self.alpha, 1.0 + 2.0 * self.range_min / range, self.range_min + range, self.range_min]
+    }
+}
+
+impl Rules for SoftBoundsPmax {
+    fn rules(&self, at: &str) -> Result<(), Error> {
+        if self.p_max == 0 {
+            return Err(invalid(&join(at, "p_max"), &self.p_max.get(), "at least 1"));
+        }
+        if self.range_max <= self.range_min {
+            return Err(invalid(&join(at, "range_max"), &self.range_max.get(), "above range_min"));
+        }
+        check_reverse(self.reverse_up, self.reverse_down, self.mult_noise, at)?;
+        self.shared().rules(at)
+    }
+}
+
+impl Step for SoftBoundsPmax {
+    fn common(&self) -> Common {
+        self.shared()
+    }
+
+    fn arrays(&self) -> &'static [&'static str] {
+        &["slope_up", "slope_down"]
+    }
+
+    fn draw(&self, draw: &mut Draw) {
+        slopes([self.reverse_up, self.reverse_down], self.reverse_offset).draw(draw);
+    }
+
+    #[inline(always)]
+    fn up(&self, w: f32, at: &Crosspoint, noise: f32) -> f32 {
+        linear_step::up(self.mult_noise, w, at, noise)
+    }
+
+    #[inline(always)]
+    fn down(&self, w: f32, at: &Crosspoint, noise: f32) -> f32 {
+        linear_step::down(self.mult_noise, w, at, noise)
+    }
+}

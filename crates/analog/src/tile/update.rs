@@ -1,0 +1,191 @@
+//! Tiles that train by pulses: the third direction.
+//!
+//! Their weights live in devices. A backward leaves the inputs and output gradients of its call for the optimizer's step,
+//! which updates each tile once by the pairs of all calls in order: w by x̂ and d/(s·λ) at the rate η·λ, with x̂ the inputs
+//! cut to the range, d times learned output scales, s the mapping scales, and λ = 1/mean(s) under
+//! `weight_scaling_lr_compensation`, else 1. So W = s·w moves by −η·dᵀx̂, as far as the devices let it. Source: aihwkit
+//! `optim/analog_optimizer.py`, `tiles/periphery.py`.
+
+use ohmgrad_tensor::{Key, Lowering, Tensor};
+
+use super::grid::Grid;
+use super::read::within;
+use super::{Tile, TileArray, out_scaling};
+use crate::cell::{Cell, PlainRead, Update};
+use crate::config::RpuConfig;
+use crate::error::Error;
+use crate::update::{Pairs, Statistics, UpdateParameters};
+
+/// The devices of tiles that train by pulses.
+#[derive(Clone, Debug)]
+pub(crate) struct Pulsed {
+    pub config: RpuConfig,
+    pub parameters: UpdateParameters,
+    /// One for each tile, of tile weights [outs, ins].
+    pub cells: Vec<Cell>,
+}
+
+/// What one call of an array leaves for the update of its devices; among the
+/// [`deposited`](ohmgrad_autograd::Gradients::deposited) of a backward, under the weight's parameter.
+#[derive(Debug)]
+pub struct CallPairs {
+    pub(crate) lowering: Lowering,
+    pub(crate) x: Tensor,
+    pub(crate) d: Tensor,
+    /// The input range of each tile.
+    pub(crate) ranges: Option<Vec<f32>>,
+    /// Learned output scales as the call had them.
+    pub(crate) scaling: Option<Tensor>,
+}
+
+/// What pulses did to the tiles of an array in its last update.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateStatistics {
+    /// Of each tile.
+    pub tiles: Vec<Statistics>,
+}
+
+impl Pulsed {
+    /// One line for a trace.
+    pub fn summary(&self) -> String {
+        let UpdateParameters { pulse_type, desired_bl, update_bl_management, .. } = self.parameters;
+        match (self.parameters.is_exact(), update_bl_management) {
+            (true, _) => "exact".into(),
+            (false, true) => format!("{pulse_type}, up to {desired_bl} pulses"),
+            (false, false) => format!("{pulse_type}, {desired_bl} pulses"),
+        }
+    }
+
+    /// Draws the devices of tiles, of weight 0; `None` for configurations without.
+    ///
+    /// # Errors
+    /// If the configuration is not valid.
+    pub fn new(config: &RpuConfig, grid: &Grid, tiles: &[Tile]) -> Result<Option<Self>, Error> {
+        let Some((cell, parameters)) = config.cell() else { return Ok(None) };
+        let of_tile = |tile: &Tile| {
+            let shape = [tile.outs.len(), tile.ins.len()];
+            Cell::new(&cell, &parameters, shape, grid.has_bias, tile.key.fold("devices"))
+        };
+        let cells = tiles.iter().map(of_tile).collect::<Result<_, _>>()?;
+        Ok(Some(Self { config: config.clone(), parameters, cells }))
+    }
+}
+
+impl TileArray {
+    /// Whether the weight lives in devices that pulses change: a step of an optimizer then gives its learning rate alone.
+    pub fn trains_on_chip(&self) -> bool {
+        self.pulsed.is_some()
+    }
+
+    /// The configuration that the weight was put on tiles with, whatever its kind.
+    pub fn rpu_config(&self) -> RpuConfig {
+        self.pulsed.as_ref().map_or_else(|| self.config().into(), |pulsed| pulsed.config.clone())
+    }
+
+    /// The cells of each tile, if the weight lives in devices.
+    pub fn cells(&self) -> &[Cell] {
+        self.pulsed.as_ref().map_or(&[], |pulsed| &pulsed.cells)
+    }
+
+    /// Updates the devices by the calls of a step at a learning rate, then lets them diffuse and decay; the logical weight, and
+    /// an analog bias, become what the devices hold. Nothing happens to a weight that does not live in devices.
+    ///
+    /// `key` is the step's: pulses are functions of it and of the tile. All pairs of a step are one batch, in order of the
+    /// calls.
+    pub fn update<'a>(
+        &mut self,
+        calls: impl IntoIterator<Item = &'a CallPairs>,
+        rate: f32,
+        key: Key,
+        bias: Option<&mut Tensor>,
+    ) {
+        if self.pulsed.is_none() {
+            return;
+        }
+        let calls: Vec<&CallPairs> = calls.into_iter().collect();
+        for number in 0..self.tiles().len() {
+            let (x, d) = self.pairs(number, &calls);
+            let lambda = self.lr_compensation(number);
+            let key = key.fold(self.tiles()[number].site).fold("update");
+            let pulsed = self.pulsed.as_mut().expect("checked above");
+            let parameters = pulsed.parameters;
+            let cell = &mut pulsed.cells[number];
+            let pairs = Pairs::new(&x, &d);
+            let reads = &PlainRead;
+            cell.update(Update { pairs, rate: rate * lambda, parameters: &parameters, reads, key });
+            cell.after_step(key.fold("after step"));
+        }
+        self.take_from_devices(bias);
+    }
+
+    /// What pulses have done since this was last asked, tile by tile.
+    pub fn take_update_statistics(&mut self) -> UpdateStatistics {
+        let cells = self.pulsed.iter_mut().flat_map(|pulsed| &mut pulsed.cells);
+        UpdateStatistics { tiles: cells.map(Cell::take_statistics).collect() }
+    }
+
+    /// Sets the devices to the logical weight and an analog bias, as far as their bounds allow, and takes back what they hold.
+    pub(super) fn set_devices(&mut self, bias: Option<&Tensor>) {
+        let matrix = self.hardware.grid.matrix(&self.weight.value, bias);
+        if let Some(pulsed) = &mut self.pulsed {
+            for (tile, cell) in self.hardware.tiles.iter().zip(&mut pulsed.cells) {
+                cell.set_weights(&tile.stored(&matrix).contiguous(), tile.key.fold("set weights"));
+            }
+            self.take_from_devices(None);
+        }
+    }
+
+    /// The logical weight becomes what the devices hold, and so does an analog bias.
+    pub(crate) fn take_from_devices(&mut self, bias: Option<&mut Tensor>) {
+        let (weight, of_tile) = self.held_by_devices();
+        let old = self.weight.value.shape().to_vec();
+        self.weight.value = weight.reshape(&old);
+        if let (Some(bias), Some(value)) = (bias, of_tile) {
+            *bias = value;
+        }
+    }
+
+    /// The weight [outs, ins] that devices hold, and the bias if it is on the tile.
+    pub(super) fn held_by_devices(&self) -> (Tensor, Option<Tensor>) {
+        let (grid, tiles) = (&self.hardware.grid, self.tiles());
+        let pulsed = self.pulsed.as_ref().expect("asked for weights that live in devices");
+        let of_tile = |i: usize| {
+            let w = pulsed.cells[i].weights();
+            tiles[i].scales.as_ref().map_or(w.clone(), |s| w * s)
+        };
+        let (weight, bias) = grid.weight_and_bias(grid.assemble(of_tile));
+        (weight.contiguous(), bias)
+    }
+
+    /// Inputs and output gradients of a tile in all calls, row by row, in units of its update.
+    fn pairs(&self, number: usize, calls: &[&CallPairs]) -> (Tensor, Tensor) {
+        let (grid, tile) = (&self.hardware.grid, &self.tiles()[number]);
+        let column = grid.column_of(number);
+        let (mut xs, mut ds): (Vec<f32>, Vec<f32>) = (vec![], vec![]);
+        let lambda = self.lr_compensation(number);
+        let divisor = tile.scales.as_ref().map(|s| &s.t() * lambda);
+        for call in calls {
+            let range = call.ranges.as_ref().map(|ranges| ranges[number]);
+            let learned = call.scaling.as_ref();
+            let learned = learned.map(|scaling| out_scaling::row(scaling, grid, column, self.tiles()));
+            call.lowering.for_each_gradient_rows(&call.d, &call.x, |group, d, rows, _| {
+                if group != column.group {
+                    return;
+                }
+                let x = grid.with_bias_input(rows).slice(1, tile.ins.clone());
+                xs.extend(x.iter().map(|&x| range.map_or(x, |r| within(x, r))));
+                let d = learned.as_ref().map_or(d.clone(), |a| d * a).slice(1, column.outs_of(tile));
+                let d = divisor.as_ref().map_or(d.clone(), |s| &d / s);
+                ds.extend(d.iter());
+            });
+        }
+        let (ins, outs) = (tile.ins.len(), tile.outs.len());
+        let n = ds.len() / outs.max(1);
+        (Tensor::from_vec(xs, &[n, ins]), Tensor::from_vec(ds, &[n, outs]))
+    }
+
+    fn lr_compensation(&self, number: usize) -> f32 {
+        let compensated = self.config().mapping.weight_scaling_lr_compensation;
+        self.tiles()[number].scales.as_ref().filter(|_| compensated).map_or(1.0, |scales| scales.mean().recip())
+    }
+}

@@ -1,0 +1,395 @@
+//! Rows of devices through the pulses of all samples.
+//!
+//! Rows are independent. A row goes through all samples while its arrays are in cache: where coincidences are rare along
+//! the lists of columns, where they are not over the whole row, which takes the n pulses of each crosspoint in lock step.
+//! The noise of a row's pulses is one stream, used in the order of samples, times, signs and columns, so that no order of
+//! rows and no number of threads matters.
+
+// Loops over columns become vector code where all arrays are indexed alike.
+#![allow(clippy::needless_range_loop, reason = "several arrays go in step")]
+
+use ohmgrad_tensor::{Key, parallel, vectorized};
+
+use super::bits::{MOST, Normals};
+use super::trains::{Stretch, Trains};
+use crate::device::{Crosspoint, Step};
+
+/// Which pulses a device receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// All, up and down.
+    Both,
+    /// Pulses up alone: the positive device of a one-sided pair.
+    Up,
+    /// Pulses down alone, as pulses up: the negative device of a one-sided pair.
+    DownAsUp,
+}
+
+/// An array of devices and what is to be done with it.
+#[derive(Debug)]
+pub struct Job<'a> {
+    pub(crate) trains: &'a Trains,
+    pub(crate) side: Side,
+    /// What pulses act on.
+    pub(crate) w: &'a mut [f32],
+    /// What reads see, where it differs, and the standard deviation of the difference.
+    pub(crate) visible: Option<(&'a mut [f32], f32)>,
+    pub(crate) max: &'a [f32],
+    pub(crate) min: &'a [f32],
+    pub(crate) up: &'a [f32],
+    pub(crate) down: &'a [f32],
+    pub(crate) own: [&'a [f32]; 3],
+    /// Noise of a step from cycle to cycle.
+    pub(crate) sigma: f32,
+    pub(crate) key: Key,
+}
+
+/// Columns that are taken together.
+const CHUNK: usize = MOST;
+
+/// Crosspoints and pulses below which other threads are not asked.
+const TASK: u64 = 1 << 14;
+
+/// Applies the pulses to all rows.
+pub(crate) fn pulse<S: Step>(step: &S, job: Job<'_>) {
+    let Job { trains, side, w, visible, max, min, up, down, own, sigma, key } = job;
+    let (ins, outs) = (trains.ins, trains.outs);
+    if trains.is_empty() || ins == 0 || outs == 0 {
+        return;
+    }
+    let row_work = trains.work / outs as u64 + trains.string as u64 / 8 + 1;
+    let rows = (TASK.div_ceil(row_work) as usize).clamp(1, outs);
+    let (noise, redrawn) = (key.fold("pulse"), key.fold("write noise"));
+    let own_arrays = step.arrays().len();
+    let each = |part: usize, w: &mut [f32], mut visible: Option<&mut [f32]>, write_noise: f32| {
+        vectorized(
+            #[inline(always)]
+            || {
+                let mut normals = Normals::none();
+                for (i, w) in w.chunks_exact_mut(ins).enumerate() {
+                    let number = part * rows + i;
+                    let range = number * ins..(number + 1) * ins;
+                    let mut row = Row {
+                        step,
+                        w,
+                        touched: visible.as_deref_mut().map(|v| &mut v[i * ins..(i + 1) * ins]),
+                        max: &max[range.clone()],
+                        min: &min[range.clone()],
+                        up: &up[range.clone()],
+                        down: &down[range.clone()],
+                        own: std::array::from_fn(|k| if k < own_arrays { &own[k][range.clone()] } else { &[][..] }),
+                        sigma,
+                        side,
+                    };
+                    normals.restart(noise.fold(number));
+                    row.run(trains, number, &mut normals);
+                    normals.restart(redrawn.fold(number));
+                    row.redraw(write_noise, &mut normals);
+                }
+            },
+        )
+    };
+    match visible {
+        None => parallel::for_each_part(w, rows * ins, |part, w| each(part, w, None, 0.0)),
+        Some((visible, write_noise)) => {
+            parallel::for_each_part_of_two((w, rows * ins), (visible, rows * ins), |part, w, visible| {
+                each(part, w, Some(visible), write_noise);
+            });
+        }
+    }
+}
+
+/// Adds the number of pulses at each crosspoint to `wear`, row by row.
+pub(crate) fn count_pulses(trains: &Trains, side: Side, wear: &mut [f32]) {
+    let counted = |n: i32| match side {
+        Side::Both => n.abs(),
+        Side::Up => n.max(0),
+        Side::DownAsUp => (-n).max(0),
+    };
+    for (number, wear) in wear.chunks_exact_mut(trains.ins.max(1)).enumerate() {
+        let string = &trains.strings[number * trains.string..(number + 1) * trains.string];
+        for stretch in &trains.stretches {
+            match *stretch {
+                // No pulses.
+                Stretch::Exact { .. } => {}
+                Stretch::Lists { from, to } => {
+                    for time in (from..to).filter(|time| string[time / 32] >> (time % 32) & 1 == 1) {
+                        let [a, b, c] = [0, 1, 2].map(|k| trains.starts[2 * time + k] as usize);
+                        let negative = trains.d_negative[trains.sample_of[time] as usize * trains.outs + number];
+                        for (range, up) in [(a..b, negative), (b..c, !negative)] {
+                            let count = counted(if up { 1 } else { -1 }) as f32;
+                            trains.columns[range].iter().for_each(|&j| wear[j as usize] += count);
+                        }
+                    }
+                }
+                Stretch::Bits { .. } | Stretch::Counts { .. } => {
+                    let mut counts = [0i32; CHUNK];
+                    for (part, wear) in wear.chunks_mut(CHUNK).enumerate() {
+                        let counts = &mut counts[..wear.len()];
+                        count(stretch, trains, string, number, part * CHUNK, counts);
+                        wear.iter_mut().zip(counts).for_each(|(wear, n)| *wear += counted(*n) as f32);
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Row<'a, S> {
+    step: &'a S,
+    w: &'a mut [f32],
+    /// What reads see; NaN where a pulse came, until it is drawn anew.
+    touched: Option<&'a mut [f32]>,
+    max: &'a [f32],
+    min: &'a [f32],
+    up: &'a [f32],
+    down: &'a [f32],
+    own: [&'a [f32]; 3],
+    sigma: f32,
+    side: Side,
+}
+
+impl<S: Step> Row<'_, S> {
+    #[inline(always)]
+    fn run(&mut self, trains: &Trains, number: usize, noise: &mut Normals) {
+        let string = &trains.strings[number * trains.string..(number + 1) * trains.string];
+        for stretch in &trains.stretches {
+            match *stretch {
+                Stretch::Lists { from, to } => self.lists(trains, string, from..to, number, noise),
+                Stretch::Exact { x, d } => self.exact(&trains.values[x..][..self.w.len()], trains.values[d + number]),
+                Stretch::Bits { from, length, .. }
+                    if (0..length.div_ceil(32)).all(|w| word(string, from, length, w) == 0) => {}
+                Stretch::Bits { .. } | Stretch::Counts { .. } => {
+                    let mut counts = [0i32; CHUNK];
+                    for first in (0..self.w.len()).step_by(CHUNK) {
+                        let counts = &mut counts[..CHUNK.min(self.w.len() - first)];
+                        count(stretch, trains, string, number, first, counts);
+                        self.counted(first, counts, noise);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The arrays of consecutive columns, all of one length.
+    #[inline(always)]
+    fn part(&mut self, first: usize, n: usize) -> Part<'_> {
+        let own_arrays = self.step.arrays().len();
+        Part {
+            w: &mut self.w[first..][..n],
+            max: &self.max[first..][..n],
+            min: &self.min[first..][..n],
+            up: &self.up[first..][..n],
+            down: &self.down[first..][..n],
+            own: std::array::from_fn(|k| if k < own_arrays { &self.own[k][first..][..n] } else { &[][..] }),
+        }
+    }
+
+    /// One pulse at each listed column.
+    #[inline(always)]
+    fn listed(&mut self, columns: &[u32], up: bool, noise: &mut Normals) {
+        let up = match (self.side, up) {
+            (Side::Both, up) => up,
+            (Side::Up, true) | (Side::DownAsUp, false) => true,
+            _ => return,
+        };
+        let (step, sigma, own_arrays) = (self.step, self.sigma, self.step.arrays().len());
+        for columns in columns.chunks(CHUNK) {
+            let xi = if sigma > 0.0 { noise.take(columns.len()) } else { &ZEROS[..columns.len()] };
+            let n = self.w.len();
+            let part = self.part(0, n);
+            for (&j, &xi) in columns.iter().zip(xi) {
+                let j = j as usize;
+                // One check for all arrays, which have the length n.
+                if j >= n {
+                    break;
+                }
+                let at = part.crosspoint(j, own_arrays);
+                let new = if up { step.up(part.w[j], &at, sigma * xi) } else { step.down(part.w[j], &at, sigma * xi) };
+                let (low, high) = step.bounds(&at);
+                part.w[j] = clip(new, low, high);
+            }
+            if let Some(touched) = &mut self.touched {
+                columns.iter().for_each(|&j| touched[j as usize] = f32::NAN);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn lists(
+        &mut self,
+        trains: &Trains,
+        string: &[u32],
+        times: std::ops::Range<usize>,
+        number: usize,
+        noise: &mut Normals,
+    ) {
+        for (w, &bits) in string.iter().enumerate().take(times.end.div_ceil(32)).skip(times.start / 32) {
+            let mut bits = bits;
+            if w * 32 < times.start {
+                bits &= u32::MAX << (times.start % 32);
+            }
+            if (w + 1) * 32 > times.end {
+                bits &= u32::MAX >> ((w + 1) * 32 - times.end);
+            }
+            while bits != 0 {
+                let time = w * 32 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let [a, b, c] = [0, 1, 2].map(|k| trains.starts[2 * time + k] as usize);
+                let negative = trains.d_negative[trains.sample_of[time] as usize * trains.outs + number];
+                for (range, up) in [(a..b, negative), (b..c, !negative)] {
+                    self.listed(&trains.columns[range], up, noise);
+                }
+            }
+        }
+    }
+
+    /// As many pulses as counted at each of consecutive columns, up where positive.
+    #[inline(always)]
+    fn counted(&mut self, first: usize, counts: &mut [i32], noise: &mut Normals) {
+        match self.side {
+            Side::Both => {}
+            Side::Up => counts.iter_mut().for_each(|n| *n = (*n).max(0)),
+            Side::DownAsUp => counts.iter_mut().for_each(|n| *n = (-*n).max(0)),
+        }
+        if let Some(touched) = &mut self.touched {
+            for (v, _) in touched[first..].iter_mut().zip(counts.iter()).filter(|(_, n)| **n != 0) {
+                *v = f32::NAN;
+            }
+        }
+        let mut most = counts.iter().fold(0, |most, n| n.abs().max(most));
+        let (step, sigma, own_arrays, n) = (self.step, self.sigma, self.step.arrays().len(), counts.len());
+        let counts = &mut counts[..n];
+        let part = self.part(first, n);
+        if most > 1 && step.adds_up() {
+            // Where no bound can be met on the way, whatever the noise, n pulses are one normal sample.
+            let xi = if sigma > 0.0 { noise.take(n) } else { &ZEROS[..n] };
+            most = 0;
+            for j in 0..n {
+                let (at, w, up) = (part.crosspoint(j, own_arrays), part.w[j], counts[j] > 0);
+                let count = counts[j].abs() as f32;
+                let size = if up { at.up } else { -at.down };
+                let reach = size.abs() * count * (1.0 + LARGEST * sigma);
+                let at_once = ((w + reach < at.max) & (w - reach > at.min)) | (size == 0.0);
+                let new = w + size * (count + count.sqrt() * sigma * xi[j]);
+                part.w[j] = if at_once { new } else { w };
+                counts[j] = if at_once { 0 } else { counts[j] };
+                most = most.max(counts[j].abs());
+            }
+        }
+        for pulse in 0..most {
+            let xi = if sigma > 0.0 { noise.take(n) } else { &ZEROS[..n] };
+            for j in 0..n {
+                let (at, w) = (part.crosspoint(j, own_arrays), part.w[j]);
+                let (up, down) = (step.up(w, &at, sigma * xi[j]), step.down(w, &at, sigma * xi[j]));
+                let (low, high) = step.bounds(&at);
+                let new = clip(if counts[j] > 0 { up } else { down }, low, high);
+                part.w[j] = if counts[j].abs() > pulse { new } else { w };
+            }
+        }
+    }
+
+    /// The exact change `d·x`, within the bounds.
+    #[inline(always)]
+    fn exact(&mut self, x: &[f32], d: f32) {
+        let (step, side, own_arrays) = (self.step, self.side, self.step.arrays().len());
+        let part = self.part(0, x.len());
+        for (j, x) in x.iter().enumerate() {
+            let change = match side {
+                Side::Both => d * x,
+                Side::Up => (d * x).max(0.0),
+                Side::DownAsUp => (-d * x).max(0.0),
+            };
+            let (low, high) = step.bounds(&part.crosspoint(j, own_arrays));
+            part.w[j] = clip(part.w[j] + change, low, high);
+        }
+        if let Some(touched) = &mut self.touched {
+            touched.fill(f32::NAN);
+        }
+    }
+
+    /// What reads see of the crosspoints that were pulsed: a second stream, a sample for each of them in order.
+    #[inline(always)]
+    fn redraw(&mut self, write_noise: f32, noise: &mut Normals) {
+        let Some(touched) = &mut self.touched else { return };
+        for (v, &w) in touched.iter_mut().zip(self.w.iter()).filter(|(v, _)| v.is_nan()) {
+            *v = w + write_noise * noise.take(1)[0];
+        }
+    }
+}
+
+/// Noise of devices that have none.
+const ZEROS: [f32; CHUNK] = [0.0; CHUNK];
+
+/// The largest magnitude of a normal sample.
+const LARGEST: f32 = 6.67;
+
+/// Arrays of consecutive columns of a row.
+struct Part<'a> {
+    w: &'a mut [f32],
+    max: &'a [f32],
+    min: &'a [f32],
+    up: &'a [f32],
+    down: &'a [f32],
+    own: [&'a [f32]; 3],
+}
+
+impl Part<'_> {
+    #[inline(always)]
+    fn crosspoint(&self, j: usize, own_arrays: usize) -> Crosspoint {
+        Crosspoint {
+            max: self.max[j],
+            min: self.min[j],
+            up: self.up[j],
+            down: self.down[j],
+            own: [
+                if own_arrays > 0 { self.own[0][j] } else { 0.0 },
+                if own_arrays > 1 { self.own[1][j] } else { 0.0 },
+                if own_arrays > 2 { self.own[2][j] } else { 0.0 },
+            ],
+        }
+    }
+}
+
+/// The pulses of a sample on consecutive columns of a row, up where positive.
+#[inline(always)]
+fn count(stretch: &Stretch, trains: &Trains, string: &[u32], number: usize, first: usize, counts: &mut [i32]) {
+    let n = counts.len();
+    match *stretch {
+        Stretch::Bits { sample, from, length, words } => {
+            let sign = if trains.d_negative[sample * trains.outs + number] { -1 } else { 1 };
+            counts.fill(0);
+            for w in 0..length.div_ceil(32) {
+                let d = word(string, from, length, w);
+                let x = &trains.x_words[words + w * trains.ins + first..][..n];
+                for (count, &x) in counts.iter_mut().zip(x) {
+                    *count += (x & d).count_ones() as i32;
+                }
+            }
+            let signs = &trains.x_signs[words + first..][..n];
+            counts.iter_mut().zip(signs).for_each(|(count, &s)| *count *= s * sign);
+        }
+        Stretch::Counts { x, d } => {
+            let d = trains.values[d + number];
+            for (count, &x) in counts.iter_mut().zip(&trains.values[x + first..][..n]) {
+                *count = (d * x).round_ties_even() as i32;
+            }
+        }
+        Stretch::Lists { .. } | Stretch::Exact { .. } => unreachable!("nothing to count"),
+    }
+}
+
+/// The bits of a row at times `32·w…` of a sample that starts at time `from`.
+#[inline(always)]
+fn word(string: &[u32], from: usize, length: usize, w: usize) -> u32 {
+    let (at, shift) = ((from + w * 32) / 32, (from + w * 32) % 32);
+    let bits = string[at] >> shift | if shift > 0 { string[at + 1] << (32 - shift) } else { 0 };
+    let left = length - w * 32;
+    if left < 32 { bits & ((1 << left) - 1) } else { bits }
+}
+
+#[inline(always)]
+fn clip(w: f32, low: f32, high: f32) -> f32 {
+    let w = if w > high { high } else { w };
+    if w < low { low } else { w }
+}

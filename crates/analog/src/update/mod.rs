@@ -1,0 +1,111 @@
+//! Updates by pulses: how the outer product of inputs and output gradients reaches the devices.
+//!
+//! | where is … | file |
+//! |---|---|
+//! | what a user writes | `parameters.rs` |
+//! | the length of a sample's trains and the probabilities of its lines | `lines.rs` |
+//! | the bits of a line | `bits.rs` |
+//! | the trains of all lines as rows need them, and the counts of the dense pulse types | `trains.rs` |
+//! | rows of devices through the pulses of all samples | `apply.rs` |
+//!
+//! Samples follow one another, each on the weights that the one before it left. Within a sample all pulses of a crosspoint
+//! go the same way, against the sign of `d·x`; bits are shared by a row and by a column, so counts of neighbours are
+//! correlated as on hardware. Source: aihwkit `rpu_weight_updater.cpp`, `sparse_bit_line_maker.cpp`.
+
+mod apply;
+mod bits;
+mod lines;
+mod parameters;
+mod trains;
+
+use std::ops::Range;
+
+use ohmgrad_tensor::Tensor;
+
+pub(crate) use apply::{Job, Side, count_pulses, pulse};
+pub use lines::{Lines, lines};
+pub use parameters::{PulseType, UpdateParameters};
+pub use trains::Statistics;
+pub(crate) use trains::Trains;
+
+/// Pairs of inputs and output gradients of one tile, row by row: what one optimizer step updates it with.
+#[derive(Clone, Copy, Debug)]
+pub struct Pairs<'a> {
+    x: &'a [f32],
+    d: &'a [f32],
+    ins: usize,
+    outs: usize,
+    first: usize,
+}
+
+impl<'a> Pairs<'a> {
+    /// Pairs from inputs [n, in] and output gradients [n, out].
+    ///
+    /// # Panics
+    /// If the numbers of rows differ, or one of both is not contiguous.
+    pub fn new(x: &'a Tensor, d: &'a Tensor) -> Self {
+        assert!(
+            x.rank() == 2 && d.rank() == 2 && x.shape()[0] == d.shape()[0],
+            "update: pairs of {:?} and {:?}",
+            x.shape(),
+            d.shape()
+        );
+        let slice = |t: &'a Tensor| t.as_slice().expect("pairs are contiguous");
+        Self { x: slice(x), d: slice(d), ins: x.shape()[1], outs: d.shape()[1], first: 0 }
+    }
+
+    /// Pairs in memory, one after the other.
+    ///
+    /// # Panics
+    /// If the lengths are not `n·ins` and `n·outs` for one n.
+    pub fn from_slices(x: &'a [f32], ins: usize, d: &'a [f32], outs: usize) -> Self {
+        let n = x.len() / ins.max(1);
+        assert!(x.len() == n * ins && d.len() == n * outs, "update: {} and {} numbers of pairs", x.len(), d.len());
+        Self { x, d, ins, outs, first: 0 }
+    }
+
+    /// The number of pairs.
+    pub fn len(&self) -> usize {
+        self.x.len() / self.ins.max(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Inputs of one pair.
+    pub fn ins(&self) -> usize {
+        self.ins
+    }
+
+    /// Output gradients of one pair.
+    pub fn outs(&self) -> usize {
+        self.outs
+    }
+
+    /// The inputs of the i-th pair.
+    pub fn x(&self, i: usize) -> &'a [f32] {
+        &self.x[i * self.ins..(i + 1) * self.ins]
+    }
+
+    /// The output gradients of the i-th pair.
+    pub fn d(&self, i: usize) -> &'a [f32] {
+        &self.d[i * self.outs..(i + 1) * self.outs]
+    }
+
+    /// The number of the first pair within its step; each pair's bits depend on its own number.
+    pub(crate) fn first(&self) -> usize {
+        self.first
+    }
+
+    /// Consecutive pairs, which keep their numbers.
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        Self {
+            x: &self.x[range.start * self.ins..range.end * self.ins],
+            d: &self.d[range.start * self.outs..range.end * self.outs],
+            first: self.first + range.start,
+            ..*self
+        }
+    }
+}

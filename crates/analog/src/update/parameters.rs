@@ -1,0 +1,101 @@
+//! How gradients become pulses: aihwkit `UpdateParameters` and `rpu_pulsed_meta_parameter.cpp`.
+
+use crate::Error;
+use crate::config::choice::choices;
+use crate::config::section::{Rules, parameters};
+use crate::config::setting::{Setting, invalid, join};
+
+choices! {
+    /// How the pulses of one sample are made from its lines.
+    pub enum PulseType {
+        /// No pulses and no device: the exact product of the whole batch, without bounds or cells.
+        None = "NONE",
+        /// As `StochasticCompressed`, in distribution: the reference sends positive and negative inputs in two trains.
+        Stochastic = "STOCHASTIC",
+        /// Each line sends a train of independent bits; a crosspoint gets a pulse where both of its lines are set.
+        StochasticCompressed = "STOCHASTIC_COMPRESSED",
+        /// The exact rank-1 update of each sample on the device that would be pulsed, then its bounds.
+        NoneWithDevice = "NONE_WITH_DEVICE",
+        /// The number of pulses is the rounded product of the lines' rounded mean counts.
+        MeanCount = "MEAN_COUNT",
+        /// The number of pulses is the rounded product of both probabilities and the length.
+        DeterministicImplicit = "DETERMINISTIC_IMPLICIT",
+    }
+}
+
+parameters! {
+    /// How the outer product of inputs `x` and output gradients `d` becomes trains of pulses.
+    ///
+    /// ```
+    /// use ohmgrad_analog::update::UpdateParameters;
+    ///
+    /// let one_pulse = UpdateParameters::single_pulse();
+    /// assert_eq!(
+    ///     one_pulse.to_string(),
+    ///     "UpdateParameters: desired_bl = 1, update_bl_management = false, update_management = false"
+    /// );
+    /// ```
+    #[derive(Copy)]
+    pub struct UpdateParameters {
+        /// How pulses are made from the lines.
+        pulse_type: PulseType = PulseType::StochasticCompressed;
+
+        /// Length of the trains in pulses, at least 1; with `update_bl_management` the greatest length.
+        desired_bl: u32 = 31;
+
+        /// Whether the length stays `desired_bl` without management; `false` makes longer trains for large rates.
+        fixed_bl: bool = true;
+
+        /// Whether the length of each sample's trains follows from its largest `|x|` and `|d|`. Switches
+        /// `update_management` on.
+        update_bl_management: bool = true;
+
+        /// Whether the largest probabilities of x lines and d lines are made equal.
+        update_management: bool = true;
+
+        /// Factor α of the largest `|d|` in `update_management`: below 1 clips large gradients earlier.
+        um_grad_scale: f32 = 1.0, [> 0.0];
+
+        /// Step of the probabilities of stochastic pulses; above 1: the number of steps; ≤ 0: not rounded. The
+        /// reference uses a number of steps as the step, and then sends no pulse.
+        res: f32 = 0.0;
+
+        /// Step of x lines for `DETERMINISTIC_IMPLICIT`, as `res`.
+        x_res_implicit: f32 = 0.0;
+
+        /// Step of d lines for `DETERMINISTIC_IMPLICIT`, as `res`.
+        d_res_implicit: f32 = 0.0;
+
+        /// Whether probabilities are rounded stochastically.
+        sto_round: bool = false;
+    }
+}
+
+impl Rules for UpdateParameters {
+    fn rules(&self, at: &str) -> Result<(), Error> {
+        match self.desired_bl {
+            1..=MAX_BL => Ok(()),
+            length => Err(invalid(&join(at, "desired_bl"), &length.get(), format!("from 1 to {MAX_BL}"))),
+        }
+    }
+}
+
+/// The longest train.
+pub(crate) const MAX_BL: u32 = 1 << 20;
+
+impl UpdateParameters {
+    /// One sure pulse where a line's value is at least the granularity: what a write of the transfer compounds uses.
+    pub fn single_pulse() -> Self {
+        Self { desired_bl: 1, update_bl_management: false, update_management: false, ..Default::default() }
+    }
+
+    /// Whether no device takes part: updates are exact.
+    pub fn is_exact(&self) -> bool {
+        self.pulse_type == PulseType::None
+    }
+}
+
+/// A step from a field that holds a step, or a number of steps.
+pub(crate) fn step(res: f32) -> f32 {
+    if res > 1.0 { 1.0 / res } else { res }
+}

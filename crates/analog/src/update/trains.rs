@@ -1,0 +1,366 @@
+//! The trains of all lines of a batch of samples, as rows of devices need them.
+//!
+//! The bits of lines are drawn in `bits.rs`. x lines are kept as lists of the columns set at each time, d lines as one string of bits per
+//! row over the times of all samples, so that a row that gets no pulse costs a test per 32 times. Samples with so many
+//! coincidences that lists would be longer than rows keep the words of their x lines, and are counted.
+
+use ohmgrad_tensor::{Key, rows};
+
+use super::bits::{LANES, Line, each_bit};
+use super::parameters::step;
+use super::{Pairs, PulseType, UpdateParameters, lines};
+
+/// What was sent in an update, for a trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Statistics {
+    /// Samples, those without pulses among them.
+    pub samples: u64,
+    /// The sum of the lengths of all samples' trains.
+    pub length: u64,
+    /// The sum over samples of the most pulses that a crosspoint needs, `η·max|x|·max|d|/g`; of managed updates.
+    pub k: f64,
+    /// d lines that are not 0.
+    pub d_lines: u64,
+    /// d lines with a probability above 1, whose gradients saturate.
+    pub d_clipped: u64,
+    /// Pulses at crosspoints, of the stochastic types.
+    pub coincidences: u64,
+}
+
+/// Consecutive samples that rows treat alike.
+#[derive(Clone, Debug)]
+pub(super) enum Stretch {
+    /// Times at which columns are listed.
+    Lists { from: usize, to: usize },
+    /// A sample whose coincidences are counted: its times, and the first of its words of x lines.
+    Bits { sample: usize, from: usize, length: usize, words: usize },
+    /// A sample whose pulses at (i, j) are `rint(d[i]·x[j])`, up where positive; both say where their values start.
+    Counts { x: usize, d: usize },
+    /// A sample that changes the weight at (i, j) by `d[i]·x[j]`.
+    Exact { x: usize, d: usize },
+}
+
+/// The trains of a batch; made anew for each, in the same memory.
+#[derive(Clone, Debug, Default)]
+pub struct Trains {
+    pub(super) ins: usize,
+    pub(super) outs: usize,
+    pub(super) stretches: Vec<Stretch>,
+    /// The columns set at each time, positive x first.
+    pub(super) columns: Vec<u32>,
+    /// Where the columns of a time start: two entries a time, for positive and for negative x.
+    pub(super) starts: Vec<u32>,
+    /// The sample of each time.
+    pub(super) sample_of: Vec<u32>,
+    /// A string of bits for each row, in words.
+    pub(super) strings: Vec<u32>,
+    /// Words of a string.
+    pub(super) string: usize,
+    /// Whether d of (sample, row) is negative.
+    pub(super) d_negative: Vec<bool>,
+    /// Words of x lines (word, column) of samples that are counted.
+    pub(super) x_words: Vec<u32>,
+    /// Signs of their x, as words of 0 or ones, by sample and column.
+    pub(super) x_signs: Vec<i32>,
+    /// What `Counts` and `Exact` multiply.
+    pub(super) values: Vec<f32>,
+    /// Coincidences, or what they cost if not counted.
+    pub(super) work: u64,
+    /// What was sent since it was last taken.
+    statistics: Statistics,
+    scratch: Scratch,
+    /// Whether all samples are counted, or none, whatever their coincidences.
+    #[cfg(test)]
+    forced: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Scratch {
+    lengths: Vec<Option<lines::Lines>>,
+    x: Line,
+    d: Line,
+    /// Lines that are set at each time: x lines of positive and of negative x, d lines.
+    counts: Vec<u32>,
+    /// x lines that are set, with their bits; a word of times after the other, which end at `ends`.
+    hits: Vec<(u32, u32)>,
+    ends: Vec<usize>,
+}
+
+impl Trains {
+    /// Makes the trains of `pairs` for devices of a granularity, at a rate per sample; a rate below 0 turns all pulses
+    /// around. `chopped` turns lines around: 1 for each column of x and row of d whose sign is changed, 0 for others.
+    pub(crate) fn prepare(
+        &mut self,
+        p: &UpdateParameters,
+        granularity: f32,
+        rates: &[f32],
+        pairs: Pairs<'_>,
+        chopped: Option<(&[f32], &[f32])>,
+        key: Key,
+    ) {
+        (self.ins, self.outs) = (pairs.ins(), pairs.outs());
+        self.clear(pairs.len());
+        let mut times = 0;
+        for (i, &rate) in rates.iter().enumerate() {
+            let (x, d) = (rows::abs_max(pairs.x(i)), rows::abs_max(pairs.d(i)));
+            let lines = match p.pulse_type {
+                PulseType::None | PulseType::NoneWithDevice => None,
+                _ => lines::lines(p, rate.abs(), granularity, x, d),
+            };
+            times += lines.map_or(0, |lines| lines.bl as usize);
+            self.scratch.lengths.push(lines);
+        }
+        self.string = times.div_ceil(32) + 1;
+        self.strings.clear();
+        self.strings.resize(self.string * self.outs, 0);
+        self.statistics.samples += pairs.len() as u64;
+        for (i, &rate) in rates.iter().enumerate() {
+            let (x, d) = (pairs.x(i), pairs.d(i));
+            let sign = |chopped: Option<&[f32]>, line: usize| chopped.is_some_and(|c| c[line] != 0.0);
+            let (x_chopped, d_chopped) = (chopped.map(|c| c.0), chopped.map(|c| c.1));
+            let around = rate < 0.0;
+            let start = i * self.outs;
+            self.d_negative.extend(d.iter().enumerate().map(|(row, &d)| (d < 0.0) ^ sign(d_chopped, row) ^ around));
+            if matches!(p.pulse_type, PulseType::None | PulseType::NoneWithDevice) {
+                let values = self.values.len();
+                self.values.extend(x.iter().enumerate().map(|(j, &x)| if sign(x_chopped, j) { -x } else { x }));
+                self.values.extend(d.iter().enumerate().map(
+                    |(row, &d)| {
+                        if sign(d_chopped, row) { rate * d } else { -rate * d }
+                    },
+                ));
+                self.stretches.push(Stretch::Exact { x: values, d: values + self.ins });
+                self.work += (self.ins * self.outs) as u64 / 4;
+                continue;
+            }
+            let Some(lines) = self.scratch.lengths[i] else { continue };
+            let sample = key.fold(pairs.first() + i);
+            self.probabilities(p, x, d, lines, sample);
+            let (xs, ds) = (&mut self.scratch.x, &mut self.scratch.d);
+            self.statistics.length += u64::from(lines.bl);
+            self.statistics.k += f64::from(lines.k);
+            let above = |limit: f32| ds.probability.iter().map(|&p| u32::from(p > limit)).sum::<u32>().into();
+            let lines_above: [u64; 2] = [0.0, 1.0 + 1e-5].map(above);
+            self.statistics.d_lines += lines_above[0];
+            self.statistics.d_clipped += lines_above[1];
+            let bl = lines.bl as f32;
+            match p.pulse_type {
+                PulseType::Stochastic | PulseType::StochasticCompressed => {
+                    xs.draw(lines.bl as usize, sample.fold("x"));
+                    ds.draw(lines.bl as usize, sample.fold("d"));
+                    self.place(i, x, x_chopped, lines.bl as usize);
+                    continue;
+                }
+                PulseType::MeanCount => {
+                    let count = |p: &mut f32| *p = (bl * *p).round_ties_even().clamp(0.0, bl);
+                    xs.probability.iter_mut().for_each(count);
+                    ds.probability.iter_mut().for_each(|p| {
+                        count(p);
+                        *p /= bl;
+                    });
+                }
+                PulseType::DeterministicImplicit => {
+                    xs.probability.iter_mut().for_each(|p| *p = p.clamp(0.0, 1.0));
+                    ds.probability.iter_mut().for_each(|p| *p = p.clamp(0.0, 1.0) * bl);
+                }
+                PulseType::None | PulseType::NoneWithDevice => unreachable!("no trains"),
+            }
+            let values = self.values.len();
+            let signed = |p: f32, negative: bool| if negative { -p } else { p };
+            self.values.extend(
+                xs.probability.iter().zip(x).enumerate().map(|(j, (&p, &x))| signed(p, (x < 0.0) ^ sign(x_chopped, j))),
+            );
+            // Positive d with positive x pulses down.
+            let negative = &self.d_negative[start..start + self.outs];
+            self.values.extend(ds.probability.iter().zip(negative).map(|(&p, &negative)| signed(p, !negative)));
+            self.stretches.push(Stretch::Counts { x: values, d: values + self.ins });
+            self.work += (self.ins * self.outs) as u64;
+        }
+    }
+
+    /// What was sent since this was last asked.
+    pub(crate) fn take_statistics(&mut self) -> Statistics {
+        std::mem::take(&mut self.statistics)
+    }
+
+    /// Whether no crosspoint changes.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stretches.is_empty()
+    }
+
+    fn clear(&mut self, samples: usize) {
+        self.stretches.clear();
+        self.columns.clear();
+        self.starts.clear();
+        self.starts.push(0);
+        self.sample_of.clear();
+        self.d_negative.clear();
+        self.d_negative.reserve(samples * self.outs);
+        self.x_words.clear();
+        self.x_signs.clear();
+        self.values.clear();
+        self.scratch.lengths.clear();
+        self.work = 0;
+    }
+
+    /// The probabilities of all lines of a sample, rounded where the pulse type says so.
+    fn probabilities(&mut self, p: &UpdateParameters, x: &[f32], d: &[f32], lines: lines::Lines, key: Key) {
+        let (x_res, d_res) = match p.pulse_type {
+            PulseType::DeterministicImplicit => (p.x_res_implicit, p.d_res_implicit),
+            _ => (p.res, p.res),
+        };
+        let sides = [(&mut self.scratch.x, x, lines.b, x_res, "x"), (&mut self.scratch.d, d, lines.a, d_res, "d")];
+        for (line, values, factor, res, side) in sides {
+            line.probability.clear();
+            line.probability.extend(values.iter().map(|v| factor * v.abs()));
+            let dither = p.sto_round.then(|| key.fold("rounding").fold(side));
+            line.round(step(res), dither);
+        }
+    }
+
+    /// Whether a sample's coincidences are counted over whole rows: where lists of columns would be longer.
+    fn counts_bits(&self, coincidences: u64) -> bool {
+        #[cfg(test)]
+        if let Some(count) = self.forced {
+            return count;
+        }
+        2 * coincidences > (self.ins * self.outs) as u64
+    }
+
+    /// Puts the drawn bits of sample `i` where rows find them.
+    fn place(&mut self, i: usize, x: &[f32], x_chopped: Option<&[f32]>, length: usize) {
+        let from = self.sample_of.len();
+        self.sample_of.resize(from + length, i as u32);
+        let negative = |j: usize| (x[j] < 0.0) ^ x_chopped.is_some_and(|c| c[j] != 0.0);
+        self.scratch.counts.clear();
+        self.scratch.counts.resize(3 * length, 0);
+        self.set_rows(from);
+        self.find_columns(negative);
+        let counts = self.scratch.counts.chunks_exact(3);
+        let coincidences: u64 = counts.map(|c| u64::from(c[0] + c[1]) * u64::from(c[2])).sum();
+        self.statistics.coincidences += coincidences;
+        self.work += coincidences;
+        if coincidences > 0 && !self.counts_bits(coincidences) {
+            self.list_columns(negative);
+            match self.stretches.last_mut() {
+                Some(Stretch::Lists { to, .. }) => *to = from + length,
+                _ => self.stretches.push(Stretch::Lists { from, to: from + length }),
+            }
+            return;
+        }
+        let last = *self.starts.last().expect("starts with 0");
+        self.starts.resize(2 * self.sample_of.len() + 1, last);
+        if coincidences > 0 {
+            let words = self.x_words.len();
+            let padded = self.ins.next_multiple_of(LANES);
+            for words in self.scratch.x.words.chunks_exact(padded) {
+                self.x_words.extend_from_slice(&words[..self.ins]);
+            }
+            // Parallel to x_words, so that one offset finds both; samples of more than a word need their signs once.
+            self.x_signs.resize(words, 0);
+            self.x_signs.extend((0..self.ins).map(|j| if negative(j) { 1 } else { -1 }));
+            self.x_signs.resize(self.x_words.len(), 0);
+            self.stretches.push(Stretch::Bits { sample: i, from, length, words });
+        }
+    }
+
+    /// Sets the bits of d lines in their rows' strings, from a time on, and counts how many are set at each time.
+    fn set_rows(&mut self, from: usize) {
+        let padded = self.outs.next_multiple_of(LANES);
+        for (w, words) in self.scratch.d.words.chunks_exact(padded).enumerate() {
+            let (word, shift) = ((from + w * 32) / 32, (from + w * 32) % 32);
+            for (row, &bits) in words[..self.outs].iter().enumerate() {
+                if bits == 0 {
+                    continue;
+                }
+                let at = row * self.string + word;
+                self.strings[at] |= bits << shift;
+                if shift > 0 {
+                    // A string has a word more than its times need.
+                    self.strings[at + 1] |= bits >> (32 - shift);
+                }
+                each_bit(bits, |k| self.scratch.counts[3 * (w * 32 + k) + 2] += 1);
+            }
+        }
+    }
+
+    /// Finds the x lines that are set at all, and counts how many are at each time: of positive x, of negative x.
+    fn find_columns(&mut self, negative: impl Fn(usize) -> bool) {
+        let Scratch { x, hits, ends, counts, .. } = &mut self.scratch;
+        let (mut found, padded) = (0, self.ins.next_multiple_of(LANES));
+        hits.resize(x.words.len(), (0, 0));
+        ends.clear();
+        for (w, words) in x.words.chunks_exact(padded).enumerate() {
+            let first = found;
+            // Without a branch, which could not be foreseen.
+            for (j, &bits) in words[..self.ins].iter().enumerate() {
+                hits[found] = (j as u32, bits);
+                found += usize::from(bits != 0);
+            }
+            for &(j, bits) in &hits[first..found] {
+                let class = usize::from(negative(j as usize));
+                each_bit(bits, |k| counts[3 * (w * 32 + k) + class] += 1);
+            }
+            ends.push(found);
+        }
+    }
+
+    /// Lists the columns that were found, time by time.
+    fn list_columns(&mut self, negative: impl Fn(usize) -> bool) {
+        let Scratch { hits, ends, counts, .. } = &mut self.scratch;
+        // Counts become the places where the next column of each list goes.
+        let mut start = *self.starts.last().expect("starts with 0");
+        for c in counts.chunks_exact_mut(3) {
+            for class in &mut c[..2] {
+                start += std::mem::replace(class, start);
+                self.starts.push(start);
+            }
+        }
+        self.columns.resize(start as usize, 0);
+        let mut first = 0;
+        for (w, &end) in ends.iter().enumerate() {
+            for &(j, bits) in &hits[first..end] {
+                let class = usize::from(negative(j as usize));
+                each_bit(bits, |k| {
+                    let place = &mut counts[3 * (w * 32 + k) + class];
+                    self.columns[*place as usize] = j;
+                    *place += 1;
+                });
+            }
+            first = end;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{DeviceArray, DeviceConfig, PowStep};
+    use crate::update::Side;
+    use ohmgrad_tensor::Tensor;
+
+    /// Counting over rows and walking along lists give the same pulses: weights without noise agree bit for bit.
+    #[test]
+    fn a_dense_pass_equals_the_lists() {
+        let device = PowStep { dw_min: 0.01, dw_min_std: 0.0, pow_gamma: 1.3, ..Default::default() };
+        let (outs, ins) = (37, 300);
+        // Lengths beyond a word, and of a few pulses, at different places of the strings.
+        for (rate, bl) in [(0.9, 70), (0.9, 31), (0.05, 31), (0.01, 100), (3.0, 1)] {
+            let p = UpdateParameters { desired_bl: bl, ..Default::default() };
+            let x = Tensor::normal(&[7, ins], Key::new(1));
+            let d = &Tensor::normal(&[7, outs], Key::new(2)) * 0.3;
+            let run = |forced| {
+                let mut devices =
+                    DeviceArray::new(&DeviceConfig::from(device), [outs, ins], false, Key::new(3)).unwrap();
+                let mut trains = Trains { forced, ..Default::default() };
+                trains.prepare(&p, 0.01, &[rate; 7], Pairs::new(&x, &d), None, Key::new(4));
+                devices.pulse(&trains, Side::Both, Key::new(5));
+                (devices.weights().clone(), trains.take_statistics())
+            };
+            let lists = run(Some(false));
+            assert_eq!(lists, run(Some(true)), "{rate} {bl}");
+            assert_eq!(lists, run(None), "{rate} {bl}");
+            assert!(lists.1.coincidences > 0 && lists.0.abs().max() > 0.0);
+        }
+    }
+}
