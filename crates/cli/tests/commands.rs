@@ -97,15 +97,16 @@ fn every_kind_of_recipe_runs() {
     let small = [
         "training.digital_epochs=1",
         "training.hardware_aware_epochs=1",
-        "chips.count=1",
         "chips.times=[\"1d\"]",
         "data.train_rows=64",
         "data.test_rows=64",
     ];
-    for kind in ["mlp", "lenet", "cnn", "lstm", "regression"] {
+    for kind in ["mlp", "lenet", "cnn", "lstm", "regression", "on-chip"] {
         folder.ok(&["init", "--kind", kind]);
         let file = format!("{kind}.toml");
         let mut arguments = vec!["train", &file, "--out", kind];
+        let chips = if kind == "on-chip" { "chips.count=0" } else { "chips.count=1" };
+        arguments.extend(["--set", chips]);
         small.iter().for_each(|set| arguments.extend(["--set", set]));
         folder.ok(&arguments);
         let result = folder.json(&format!("{kind}/result.json"));

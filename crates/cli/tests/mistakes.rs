@@ -58,7 +58,7 @@ fn recipes() {
         ),
         (
             "[hardware]\npreset = \"standard_hwa\"",
-            "hardware.preset = \"standard_hwa\": must be one of standard_hwa_training, web_composer, old_web_composer, floating_point; did you mean `standard_hwa_training`?\n  --> r.toml:2",
+            "hardware.preset = \"standard_hwa\": must be one of standard_hwa_training, web_composer, old_web_composer, floating_point, or a preset for training on the chip; did you mean `standard_hwa_training`?\n  --> r.toml:2",
         ),
         (
             "[hardware.forward]\nout_noise = 0.1\nw_noise = -1",

@@ -82,7 +82,7 @@ pub fn run(args: &CompareArgs, output: Output) -> Outcome<u8> {
     let compute = |&(v, i): &(usize, usize)| chip(&variants[v].net, &model.data.test, &times, key.fold("chips"), i);
     let all = each_once("chips", &work, &Finished::none(), compute)?;
     let scores: Vec<&[Vec<f64>]> = all.chunks(count).collect();
-    output.say(format!("A  {a}\nB  {b}\n"));
+    output.say(format!("A  {}\nB  {}\n", a.reads(), b.reads()));
     let mut table = Table {
         title: format!("{}: {count} chips, {}, 95 % intervals", model.title, metric.title()),
         head: std::iter::once("hardware".to_owned()).chain(times.iter().map(|&t| time::age(t))).collect(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ohmgrad::analog::config::{NoiseManagement, WeightNoise};
+use ohmgrad::analog::config::{NoiseManagement, RpuConfig, WeightNoise};
 use ohmgrad::analog::presets;
 use ohmgrad::models::Slot;
 use ohmgrad::prelude::*;
@@ -42,11 +42,11 @@ pub struct ExplainArgs {
 pub fn run(args: &ExplainArgs, output: Output) -> Outcome<u8> {
     let key = Key::new(0).fold("explain");
     let is_model = args.what.is_dir() || args.what.extension().is_some_and(|extension| extension == "safetensors");
-    let (config, matrices) = match is_model {
+    let (rpu, matrices) = match is_model {
         true => {
             let model = ModelArgs { model: args.what.clone(), recipe: None, set: vec![] }.read()?;
             let matrices = weights(&model);
-            (model.recipe.hardware.config, matrices)
+            (model.recipe.hardware.rpu, matrices)
         }
         false => {
             let shape = [args.outputs as usize, args.inputs as usize];
@@ -54,8 +54,9 @@ pub fn run(args: &ExplainArgs, output: Output) -> Outcome<u8> {
             (config_from(&args.what)?, vec![(format!("{}×{}", shape[0], shape[1]), weight)])
         }
     };
+    let config = rpu.reads();
     let warnings: Vec<String> = config.warnings().iter().map(ToString::to_string).collect();
-    output.say(format!("{config}\n\n{}", words(&config)));
+    output.say(format!("{config}\n\n{}", words(&rpu)));
     let io = &config.forward;
     output.event(&json!({
         "kind": "config", "changes": config.to_string(), "forward": io.summary(), "backward": config.backward.summary(),
@@ -92,7 +93,8 @@ impl ModelArgs {
 }
 
 /// What each stage of a read does.
-fn words(config: &InferenceRpuConfig) -> String {
+fn words(rpu: &RpuConfig) -> String {
+    let config = rpu.reads();
     let io = &config.forward;
     let mut lines = vec![];
     let mut line = |name: &str, text: String| lines.push(format!("{name:<18}{text}"));
@@ -121,8 +123,15 @@ fn words(config: &InferenceRpuConfig) -> String {
     }
     line("forward, in short", io.summary());
     line("backward", config.backward.summary());
-    line("gradient of W", "dᵀ·x, exact".into());
-    line("devices", config.get("noise_model.type").unwrap_or_else(|_| "none".into()));
+    match rpu.cell() {
+        None => {
+            line("gradient of W", "dᵀ·x, exact".into());
+            line("devices", config.get("noise_model.type").unwrap_or_else(|_| "none".into()));
+        }
+        Some((_, update)) => {
+            line("update of W", format!("on the chip, trains of up to {} pulses", update.desired_bl));
+        }
+    }
     lines.join("\n")
 }
 

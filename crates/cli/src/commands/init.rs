@@ -37,6 +37,8 @@ enum Kind {
     Lstm,
     /// The position of a robot arm from the angles of its joints.
     Regression,
+    /// Digits, trained on the chip: weights live in devices that pulses change.
+    OnChip,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             Self::Cnn => include_str!("../../recipes/cnn.toml"),
             Self::Lstm => include_str!("../../recipes/lstm.toml"),
             Self::Regression => include_str!("../../recipes/regression.toml"),
+            Self::OnChip => include_str!("../../recipes/on-chip.toml"),
         }
     }
 }

@@ -124,8 +124,9 @@ fn evaluate(recipe: &Recipe, data: &Data, trained: &Trained) -> Outcome<Vec<Entr
     on_tiles(&mut there, recipe, key)?;
     let mut entries =
         vec![entry("digital", "digital", &trained.digital), entry("on_tiles", "digital weights put on tiles", &there)];
-    entries
-        .extend(trained.hardware_aware.as_ref().map(|net| entry("hardware_aware", Phase::HardwareAware.title(), net)));
+    entries.extend(
+        trained.hardware_aware.as_ref().map(|net| entry("hardware_aware", recipe.title(Phase::HardwareAware), net)),
+    );
     Ok(entries)
 }
 
@@ -152,7 +153,7 @@ fn chips(
         on_tiles(&mut net, recipe, key)?;
         let work: Vec<(String, usize)> = (0..count).map(|i| (format!("{} {i}", phase.name()), i)).collect();
         let scores = each_once("chips", &work, &finished, |&i| chip(&net, &data.test, times, key.fold("chips"), i))?;
-        output.say(format!("\n{}", table(phase.title(), metric, times, &scores).to_text()));
+        output.say(format!("\n{}", table(recipe.title(phase), metric, times, &scores).to_text()));
         for (t, values) in by_time(times, &scores) {
             let (mean, half) = mean_and_half(&values);
             output.event(&json!({
@@ -224,7 +225,7 @@ fn write(
     report.table(scores);
     let mut trainings = vec![];
     for phase in [Phase::Digital, Phase::HardwareAware] {
-        trainings.push((phase.title(), history(folder, phase)?));
+        trainings.push((recipe.title(phase), history(folder, phase)?));
         let best = folder.file(&format!("{}.best.safetensors", phase.name()));
         if best.is_file() {
             // The best network of the last training is the best one of the run.
@@ -233,8 +234,8 @@ fn write(
     }
     trainings.retain(|(_, epochs)| !epochs.is_empty());
     if !chips.is_empty() {
-        chips.iter().for_each(|(phase, scores)| report.table(&table(phase.title(), metric, times, scores)));
-        let bands: Vec<Band> = chips.iter().map(|(phase, scores)| band(phase.title(), times, scores)).collect();
+        chips.iter().for_each(|(phase, scores)| report.table(&table(recipe.title(*phase), metric, times, scores)));
+        let bands: Vec<Band> = chips.iter().map(|(phase, scores)| band(recipe.title(*phase), times, scores)).collect();
         report.picture("Chips over time", &draw(folder, "chips.svg", &over_time(metric, &bands))?)?;
         folder.write(
             "chips.csv",

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use ohmgrad::analog::cell::presets::by_name;
+use ohmgrad::analog::config::RpuConfig;
 use ohmgrad::analog::{Error, presets};
 use ohmgrad::prelude::*;
 use toml::{Table, Value};
@@ -10,8 +12,11 @@ use super::document::Section;
 use super::resolve;
 use crate::failure::{Failure, Outcome};
 
-/// The presets and their names.
-const PRESETS: [(&str, fn() -> InferenceRpuConfig); 4] = [
+/// A preset for inference: its name, and what makes it.
+type Preset = (&'static str, fn() -> InferenceRpuConfig);
+
+/// The presets for inference.
+const PRESETS: [Preset; 4] = [
     ("standard_hwa_training", presets::standard_hwa_training),
     ("web_composer", presets::web_composer),
     ("old_web_composer", presets::old_web_composer),
@@ -21,7 +26,9 @@ const PRESETS: [(&str, fn() -> InferenceRpuConfig); 4] = [
 /// The hardware.
 #[derive(Clone, Debug)]
 pub struct HardwareRecipe {
-    /// The configuration of all tiles.
+    /// The configuration of all tiles, of any kind.
+    pub rpu: RpuConfig,
+    /// How tiles are cut and read: of hardware for inference the whole configuration.
     pub config: InferenceRpuConfig,
     /// Paths of layers that stay digital.
     pub digital_layers: Vec<String>,
@@ -35,56 +42,59 @@ impl HardwareRecipe {
             (Some(_), Some(_)) => {
                 return Err(section.error("preset", "hardware.preset and hardware.file: must be one or the other"));
             }
-            (Some(name), None) => {
+            (Some(name), None) => preset_by_name(name).ok_or_else(|| {
                 let names = PRESETS.map(|(name, _)| name);
-                let Some((_, preset)) = PRESETS.iter().find(|(known, _)| known == name) else {
-                    let near = crate::failure::did_you_mean(name, names);
-                    let allowed = names.join(", ");
-                    return Err(
-                        section.error("preset", format!("hardware.preset = {name:?}: must be one of {allowed}{near}"))
-                    );
-                };
-                preset()
-            }
-            (None, Some(file)) => InferenceRpuConfig::from_file(resolve(folder, file)).map_err(Failure::mistake)?,
-            (None, None) => InferenceRpuConfig::default(),
+                let (near, allowed) = (crate::failure::did_you_mean(name, names), names.join(", "));
+                let message = format!(
+                    "hardware.preset = {name:?}: must be one of {allowed}, or a preset for training on the chip{near}"
+                );
+                section.error("preset", message)
+            })?,
+            (None, Some(file)) => RpuConfig::from_file(resolve(folder, file)).map_err(Failure::mistake)?,
+            (None, None) => RpuConfig::default(),
         };
         let fields = section.rest();
-        let config = overlaid(&base, fields).map_err(|error| section.document.at(&place(&error), about(&error)))?;
+        let rpu = overlaid(&base, fields).map_err(|error| section.document.at(&place(&error), about(&error)))?;
         // What is written down is the whole configuration: it means the same without the preset or the file.
         let mut kept = section.used_without(&["preset", "file"]);
-        let table: Table =
-            toml::from_str(&config.to_toml_string().map_err(Failure::mistake)?).map_err(Failure::failed)?;
+        let table: Table = toml::from_str(&rpu.to_toml_string().map_err(Failure::mistake)?).map_err(Failure::failed)?;
         kept.extend(table);
         section.replace_used(kept);
-        Ok(Self { config, digital_layers })
+        Ok(Self { config: rpu.reads(), rpu, digital_layers })
     }
 
     /// The configuration of a layer, or none if it stays digital.
-    pub fn of_layer<'c>(&self, config: &'c InferenceRpuConfig, path: &str) -> Option<&'c InferenceRpuConfig> {
+    pub fn of_layer<'c, C>(&self, config: &'c C, path: &str) -> Option<&'c C> {
         (!self.digital_layers.iter().any(|layer| layer == path)).then_some(config)
     }
 }
 
 /// A configuration from a file: one of hardware alone, or the hardware of a recipe.
-pub fn config_from(path: &Path) -> Outcome<InferenceRpuConfig> {
+pub fn config_from(path: &Path) -> Outcome<RpuConfig> {
     let is_recipe = path.extension().is_some_and(|extension| extension == "toml")
         && std::fs::read_to_string(path).is_ok_and(|text| {
             let sections = toml::from_str::<Table>(&text).unwrap_or_default();
             super::document::SECTIONS.iter().any(|name| sections.contains_key(*name))
         });
     match is_recipe {
-        true => Ok(super::Recipe::read(path, &[])?.hardware.config),
-        false => InferenceRpuConfig::from_file(path).map_err(Failure::mistake),
+        true => Ok(super::Recipe::read(path, &[])?.hardware.rpu),
+        false => RpuConfig::from_file(path).map_err(Failure::mistake),
     }
 }
 
-/// A configuration with some fields replaced.
-fn overlaid(base: &InferenceRpuConfig, fields: Table) -> Result<InferenceRpuConfig, Error> {
-    // The fields alone first, so that an error is about what was written.
+fn preset_by_name(name: &str) -> Option<RpuConfig> {
+    let own = PRESETS.iter().find(|(known, _)| *known == name).map(|(_, preset)| preset().into());
+    own.or_else(|| by_name(name).map(RpuConfig::from))
+}
+
+/// A configuration with some fields replaced. One of another kind starts from the defaults of its kind.
+fn overlaid(base: &RpuConfig, fields: Table) -> Result<RpuConfig, Error> {
     let mut table: Table = toml::from_str(&base.to_toml_string()?).expect("what was written can be read");
+    if fields.get("type").is_some_and(|kind| table.get("type") != Some(kind)) {
+        table.clear();
+    }
     merge(&mut table, fields);
-    InferenceRpuConfig::from_toml_str(&toml::to_string(&table).expect("tables of plain values are TOML"))
+    RpuConfig::from_toml_str(&toml::to_string(&table).expect("tables of plain values are TOML"))
 }
 
 /// Puts fields over those of a table; a section of another type replaces the whole section.
@@ -93,12 +103,9 @@ fn merge(table: &mut Table, fields: Table) {
         match (table.get_mut(&name), value) {
             (Some(Value::Table(old)), Value::Table(new)) => {
                 let other_type = old.get("type").zip(new.get("type")).is_some_and(|(a, b)| a != b);
-                let class = other_type
-                    && new.get("type").and_then(Value::as_str).is_some()
-                    && name != "modifier"
-                    && name != "clip"
-                    && name != "remap";
-                if class {
+                // Of these sections the type is a field like others; of others it says which fields there are.
+                let fields_stay = ["modifier", "clip", "remap"].contains(&name.as_str());
+                if other_type && !fields_stay {
                     *old = new;
                 } else {
                     merge(old, new);

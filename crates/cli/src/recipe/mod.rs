@@ -25,6 +25,7 @@ pub use hardware::{HardwareRecipe, config_from};
 pub use network::NetworkRecipe;
 
 use crate::failure::Outcome;
+use crate::run::training::Phase;
 use document::{Document, Section};
 
 /// A whole recipe, checked.
@@ -102,7 +103,7 @@ impl Recipe {
         let training = TrainingRecipe::read(&mut section)?;
         sections.push(("training", section.finish()?));
         let mut section = document.section("chips");
-        let chips = ChipsRecipe::read(&mut section)?;
+        let chips = ChipsRecipe::read(&mut section, hardware.rpu.trains_on_chip())?;
         sections.push(("chips", section.finish()?));
         Ok(Self { data, network, hardware, training, chips, sections, document })
     }
@@ -119,6 +120,15 @@ impl Recipe {
     /// The key that everything random of a run derives from.
     pub fn key(&self) -> Key {
         Key::new(self.training.seed)
+    }
+
+    /// What a network of a training is called.
+    pub fn title(&self, phase: Phase) -> &'static str {
+        match phase {
+            Phase::Digital => "trained digitally",
+            Phase::HardwareAware if self.hardware.rpu.trains_on_chip() => "trained on the chip",
+            Phase::HardwareAware => "trained hardware-aware",
+        }
     }
 
     /// All fields, defaults included, as TOML that gives the same recipe.
@@ -182,8 +192,14 @@ impl TrainingRecipe {
 }
 
 impl ChipsRecipe {
-    fn read(section: &mut Section<'_>) -> Outcome<Self> {
-        let count = section.whole("count", 10, 0)?;
+    fn read(section: &mut Section<'_>, on_chip: bool) -> Outcome<Self> {
+        let count = section.whole("count", if on_chip { 0 } else { 10 }, 0)?;
+        if on_chip && count > 0 {
+            let message = format!(
+                "chips.count = {count}: must be 0 with hardware that trains on the chip: its weights are in devices already"
+            );
+            return Err(section.error("count", message));
+        }
         let texts = match section.has("times") {
             true => section.texts("times")?,
             false => {

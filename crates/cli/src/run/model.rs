@@ -51,8 +51,8 @@ impl Model {
         }
         let name = file.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let title = match name.as_str() {
-            "digital" => Phase::Digital.title().into(),
-            "hardware_aware" => Phase::HardwareAware.title().into(),
+            "digital" => recipe.title(Phase::Digital).into(),
+            "hardware_aware" => recipe.title(Phase::HardwareAware).into(),
             _ => name,
         };
         Ok(Self { recipe, data, net, title, folder: beside.to_owned() })

@@ -45,16 +45,16 @@ impl Report {
             _ => svg.to_owned(),
         };
         let title = escape(title);
-        let _ = write!(
+        let _ = writeln!(
             self.body,
-            "<figure role=\"img\" aria-label=\"{title}\">{svg}<figcaption>{title}</figcaption></figure>\n"
+            "<figure role=\"img\" aria-label=\"{title}\">{svg}<figcaption>{title}</figcaption></figure>"
         );
     }
 
     /// A text in fixed type that can be opened.
     pub fn text(&mut self, title: &str, text: &str) {
         let _ =
-            write!(self.body, "<details><summary>{}</summary><pre>{}</pre></details>\n", escape(title), escape(text));
+            writeln!(self.body, "<details><summary>{}</summary><pre>{}</pre></details>", escape(title), escape(text));
     }
 
     /// Writes the page.
@@ -64,7 +64,7 @@ impl Report {
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\
-             <footer>ohmgrad {version}</footer>\n</main>\n</body>\n</html>\n"
+             <footer>ohmgrad {version}</footer>\n</main>\n</body>\n</html>"
         );
         folder::write(path, &page)
     }

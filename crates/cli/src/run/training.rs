@@ -30,14 +30,6 @@ impl Phase {
             Self::HardwareAware => "hardware_aware",
         }
     }
-
-    /// Words for people.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Digital => "trained digitally",
-            Self::HardwareAware => "trained hardware-aware",
-        }
-    }
 }
 
 /// The networks of a run.
@@ -66,7 +58,7 @@ pub fn train(recipe: &Recipe, data: &Data, folder: &Folder, output: Output) -> O
 /// Moves a network onto the tiles of a recipe, or maps it anew if it is on tiles.
 pub fn on_tiles(net: &mut Sequential, recipe: &Recipe, key: Key) -> Outcome<()> {
     let hardware = &recipe.hardware;
-    Ok(net.to_analog_with(key.fold("hardware"), |path| hardware.of_layer(&hardware.config, path))?)
+    Ok(net.to_analog_with(key.fold("hardware"), |path| hardware.of_layer(&hardware.rpu, path))?)
 }
 
 fn phase(
