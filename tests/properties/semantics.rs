@@ -1,8 +1,6 @@
 //! What the project promises about gradients, noise and bits, as properties over random networks and configurations.
 
-mod common;
-
-use common::{bits, config, io, mapping};
+use crate::common::{bits, config, io, mapping};
 use ohmgrad::prelude::*;
 use proptest::prelude::*;
 

@@ -1,8 +1,6 @@
 //! What networks keep when their hardware changes, and what chips refuse.
 
-mod common;
-
-use common::{bits, config};
+use crate::common::{bits, config};
 use ohmgrad::analog::config::{InputRangeParameter, NoiseManagement, PrePostProcessingParameter};
 use ohmgrad::models::Slot;
 use ohmgrad::prelude::*;

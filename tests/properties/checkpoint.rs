@@ -364,7 +364,7 @@ fn a_process_killed_at_any_moment_leaves_a_checkpoint() {
     let mut steps = vec![];
     for round in 0..50u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["child", "--exact"])
+            .args(["checkpoint::child", "--exact"])
             .env(CHILD, &path)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
