@@ -13,7 +13,7 @@ const EPOCHS: usize = 8;
 
 fn network() -> Sequential {
     let mut net = Sequential::new().linear(8, 64).tanh().linear(64, 3).init(Key::new(1));
-    net.to_analog(&InferenceRpuConfig::default(), Key::new(2)).expect("a valid configuration");
+    net.to_analog(InferenceRpuConfig::default(), Key::new(2)).expect("a valid configuration");
     net
 }
 

@@ -407,7 +407,7 @@ fn a_step_copies_no_weight() {
             param.value.make_mut();
         });
     }
-    analog.to_analog(&InferenceRpuConfig::default(), Key::new(2)).expect("the default is valid");
+    analog.to_analog(InferenceRpuConfig::default(), Key::new(2)).expect("the default is valid");
     for net in [&mut digital, &mut analog] {
         let places = |net: &Sequential| {
             let mut places = vec![];

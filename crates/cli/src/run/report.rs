@@ -45,16 +45,16 @@ impl Report {
             _ => svg.to_owned(),
         };
         let title = escape(title);
-        let _ = write!(
+        let _ = writeln!(
             self.body,
-            "<figure role=\"img\" aria-label=\"{title}\">{svg}<figcaption>{title}</figcaption></figure>\n"
+            "<figure role=\"img\" aria-label=\"{title}\">{svg}<figcaption>{title}</figcaption></figure>"
         );
     }
 
     /// A text in fixed type that can be opened.
     pub fn text(&mut self, title: &str, text: &str) {
         let _ =
-            write!(self.body, "<details><summary>{}</summary><pre>{}</pre></details>\n", escape(title), escape(text));
+            writeln!(self.body, "<details><summary>{}</summary><pre>{}</pre></details>", escape(title), escape(text));
     }
 
     /// Writes the page.
