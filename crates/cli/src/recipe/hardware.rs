@@ -10,8 +10,11 @@ use super::document::Section;
 use super::resolve;
 use crate::failure::{Failure, Outcome};
 
+/// A preset's name, and the function that makes it.
+type Preset = (&'static str, fn() -> InferenceRpuConfig);
+
 /// The presets and their names.
-const PRESETS: [(&str, fn() -> InferenceRpuConfig); 4] = [
+const PRESETS: [Preset; 4] = [
     ("standard_hwa_training", presets::standard_hwa_training),
     ("web_composer", presets::web_composer),
     ("old_web_composer", presets::old_web_composer),
