@@ -1,7 +1,7 @@
 //! How good a network is on data: accuracy, or the error of a regression.
 
 use ohmgrad::autograd::Var;
-use ohmgrad::models::AccuracyAt;
+use ohmgrad::models::AtTime;
 use ohmgrad::prelude::*;
 
 use crate::data::Goal;
@@ -81,13 +81,13 @@ impl Metric {
 
 /// The mean, and half the width of its 95 % interval after Student; infinite for one value.
 pub fn mean_and_half(values: &[f64]) -> (f64, f64) {
-    let sample = AccuracyAt { t: 0.0, chips: values.to_vec() };
+    let sample = AtTime { t: 0.0, chips: values.to_vec() };
     (sample.mean(), sample.confidence())
 }
 
 /// The standard deviation over n − 1.
 pub fn spread(values: &[f64]) -> f64 {
-    AccuracyAt { t: 0.0, chips: values.to_vec() }.std()
+    AtTime { t: 0.0, chips: values.to_vec() }.std()
 }
 
 /// The loss that a training steps down.
