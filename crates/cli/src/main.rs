@@ -88,7 +88,7 @@ fn run(program: &Program) -> Outcome<u8> {
         Command::Inspect(args) => inspect::run(args, output),
         Command::Import(args) => import::run(args, output),
         Command::Init(args) => init::run(args, output),
-        Command::Completions(args) => shell::completions(args, Program::command()),
+        Command::Completions(args) => shell::completions(args, Program::command(), output),
         Command::Man(args) => shell::man(args, Program::command(), output),
     }
 }

@@ -1,6 +1,5 @@
 //! `ohmgrad completions` and `ohmgrad man`: what a shell and a manual want to know of the program.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Command};
@@ -29,17 +28,21 @@ pub struct ManArgs {
 }
 
 /// Runs `ohmgrad completions`.
-pub fn completions(args: &CompletionsArgs, mut program: Command) -> Outcome<u8> {
+pub fn completions(args: &CompletionsArgs, mut program: Command, output: Output) -> Outcome<u8> {
     let mut text = vec![];
     clap_complete::generate(args.shell, &mut program, "ohmgrad", &mut text);
-    io::stdout().write_all(&text).map_err(Failure::failed)?;
+    print("completions", &text, output);
     Ok(0)
 }
 
 /// Runs `ohmgrad man`.
 pub fn man(args: &ManArgs, program: Command, output: Output) -> Outcome<u8> {
     match &args.out {
-        None => clap_mangen::Man::new(program).render(&mut io::stdout()).map_err(Failure::failed)?,
+        None => {
+            let mut text = vec![];
+            clap_mangen::Man::new(program).render(&mut text).map_err(Failure::failed)?;
+            print("man", &text, output);
+        }
         Some(folder) => {
             std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
             clap_mangen::generate_to(program, folder).map_err(|error| Failure::file(folder, &error))?;
@@ -48,4 +51,10 @@ pub fn man(args: &ManArgs, program: Command, output: Output) -> Outcome<u8> {
         }
     }
     Ok(0)
+}
+
+fn print(what: &str, text: &[u8], output: Output) {
+    let text = String::from_utf8_lossy(text);
+    output.event(&json!({ what: text }));
+    output.say(text.trim_end());
 }

@@ -16,6 +16,7 @@ use crate::recipe::document::Document;
 use crate::recipe::{Recipe, time};
 use crate::run::chips::{Finished, Scores, chip, each_once};
 use crate::run::folder::{Folder, RECIPE};
+use crate::run::model::start;
 use crate::run::report::{Report, draw, losses, over_time};
 use crate::run::training::{Phase, Trained, history, on_tiles, train};
 use crate::score::{Metric, mean_and_half, score, spread};
@@ -54,18 +55,21 @@ struct Entry {
 
 /// Runs the command.
 pub fn run(args: &TrainArgs, output: Output) -> Outcome<u8> {
-    let (recipe, folder) = match &args.resume {
+    let (recipe, data, folder) = match &args.resume {
         Some(path) => {
             let folder = Folder::open(path)?;
-            (Recipe::read(&folder.file(RECIPE), &[])?, folder)
+            let recipe = Recipe::read(&folder.file(RECIPE), &[])?;
+            (recipe.clone(), Data::read(&recipe.data)?, folder)
         }
         None => {
             let recipe = read(args.recipe.as_deref(), &args.set)?;
             let stem = args.recipe.as_deref().and_then(Path::file_stem);
             let name = stem.map_or_else(|| "mnist".into(), |name| name.to_string_lossy());
-            check(&recipe)?;
+            // What is wrong with data and network is found before there is a folder.
+            let data = Data::read(&recipe.data)?;
+            on_tiles(&mut start(&recipe, &data)?, &recipe, recipe.key())?;
             let folder = Folder::create(args.out.as_deref(), &name, &recipe)?;
-            (recipe, folder)
+            (recipe, data, folder)
         }
     };
     recipe.hardware.config.warnings().iter().for_each(|note| warn(format!("hardware.{note}")));
@@ -74,7 +78,6 @@ pub fn run(args: &TrainArgs, output: Output) -> Outcome<u8> {
     output.event(&json!({
         "event": "start", "folder": folder.path(), "seed": recipe.training.seed, "version": env!("CARGO_PKG_VERSION"),
     }));
-    let data = Data::read(&recipe.data)?;
     let (train_rows, test_rows) = (data.train.len(), data.test.len());
     output.say(format!("{train_rows} rows for training, {test_rows} for testing; {}", recipe.hardware.config));
     let trained = train(&recipe, &data, &folder, output)?;
@@ -105,13 +108,6 @@ pub fn read(path: Option<&Path>, sets: &[String]) -> Outcome<Recipe> {
             Recipe::from_document(document, Path::new(""))
         }
     }
-}
-
-/// Finds what is wrong with the network before there is a folder.
-fn check(recipe: &Recipe) -> Outcome<()> {
-    let data = Data::read(&recipe.data)?;
-    let mut net = crate::run::model::start(recipe, &data)?;
-    on_tiles(&mut net, recipe, recipe.key())
 }
 
 fn evaluate(recipe: &Recipe, data: &Data, trained: &Trained) -> Outcome<Vec<Entry>> {

@@ -1,8 +1,6 @@
 //! Mistakes, and what is said about them: the file with its line or the argument, the field, its value, and what is allowed.
 
-mod common;
-
-use common::{Folder, QUICK};
+use super::common::{Folder, QUICK};
 
 /// Checks the exit code and all of the message.
 fn check(folder: &Folder, arguments: &[&str], code: i32, message: &str) {

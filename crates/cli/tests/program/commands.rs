@@ -1,8 +1,6 @@
 //! The commands that look at a trained network, driven as a user does.
 
-mod common;
-
-use common::{Folder, QUICK};
+use super::common::{Folder, QUICK};
 
 #[test]
 fn evaluate_and_drift_repeat_the_numbers_of_the_run() {
@@ -152,4 +150,35 @@ fn tables_and_arrays_are_data() {
     folder.write("npy.toml", &recipe("source = \"npy\"\ninputs = \"x.npy\"\nlabel = \"y.npy\"", 2));
     folder.ok(&["train", "npy.toml", "--out", "npy"]);
     folder.ok(&["evaluate", "npy"]);
+}
+
+#[test]
+fn hardware_has_a_base_and_layers_that_stay_digital() {
+    let folder = Folder::new();
+    folder.write("chip.toml", "[forward]\nout_noise = 0.25\nout_bound = 20\n");
+    let hardware = "[hardware]\nfile = \"chip.toml\"\ndigital_layers = [\"0\"]\n[hardware.forward]\nout_bound = 10";
+    let (before, _) = QUICK.split_once("[hardware.forward]").unwrap();
+    folder.write("quick.toml", &format!("{before}\n{hardware}\n[chips]\ncount = 1\ntimes = [\"1h\"]\n"));
+    folder.ok(&["train", "quick.toml", "--out", "run"]);
+    // The recipe of the run is whole without the file.
+    std::fs::remove_file(folder.path("chip.toml")).unwrap();
+    let recipe: toml::Table = toml::from_str(&folder.text("run/recipe.toml")).unwrap();
+    let forward = &recipe["hardware"]["forward"];
+    assert_eq!((forward["out_noise"].as_float(), forward["out_bound"].as_float()), (Some(0.25), Some(10.0)));
+    let objects = folder.objects(&["inspect", "run"]);
+    let tiles: Vec<_> =
+        objects.iter().filter(|object| object["kind"] == "layer").map(|layer| &layer["tiles"]).collect();
+    assert_eq!(tiles, [0, 1]);
+
+    folder.write(
+        "preset.toml",
+        &format!("{before}\n[hardware]\npreset = \"standard_hwa_training\"\n[chips]\ncount = 0\n"),
+    );
+    folder.ok(&["train", "preset.toml", "--out", "preset"]);
+    let recipe: toml::Table = toml::from_str(&folder.text("preset/recipe.toml")).unwrap();
+    assert_eq!(recipe["hardware"]["mapping"]["learn_out_scaling"].as_bool(), Some(true));
+    // Its learned ranges and scales are in the file of the network.
+    let result = folder.json("preset/result.json");
+    let again = folder.objects(&["evaluate", "preset", "--repeats", "1"]);
+    assert_eq!(again[1]["accuracy"], result["networks"]["hardware_aware"]["accuracy"]);
 }

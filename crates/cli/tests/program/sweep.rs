@@ -1,12 +1,10 @@
 //! `ohmgrad sweep`, `merge` and `compare`: the numbers are those of single commands, parts make the whole, and what is
 //! finished is kept.
 
-mod common;
-
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{Folder, QUICK, program};
+use super::common::{Folder, QUICK, program};
 
 #[test]
 fn the_points_of_a_sweep_are_what_single_commands_give() {

@@ -1,5 +1,4 @@
 //! What all tests of the program share.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,11 +1,9 @@
 //! Help, completions and the man page; the page of a run in a browser.
 
-mod common;
-
 use std::process::Command;
 use std::time::Instant;
 
-use common::Folder;
+use super::common::Folder;
 
 const COMMANDS: [&str; 12] = [
     "train",

@@ -1,12 +1,10 @@
 //! `ohmgrad train`: what a run leaves, that its numbers are the library's, and that it goes on after a kill.
 
-mod common;
-
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{Folder, QUICK, program};
+use super::common::{Folder, QUICK, program};
 use ohmgrad::prelude::*;
 
 /// The network of the quick recipe, and its test rows.
@@ -197,4 +195,25 @@ fn weights_of_another_name_are_where_a_run_begins() {
     let (net, test) = quick();
     let digital = &folder.json("named/result.json")["networks"]["digital"]["accuracy"];
     assert_eq!(*digital, accuracy(&net, &test, Key::new(1).fold("test")));
+}
+
+#[test]
+fn a_training_that_gets_no_better_stops_with_its_best_network() {
+    let folder = Folder::new();
+    let recipe = QUICK.replace("digital_epochs = 2", "digital_epochs = 200\npatience = 2");
+    folder.write("long.toml", &recipe.replace("hardware_aware_epochs = 2", "hardware_aware_epochs = 0"));
+    folder.ok(&["train", "long.toml", "--out", "run"]);
+    let scores: Vec<f64> = folder
+        .text("run/digital.csv")
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(3).unwrap().parse().unwrap())
+        .collect();
+    assert!(scores.len() < 200);
+    let best = scores.iter().copied().fold(0.0, f64::max);
+    assert_eq!(scores[scores.len() - 3], best, "two epochs without a better score");
+    let result = folder.text("run/result.json");
+    assert_eq!(folder.json("run/result.json")["networks"]["digital"]["accuracy"], best);
+    folder.ok(&["train", "--resume", "run"]);
+    assert_eq!(folder.text("run/result.json"), result);
 }
