@@ -33,6 +33,10 @@ pub struct ExplainArgs {
     /// Outputs of that matrix.
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8192))]
     outputs: u32,
+    /// Of a model: the inputs that its layers have for test rows, instead of Gaussian ones. Convolutions and recurrent layers
+    /// keep Gaussian inputs.
+    #[arg(long)]
+    on_data: bool,
     /// Reads that are averaged over.
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100_000))]
     reads: u32,
@@ -45,13 +49,16 @@ pub fn run(args: &ExplainArgs, output: Output) -> Outcome<u8> {
     let (rpu, matrices) = match is_model {
         true => {
             let model = ModelArgs { model: args.what.clone(), recipe: None, set: vec![] }.read()?;
-            let matrices = weights(&model);
+            let matrices = weights(&model, args.on_data.then_some(args.reads as usize));
             (model.recipe.hardware.rpu, matrices)
         }
         false => {
             let shape = [args.outputs as usize, args.inputs as usize];
             let weight = Tensor::normal(&shape, key.fold("weights")).map(|w| (0.25 * w).clamp(-1.0, 1.0));
-            (config_from(&args.what)?, vec![(format!("{}×{}", shape[0], shape[1]), weight)])
+            (
+                config_from(&args.what)?,
+                vec![Matrix { name: format!("{}×{}", shape[0], shape[1]), weight, inputs: None }],
+            )
         }
     };
     let config = rpu.reads();
@@ -64,13 +71,15 @@ pub fn run(args: &ExplainArgs, output: Output) -> Outcome<u8> {
         "warnings": warnings,
     }));
     let mut columns = vec![];
-    for (name, weight) in matrices {
-        let shares = shares(&weight, &config, args.reads as usize, key)?;
+    for Matrix { name, weight, inputs } in matrices {
+        let on_data = inputs.is_some();
+        let gaussian = || Tensor::normal(&[args.reads as usize, weight.shape()[1]], key.fold("x"));
+        let shares = shares(&weight, &config, inputs.unwrap_or_else(gaussian), key)?;
         output.event(&json!({
-            "kind": "shares", "layer": name, "relative_error": shares.relative_error, "effective_bits": shares.bits,
+            "kind": "shares", "layer": name, "on_data": on_data, "relative_error": shares.relative_error, "effective_bits": shares.bits,
             "shares": shares.sources.iter().map(|(name, share)| ((*name).to_owned(), json!(share))).collect::<serde_json::Map<_, _>>(),
         }));
-        columns.push((name, shares));
+        columns.push((if on_data { format!("{name} (data)") } else { name }, shares));
     }
     output.say(format!("\n{}", table(&columns, args.reads).to_text()));
     warnings.iter().for_each(warn);
@@ -143,17 +152,39 @@ fn converter(bound: f32, step: Option<f32>, of: &str) -> String {
     }
 }
 
-/// The weights of a model's layers as matrices.
-fn weights(model: &Model) -> Vec<(String, Tensor)> {
+/// A matrix that reads are tried on.
+struct Matrix {
+    name: String,
+    weight: Tensor,
+    /// The rows that it is read with; Gaussian ones if there are none.
+    inputs: Option<Tensor>,
+}
+
+/// The weights of a model's layers as matrices, with the inputs that so many test rows give them, if that is asked for.
+fn weights(model: &Model, rows: Option<usize>) -> Vec<Matrix> {
+    let net = model.digital();
+    let mut inputs = vec![];
+    if let Some(rows) = rows {
+        let mut x = model.data.test.take(rows).x;
+        for layer in net.layers() {
+            let tape = Tape::eval(model.recipe.key());
+            let y = layer.forward(tape.constant(x.clone())).value();
+            inputs.push(std::mem::replace(&mut x, y));
+        }
+    }
     let mut weights = vec![];
-    model.digital().visit("", &mut |path, slot| {
+    net.visit("", &mut |path, slot| {
         if let Slot::Affine(affine) = slot {
             let value = &affine.weight().value;
             let outs = value.shape()[0];
-            weights.push((path.to_owned(), value.reshape(&[outs, value.len() / outs])));
+            let weight = value.reshape(&[outs, value.len() / outs]);
+            let given: Option<&Tensor> = path.parse().ok().and_then(|i: usize| inputs.get(i));
+            let inputs = given.filter(|x| x.rank() == 2 && x.shape()[1] == weight.shape()[1]).cloned();
+            weights.push(Matrix { name: path.to_owned(), weight, inputs });
         }
     });
-    weights.retain(|(path, _)| model.recipe.hardware.of_layer(&model.recipe.hardware.config, path).is_some());
+    let hardware = &model.recipe.hardware;
+    weights.retain(|matrix| hardware.of_layer(&hardware.config, &matrix.name).is_some());
     weights
 }
 
@@ -189,8 +220,7 @@ const SOURCES: [Source; 11] = [
 /// A source that is not switched off by itself.
 const ADC_RANGE: &str = "ADC range";
 
-fn shares(weight: &Tensor, config: &InferenceRpuConfig, reads: usize, key: Key) -> Outcome<Shares> {
-    let x = Tensor::normal(&[reads, weight.shape()[1]], key.fold("x"));
+fn shares(weight: &Tensor, config: &InferenceRpuConfig, x: Tensor, key: Key) -> Outcome<Shares> {
     let read = |config: &InferenceRpuConfig| -> Outcome<Tensor> {
         let matrix = AnalogMatrix::new(weight.clone(), config, key.fold("hardware"))?;
         Ok(matrix.matvec(&x, key.fold("read")))
@@ -241,7 +271,9 @@ fn mean_square(x: &Tensor) -> f64 {
 
 fn table(columns: &[(String, Shares)], reads: u32) -> Table {
     let mut table = Table {
-        title: format!("errors of {reads} reads with Gaussian inputs, of the exact product"),
+        title: format!(
+            "errors of up to {reads} reads, of the exact product; inputs are Gaussian unless they are said to be data"
+        ),
         head: std::iter::once("share of the variance".to_owned())
             .chain(columns.iter().map(|(name, _)| name.clone()))
             .collect(),

@@ -77,6 +77,22 @@ fn explain_finds_the_sources_of_noise() {
 }
 
 #[test]
+fn explain_takes_the_inputs_of_layers_from_data() {
+    let folder = Folder::with_run();
+    let shares = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let objects = folder.objects(&[&["explain", "run", "--reads", "200"], arguments].concat());
+        objects.into_iter().filter(|object| object["kind"] == "shares").collect()
+    };
+    let (gaussian, data) = (shares(&[]), shares(&["--on-data"]));
+    assert_eq!((gaussian.len(), data.len()), (2, 2));
+    for (gaussian, data) in gaussian.iter().zip(&data) {
+        assert_eq!((&gaussian["on_data"], &data["on_data"]), (&false.into(), &true.into()));
+        assert_ne!(gaussian["relative_error"], data["relative_error"]);
+        assert!(data["shares"]["weight noise"].as_f64().unwrap() > 0.0);
+    }
+}
+
+#[test]
 fn import_notes_what_it_did_not_understand() {
     let folder = Folder::new();
     folder.write("good.txt", "InferenceRPUConfig(forward=IOParameters(out_bound=10.0))");
