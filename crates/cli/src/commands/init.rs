@@ -14,11 +14,16 @@ pub const MNIST: &str = include_str!("../../recipes/mnist.toml");
 
 /// Write a commented recipe to begin with.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  ohmgrad init\n  ohmgrad init digits --kind lenet && ohmgrad train digits.toml")]
+#[command(
+    after_help = "Examples:\n  ohmgrad init\n  ohmgrad init digits --kind lenet && ohmgrad train digits.toml\n  ohmgrad init --schema > recipe.schema.json"
+)]
 pub struct InitArgs {
     /// The name: NAME.toml is written, and never over a file that exists [default: that of the kind].
     #[arg(value_name = "NAME")]
     name: Option<String>,
+    /// Print the JSON Schema of recipes instead, with which editors check and complete them.
+    #[arg(long, conflicts_with_all = ["name", "kind"])]
+    schema: bool,
     /// What the recipe is for.
     #[arg(long, value_enum, default_value_t = Kind::Mlp)]
     kind: Kind,
@@ -56,6 +61,12 @@ impl Kind {
 
 /// Runs the command.
 pub fn run(args: &InitArgs, output: Output) -> Outcome<u8> {
+    if args.schema {
+        let schema = crate::recipe::schema()?;
+        output.event(&schema);
+        output.say(format!("{schema:#}"));
+        return Ok(0);
+    }
     let kind = args.kind.to_possible_value().expect("no kind is hidden");
     let name = args.name.as_deref().unwrap_or(kind.get_name());
     let path = PathBuf::from(if name.ends_with(".toml") { name.to_owned() } else { format!("{name}.toml") });

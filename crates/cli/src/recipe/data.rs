@@ -70,9 +70,11 @@ pub enum Normalise {
     All,
 }
 
+/// The names of the sources.
+pub const SOURCES: [&str; 8] = ["mnist", "mnist-full", "fashion-mnist", "idx", "csv", "npz", "npy", "arm"];
+
 impl DataRecipe {
     pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Outcome<Self> {
-        const SOURCES: [&str; 8] = ["mnist", "mnist-full", "fashion-mnist", "idx", "csv", "npz", "npy", "arm"];
         let source = section.choice("source", "mnist", &SOURCES)?;
         let source = match source {
             "mnist" => Source::Mnist,
@@ -133,6 +135,7 @@ impl DataRecipe {
 }
 
 fn path(section: &mut Section<'_>, folder: &Path, source: &str) -> Outcome<PathBuf> {
+    section.describe("path", serde_json::json!({ "type": "string" }));
     match section.raw("path") {
         Some(toml::Value::String(path)) => {
             let path = resolve(folder, &path);

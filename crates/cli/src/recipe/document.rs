@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde_json::{Value as Json, json};
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
@@ -94,7 +95,13 @@ impl Document {
     /// A section; empty if the recipe has none.
     pub fn section(&self, name: &'static str) -> Section<'_> {
         let table = self.table.get(name).and_then(Value::as_table);
-        Section { document: self, path: name.into(), table: table.cloned().unwrap_or_default(), used: vec![] }
+        Section {
+            document: self,
+            path: name.into(),
+            table: table.cloned().unwrap_or_default(),
+            used: vec![],
+            described: vec![],
+        }
     }
 
     /// An error about a field, with its place.
@@ -119,12 +126,23 @@ pub struct Section<'a> {
     path: String,
     table: Table,
     used: Vec<(String, Value)>,
+    described: Vec<(String, Json)>,
 }
 
 impl Section<'_> {
     /// The value of a field as it stands in the recipe.
     pub fn raw(&mut self, field: &str) -> Option<Value> {
         self.table.remove(field)
+    }
+
+    /// Describes a field for the schema, as JSON Schema does.
+    pub fn describe(&mut self, field: &str, schema: Json) {
+        self.described.push((field.into(), schema));
+    }
+
+    /// The fields that were read, as a JSON Schema describes them.
+    pub fn described(&mut self) -> Vec<(String, Json)> {
+        std::mem::take(&mut self.described)
     }
 
     /// Whether the recipe has a field.
@@ -148,6 +166,7 @@ impl Section<'_> {
 
     /// A whole number of at least `least`.
     pub fn whole(&mut self, field: &str, default: usize, least: usize) -> Outcome<usize> {
+        self.describe(field, json!({ "type": "integer", "minimum": least, "default": default }));
         let value = self.raw(field).unwrap_or(Value::Integer(default as i64));
         let number = value.as_integer().and_then(|n| usize::try_from(n).ok()).filter(|&n| n >= least);
         let Some(number) = number else {
@@ -159,6 +178,10 @@ impl Section<'_> {
 
     /// A number in a range that `allowed` describes.
     pub fn number(&mut self, field: &str, default: f64, ok: impl Fn(f64) -> bool, allowed: &str) -> Outcome<f64> {
+        self.describe(
+            field,
+            json!({ "type": "number", "default": default, "description": format!("a number {allowed}") }),
+        );
         let value = self.raw(field).unwrap_or(Value::Float(default));
         let number = match &value {
             Value::Integer(n) => Some(*n as f64),
@@ -174,6 +197,7 @@ impl Section<'_> {
 
     /// One of some names.
     pub fn choice(&mut self, field: &str, default: &str, names: &[&'static str]) -> Outcome<&'static str> {
+        self.describe(field, json!({ "enum": names, "default": default }));
         let value = self.raw(field).unwrap_or(Value::String(default.into()));
         let found = value.as_str().and_then(|text| names.iter().find(|name| **name == text));
         let Some(name) = found else {
@@ -186,6 +210,7 @@ impl Section<'_> {
 
     /// A text, if the recipe has it.
     pub fn text(&mut self, field: &str) -> Outcome<Option<String>> {
+        self.describe(field, json!({ "type": "string" }));
         match self.raw(field) {
             None => Ok(None),
             Some(Value::String(text)) => {
@@ -198,6 +223,7 @@ impl Section<'_> {
 
     /// A list of texts, or one; empty if the recipe has none.
     pub fn texts(&mut self, field: &str) -> Outcome<Vec<String>> {
+        self.describe(field, json!({ "type": ["array", "string"], "items": { "type": "string" } }));
         let Some(value) = self.raw(field) else { return Ok(vec![]) };
         let texts: Option<Vec<String>> = match &value {
             Value::String(text) => Some(vec![text.clone()]),
@@ -211,6 +237,7 @@ impl Section<'_> {
 
     /// A list of whole numbers of at least 1; empty if the recipe has none.
     pub fn sizes(&mut self, field: &str) -> Outcome<Vec<usize>> {
+        self.describe(field, json!({ "type": "array", "items": { "type": "integer", "minimum": 1 } }));
         let Some(value) = self.raw(field) else { return Ok(vec![]) };
         let size = |item: &Value| item.as_integer().and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0);
         let sizes: Option<Vec<usize>> = value.as_array().and_then(|items| items.iter().map(size).collect());

@@ -6,23 +6,27 @@
 //! | where data come from | `data.rs` |
 //! | the list of layers | `network.rs` |
 //! | the hardware: preset, file, fields | `hardware.rs` |
+//! | the JSON Schema | `schema.rs` |
 //! | what `1h` means | `time.rs` |
 
 mod data;
 pub mod document;
 mod hardware;
 mod network;
+mod schema;
 pub mod time;
 
 use std::path::{Path, PathBuf};
 
 use ohmgrad::models::Schedule;
 use ohmgrad::prelude::*;
+use serde_json::json;
 use toml::{Table, Value};
 
 pub use data::{Columns, DataRecipe, Normalise, Source};
 pub use hardware::{HardwareRecipe, config_from};
 pub use network::NetworkRecipe;
+pub use schema::schema;
 
 use crate::failure::Outcome;
 use crate::run::training::Phase;
@@ -200,12 +204,14 @@ impl ChipsRecipe {
             );
             return Err(section.error("count", message));
         }
+        let default = ["1s", "1h", "1d", "1y", "10y"];
+        let items = json!({ "type": "string", "description": time::ALLOWED });
+        section.describe("times", json!({ "type": "array", "items": items, "default": default }));
         let texts = match section.has("times") {
             true => section.texts("times")?,
             false => {
-                let default = ["1s", "1h", "1d", "1y", "10y"].map(String::from);
                 section.record("times", default.to_vec());
-                default.to_vec()
+                default.map(String::from).to_vec()
             }
         };
         let seconds = |text: &String| {

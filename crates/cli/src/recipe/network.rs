@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ohmgrad::models::{AdaptiveAvgPool, Flatten, Gru, Rnn};
 use ohmgrad::prelude::*;
+use serde_json::{Value as Json, json};
 use toml::{Table, Value};
 
 use super::document::{Document, Section};
@@ -84,6 +85,9 @@ impl NetworkRecipe {
             let linear = |size: i64| Value::Table(Table::from_iter([("linear".to_owned(), Value::Integer(size))]));
             Value::Array(vec![linear(256), "relu".into(), linear(128), "relu".into(), linear(10)])
         };
+        section.describe("layers", schema());
+        section.describe("weights", json!({ "type": "string" }));
+        section.describe("names", json!({ "type": "object", "additionalProperties": { "type": "string" } }));
         let value = section.raw("layers").unwrap_or_else(default);
         section.record("layers", value.clone());
         let Value::Array(items) = value else {
@@ -302,6 +306,27 @@ impl Default {
             (Self::Share, None) => Ok(0.5.into()),
         }
     }
+}
+
+/// The list of layers, as a JSON Schema describes it.
+fn schema() -> Json {
+    let option = |default: &Default| match default {
+        Default::Whole(n) => json!({ "type": "integer", "minimum": 0, "default": n }),
+        Default::Flag(flag) => json!({ "type": "boolean", "default": flag }),
+        Default::Share => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1, "default": 0.5 }),
+    };
+    let bare: Vec<&str> = KINDS.iter().filter(|(_, sized, _)| !sized).map(|(name, ..)| *name).collect();
+    let table = |(name, sized, options): &Kind| {
+        let size =
+            if *sized { json!({ "type": "integer", "minimum": 1 }) } else { json!({ "type": ["boolean", "number"] }) };
+        let mut properties: serde_json::Map<String, Json> =
+            options.iter().map(|(name, default)| ((*name).to_owned(), option(default))).collect();
+        properties.insert((*name).into(), size);
+        json!({ "type": "object", "properties": properties, "required": [name], "additionalProperties": false })
+    };
+    let tables = KINDS.iter().filter(|(_, sized, options)| *sized || !options.is_empty()).map(table);
+    let kinds: Vec<Json> = std::iter::once(json!({ "enum": bare })).chain(tables).collect();
+    json!({ "type": "array", "minItems": 1, "items": { "anyOf": kinds } })
 }
 
 fn activation(name: &str) -> Activation {

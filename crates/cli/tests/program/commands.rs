@@ -106,6 +106,26 @@ fn import_notes_what_it_did_not_understand() {
 }
 
 #[test]
+fn the_schema_knows_every_field_of_every_recipe() {
+    let folder = Folder::new();
+    let schema: serde_json::Value = serde_json::from_str(&folder.ok(&["init", "--schema"])).unwrap();
+    assert_eq!(schema["properties"]["training"]["properties"]["batch"]["minimum"], 1);
+    assert_eq!(schema["properties"]["hardware"]["properties"]["forward"]["type"], "object");
+    for kind in ["mlp", "lenet", "cnn", "lstm", "regression"] {
+        folder.ok(&["init", "--kind", kind]);
+        let recipe: toml::Table = toml::from_str(&folder.text(&format!("{kind}.toml"))).unwrap();
+        for (section, fields) in &recipe {
+            for field in fields.as_table().unwrap().keys() {
+                assert!(schema["properties"][section]["properties"][field].is_object(), "{kind}: {section}.{field}");
+            }
+        }
+    }
+    for field in ["path", "label", "targets", "inputs", "normalise", "rows", "test", "validation", "shape"] {
+        assert!(schema["properties"]["data"]["properties"][field].is_object(), "{field}");
+    }
+}
+
+#[test]
 fn every_kind_of_recipe_runs() {
     let folder = Folder::new();
     let small = [
