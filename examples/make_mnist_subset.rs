@@ -10,7 +10,7 @@
 
 use std::env;
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -55,8 +55,9 @@ fn write(out: &Path, name: &str, digits: Digits) -> io::Result<()> {
 
 fn gzip(path: &Path, idx: &Idx) -> io::Result<()> {
     let header = GzBuilder::new().mtime(0).operating_system(255); // 255: unknown
-    let mut encoder = header.write(File::create(path)?, Compression::best());
+    let mut encoder = header.write(vec![], Compression::best());
     idx.write(&mut encoder)?;
+    ohmgrad::files::replace(path, &encoder.finish()?)?;
     println!("{}: {:?}", path.display(), idx.shape);
-    encoder.finish()?.sync_all()
+    Ok(())
 }
