@@ -28,6 +28,16 @@ fn the_points_of_a_sweep_are_what_single_commands_give() {
 }
 
 #[test]
+fn names_are_an_axis_too() {
+    let folder = Folder::new();
+    folder.write("quick.toml", QUICK);
+    let grid = "noise_model.type=\"PCMLikeNoiseModel\",\"ReRamWan2022NoiseModel\"";
+    folder.ok(&["sweep", "quick.toml", "--grid", grid, "--times", "1d", "--out", "sweep"]);
+    assert!(folder.text("sweep/sweep.svg").contains("1 = ReRamWan2022NoiseModel"));
+    assert!(folder.text("sweep/sweep.csv").contains("\nReRamWan2022NoiseModel,86400,3,"));
+}
+
+#[test]
 fn parts_make_the_whole() {
     let folder = Folder::new();
     folder.write("quick.toml", QUICK);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ohmgrad_plots::{Axis, Corner, Figure, Mark, Scale, Series};
 use serde_json::json;
 
-use super::grid::{Grid, name, short, shown};
+use super::grid::{Grid, short, shown};
 use super::heat_map::{self, HeatMap};
 use crate::failure::Outcome;
 use crate::output::Output;
@@ -130,13 +130,17 @@ impl Results<'_> {
     /// Scores over the one swept field: a line for each time, with a band of one standard deviation.
     fn lines(&self) -> Figure {
         let axis = &self.grid.axes[0];
-        let number = |(i, value): (usize, &toml::Value)| match value {
-            toml::Value::Integer(n) => Some(*n as f64),
-            toml::Value::Float(x) => Some(*x),
-            _ => None.or(Some(i as f64)).filter(|_| !axis.values.iter().any(|v| v.is_integer() || v.is_float())),
+        let number = |value: &toml::Value| value.as_float().or(value.as_integer().map(|n| n as f64));
+        // Names lie side by side, and the label says which is which.
+        let numbers: Option<Vec<f64>> = axis.values.iter().map(number).collect();
+        let names: Vec<String> =
+            axis.values.iter().enumerate().map(|(i, value)| format!("{i} = {}", shown(value))).collect();
+        let (places, label) = match numbers {
+            Some(numbers) => (numbers, short(&axis.path).to_owned()),
+            None => {
+                ((0..names.len()).map(|i| i as f64).collect(), format!("{}: {}", short(&axis.path), names.join(", ")))
+            }
         };
-        let places: Vec<f64> =
-            axis.values.iter().enumerate().map(|(i, value)| number((i, value)).unwrap_or(i as f64)).collect();
         let factor = if self.metric == Metric::Accuracy { 100.0 } else { 1.0 };
         let mut series = vec![];
         for mark in [Mark::Area, Mark::DottedLine] {
@@ -162,7 +166,7 @@ impl Results<'_> {
         let scale = if low > 0.0 && high / low > 30.0 { Scale::Log } else { Scale::Linear };
         let unit = if self.metric == Metric::Accuracy { " / %" } else { "" };
         Figure {
-            x: Axis::new(short(&axis.path), scale),
+            x: Axis::new(label, scale),
             y: Axis::new(format!("{}{unit}, mean ± std of chips", self.metric.title()), Scale::Linear),
             series,
             legend: Corner::LowerLeft,
@@ -213,7 +217,6 @@ impl Results<'_> {
             [fields, numbers].concat()
         });
         let further = ["seconds", "chips", "mean", "std", "confidence", "difference", "difference_confidence"];
-        debug_assert!(points.iter().all(|point| !name(point).is_empty()));
         csv(&[paths, &further].concat(), rows)
     }
 }
