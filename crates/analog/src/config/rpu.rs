@@ -346,7 +346,7 @@ mod tests {
         let kinds: [RpuConfig; 5] = [
             InferenceRpuConfig::default().into(),
             SingleRpuConfig::default().into(),
-            UnitCellRpuConfig::default().into(),
+            crate::cell::presets::by_name("AGADEcRam").expect("a preset").into(),
             DigitalRankUpdateRpuConfig::default().into(),
             FloatingPointRpuConfig::default().into(),
         ];
