@@ -100,7 +100,7 @@ impl FromStr for Key {
     }
 }
 
-/// What a [`Key`] can be folded with: integers and strings.
+/// Values that a [`Key`] can be folded with: integers and strings.
 ///
 /// Integers of any type agree where their values do, negative ones included; strings are a separate domain, so
 /// `fold(1)` and `fold("1")` differ. Another type joins by folding its parts:

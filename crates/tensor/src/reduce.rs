@@ -211,7 +211,8 @@ impl<T: Scalar> Array<T> {
         let inner = self.shape.last().copied().unwrap_or(1);
         let step = self.strides.last().copied().unwrap_or(1);
         let mut gathered = Vec::new();
-        // The last axis goes away: its rows are reduced one by one. It stays: rows are combined element by element.
+        // If the last axis goes away, its rows are reduced one by one; if it stays, rows are combined element by
+        // element.
         let keep = axes.iter().all(|&a| a + 1 != self.rank());
         // Around all rows, which may be short.
         vectorized(

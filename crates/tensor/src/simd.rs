@@ -10,7 +10,7 @@ const VARIABLE: &str = "OHMGRAD_SIMD";
 /// A set of vector instructions for which loops are compiled and products have kernels.
 ///
 /// Loops give the same bits at every level, and products at [`Avx2`](Self::Avx2) and [`Avx512`](Self::Avx512). At
-/// [`None`](Self::None) products are those of `matrixmultiply`, which looks at the processor for itself, and their sums
+/// [`None`](Self::None) products are those of `matrixmultiply`, which selects instructions by itself, and their sums
 /// may be rounded in other places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_level_is_answered_with_those_that_there_are() {
+    fn an_unknown_level_is_an_error_with_the_known_ones() {
         let Output { status, stdout, .. } = tests_at("sse", &["the_level_is_one_that_the_processor_has"]);
         let out = String::from_utf8_lossy(&stdout);
         assert!(!status.success() && out.contains("OHMGRAD_SIMD=sse: must be avx512, avx2 or none"), "{out}");

@@ -216,7 +216,7 @@ impl<'a, T: Gemm> Right<'a, T> {
     }
 }
 
-/// How a product is given to threads.
+/// Division of a product among threads.
 #[derive(Clone, Copy)]
 pub(crate) enum Parts {
     /// To this one alone.
@@ -311,7 +311,7 @@ gemm!(f64, matrixmultiply::dgemm, |_slice| None);
 mod tests {
     use super::*;
 
-    /// What a check lets pass, kernels read without another one.
+    /// The kernels rely on this check and make no other.
     #[test]
     fn matrices_beyond_their_storage_are_refused_also_where_a_size_wraps_around() {
         let refused = |rows: Offsets<'_>, terms: Offsets<'_>, sizes: [usize; 2]| {

@@ -45,7 +45,7 @@ impl Lowering {
     }
 }
 
-/// Where the patches of a block lie.
+/// The memory in which the patches of a block lie.
 struct Source<T> {
     /// Their samples, or parts of them: [n, channels, a, b, c], with the padding.
     x: Array<T>,
@@ -153,7 +153,7 @@ impl Patches {
         w.reshape(&[outs, channels, row_len / channels]).transpose(1, 2).reshape(&[outs, row_len])
     }
 
-    /// Where a block of patches lies: in the input itself, or in a copy of its part of it with the padding around.
+    /// The memory of a block of patches: the input itself, or a copy of the block's part of it with the padding around.
     fn source<T: Scalar>(&self, x: &Array<T>, range: &Range<usize>) -> Source<T> {
         let samples = range.start / self.per_sample()..range.end.div_ceil(self.per_sample());
         let x = x.slice(0, samples.clone());

@@ -1,4 +1,4 @@
-//! Lowering: how rows for a product with a weight come out of an array, and how gradients of rows go back.
+//! Lowering: rows of an array for a product with a weight, and gradients of these rows back in its shape.
 //!
 //! For a matrix the rows are its rows. For a convolution they are its unfolded patches, one for each place of the window;
 //! they are made in blocks of a size, and made again in the backward, so that only as many blocks are in memory at once as
@@ -43,7 +43,7 @@ impl ConvWindow {
     }
 }
 
-/// Where rows come from.
+/// Source of the rows of a product.
 #[derive(Clone, Debug)]
 pub enum Lowering {
     /// The rows of a matrix, so many for each sample of the batch.
@@ -103,7 +103,7 @@ impl Lowering {
         Self::Patches(Patches { window, groups, input, places, rank })
     }
 
-    /// Groups of channels: each has rows of its own.
+    /// Groups of channels, each with its rows.
     pub fn groups(&self) -> usize {
         match self {
             Self::Rows { .. } => 1,
@@ -300,7 +300,7 @@ impl Patches {
         let size = channels * a * b * c;
         let mut out = storage::with_capacity(batch * size);
         let block = |samples: Range<usize>, out: &mut [MaybeUninit<T>]| {
-            // Just before they are added to, while they are in cache.
+            // Filled with zeros just before gradients are added, while they are in cache.
             out.fill(MaybeUninit::new(T::zero()));
             // SAFETY: all of it was written.
             let out = unsafe { out.assume_init_mut() };

@@ -116,7 +116,7 @@ impl Patches {
     }
 }
 
-/// How gradients of patches are added up where patches overlap.
+/// Sums of the gradients of patches, where patches overlap.
 pub(super) struct Fold<'a> {
     patches: &'a Patches,
     /// For each stretch of entries that are neighbours in memory its channel and its place in the window.
@@ -181,7 +181,7 @@ fn write_runs<T: Scalar>(row: &mut [MaybeUninit<T>], source: &[T], offsets: &[us
     }
 }
 
-/// The same for a length that is known: a run is a move or two, and no call.
+/// As above, for a length that is a constant: a run is a move or two, without a call.
 fn write_runs_of<T: Scalar, const RUN: usize>(row: &mut [MaybeUninit<T>], source: &[T], offsets: &[usize]) {
     let (targets, _) = row.as_chunks_mut::<RUN>();
     for (target, &offset) in targets.iter_mut().zip(offsets) {
