@@ -35,7 +35,8 @@ impl<T: Scalar> State<T> {
 /// The gradients of one backward. They are owned, so they outlive the tape.
 pub struct Gradients<T: Scalar = f32> {
     key: Key,
-    /// In the order in which the parameters came onto the tape: sums over them never depend on identities.
+    /// Gradients in the order in which the parameters came onto the tape, so that sums over them never depend on
+    /// identities.
     pub(crate) params: Vec<(Id, Array<T>)>,
     pub(crate) kept: Vec<(usize, Array<T>)>,
     pub(crate) deposits: Vec<(Id, Box<dyn Any + Send>)>,

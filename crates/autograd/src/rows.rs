@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_in_a_row_combines_none() {
+    fn operations_within_a_row_combine_none() {
         assert!(!combined(|x, w| {
             let y = x.reshape(&[12, 4]).matmul(w.t()).reshape(&[6, 2, 6]);
             y.transpose(1, 2).softmax(2).layer_norm(2, None, None, 1e-5).slice(1, 0..3).sum_axes(&[1, 2]);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reaches_over_rows_is_noted() {
+    fn operations_across_rows_are_noted() {
         let all: [for<'t> fn(Var<'t>, Var<'t>) -> Var<'t>; 14] = [
             |x, _| x.sum(),
             |x, _| x.mean_axes(&[0, 2]),

@@ -30,11 +30,11 @@ const LARGEST: usize = isize::MAX as usize / 8;
 pub struct PoolWindow {
     /// Places in a window.
     pub kernel: usize,
-    /// From one window to the next.
+    /// Distance of neighbouring windows.
     pub stride: usize,
     /// Places before the first and behind the last input that windows may cover.
     pub padding: usize,
-    /// From one place in a window to the next.
+    /// Distance of neighbouring places in a window.
     pub dilation: usize,
     /// Allows the last window to reach beyond the padding, as long as it begins before its end.
     pub ceil_mode: bool,
@@ -101,7 +101,7 @@ pub struct Pooling {
     output: Dims,
     /// Axes before the pooled ones; the last of them are channels, if there is one.
     batch_axes: usize,
-    /// Of a plane, the pooled axes; those that are missing have size 1.
+    /// Sizes of the pooled axes of a plane; missing ones have size 1.
     sizes: [usize; 3],
     spans: [Vec<Span>; 3],
 }

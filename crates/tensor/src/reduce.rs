@@ -129,7 +129,7 @@ impl<T: Scalar> Array<T> {
         self.reduce("min_axes", axes, T::infinity(), f, |run| run.iter().copied().fold(run[0], f))
     }
 
-    /// For each row along `axis`, the index of its first largest element, in row-major order of the other axes.
+    /// The index of the first largest element of each row along `axis`, in row-major order of the other axes.
     ///
     /// ```
     /// use ohmgrad_tensor::Tensor;

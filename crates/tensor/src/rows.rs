@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_the_streams_own_whatever_the_length() {
+    fn noise_is_that_of_the_stream_for_any_length() {
         let key = Key::new(3);
         let mut samples = [0.0; 40];
         random::fill_normal(&mut samples, key);

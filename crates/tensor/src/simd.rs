@@ -14,7 +14,7 @@ const VARIABLE: &str = "OHMGRAD_SIMD";
 /// may be rounded in other places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Those that every processor of the target has: SSE2 on x86-64, NEON on AArch64.
+    /// The instructions that every processor of the target has: SSE2 on x86-64, NEON on AArch64.
     None,
     /// AVX2 and FMA: vectors of 256 bits.
     Avx2,
@@ -130,7 +130,7 @@ pub(crate) fn for_each_piece(row: &mut [f32], mut f: impl FnMut(usize, &mut [f32
     }
 }
 
-/// At most a piece, filled up with zeros.
+/// A piece that begins with at most as many elements, filled up with zeros.
 #[inline(always)]
 pub(crate) fn padded(part: &[f32]) -> [f32; PIECE] {
     match part.try_into() {

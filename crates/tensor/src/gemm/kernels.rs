@@ -14,7 +14,7 @@ pub(super) const LINE: usize = 16;
 pub(super) struct Tile<'a> {
     /// The terms of each sum: where a row has their factors.
     pub terms: &'a [usize],
-    /// Where the rows begin.
+    /// The beginnings of the rows.
     pub rows: [*const f32; ROWS],
     /// The packed panel: for each term the vectors of the tile's columns.
     pub b: *const f32,

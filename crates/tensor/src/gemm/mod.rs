@@ -67,7 +67,7 @@ impl<'a> Offsets<'a> {
         }
     }
 
-    /// Those of `N` rows from `first` on; where the list ends before, any.
+    /// The offsets of `N` rows from `first` on; beyond the end of the list, any offsets.
     fn chunk<const N: usize>(self, first: usize) -> [usize; N] {
         match self {
             Self::Stride(step) => std::array::from_fn(|i| (first + i) * step),
@@ -219,11 +219,11 @@ impl<'a, T: Gemm> Right<'a, T> {
 /// Division of a product among threads.
 #[derive(Clone, Copy)]
 pub(crate) enum Parts {
-    /// To this one alone.
+    /// One part: the calling thread alone.
     One,
-    /// So many parts of rows, each of which packs the right operand for itself.
+    /// A number of parts of rows, each of which packs the right operand separately.
     Rows(usize),
-    /// So many parts of columns.
+    /// A number of parts of columns.
     Columns(usize),
 }
 

@@ -21,7 +21,7 @@ const CACHED: usize = 1 << 18;
 /// Elements of a page of memory.
 const PAGE: usize = 1 << 10;
 
-/// From one row to the next in the copy of a stretch of a left operand.
+/// Distance of rows in the copy of a stretch of a left operand.
 const COPY_STRIDE: usize = STRETCH + LINE;
 
 /// Elements from which packing is given to all threads.
@@ -224,7 +224,7 @@ fn keep(lines: Vec<Line>) {
     });
 }
 
-/// So many rows or columns in even parts, which begin at the beginnings of cache lines.
+/// Even parts of rows or columns, which begin at the beginnings of cache lines.
 fn parts_of(n: usize, parts: usize) -> Vec<Range<usize>> {
     let start = |part: usize| n.min(n.div_ceil(LINE) * part / parts * LINE);
     (0..parts).map(|part| start(part)..start(part + 1)).filter(|part| !part.is_empty()).collect()

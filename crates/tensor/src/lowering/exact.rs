@@ -47,14 +47,14 @@ impl Lowering {
 
 /// The memory in which the patches of a block lie.
 struct Source<T> {
-    /// Their samples, or parts of them: [n, channels, a, b, c], with the padding.
+    /// The samples of the patches, or parts of them: [n, channels, a, b, c], with the padding.
     x: Array<T>,
     /// The corner of each patch.
     corners: Vec<usize>,
 }
 
 impl<T: Scalar> Source<T> {
-    /// From the first channel of a group on.
+    /// The elements from the first channel of a group on.
     fn of_group(&self, channel: usize) -> &[T] {
         self.x.data.get(self.x.offset + channel * self.x.strides[1]..).unwrap_or(&[])
     }

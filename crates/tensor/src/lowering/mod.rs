@@ -23,7 +23,7 @@ const BLOCK: usize = 1 << 17;
 /// The sliding window of a convolution over up to three axes; unused leading axes have kernel 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvWindow {
-    /// Its extent.
+    /// The extent of the window.
     pub kernel: [usize; 3],
     /// The distance between its places.
     pub stride: [usize; 3],
@@ -60,7 +60,7 @@ pub enum Lowering {
 pub struct Patches {
     window: ConvWindow,
     groups: usize,
-    /// Of the input: batch, channels, and three axes.
+    /// Sizes of the input: batch, channels, and three axes.
     input: [usize; 5],
     /// Places of the window.
     places: [usize; 3],

@@ -20,7 +20,7 @@ pub(super) enum Entries {
 }
 
 impl Patches {
-    /// For each entry of a patch its channel and its place in the window.
+    /// The channel, and the place in the window, of each entry of a patch.
     pub(super) fn entries(&self, order: Entries) -> Vec<(usize, [usize; 3])> {
         let [ka, kb, kc] = self.window.kernel;
         let places = || (0..ka).flat_map(move |a| (0..kb).flat_map(move |b| (0..kc).map(move |c| [a, b, c])));
@@ -30,7 +30,8 @@ impl Patches {
         }
     }
 
-    /// From a patch's corner to each of the entries, in a sample with these strides: of batch, channels and three axes.
+    /// The offsets of the entries from a patch's corner, in a sample with these strides: of batch, channels and three
+    /// axes.
     pub(super) fn shifts(&self, strides: &[usize], entries: &[(usize, [usize; 3])]) -> Vec<usize> {
         let dilation = self.window.dilation;
         let shift = |&(c, at): &(usize, [usize; 3])| {
@@ -119,17 +120,17 @@ impl Patches {
 /// Sums of the gradients of patches, where patches overlap.
 pub(super) struct Fold<'a> {
     patches: &'a Patches,
-    /// For each stretch of entries that are neighbours in memory its channel and its place in the window.
+    /// The channel, and the place in the window, of each stretch of entries that are neighbours in memory.
     runs: Vec<(usize, [usize; 3])>,
     /// The same as an offset from the patch's corner.
     offsets: Vec<usize>,
     run: usize,
-    /// Of batch, channels and axes, with channels last in memory.
+    /// Strides of batch, channels and axes, with channels last in memory.
     strides: Dims,
 }
 
 impl<'a> Fold<'a> {
-    /// Of rows whose entries come in this order.
+    /// The sums of rows whose entries come in this order.
     pub fn new(patches: &'a Patches, order: Entries) -> Self {
         let [_, channels, a, b, c] = patches.input;
         let strides = Dims::from_slice(&[a * b * c * channels, 1, b * c * channels, c * channels, channels]);

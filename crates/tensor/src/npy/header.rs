@@ -17,7 +17,7 @@ pub(super) struct Header {
     pub double: bool,
     pub big_endian: bool,
     pub fortran_order: bool,
-    /// Its elements fit into memory.
+    /// The shape of the array, whose elements fit into memory.
     pub shape: Vec<usize>,
 }
 
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_says_what_it_is() {
+    fn other_contents_are_named() {
         for (text, complaint) in [
             ("{'descr': '<i4', 'fortran_order': False, 'shape': ()}", "holds <i4; f4 and f8 are allowed"),
             (

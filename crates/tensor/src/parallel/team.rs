@@ -72,7 +72,7 @@ impl Open {
     }
 }
 
-/// Also when the caller's own work panics.
+/// Closes the job, also when the caller's own work panics.
 impl Drop for Open {
     fn drop(&mut self) {
         JOB.store(ptr::null_mut(), SeqCst);
