@@ -6,8 +6,8 @@ use crate::{Error, InferenceRpuConfig, TileArray};
 
 /// A matrix `[out, in]` on analog tiles, with its products and its rank-one update (aihwkit `linalg.AnalogMatrix`).
 ///
-/// Every product names the key that its noise is drawn from. Products with equal keys have equal noise, so give each a key
-/// of its own; there is no hidden state, running means of noise management included.
+/// Every product takes the key that its noise is drawn from. Products with equal keys have equal noise, so give each a
+/// different key; there is no hidden state, running means of noise management included.
 ///
 /// ```
 /// use ohmgrad_analog::{AnalogMatrix, InferenceRpuConfig};

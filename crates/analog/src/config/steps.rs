@@ -5,7 +5,7 @@ use super::io::{BackwardIoParameters, IoParameters};
 use super::kinds::MvType;
 
 impl IoParameters {
-    /// Whether the product is exact: `is_perfect` or [`MvType::Ideal`].
+    /// Returns `true` if the product is exact: `is_perfect` or [`MvType::Ideal`].
     pub fn is_ideal(&self) -> bool {
         self.is_perfect || self.mv_type == MvType::Ideal
     }
@@ -42,7 +42,7 @@ impl IoParameters {
 }
 
 impl BackwardIoParameters {
-    /// Whether the product is exact: `is_perfect` or [`MvType::Ideal`].
+    /// Returns `true` if the product is exact: `is_perfect` or [`MvType::Ideal`].
     pub fn is_ideal(&self) -> bool {
         self.is_perfect || self.mv_type == MvType::Ideal
     }

@@ -1,4 +1,4 @@
-//! The backward of the operation: which gradients are computed, and how.
+//! The backward of the operation: the choice of the gradients and of their computation.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl Op for AnalogMvm {
     }
 }
 
-/// What the gradients of one call are computed from.
+/// Inputs of the gradients of one call.
 pub(super) struct CallBackward<'a> {
     pub op: &'a AnalogMvm,
     /// The input.
@@ -64,7 +64,7 @@ pub(super) fn give(cx: &mut Back<'_>, input: Option<usize>, gradient: impl FnOnc
 }
 
 impl AnalogMvm {
-    /// What the tiles hold: as the forward left it on the tape.
+    /// The contents of the tiles, which the forward left on the tape.
     fn contents(&self, cx: &Back<'_>) -> Arc<Contents> {
         let bias = self.places.bias.map(|bias| cx.input(bias));
         cx.derived(

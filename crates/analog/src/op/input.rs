@@ -13,7 +13,7 @@ use crate::mvm::{self, Direction};
 use crate::observed::Counting;
 use crate::tile::{OfTile, Transposed};
 
-/// The input's gradient, and what is learned on the way to it.
+/// The input's gradient, and learned values whose gradients are found on the way.
 pub(super) struct InputGradient {
     pub gradient: Tensor,
     pub range_sums: RangeSums,
@@ -23,7 +23,7 @@ pub(super) struct InputGradient {
 struct ColumnGradients {
     /// [n, out of the group], for each column.
     d: Vec<Tensor>,
-    /// Which outputs were saturated, if that was asked for and there is a bound.
+    /// Marks of saturated outputs, if they are needed and there is a bound.
     saturated: Option<Vec<ohmgrad_tensor::Array<bool>>>,
 }
 

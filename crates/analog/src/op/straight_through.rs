@@ -98,7 +98,7 @@ impl CallBackward<'_> {
         self.reader.factor(number).map_or(d.clone(), |factors| &d * &factors)
     }
 
-    /// What `f` makes of the derivative of a tile's forward read, for all rows or for those of each sample.
+    /// Applies `f` to the derivative of a tile's forward read, for all rows or for those of each sample.
     fn linearised(
         &self,
         number: usize,

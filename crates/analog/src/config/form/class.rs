@@ -207,7 +207,7 @@ pub(crate) fn overlay<C: Classes>(target: &mut C, value: Value, at: &str, on_err
     }
 }
 
-/// What a file would say.
+/// The value in a file.
 pub(crate) fn get(class: Class<'_>) -> Value {
     let named = |name: &str| vec![(TYPE.to_owned(), Value::Text(name.to_owned()))];
     match class {
@@ -220,7 +220,7 @@ pub(crate) fn get(class: Class<'_>) -> Value {
     }
 }
 
-/// The section that says that there is no object.
+/// The section that stands for the absence of an object.
 pub(crate) fn none() -> Value {
     get(Class::Empty(NONE))
 }
