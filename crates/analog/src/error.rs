@@ -69,7 +69,7 @@ pub enum Error {
     Parse {
         /// `TOML` or `JSON`.
         format: &'static str,
-        /// The line, counted from 1, where the parser knows it.
+        /// The line, counted from 1, if the parser gives it.
         line: Option<usize>,
         /// The parser's message.
         message: String,

@@ -95,13 +95,13 @@ impl AnalogMatrix {
         self.tiles.weight.value.add_assign(&(&product::linear_weight_gradient(&rows_d, &rows_x) * alpha));
     }
 
-    /// The matrix as it is, read digitally: no noise.
+    /// The exact matrix, read digitally: no noise.
     pub fn to_digital(&self) -> Tensor {
         self.tiles.effective_weights(None).0
     }
 }
 
-/// A product of rows for a vector or a batch of them; `side` of the matrix is what they must fit.
+/// A product of rows for a vector or a batch of them; `side` is the axis of the matrix that they must fit.
 fn vectors(what: &str, matrix: [usize; 2], x: &Tensor, side: usize, product: impl FnOnce(Tensor) -> Tensor) -> Tensor {
     let rows = as_rows(x);
     assert!(

@@ -88,7 +88,7 @@ impl<'a, T: Scalar> Back<'a, T> {
         }
     }
 
-    /// Adds to the gradient of the n-th input in place, beginning with zeros: for operations that see a small part of a
+    /// Adds to the gradient of the n-th input in place, beginning with zeros: for operations that use a small part of a
     /// large input, many times.
     pub fn add_into(&mut self, input: usize, add: impl FnOnce(&mut Array<T>)) {
         let parent = self.parent(input);
@@ -105,7 +105,7 @@ impl<'a, T: Scalar> Back<'a, T> {
         setting
     }
 
-    /// Something that follows from a parameter; see [`Tape::derived`].
+    /// An object that is derived from a parameter; see [`Tape::derived`].
     pub fn derived<V: Any + Send + Sync>(
         &self,
         id: Id,

@@ -83,9 +83,10 @@ pub fn level() -> Level {
 
 /// Runs `f`, compiled once for each [`Level`], at the level of this process.
 ///
-/// All give the same bits, because compilers neither fuse nor reorder floating-point arithmetic, and what is written
-/// as fused (`mul_add`) is so everywhere. `f` should be a loop over elements, marked `#[inline(always)]` as a closure, as
-/// must be everything that it calls: what is not inlined is compiled for any processor.
+/// All give the same bits, because compilers neither fuse nor reorder floating-point arithmetic, and operations that
+/// are written as fused (`mul_add`) are fused everywhere. `f` should be a loop over elements, marked
+/// `#[inline(always)]` as a closure, as must be all functions that it calls: a function that is not inlined is compiled
+/// for any processor.
 #[inline(always)]
 pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]

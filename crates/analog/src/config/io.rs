@@ -105,9 +105,8 @@ directions! {
         /// ADC.
         noise_management: NoiseManagement = NoiseManagement::AbsMax;
 
-        /// Cap of the inputs that noise management sees, in units of the input; ≤ 0: none. For
-        /// `CONSTANT` the scale itself, where ≤ 0 means 1. Has no effect on `AVERAGE_ABS_MAX`, nor
-        /// where noise management is off.
+        /// Cap of the inputs for noise management, in units of the input; ≤ 0: none. For `CONSTANT` the scale itself,
+        /// where ≤ 0 means 1. Has no effect on `AVERAGE_ABS_MAX`, nor where noise management is off.
         nm_thres: f32 = 0.0;
 
         /// Weight magnitude that `ABS_MAX_NP_SUM` assumes, in units of the tile weights.
@@ -157,8 +156,8 @@ directions! {
         r_series: f32 = 0.0, [>= 0.0];
 
         /// Spread between devices of the factor `1 + w_read_asymmetry_dtod · ξᵢⱼ` on the weights
-        /// that negative inputs see, drawn once when the tile is built. Only the two-pass types of
-        /// `mv_type` have it.
+        /// Spread between devices of the factor `1 + w_read_asymmetry_dtod · ξᵢⱼ` on the weights for negative inputs,
+        /// drawn once when the tile is built. Only the two-pass types of `mv_type` have it.
         w_read_asymmetry_dtod: f32 = 0.0, [>= 0.0];
 
         /// Coarsest resolution that scaling may leave to the inputs, 0.25 for 2 bits: bound

@@ -93,7 +93,7 @@ parameters! {
         /// PROG_NOISE, which divides by `g_max`, coefficients in µS are meant.
         coeffs: Vec<f32> = vec![0.0105392, 0.0768, -0.046925];
 
-        /// PCM_NOISE and PROG_NOISE: the conductance in µS that A stands for.
+        /// PCM_NOISE and PROG_NOISE: the conductance in µS that A corresponds to.
         g_max: f32 = 25.0, [> 0.0];
 
         /// PCM_NOISE: conductances up to this many times the programming noise at 0 become 0.
@@ -137,7 +137,7 @@ impl WeightModifierParameter {
         }
     }
 
-    /// One line for a trace: the type, with what is not as by default.
+    /// One line for a trace: the type, with the fields that differ from their defaults.
     pub fn summary(&self) -> String {
         let mut parts = vec![self.kind.to_string()];
         let default = Self::default();

@@ -268,7 +268,7 @@ impl RpuConfig {
     /// Checks every field and the rules between them.
     ///
     /// # Errors
-    /// The first field that has a value it may not have, with what is allowed.
+    /// The first field with an invalid value, and the allowed values.
     pub fn validate(&self) -> Result<(), Error> {
         self.check(Range::Any, "")
     }

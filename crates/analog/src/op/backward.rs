@@ -34,7 +34,7 @@ impl Op for AnalogMvm {
         if cx.wants(X) || range.is_some() {
             let transposed = match how.is_ideal() {
                 true => Transposed::perfect(&call.reader, how.out_scale), // d·W, the digital gradient
-                false => Transposed::under(&call.reader, &how),           // a read of Wᵀ, with noise of its own
+                false => Transposed::under(&call.reader, &how),           // a read of Wᵀ, with separate noise
             };
             let found = call.input_gradient(cx, transposed, how.mask_saturated, range.is_some());
             give(cx, range, || call.range_gradient(&found.range_sums));
@@ -55,7 +55,7 @@ pub(super) struct CallBackward<'a> {
     pub reader: Reader<'a>,
 }
 
-/// Gives the gradient of an input of the operation, if there is such an input and its gradient is asked for.
+/// Gives the gradient of an input of the operation, if there is such an input and its gradient is needed.
 pub(super) fn give(cx: &mut Back<'_>, input: Option<usize>, gradient: impl FnOnce() -> Tensor) {
     if let Some(input) = input.filter(|&input| cx.wants(input)) {
         let gradient = gradient();

@@ -19,11 +19,11 @@ use crate::tile::{Call, Effective, Hardware, RowScales, TileArray};
 ///
 /// | gradient | what is computed |
 /// |---|---|
-/// | input | perfect: `d·W`; analog: a read of `Wᵀ` under the *backward* parameters, with noise of its own |
+/// | input | perfect: `d·W`; analog: a read of `Wᵀ` under the *backward* parameters, with separate noise |
 /// | weight | `dᵀ·x`, exact: converters and noise pass straight through; of a weight that lives in devices none, but x and d for the optimizer's step ([`CallPairs`](crate::CallPairs)) |
 /// | analog bias | `Σ d`, exact |
 /// | learned output scales | `Σ d·y`, with y the output before them; in the other gradients `d` is `scale·d` |
-/// | input range | what the inputs beyond it would gain, and its decay; see [`InputRangeParameter`](crate::config::InputRangeParameter) |
+/// | input range | the γ of inputs beyond it, and its decay; see [`InputRangeParameter`](crate::config::InputRangeParameter) |
 ///
 /// With an input range ±r the x of the weight's gradient is cut to it. A weight modifier changes the weights of both
 /// reads, perfect ones too, and has no part in the weight's gradient. With `straight_through` all gradients are those

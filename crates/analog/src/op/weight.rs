@@ -39,7 +39,7 @@ impl CallBackward<'_> {
         gradient.reshape(&self.op.weight_shape)
     }
 
-    /// The weight gradient of a group from a block of rows: tile by tile where each sees inputs of its own, else from all
+    /// The weight gradient of a group from a block of rows: tile by tile where each has different inputs, else from all
     /// tiles of a column at once.
     fn weight_gradient_of_rows(&self, group: usize, d: &Tensor, rows: &Tensor, each_tile: bool) -> Tensor {
         let d = self.reader.gradients_of_columns(group, d);

@@ -107,7 +107,7 @@ impl TileArray {
         }
     }
 
-    /// Ends a calibration: the ranges are what was found, noise management is off, and all else is as before.
+    /// Ends a calibration: takes the ranges that were found and switches noise management off; all else is as before.
     pub fn finish_calibration(&mut self) -> Option<CalibratedRanges> {
         let Calibrating { how, before, caches, .. } = *self.calibrating.take()?;
         let after = with_ranges(&before);

@@ -158,7 +158,7 @@ impl TileArray {
     pub(super) fn measure_compensation(&mut self) -> Result<(), Error> {
         let Some(chip) = self.hardware.chip.clone() else { return Ok(()) };
         let measure = |(number, on): (usize, &ProgrammedTile)| {
-            // An exact reference is not measured and stays what it was.
+            // An exact reference is not measured and stays the same.
             let exact = self.config().drift_compensation.method().is_none_or(|method| method.exact_reference());
             let (baseline, noise_floor) = self.measure_baseline(number, &on.programmed, &on.present, chip.key);
             let baseline = if exact { on.baseline.clone() } else { baseline };

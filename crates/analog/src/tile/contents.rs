@@ -30,7 +30,7 @@ impl Hardware {
         same_chip && Arc::ptr_eq(&self.tiles, &other.tiles) && Arc::ptr_eq(&self.config, &other.config)
     }
 
-    /// A tile of weights [outs, ins] whose reads are followed over time, if the configuration asks for it.
+    /// A tile of weights [outs, ins] whose reads are followed over time, if configured.
     pub fn timed_array(&self, number: usize, w: &Tensor, training: bool) -> Option<TimedArray> {
         let ins = self.tiles[number].ins.len();
         let parameters = self.timed_parameters(training)?;

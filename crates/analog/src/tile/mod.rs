@@ -62,7 +62,7 @@ pub struct Tile {
     pub(crate) key: Key,
 }
 
-/// A weight [out, in], or that of a convolution [out, in, …kernel], that lives on analog tiles.
+/// A weight [out, in], or that of a convolution [out, in, …kernel], on analog tiles.
 ///
 /// The entries of a kernel are inputs: the tiles hold the matrix [out, in · kernel]. The logical weight W is one
 /// parameter: optimizers, and all exact computations, use it whole. Its tiles are rectangles of it with mapping scales,

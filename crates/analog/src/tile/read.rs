@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Output gradients [n, out of the group] as each column of a group sees them: times learned scales.
+    /// The output gradients of each column of a group, [n, out of the group]: times learned scales.
     pub fn gradients_of_columns(&self, group: usize, d: &Tensor) -> Vec<Tensor> {
         let of_column = |(column, _)| self.learned(column).map_or(d.clone(), |a| d * a);
         self.columns(group).map(of_column).collect()

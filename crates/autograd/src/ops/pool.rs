@@ -98,7 +98,7 @@ impl<'t, T: Scalar> Var<'t, T> {
         self.mean_of(Pooling::new(&self.shape(), windows, count_padding), windows)
     }
 
-    /// The means of windows that divide the last axes into as many parts as `outputs` says (up to three axes).
+    /// The means of windows that divide the last axes into `outputs` parts (up to three axes).
     ///
     /// # Panics
     /// If there are fewer axes, or a size is 0.

@@ -1,7 +1,7 @@
 //! The exact products of a convolution, as digital layers and perfect tiles need them: without rows in memory.
 //!
-//! Entry j of patch i is where the patch's corner and the entry's shift say, together, and the left operand of a product
-//! is read from there. Each sum has the order that it has over rows, so the bits are the same. A bias is added while the
+//! Entry j of patch i is at the sum of the patch's corner and the entry's shift, and the left operand of a product is
+//! read from there. Each sum has the order that it has over rows, so the bits are the same. A bias is added while the
 //! outputs are in cache.
 
 use std::ops::Range;
@@ -178,7 +178,7 @@ impl Patches {
         let to = shape::row_major(&shape);
         let (mut inner, mut first) = (x.permute(&[0, 2, 3, 4, 1]), 0);
         for i in 0..3 {
-            // Of the padded input, what is no padding and lies in the part.
+            // The part of the padded input that is not padding and lies in the block.
             let start = origin[i].max(padding[i]);
             let end = (origin[i] + sizes[i]).min(padding[i] + self.input[2 + i]).max(start);
             inner = inner.slice(1 + i, start - padding[i]..end - padding[i]);

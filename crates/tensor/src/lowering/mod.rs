@@ -345,7 +345,7 @@ impl Patches {
     }
 }
 
-/// A range in parts of a size, and what is left.
+/// A range in parts of a size, and the rest.
 fn cut(range: Range<usize>, size: usize) -> Vec<Range<usize>> {
     range.clone().step_by(size.max(1)).map(|first| first..range.end.min(first + size)).collect()
 }

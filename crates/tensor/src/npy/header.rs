@@ -242,7 +242,7 @@ mod tests {
         }
     }
 
-    /// Nesting and repetition cost what they weigh.
+    /// The time for nested and repeated headers is linear in their length.
     #[test]
     fn long_headers_are_read_once() {
         for part in ["(", "[", "{", "'", "1,", "{'shape':(", "'descr':"] {

@@ -1,4 +1,4 @@
-//! Choices between classes: sections that say in `type` which class they are, under the reference's names.
+//! Choices between classes: sections whose `type` is the name of a class, under the reference's names.
 
 /// An enum with a variant for each class of a trait, and one for a class that the program defines.
 ///

@@ -51,7 +51,7 @@ macro_rules! parameters {
             ///
             /// # Errors
             ///
-            /// The first field that has a value it may not have, with what is allowed.
+            /// The first field with an invalid value, and the allowed values.
             pub fn validate(&self) -> Result<(), $crate::Error> {
                 use $crate::config::form::setting::{Range, Setting};
                 Setting::check(self, Range::Any, "")

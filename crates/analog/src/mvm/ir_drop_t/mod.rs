@@ -129,8 +129,8 @@ impl TimedArray {
         Tensor::concat(&rows, 0)
     }
 
-    /// The weights as a row sees them whose pulses have a mean length of so many steps: PCM read noise with
-    /// σ = a(h)·g + b(h) on g = |g⁺ − g⁻|, h the logarithm of that length.
+    /// The weights for a row whose pulses have a mean length of so many steps: PCM read noise with σ = a(h)·g + b(h) on
+    /// g = |g⁺ − g⁻|, h the logarithm of that length.
     fn noisy_weights(&self, mean: f32, key: Key) -> Tensor {
         if mean <= 0.0 {
             return self.w.clone();

@@ -62,7 +62,7 @@ pub trait Converter: Debug + Send + Sync + RefUnwindSafe {
 pub enum Scales {
     /// The ratio k of conductance to weight, in µS; the reference's `scale_ratio`.
     Ratio(f32),
-    /// The ratio, and the weight that the smallest conductance stands for.
+    /// The ratio, and the weight at the smallest conductance.
     Offset {
         /// The ratio of conductance to weight, in µS.
         ratio: f32,
