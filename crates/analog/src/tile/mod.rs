@@ -213,7 +213,7 @@ impl TileArray {
 }
 
 impl TileArray {
-    /// The parameters of the array, by their names in a [`TileArrayState`].
+    /// The parameters of the array, by their names in a [`TileArrayState`](crate::TileArrayState).
     pub fn params(&self) -> impl Iterator<Item = (&'static str, &Param)> {
         let scaling = self.out_scaling.as_ref().map(|scaling| ("out_scaling", scaling));
         let range = self.learned_range().map(|range| ("input_range", range));
