@@ -17,7 +17,7 @@ const TASK: usize = 1 << 13;
 
 /// Calls `f` with the number of each row and the row, for all rows of `width` elements, on all threads.
 ///
-/// How rows are given to threads changes nothing, as long as `f` treats each row alike.
+/// The result does not depend on the distribution of rows to threads, as long as `f` treats each row alike.
 pub fn for_each_row(data: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     let mut nothing = vec![(); data.len().checked_div(width).unwrap_or(0)];
     for_each_row_and(data, width, &mut nothing, |i, row, ()| f(i, row));
@@ -145,7 +145,7 @@ pub fn scale(row: &mut [f32], factor: f32) {
     );
 }
 
-/// Converts a row in place; tells whether an element lay beyond the bound.
+/// Converts a row in place; returns whether an element lay beyond the bound.
 pub fn convert(row: &mut [f32], by: Converter) -> bool {
     vectorized(
         #[inline(always)]
@@ -169,8 +169,8 @@ pub fn convert(row: &mut [f32], by: Converter) -> bool {
     )
 }
 
-/// What an ADC does to a row in one pass: `convert(row + sigma·ξ)·factor`, with normal `ξ` from the key's stream; tells
-/// whether an element lay beyond the bound. The same bits as one after the other.
+/// Computes `convert(row + sigma·ξ)·factor`, the ADC of one row, with normal `ξ` from the key's stream. Returns whether
+/// an element lay beyond the bound. The bits are those of the three passes one after the other.
 pub fn add_normal_convert_scale(row: &mut [f32], sigma: f32, key: Key, by: Converter, factor: f32) -> bool {
     let mut beyond = 0;
     random::for_each_piece(
@@ -178,7 +178,7 @@ pub fn add_normal_convert_scale(row: &mut [f32], sigma: f32, key: Key, by: Conve
         key,
         #[inline(always)]
         |_, piece, noise| {
-            // Values of its own, not behind references, and all in one loop: or it would not become vector code.
+            // As values, not behind references, and all in one loop: only then does it become vector code.
             let (sigma, Converter { step, bound }, factor, mut hit) = (sigma, by, factor, 0);
             if step > 0.0 {
                 for (x, n) in piece.iter_mut().zip(noise) {
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_the_streams_own_whatever_the_length() {
+    fn noise_is_that_of_the_stream_for_any_length() {
         let key = Key::new(3);
         let mut samples = [0.0; 40];
         random::fill_normal(&mut samples, key);

@@ -1,4 +1,4 @@
-//! The forward of the operation: what a call of an array is, its read, and the node on the tape.
+//! The forward of the operation: the call of an array, its read, and the node on the tape.
 
 use ohmgrad_autograd::{Tape, Var};
 use ohmgrad_tensor::{ConvWindow, Lowering, Tensor};
@@ -50,7 +50,7 @@ fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bias: Option<V
     let (training, on_chip) = (tape.is_training(), hardware.chip.is_some());
     let weight = match on_chip {
         false => tape.param(&array.weight),
-        // What is on a chip is no parameter: devices do not follow gradients.
+        // A weight on a chip is no parameter: devices do not follow gradients.
         true if training => tape.constant(array.programmed_weight()),
         true => tape.constant(array.weight.value.clone()),
     };

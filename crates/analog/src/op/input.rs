@@ -13,22 +13,22 @@ use crate::mvm::{self, Direction};
 use crate::observed::Counting;
 use crate::tile::{OfTile, Transposed};
 
-/// The input's gradient, and what is learned on the way to it.
+/// The input's gradient, and learned values whose gradients are found on the way.
 pub(super) struct InputGradient {
     pub gradient: Tensor,
     pub range_sums: RangeSums,
 }
 
-/// Output gradients as each column of a group sees them.
+/// The output gradients of each column of a group.
 struct ColumnGradients {
     /// [n, out of the group], for each column.
     d: Vec<Tensor>,
-    /// Which outputs were saturated, if that was asked for and there is a bound.
+    /// Marks of saturated outputs, if they are needed and there is a bound.
     saturated: Option<Vec<ohmgrad_tensor::Array<bool>>>,
 }
 
 impl CallBackward<'_> {
-    /// Computes the input gradient; masks saturated outputs if that is asked for, and sums up what the gradient of input
+    /// Computes the input gradient; masks saturated outputs if configured, and sums up what the gradient of input
     /// ranges needs if they are learned.
     pub fn input_gradient(
         &self,
@@ -83,7 +83,7 @@ impl CallBackward<'_> {
         InputGradient { gradient, range_sums }
     }
 
-    /// Output gradients of a block of rows as each column sees them: times learned scales, and 0 where the forward output
+    /// The output gradients of each column for a block of rows: times learned scales, and 0 where the forward output
     /// was saturated, if it masks. The rows are read again for that.
     fn gradients_of_columns(
         &self,

@@ -91,14 +91,14 @@ impl CallBackward<'_> {
         side_by_side(self.reader.columns(group).map(|(_, column)| sum(column.tiles.clone().map(of_tile))))
     }
 
-    /// The gradient of what a tile's read gave, for those of the columns' outputs: times mapping scales and range.
+    /// The gradient of the outputs of a tile's read, for those of the columns' outputs: times mapping scales and range.
     fn at_read(&self, d: &[Tensor], number: usize) -> Tensor {
         let (tile, column) = (&self.op.hardware.tiles[number], self.op.hardware.grid.column_of(number));
         let d = d[column.part].slice(1, column.outs_of(tile));
         self.reader.factor(number).map_or(d.clone(), |factors| &d * &factors)
     }
 
-    /// What `f` makes of the derivative of a tile's forward read, for all rows or for those of each sample.
+    /// Applies `f` to the derivative of a tile's forward read, for all rows or for those of each sample.
     fn linearised(
         &self,
         number: usize,

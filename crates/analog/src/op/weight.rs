@@ -1,4 +1,4 @@
-//! The gradients of the weight, of an analog bias, and of learned output scales: exact, whatever reads do.
+//! The gradients of the weight, of an analog bias, and of learned output scales: exact under all parameters of reads.
 
 use ohmgrad_autograd::Back;
 use ohmgrad_tensor::{Tensor, product};
@@ -39,7 +39,7 @@ impl CallBackward<'_> {
         gradient.reshape(&self.op.weight_shape)
     }
 
-    /// The weight gradient of a group from a block of rows: tile by tile where each sees inputs of its own, else from all
+    /// The weight gradient of a group from a block of rows: tile by tile where each has different inputs, else from all
     /// tiles of a column at once.
     fn weight_gradient_of_rows(&self, group: usize, d: &Tensor, rows: &Tensor, each_tile: bool) -> Tensor {
         let d = self.reader.gradients_of_columns(group, d);
@@ -58,13 +58,14 @@ impl CallBackward<'_> {
         }))
     }
 
-    /// What the reference's learning-rate compensation comes to for the logical weight: the mean mapping scale.
+    /// The factor that the reference's learning-rate compensation amounts to for the logical weight: the mean mapping
+    /// scale.
     pub fn lr_compensation(&self, tile: &Tile) -> f32 {
         let compensated = self.op.hardware.config.mapping.weight_scaling_lr_compensation;
         tile.scales.as_ref().filter(|_| compensated).map_or(1.0, |scales| scales.mean())
     }
 
-    /// `Σ d` by the very sum that a digital bias takes.
+    /// `Σ d`, by the sum that a digital bias uses.
     pub fn bias_gradient(&self) -> Tensor {
         let outs = self.op.hardware.grid.outs;
         let mut shape = vec![outs];

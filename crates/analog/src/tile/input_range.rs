@@ -1,4 +1,4 @@
-//! The state of input ranges: what r each tile has, and how it is found from the first batches of a training.
+//! The state of input ranges: the r of each tile, and its derivation from the first batches of a training.
 //!
 //! For the first `init_from_data` calls `r ← (k·r + α·std)/(k + 1)`, then k ← k + 1, with the unbiased standard deviation
 //! of all inputs of the tile; a batch without spread does not count. Source: aihwkit `periphery.py` (`apply_input_range`).
@@ -14,14 +14,14 @@ use crate::statistics::Spread;
 /// The input ranges of the tiles of a weight.
 #[derive(Clone, Debug)]
 pub struct InputRanges {
-    /// The r of each tile. Trained if the configuration says so.
+    /// The r of each tile, trained if the configuration enables it.
     pub values: Param,
-    /// How many calls each has been found from.
+    /// The number of calls that each has been found from.
     pub calls: Param,
 }
 
 impl InputRanges {
-    /// Ranges as they are at first, if the configuration has any.
+    /// The initial ranges, if the configuration has any.
     pub(super) fn new(config: &InferenceRpuConfig, tiles: usize) -> Option<Self> {
         let how = &config.pre_post.input_range;
         let all = |value| Param::new(Tensor::full(&[tiles], value));
@@ -30,14 +30,14 @@ impl InputRanges {
 }
 
 impl TileArray {
-    /// The parameter that learned input ranges are.
+    /// The parameter of learned input ranges.
     pub(crate) fn learned_range(&self) -> Option<&Param> {
         let ranges = self.input_ranges.as_ref()?;
         let how = &self.config().pre_post.input_range;
         (how.enable && how.learn_input_range).then_some(&ranges.values)
     }
 
-    /// The range of each tile for a read of these inputs, after they have had their part in finding it.
+    /// The range of each tile for a read of these inputs, after they have been added to its derivation.
     pub(crate) fn ranges(&self, tape: &Tape, lowering: &Lowering, x: &Tensor, keys: &[Key]) -> Option<Vec<f32>> {
         if self.is_calibrating() {
             self.calibrate_on(tape, lowering, x, keys);
@@ -63,7 +63,7 @@ impl TileArray {
     }
 }
 
-/// A running mean over calls; what is not above 0 does not count.
+/// A running mean over calls; values that are not above 0 do not count.
 pub(super) fn follow(mean: &mut f32, calls: &mut f32, value: f32) {
     if value > 0.0 {
         *mean = (*mean * *calls + value) / (*calls + 1.0);

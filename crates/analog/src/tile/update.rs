@@ -1,4 +1,4 @@
-//! Tiles that train by pulses: the third direction.
+//! Tiles that train by pulses: the update, as the third direction.
 //!
 //! Their weights live in devices. A backward leaves the inputs and output gradients of its call for the optimizer's step,
 //! which updates each tile once by the pairs of all calls in order: w by x̂ and d/(s·λ) at the rate η·λ, with x̂ the inputs
@@ -25,7 +25,7 @@ pub(crate) struct Pulsed {
     pub cells: Vec<Cell>,
 }
 
-/// What one call of an array leaves for the update of its devices; among the
+/// Pairs of rows that one call of an array leaves for the update of its devices; among the
 /// [`deposited`](ohmgrad_autograd::Gradients::deposited) of a backward, under the weight's parameter.
 #[derive(Debug)]
 pub struct CallPairs {
@@ -38,10 +38,10 @@ pub struct CallPairs {
     pub(crate) scaling: Option<Tensor>,
 }
 
-/// What pulses did to the tiles of an array in its last update.
+/// Statistics of the pulses in the last update of an array.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStatistics {
-    /// Of each tile.
+    /// The statistics of each tile.
     pub tiles: Vec<Statistics>,
 }
 
@@ -72,7 +72,8 @@ impl Pulsed {
 }
 
 impl TileArray {
-    /// Whether the weight lives in devices that pulses change: a step of an optimizer then gives its learning rate alone.
+    /// Returns `true` if the weight lives in devices that pulses change: a step of an optimizer then gives its learning
+    /// rate alone.
     pub fn trains_on_chip(&self) -> bool {
         self.pulsed.is_some()
     }
@@ -87,8 +88,9 @@ impl TileArray {
         self.pulsed.as_ref().map_or(&[], |pulsed| &pulsed.cells)
     }
 
-    /// Updates the devices by the calls of a step at a learning rate, then lets them diffuse and decay; the logical weight, and
-    /// an analog bias, become what the devices hold. Nothing happens to a weight that does not live in devices.
+    /// Updates the devices by the calls of a step at a learning rate, then lets them diffuse and decay; the logical
+    /// weight, and an analog bias, become the weight of the devices. A weight that does not live in devices stays as it
+    /// is.
     ///
     /// `key` is the step's: pulses are functions of it and of the tile. All pairs of a step are one batch, in order of the
     /// calls.
@@ -118,13 +120,14 @@ impl TileArray {
         self.take_from_devices(bias);
     }
 
-    /// What pulses have done since this was last asked, tile by tile.
+    /// Takes the statistics of the pulses since the last call, tile by tile.
     pub fn take_update_statistics(&mut self) -> UpdateStatistics {
         let cells = self.pulsed.iter_mut().flat_map(|pulsed| &mut pulsed.cells);
         UpdateStatistics { tiles: cells.map(Cell::take_statistics).collect() }
     }
 
-    /// Sets the devices to the logical weight and an analog bias, as far as their bounds allow, and takes back what they hold.
+    /// Sets the devices to the logical weight and an analog bias, as far as their bounds allow, and takes back the
+    /// weight that they reach.
     pub(super) fn set_devices(&mut self, bias: Option<&Tensor>) {
         let matrix = self.hardware.grid.matrix(&self.weight.value, bias);
         if let Some(pulsed) = &mut self.pulsed {
@@ -135,7 +138,7 @@ impl TileArray {
         }
     }
 
-    /// The logical weight becomes what the devices hold, and so does an analog bias.
+    /// Sets the logical weight, and an analog bias, to the weight of the devices.
     pub(crate) fn take_from_devices(&mut self, bias: Option<&mut Tensor>) {
         let (weight, of_tile) = self.held_by_devices();
         let old = self.weight.value.shape().to_vec();
@@ -145,7 +148,7 @@ impl TileArray {
         }
     }
 
-    /// The weight [outs, ins] that devices hold, and the bias if it is on the tile.
+    /// The weight [outs, ins] of the devices, and the bias if it is on the tile.
     pub(super) fn held_by_devices(&self) -> (Tensor, Option<Tensor>) {
         let (grid, tiles) = (&self.hardware.grid, self.tiles());
         let pulsed = self.pulsed.as_ref().expect("asked for weights that live in devices");

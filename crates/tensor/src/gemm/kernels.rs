@@ -14,7 +14,7 @@ pub(super) const LINE: usize = 16;
 pub(super) struct Tile<'a> {
     /// The terms of each sum: where a row has their factors.
     pub terms: &'a [usize],
-    /// Where the rows begin.
+    /// The beginnings of the rows.
     pub rows: [*const f32; ROWS],
     /// The packed panel: for each term the vectors of the tile's columns.
     pub b: *const f32,
@@ -23,9 +23,9 @@ pub(super) struct Tile<'a> {
     pub stride: usize,
     /// Columns of the result; the panel's last vector may reach beyond them.
     pub columns: usize,
-    /// Whether the result holds sums over earlier terms already.
+    /// Adds to the result, which holds the sums over earlier terms.
     pub adds: bool,
-    /// How far behind each row those of the next tile lie, to fetch them from memory meanwhile; 0 fetches nothing.
+    /// Distance from each row to that of the next tile, for prefetching; 0 fetches nothing.
     pub ahead: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Choices between classes: sections that say in `type` which class they are, under the reference's names.
+//! Choices between classes: sections whose `type` is the name of a class, under the reference's names.
 
 /// An enum with a variant for each class of a trait, and one for a class that the program defines.
 ///
@@ -207,7 +207,7 @@ pub(crate) fn overlay<C: Classes>(target: &mut C, value: Value, at: &str, on_err
     }
 }
 
-/// What a file would say.
+/// The value in a file.
 pub(crate) fn get(class: Class<'_>) -> Value {
     let named = |name: &str| vec![(TYPE.to_owned(), Value::Text(name.to_owned()))];
     match class {
@@ -220,7 +220,7 @@ pub(crate) fn get(class: Class<'_>) -> Value {
     }
 }
 
-/// The section that says that there is no object.
+/// The section that stands for the absence of an object.
 pub(crate) fn none() -> Value {
     get(Class::Empty(NONE))
 }
