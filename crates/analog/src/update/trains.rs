@@ -25,6 +25,33 @@ pub struct Statistics {
     pub d_clipped: u64,
     /// Pulses at crosspoints, of the stochastic types.
     pub coincidences: u64,
+    /// Pulses with which arrays of a cell were written from others, or refreshed, of the stochastic types.
+    pub written: u64,
+}
+
+impl Statistics {
+    /// The mean length of a sample's trains.
+    pub fn mean_length(&self) -> f64 {
+        self.length as f64 / self.samples.max(1) as f64
+    }
+
+    /// The share of d lines, among those that are not 0, whose gradients saturate.
+    pub fn clipped(&self) -> f64 {
+        self.d_clipped as f64 / self.d_lines.max(1) as f64
+    }
+}
+
+impl std::ops::AddAssign for Statistics {
+    fn add_assign(&mut self, other: Self) {
+        let Self { samples, length, k, d_lines, d_clipped, coincidences, written } = other;
+        self.samples += samples;
+        self.length += length;
+        self.k += k;
+        self.d_lines += d_lines;
+        self.d_clipped += d_clipped;
+        self.coincidences += coincidences;
+        self.written += written;
+    }
 }
 
 /// Consecutive samples that rows treat alike.
@@ -176,6 +203,16 @@ impl Trains {
             self.stretches.push(Stretch::Counts { x: values, d: values + self.ins });
             self.work += (self.ins * self.outs) as u64;
         }
+    }
+
+    /// What was sent since it was last taken.
+    pub(crate) fn sent(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// Replaces what was sent.
+    pub(crate) fn put_statistics(&mut self, statistics: Statistics) {
+        self.statistics = statistics;
     }
 
     /// What was sent since this was last asked.
