@@ -168,7 +168,7 @@ mod steps {
         let mut net =
             Sequential::new().linear(784, 256).sigmoid().linear(256, 128).sigmoid().linear(128, 10).init(Key::new(1));
         if analog {
-            net.to_analog(&InferenceRpuConfig::default(), Key::new(2)).expect("the default is valid");
+            net.to_analog(InferenceRpuConfig::default(), Key::new(2)).expect("the default is valid");
         }
         let (x, labels) = (normal(&[64, 784]), vec![3; 64]);
         let mut sgd = Sgd::new(0.0);
@@ -184,7 +184,7 @@ mod steps {
     fn convolution(bencher: Bencher, analog: bool) {
         let mut net = Sequential::new().conv2d(32, 64, 3).init(Key::new(1));
         if analog {
-            net.to_analog(&InferenceRpuConfig::default(), Key::new(2)).expect("the default is valid");
+            net.to_analog(InferenceRpuConfig::default(), Key::new(2)).expect("the default is valid");
         }
         let x = normal(&[64, 32, 26, 26]);
         bencher.counter(ItemsCount::new(64 * 24 * 24 * 9 * 32 * 64usize)).bench_local(|| {

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use ohmgrad::analog::config::{WeightModifier, WeightModifierParameter};
-use ohmgrad::models::{AccuracyAt, Slot};
+use ohmgrad::models::{AtTime, Slot};
 use ohmgrad::prelude::*;
 use ohmgrad_plots::{Band, Figure, histogram, programming_error};
 use serde_json::json;
@@ -256,7 +256,7 @@ fn train(run: &str, net: &mut Sequential, mnist: &Mnist, args: &Args, key: Key) 
     Ok(())
 }
 
-fn print(title: &str, digital: f64, ages: &[AccuracyAt]) {
+fn print(title: &str, digital: f64, ages: &[AtTime]) {
     println!("\n{title}: {:.2} % in digital memory; on {} chips", 100.0 * digital, ages[0].chips.len());
     println!("{:>16}  {:>8}  {:>8}  {:>16}", "since programming", "mean", "std", "95 % interval");
     for at in ages {

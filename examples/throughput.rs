@@ -113,7 +113,7 @@ fn hardware(backward: BackwardIoParameters) -> InferenceRpuConfig {
 
 fn on_hardware(mut net: Sequential, backward: Option<BackwardIoParameters>) -> Sequential {
     if let Some(backward) = backward {
-        net.to_analog(&hardware(backward), Key::new(2)).expect("the configuration is valid");
+        net.to_analog(hardware(backward), Key::new(2)).expect("the configuration is valid");
     }
     net
 }

@@ -66,7 +66,7 @@ pub mod prelude {
         Checkpoint, Chip, Conv1d, Conv2d, Conv3d, Diagnostics, Dropout, Embedding, Flatten, Gates, Gru, LayerNorm,
         Linear, Lstm, MaxPool1d, MaxPool2d, Module, Network, Optimizer, Progress, RecurrentOptions, Rnn, Schedule,
         Sequential, Sgd, Tiles, Trainer, TrainingState, Visit, accuracy, accuracy_over_time, calibrate_input_ranges,
-        diagnose, predict, visit,
+        diagnose, over_time, predict, visit,
     };
     pub use ohmgrad_tensor::parallel::use_threads;
     pub use ohmgrad_tensor::{Array, Key, Tensor};

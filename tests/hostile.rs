@@ -38,11 +38,14 @@ impl Dice {
     }
 }
 
+/// Reads a file; an error is a text.
+type Read = Box<dyn Fn(&Path) -> Result<(), String>>;
+
 /// A reader of files, with files that it reads.
 struct Reader {
     name: &'static str,
     seeds: Vec<Vec<u8>>,
-    read: Box<dyn Fn(&Path) -> Result<(), String>>,
+    read: Read,
 }
 
 fn reader<T, E: Display>(

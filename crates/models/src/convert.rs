@@ -204,7 +204,7 @@ pub trait Network: Visit {
     }
 
     /// Puts all tiles under another configuration, in place: the same tiles, with their scales, input ranges, running means,
-    /// variations, and on a chip programmed weights and drift; see [`TileArray::set_config`]. Digital weights stay where
+    /// variations, and on a chip programmed weights and drift; see [`TileArray::set_config`](ohmgrad_analog::TileArray::set_config). Digital weights stay where
     /// they are.
     ///
     /// ```

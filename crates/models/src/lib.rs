@@ -39,7 +39,7 @@ pub use layers::{
     MaxPool3d, Recurrent, RecurrentOptions, Rnn, RnnCell, Running, Sequential, SequentialBuilder, Sizes,
 };
 pub use module::{CloneBox, Module};
-pub use monte_carlo::{AccuracyAt, accuracy_over_time};
+pub use monte_carlo::{AtTime, accuracy_over_time, over_time};
 pub use optim::{Adam, Optimizer, OptimizerState, Remembered, Schedule, Sgd, StateError};
 pub use progress::Progress;
 pub use summary::{LayerSummary, Summary};

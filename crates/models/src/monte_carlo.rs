@@ -1,25 +1,26 @@
-//! What many chips of one network make of a data set as they age.
+//! Many chips of one network as they age.
 
 use ohmgrad_analog::Error;
 use ohmgrad_tensor::Key;
 use rayon::prelude::*;
 
+use crate::chip::Chip;
 use crate::convert::Network;
 use crate::data::Dataset;
 use crate::evaluate::accuracy;
 use crate::module::Module;
 use crate::progress::Progress;
 
-/// The accuracies of several chips at one time.
+/// What was measured of several chips at one time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct AccuracyAt {
+pub struct AtTime {
     /// Seconds since programming.
     pub t: f32,
-    /// The accuracy of each chip, 0…1.
+    /// The value of each chip.
     pub chips: Vec<f64>,
 }
 
-impl AccuracyAt {
+impl AtTime {
     /// The mean over chips.
     pub fn mean(&self) -> f64 {
         self.chips.iter().sum::<f64>() / self.chips.len() as f64
@@ -36,9 +37,9 @@ impl AccuracyAt {
     /// chip, which says nothing about others.
     ///
     /// ```
-    /// use ohmgrad_models::AccuracyAt;
+    /// use ohmgrad_models::AtTime;
     ///
-    /// let at = AccuracyAt { t: 1.0, chips: vec![0.96, 0.97, 0.98, 0.97, 0.97] };
+    /// let at = AtTime { t: 1.0, chips: vec![0.96, 0.97, 0.98, 0.97, 0.97] };
     /// // 2.776 · 0.0070711 / √5
     /// assert!((at.confidence() - 0.00878).abs() < 1e-5);
     /// ```
@@ -70,20 +71,23 @@ fn student_975(degrees: usize) -> f64 {
     }
 }
 
-/// Programs so many chips, lets each drift to each of the times (in seconds since programming, in any order), and takes
-/// its accuracy there. Chip `i` is `net.program(key.fold("chip").fold(i))`; its forwards draw from a key of its own for each
-/// time. Chips are computed in parallel, with a progress bar; the number of threads changes no result.
+/// Programs so many chips, lets each drift to each of the times (in seconds since programming, in any order), and measures it
+/// there: an accuracy, a loss, an error of a regression. `measure` gets the chip and the key of its reads. Chip `i` is
+/// `net.program(key.fold("chip").fold(i))`; its reads have a key for each time. Chips are computed in parallel, with a
+/// progress bar; the number of threads changes no result.
 ///
 /// ```
 /// use ohmgrad_analog::InferenceRpuConfig;
-/// use ohmgrad_models::data::Dataset;
-/// use ohmgrad_models::{Network, Sequential, accuracy_over_time};
+/// use ohmgrad_models::{Network, Sequential, over_time, predict};
 /// use ohmgrad_tensor::{Key, Tensor};
 ///
 /// let mut net = Sequential::new().linear(8, 3).init(Key::new(1));
 /// net.to_analog(&InferenceRpuConfig::default(), Key::new(2))?;
-/// let data = Dataset::new(Tensor::normal(&[50, 8], Key::new(3)), vec![0; 50]);
-/// for at in accuracy_over_time(&net, &data, &[1.0, 3600.0, 86_400.0], 4, Key::new(4))? {
+/// let (x, y) = (Tensor::normal(&[50, 8], Key::new(3)), Tensor::normal(&[50, 3], Key::new(4)));
+/// let errors = over_time(&net, &[1.0, 3600.0], 4, Key::new(5), |chip, key| {
+///     f64::from((&predict(chip, &x, key) - &y).square().mean())
+/// })?;
+/// for at in errors {
 ///     println!("after {} s: {:.3} ± {:.3}", at.t, at.mean(), at.confidence());
 /// }
 /// # Ok::<(), ohmgrad_analog::Error>(())
@@ -94,29 +98,46 @@ fn student_975(degrees: usize) -> f64 {
 ///
 /// # Panics
 /// If there are no chips.
-pub fn accuracy_over_time<N: Module + Clone + 'static>(
+pub fn over_time<N: Module + Clone + 'static>(
     net: &N,
-    data: &Dataset<Vec<usize>>,
     times: &[f32],
     chips: usize,
     key: Key,
-) -> Result<Vec<AccuracyAt>, Error> {
-    assert!(chips > 0, "accuracy_over_time: of 0 chips");
+    measure: impl Fn(&Chip<N>, Key) -> f64 + Sync,
+) -> Result<Vec<AtTime>, Error> {
+    assert!(chips > 0, "over_time: of 0 chips");
     let progress = Progress::new("chips", chips * times.len());
     let of_chip = |i: usize| -> Result<Vec<f64>, Error> {
         let mut chip = net.program(key.fold("chip").fold(i))?;
         let reads = key.fold("reads").fold(i);
         let at = |&t: &f32| {
             chip.drift_to(t)?;
-            let accuracy = accuracy(&chip, data, reads.fold(t.to_bits()));
-            progress.step(|| format!("chip {i} at {t} s: {accuracy:.4}"));
-            Ok(accuracy)
+            let value = measure(&chip, reads.fold(t.to_bits()));
+            progress.step(|| format!("chip {i} at {t} s: {value:.4}"));
+            Ok(value)
         };
         times.iter().map(at).collect()
     };
-    let accuracies = (0..chips).into_par_iter().map(of_chip).collect::<Result<Vec<_>, _>>()?;
-    let at = |(i, &t): (usize, &f32)| AccuracyAt { t, chips: accuracies.iter().map(|chip| chip[i]).collect() };
+    let values = (0..chips).into_par_iter().map(of_chip).collect::<Result<Vec<_>, _>>()?;
+    let at = |(i, &t): (usize, &f32)| AtTime { t, chips: values.iter().map(|chip| chip[i]).collect() };
     Ok(times.iter().enumerate().map(at).collect())
+}
+
+/// [`over_time`] of the accuracy on a data set.
+///
+/// # Errors
+/// As for [`over_time`].
+///
+/// # Panics
+/// As for [`over_time`].
+pub fn accuracy_over_time<N: Module + Clone + 'static>(
+    net: &N,
+    data: &Dataset<Vec<usize>>,
+    times: &[f32],
+    chips: usize,
+    key: Key,
+) -> Result<Vec<AtTime>, Error> {
+    over_time(net, times, chips, key, |chip, key| accuracy(chip, data, key))
 }
 
 #[cfg(test)]
@@ -133,7 +154,7 @@ mod tests {
 
     #[test]
     fn one_chip_says_nothing_about_others() {
-        let at = AccuracyAt { t: 1.0, chips: vec![0.9] };
+        let at = AtTime { t: 1.0, chips: vec![0.9] };
         assert_eq!((at.mean(), at.std()), (0.9, 0.0));
         assert_eq!(at.confidence(), f64::INFINITY);
     }

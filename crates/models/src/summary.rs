@@ -19,7 +19,7 @@ use crate::affine::Affine;
 /// use ohmgrad_tensor::Key;
 ///
 /// let mut net = Sequential::new().linear(784, 256).relu().linear(256, 10).init(Key::new(1));
-/// net.to_analog(&InferenceRpuConfig::default(), Key::new(2))?;
+/// net.to_analog(InferenceRpuConfig::default(), Key::new(2))?;
 /// let summary = net.summary();
 /// assert_eq!((summary.parameters(), summary.tiles()), (784 * 256 + 256 + 2560 + 10, 3));
 /// println!("{summary}");
@@ -231,7 +231,7 @@ mod tests {
         let mut net = Sequential::new().layer(layer()).batch_norm1d(4).layer(layer()).batch_norm1d(4).init(Key::new(1));
         for analog in [false, true] {
             if analog {
-                net.to_analog(&InferenceRpuConfig::default(), Key::new(2)).unwrap();
+                net.to_analog(InferenceRpuConfig::default(), Key::new(2)).unwrap();
             }
             let summary = net.summary();
             assert_eq!(summary.equal, [["0".to_owned(), "2".to_owned()]]);

@@ -110,6 +110,14 @@ pub fn right_of<T: Scalar>(w: &Array<T>) -> Right<'_, T> {
     Right::new(Strided { data, row: column, column: row }, w.shape[1], w.shape[0])
 }
 
+/// As [`right_of`], but the operand shares the weight's storage, so that it can be kept.
+///
+/// # Panics
+/// As [`right_of`].
+pub fn prepared<T: Scalar>(w: &Array<T>) -> Right<'static, T> {
+    right_of(w).owned(w.clone())
+}
+
 impl<T: Scalar> Array<T> {
     /// The matrix product over the last two axes; leading axes are batches and broadcast.
     ///

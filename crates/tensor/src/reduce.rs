@@ -188,7 +188,8 @@ impl<T: Scalar> Array<T> {
         if self.is_empty() || out.is_empty() {
             return out;
         }
-        if out.len() >= 2 * LANES && self.shape.last() == Some(&out.len()) && self.len() >= PARALLEL {
+        let last_stays = axes.iter().all(|&axis| axis + 1 != self.rank()) && self.shape.last() == Some(&out.len());
+        if last_stays && out.len() >= 2 * LANES && self.len() >= PARALLEL {
             // Only the last axis stays. Threads take columns, whose sums do not depend on each other.
             let size = out.len().div_ceil(4).next_multiple_of(LANES);
             let (last, columns) = (self.rank() - 1, out.len());
@@ -246,6 +247,20 @@ impl<T: Scalar> Array<T> {
 mod tests {
     use crate::{Array, Key, Tensor};
     use proptest::prelude::*;
+
+    /// As many rows as columns: the result is as long as the axis that goes away.
+    #[test]
+    fn large_squares_are_reduced_along_either_axis() {
+        let x = Tensor::normal(&[600, 600], Key::new(1)).map(|v| (8.0 * v).round());
+        let naive = |axis: usize| -> Vec<f32> {
+            let at = |i: usize, j: usize| if axis == 1 { x[[i, j]] } else { x[[j, i]] };
+            (0..600).map(|i| (0..600).map(|j| at(i, j)).sum()).collect()
+        };
+        for axis in [0, 1] {
+            assert_eq!(x.sum_axes(&[axis]).to_vec(), naive(axis));
+            assert_eq!(x.t().sum_axes(&[1 - axis]).to_vec(), naive(axis));
+        }
+    }
 
     #[test]
     fn a_long_sum_keeps_its_accuracy() {

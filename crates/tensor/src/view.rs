@@ -84,7 +84,8 @@ impl<T: Clone + Send + Sync> Array<T> {
         if view.shape[axis] > 1 {
             view.strides[axis] *= step; // else no step is taken, and it may be any
         }
-        if !range.is_empty() {
+        // An array without elements stays inside of its storage.
+        if !view.shape.contains(&0) {
             view.offset += range.start * self.strides[axis];
         }
         view
@@ -218,6 +219,19 @@ impl<T: Clone + Send + Sync> Array<T> {
 mod tests {
     use crate::Tensor;
 
+    #[test]
+    fn slices_of_nothing_are_used_like_any_other() {
+        let x = Tensor::full(&[0, 5, 3], 0.0);
+        for t in 0..5 {
+            let step = x.slice(1, t..t + 1).squeeze(1);
+            assert_eq!((step.to_vec(), step.contiguous().shape()), (vec![], &[0, 3][..]));
+            assert_eq!((&step + 1.0).shape(), [0, 3]);
+        }
+        let mut sum = Tensor::full(&[0, 5], 0.0).slice(1, 4..5);
+        sum.map_mut(|v| *v += 1.0);
+        assert!(sum.is_empty());
+    }
+
     fn counting(shape: &[usize]) -> Tensor {
         let n = shape.iter().product();
         Tensor::from_vec((0..n).map(|i| i as f32).collect(), shape)
@@ -256,6 +270,15 @@ mod tests {
     fn empty_slices_are_arrays_too() {
         let a = counting(&[2, 3]).slice(1, 1..1);
         assert_eq!((a.shape(), a.to_vec().len(), a.reshape(&[0, 7]).len()), (&[2, 0][..], 0, 0));
+        // The gates of a recurrent layer, for a batch without rows.
+        let gates = Tensor::full(&[3, 0, 8], 0.0);
+        for part in
+            [gates.slice(2, 4..8), gates.row(2).slice_step(1, 1..8, 3), gates.select(2, 7), gates.slice(0, 2..3)]
+        {
+            assert!(part.is_empty() && part.as_slice() == Some(&[]) && part.contiguous().make_mut().is_empty());
+            assert_eq!(part.sigmoid().shape(), part.shape());
+        }
+        assert_eq!(gates.slice(2, 4..8).row(1).matmul(&counting(&[4, 3])).shape(), [0, 3]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 
 use ohmgrad_tensor::{Key, Tensor, parallel};
 
-use super::devices::Rights;
+use super::prepared::Operands;
 use super::{Pattern, ir_drop, offsets, weight_noise};
 use crate::config::IoParameters;
 
@@ -16,7 +16,7 @@ pub(super) fn multiply(
     io: &IoParameters,
     pattern: &Pattern,
     v: &Tensor,
-    devices: &Rights<'_>,
+    devices: &Operands,
     numbers: &[usize],
     key: Key,
 ) -> Tensor {
@@ -30,7 +30,7 @@ pub(super) fn write<'o>(
     io: &IoParameters,
     pattern: &Pattern,
     v: &Tensor,
-    devices: &Rights<'_>,
+    devices: &Operands,
     numbers: &[usize],
     key: Key,
     out: &'o mut [MaybeUninit<f32>],

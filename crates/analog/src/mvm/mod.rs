@@ -11,12 +11,12 @@ mod array;
 mod bound_management;
 mod counters;
 mod dac;
-mod devices;
 mod ir_drop;
 mod ir_drop_t;
 mod noise_management;
 mod offsets;
 mod pattern;
+mod prepared;
 mod rounds;
 mod straight_through;
 mod weight_noise;
@@ -25,15 +25,15 @@ use std::sync::Mutex;
 
 use ohmgrad_tensor::{Key, Tensor, parallel, product};
 
-use crate::config::{IoParameters, MvType, NoiseManagement};
+use crate::config::{IoParameters, NoiseManagement};
 use counters::CounterProbe;
-use devices::Devices;
 use rounds::{Probe, Rounds, Unprobed};
 
 pub use counters::{Converted, Counters};
 pub use ir_drop_t::TimedArray;
 pub use noise_management::Average;
 pub use pattern::Pattern;
+pub use prepared::Prepared;
 pub use straight_through::Linearised;
 
 /// The direction of a read through the array.
@@ -75,7 +75,7 @@ impl Mvm<'_> {
     /// # Panics
     /// If `x` and `w` do not fit, or the pattern is one of another size.
     pub fn read(&self, x: &Tensor, w: &Tensor) -> Tensor {
-        self.read_probed(x, w, None, &Unprobed)
+        self.read_scaled(x, &Prepared::new(w, self.io, self.pattern), None, None)
     }
 
     /// The noise-management scales of the rows of `x` [batch, in] under AVERAGE_ABS_MAX, whose running mean the rows
@@ -89,15 +89,15 @@ impl Mvm<'_> {
         rows.map(|row| noise_management::scale(io, row, average)).collect()
     }
 
-    /// As [`read`](Self::read), with the noise-management scale of each row if they are given, and adding what the read did
-    /// to the signals to `counters`.
+    /// As [`read`](Self::read), through weights that were prepared under the same parameters and pattern, with the
+    /// noise-management scale of each row if they are given, and adding what the read did to the signals to `counters`.
     ///
     /// # Panics
     /// As [`read`](Self::read), or if there is not one scale for each row.
     pub fn read_scaled(
         &self,
         x: &Tensor,
-        w: &Tensor,
+        w: &Prepared,
         scales: Option<&[f32]>,
         counters: Option<&Mutex<Counters>>,
     ) -> Tensor {
@@ -111,10 +111,10 @@ impl Mvm<'_> {
         }
     }
 
-    fn read_probed<P: Probe>(&self, x: &Tensor, w: &Tensor, scales: Option<&[f32]>, probe: &P) -> Tensor {
-        let io = self.io;
+    fn read_probed<P: Probe>(&self, x: &Tensor, prepared: &Prepared, scales: Option<&[f32]>, probe: &P) -> Tensor {
+        let (io, w) = (self.io, prepared.weights());
         assert!(
-            x.rank() == 2 && w.rank() == 2 && x.shape()[1] == w.shape()[1],
+            x.rank() == 2 && x.shape()[1] == w.shape()[1],
             "analog product: {:?} × {:?}ᵀ: inputs differ",
             x.shape(),
             w.shape()
@@ -124,12 +124,7 @@ impl Mvm<'_> {
             let y = product::linear(x, w);
             return if io.out_scale == 1.0 { y } else { &y * io.out_scale };
         }
-        self.pattern.check(outs, w.shape()[1]);
         let x = x.contiguous();
-        let devices = Devices::new(w.clone(), io);
-        let asymmetric = io.mv_type != MvType::OnePass && !self.pattern.w_asymmetry.is_empty();
-        let negative = asymmetric.then(|| Devices::new(w * &self.pattern.w_asymmetry, io));
-        let (devices, negative) = (devices.prepared(), negative.as_ref().map(Devices::prepared));
         let ins = x.shape()[1];
         let running;
         let scales = match scales {
@@ -148,17 +143,27 @@ impl Mvm<'_> {
             x: x.as_slice().expect("made contiguous above"),
             ins,
             outs,
-            devices: [&devices, negative.as_ref().unwrap_or(&devices)],
+            devices: prepared.operands(),
             scales,
             fused: !P::LOOKS && self.timed.is_none() && io.has_fused_adc() && self.pattern.is_uniform_at_adc(),
             probe,
         };
-        // Over time, rows of a batch meet in one stage.
-        let size = if self.timed.is_some() { batch } else { (BLOCK / ins.max(outs).max(1)).max(8) };
+        // Over time, rows of a batch meet in one stage. Others are read in an even number of blocks, so that two threads
+        // finish together.
+        let most = (BLOCK / ins.max(outs).max(1)).max(8);
+        let size = if self.timed.is_some() { batch } else { batch.div_ceil(blocks(batch, most)).max(8) };
         let y = parallel::build(batch * outs, size * outs, |first, out| {
             rounds.read(first / outs..(first + out.len()) / outs, out)
         });
         Tensor::from_vec(y, &[batch, outs])
+    }
+}
+
+/// How many blocks rows are read in, of at most so many rows: one, or an even number.
+fn blocks(rows: usize, most: usize) -> usize {
+    match rows.div_ceil(most) {
+        0 | 1 => 1,
+        blocks => blocks.next_multiple_of(2),
     }
 }
 

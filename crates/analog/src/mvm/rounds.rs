@@ -9,7 +9,7 @@ use std::ops::Range;
 use ohmgrad_tensor::{Key, Tensor, rows};
 
 use super::bound_management::{self, Pending};
-use super::devices::Rights;
+use super::prepared::Operands;
 use super::{Mvm, adc, array, dac, noise_management};
 use crate::config::MvType;
 
@@ -68,7 +68,7 @@ pub(super) struct Rounds<'a, P> {
     pub ins: usize,
     pub outs: usize,
     /// For positive and for negative inputs, where these are read apart.
-    pub devices: [&'a Rights<'a>; 2],
+    pub devices: [&'a Operands; 2],
     /// Noise-management scales that depend on the rows before; others are a row's own.
     pub scales: Option<&'a [f32]>,
     /// Whether one pass over the outputs does all that the ADC does.

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ohmgrad_tensor::{Tensor, product};
 
 use super::rounds::{Probe, Round};
-use super::{Mvm, adc, dac};
+use super::{Mvm, Prepared, adc, dac};
 use crate::config::{IoParameters, NoiseManagement};
 
 /// A read with all that its derivative needs.
@@ -38,8 +38,8 @@ impl Mvm<'_> {
     ///
     /// # Panics
     /// If the read has something that has no such derivative.
-    pub fn linearise(&self, x: &Tensor, w: &Tensor) -> Linearised {
-        let io = self.io;
+    pub fn linearise(&self, x: &Tensor, prepared: &Prepared) -> Linearised {
+        let (io, w) = (self.io, prepared.weights());
         if let Some(field) = io.not_differentiable() {
             panic!("straight_through: forward.{field} has no straight-through gradient");
         }
@@ -58,7 +58,7 @@ impl Mvm<'_> {
         };
         let x = x.contiguous();
         let probe = DerivativeProbe { mvm: self, x: &x, found: Mutex::new(found) };
-        let output = self.read_probed(&x, w, None, &probe);
+        let output = self.read_probed(&x, prepared, None, &probe);
         Linearised { output, ..probe.found.into_inner().unwrap_or_else(PoisonError::into_inner) }
     }
 }
@@ -242,7 +242,12 @@ mod tests {
         for io in forwards() {
             let pattern = Pattern::default();
             let read = mvm(&io, &pattern).read(&x, &w);
-            assert_eq!(*mvm(&io, &pattern).linearise(&x, &w).output(), read, "{}", io.summary());
+            assert_eq!(
+                *mvm(&io, &pattern).linearise(&x, &Prepared::new(&w, &io, &pattern)).output(),
+                read,
+                "{}",
+                io.summary()
+            );
         }
     }
 
@@ -255,7 +260,7 @@ mod tests {
             let io = IoParameters { inp_res: -1.0, out_res: -1.0, inp_noise: 0.0, w_noise: 0.0, out_noise: 0.0, ..io };
             let pattern = Pattern::default();
             let loss = |x: &Tensor, w: &Tensor| (&mvm(&io, &pattern).read(x, w) * &d).sum();
-            let found = mvm(&io, &pattern).linearise(&x, &w);
+            let found = mvm(&io, &pattern).linearise(&x, &Prepared::new(&w, &io, &pattern));
             let weight = product::linear_weight_gradient(&found.at_array(&d), found.driven());
             let input = found.input_gradient(&d, &x, &w);
             let h = 1e-2;
@@ -280,6 +285,7 @@ mod tests {
     #[should_panic(expected = "straight_through: forward.ir_drop has no straight-through gradient")]
     fn what_has_no_derivative_is_refused() {
         let io = IoParameters { ir_drop: 1.0, ..Default::default() };
-        mvm(&io, &Pattern::default()).linearise(&Tensor::full(&[1, 2], 1.0), &Tensor::full(&[1, 2], 1.0));
+        let ones = Tensor::full(&[1, 2], 1.0);
+        mvm(&io, &Pattern::default()).linearise(&ones, &Prepared::new(&ones, &io, &Pattern::default()));
     }
 }

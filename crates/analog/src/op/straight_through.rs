@@ -108,7 +108,7 @@ impl CallBackward<'_> {
     ) -> Tensor {
         let rows = self.reader.ranged(number, rows.slice(1, self.op.hardware.tiles[number].ins.clone()));
         self.reader.each_sample(number, rows.shape()[0], first, |mvm, part, w, _| {
-            f(&mvm.linearise(&rows.slice(0, part.clone()), w), part, w)
+            f(&mvm.linearise(&rows.slice(0, part.clone()), w), part, w.weights())
         })
     }
 }

@@ -8,7 +8,7 @@ use ohmgrad_tensor::{Array, Key, Tensor};
 use super::grid::Grid;
 use super::{ProgrammedTiles, Tile, TileArray};
 use crate::config::{InferenceRpuConfig, IrDropT, WeightModifierParameter};
-use crate::mvm::TimedArray;
+use crate::mvm::{Prepared, TimedArray};
 
 /// All that an array of tiles is besides its weight and other parameters.
 #[derive(Clone, Debug)]
@@ -105,13 +105,16 @@ pub(crate) struct Contents {
     tiles: OnceLock<Vec<Tensor>>,
     logical: OnceLock<(Tensor, Option<Tensor>)>,
     timed: OnceLock<Vec<TimedArray>>,
+    /// Of each tile, prepared for forward reads.
+    prepared: Vec<OnceLock<Prepared>>,
 }
 
 impl Contents {
     /// The contents of tiles with a weight [out, in, …] and, if the tiles hold it, a bias.
     pub fn new(hardware: Hardware, weight: Tensor, bias: Option<Tensor>, effective: Effective, training: bool) -> Self {
         let (tiles, logical, timed) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { hardware, weight, bias, effective, training, tiles, logical, timed }
+        let prepared = hardware.tiles.iter().map(|_| OnceLock::new()).collect();
+        Self { hardware, weight, bias, effective, training, tiles, logical, timed, prepared }
     }
 
     /// Whether this is what tiles of that hardware and bias hold.
@@ -172,6 +175,12 @@ impl Contents {
     /// Whether each sample sees weights that differ from those of others.
     pub fn is_per_sample(&self) -> bool {
         matches!(self.effective, Effective::PerSample { .. })
+    }
+
+    /// The weights of a tile prepared for forward reads, if all samples see the same.
+    pub fn prepared(&self, number: usize) -> &Prepared {
+        let (io, pattern) = (&self.hardware.config.forward, &self.hardware.tiles[number].forward);
+        self.prepared[number].get_or_init(|| Prepared::new(self.weights(number), io, pattern))
     }
 
     /// A tile whose reads are followed over time, if they are and all samples see the same weights.

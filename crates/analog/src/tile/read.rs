@@ -5,7 +5,6 @@
 //! those of the tiles that share outputs are added. A perfect read of logical weights is the digital product.
 
 use std::ops::Range;
-use std::sync::Mutex;
 
 use ohmgrad_tensor::{Key, Tensor, product};
 
@@ -14,7 +13,7 @@ use super::grid::{Column, side_by_side, sum};
 use super::running_mean::{self, RowScales};
 use super::{Tile, out_scaling};
 use crate::config::NoiseManagement;
-use crate::mvm::{Counters, Direction, Mvm};
+use crate::mvm::{Direction, Mvm, Prepared};
 use crate::observed::Counting;
 
 /// What the reads of one call depend on besides the contents of the tiles and the rows.
@@ -147,13 +146,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Joins what `read` makes of `n` rows of a tile, of all at once or of those of each sample: it gets the read, the
-    /// places of its rows, the weights [outs, ins] and the noise-management scales.
+    /// places of its rows, the weights [outs, ins] as prepared for it, and the noise-management scales.
     pub fn each_sample(
         &self,
         number: usize,
         n: usize,
         first: usize,
-        mut read: impl FnMut(Mvm<'_>, Range<usize>, &Tensor, Option<&[f32]>) -> Tensor,
+        mut read: impl FnMut(Mvm<'_>, Range<usize>, &Prepared, Option<&[f32]>) -> Tensor,
     ) -> Tensor {
         let Call { first_row, rows_per_sample, .. } = *self.call;
         let (io, pattern) = (&self.hardware.config.forward, &self.hardware.tiles[number].forward);
@@ -161,11 +160,12 @@ impl<'a> Reader<'a> {
         let rows = first_row + first..first_row + first + n;
         self.contents.read_by_sample(number, rows, rows_per_sample, |part, w| {
             let of_sample;
-            let timed = match self.contents.is_per_sample() {
-                false => self.contents.timed(number),
+            let (timed, w) = match self.contents.is_per_sample() {
+                false => (self.contents.timed(number), self.contents.prepared(number)),
                 true => {
-                    of_sample = self.hardware.timed_array(number, w, self.call.training);
-                    of_sample.as_ref()
+                    let timed = self.hardware.timed_array(number, w, self.call.training);
+                    of_sample = (timed, Prepared::new(w, io, pattern));
+                    (of_sample.0.as_ref(), &of_sample.1)
                 }
             };
             let scales = self.scales.as_ref().map(|scales| &scales[number][first + part.start..first + part.end]);
@@ -224,6 +224,6 @@ impl Hardware {
         let mean = mean.filter(|_| io.noise_management == NoiseManagement::AverageAbsMax);
         let scales = mean.map(|mean| vec![mean; rows.shape()[0]]);
         let mvm = Mvm { io, pattern, direction: Direction::Forward, key, first_row: 0, timed: timed.as_ref() };
-        mvm.read_scaled(rows, w, scales.as_deref(), None::<&Mutex<Counters>>)
+        mvm.read_scaled(rows, &Prepared::new(w, io, pattern), scales.as_deref(), None)
     }
 }

@@ -180,7 +180,7 @@ mod tests {
 
     fn trained() -> TileArray {
         let mut array =
-            TileArray::new(Tensor::normal(&[5, 7], Key::new(1)), 1, None, &config(), "fc", Key::new(2)).unwrap();
+            TileArray::new(Tensor::normal(&[5, 7], Key::new(1)), 1, None, config(), "fc", Key::new(2)).unwrap();
         let tape = Tape::train(Key::new(3));
         array.forward(tape.constant(Tensor::normal(&[4, 7], Key::new(4))), None);
         let state = tape.into_state();
@@ -210,9 +210,9 @@ mod tests {
         let before = array.state();
         let x = Tensor::normal(&[4, 7], Key::new(5));
         let read = array.read(&x, None, Key::new(6));
-        array.set_config(&other()).unwrap();
+        array.set_config(other()).unwrap();
         assert_ne!(array.read(&x, None, Key::new(6)), read);
-        array.set_config(&config()).unwrap();
+        array.set_config(config()).unwrap();
         assert_eq!(array.read(&x, None, Key::new(6)), read);
         let mut after = array.state();
         assert_eq!(after.tensors.remove("averages").unwrap().to_vec(), [-1.0; 8]); // in wait
@@ -229,7 +229,7 @@ mod tests {
             array
         };
         let mut array = chip(&config());
-        array.set_config(&other()).unwrap();
+        array.set_config(other()).unwrap();
         assert_eq!(array.state(), chip(&other()).state());
         array.drift_to(1e6).unwrap();
         assert_eq!(array.programmed().unwrap().time(), Some(1e6));

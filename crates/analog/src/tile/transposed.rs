@@ -11,7 +11,7 @@ use super::grid::{Column, side_by_side, sum};
 use super::read::{Call, Reader, times};
 use super::running_mean::{RowScales, RunningScales};
 use crate::config::{BackwardIoParameters, IoParameters};
-use crate::mvm::{Direction, Mvm, Pattern};
+use crate::mvm::{Direction, Mvm, Pattern, Prepared};
 use crate::observed::Counting;
 
 /// Reads the transposed tiles of one call, any number of blocks of its rows.
@@ -163,7 +163,7 @@ impl<'a> Transposed<'a> {
         self.reader.contents.read_by_sample(number, self.rows(first, driven), rows_per_sample, |part, w| {
             let mvm = Mvm { io, pattern, direction, key, first_row: first_row + first + part.start, timed: None };
             let scales = scales.map(|scales| &scales[first + part.start..first + part.end]);
-            mvm.read_scaled(&driven.slice(0, part), &w.t(), scales, counters)
+            mvm.read_scaled(&driven.slice(0, part), &Prepared::new(&w.t(), io, pattern), scales, counters)
         })
     }
 

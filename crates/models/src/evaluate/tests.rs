@@ -167,7 +167,7 @@ fn networks_with_the_batch_first_are_cut() {
 fn accuracy_is_that_of_one_forward_for_either_layout() {
     let key = Key::new(4);
     for (name, mut net, shape) in networks(2 * BATCH + 40) {
-        net.to_analog(&InferenceRpuConfig::default(), Key::new(2)).unwrap();
+        net.to_analog(InferenceRpuConfig::default(), Key::new(2)).unwrap();
         let x = Tensor::normal(&shape, Key::new(3));
         if !["linear", "last output", "attention"].contains(&name) {
             continue;
@@ -195,7 +195,7 @@ fn accuracy_refuses_another_layout() {
 #[test]
 fn diagnostics_count_the_reads_of_one_forward() {
     for (name, mut net, shape) in networks(BATCH + 30) {
-        net.to_analog(&InferenceRpuConfig::default(), Key::new(2)).unwrap();
+        net.to_analog(InferenceRpuConfig::default(), Key::new(2)).unwrap();
         if name.starts_with("embedding") || name.contains("conv") {
             continue;
         }

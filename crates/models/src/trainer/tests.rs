@@ -15,7 +15,7 @@ fn data(rows: usize) -> Dataset<Vec<usize>> {
 
 fn net() -> Sequential {
     let mut net = Sequential::new().linear(3, 8).tanh().linear(8, 2).init(Key::new(2));
-    net.to_analog(&InferenceRpuConfig::default(), Key::new(3)).unwrap();
+    net.to_analog(InferenceRpuConfig::default(), Key::new(3)).unwrap();
     net
 }
 

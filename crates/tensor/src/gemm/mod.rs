@@ -14,6 +14,8 @@ mod packed;
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
+use crate::array::Array;
+
 #[cfg(target_arch = "x86_64")]
 use packed::Packed;
 
@@ -110,9 +112,27 @@ impl<'a, T> From<Strided<'a, T>> for Left<'a, T> {
     }
 }
 
+/// The matrix of a right operand, for where it is not packed.
+enum Matrix<'a, T> {
+    Borrowed(Strided<'a, T>),
+    /// Shared, with the distances of rows and of columns.
+    Owned(Array<T>, [usize; 2]),
+}
+
+impl<T> Matrix<'_, T> {
+    fn get(&self) -> Strided<'_, T> {
+        match self {
+            Self::Borrowed(Strided { data, row, column }) => Strided { data, row: *row, column: *column },
+            Self::Owned(matrix, [row, column]) => {
+                Strided { data: matrix.data.get(matrix.offset..).unwrap_or(&[]), row: *row, column: *column }
+            }
+        }
+    }
+}
+
 /// The right operand of products: a matrix [terms, columns] that rows are multiplied with.
 pub struct Right<'a, T> {
-    matrix: Strided<'a, T>,
+    matrix: Matrix<'a, T>,
     terms: usize,
     columns: usize,
     #[cfg(target_arch = "x86_64")]
@@ -123,11 +143,23 @@ impl<'a, T: Gemm> Right<'a, T> {
     pub(crate) fn new(matrix: Strided<'a, T>, terms: usize, columns: usize) -> Self {
         matrix.check(terms, columns);
         Self {
-            matrix,
+            matrix: Matrix::Borrowed(matrix),
             terms,
             columns,
             #[cfg(target_arch = "x86_64")]
             packed: matrix.as_f32().and_then(|matrix| Packed::new(matrix, terms, columns)),
+        }
+    }
+
+    /// The same, which shares the matrix instead of borrowing it.
+    pub(crate) fn owned(self, matrix: Array<T>) -> Right<'static, T> {
+        let Strided { row, column, .. } = self.matrix.get();
+        Right {
+            matrix: Matrix::Owned(matrix, [row, column]),
+            terms: self.terms,
+            columns: self.columns,
+            #[cfg(target_arch = "x86_64")]
+            packed: self.packed,
         }
     }
 
@@ -164,7 +196,7 @@ impl<'a, T: Gemm> Right<'a, T> {
                 (copy.as_slice(), self.terms, 1)
             }
         };
-        let b = self.matrix;
+        let b = self.matrix.get();
         let [row, term, brs, bcs, stride] = [row, term, b.row, b.column, stride].map(|stride| stride as isize);
         // SAFETY: both operands were checked to lie in their slices, and so was the result.
         unsafe {

@@ -1,14 +1,12 @@
 //! What is promised of programmed chips: equal keys give equal chips, times come in any order, compensation undoes what it
 //! can, and the network that a chip came from knows nothing of it.
 
-mod common;
-
 use std::sync::Arc;
 
 use ohmgrad::analog::config::{DriftCompensationConfig, NoiseModelConfig};
 use ohmgrad::analog::noise::{Converter, NoiseModel, Pcm, SinglePair};
 use ohmgrad::analog::{Error, InferenceRpuConfig, IoParameters, MappingParameter};
-use ohmgrad::models::AccuracyAt;
+use ohmgrad::models::AtTime;
 use ohmgrad::prelude::*;
 use proptest::prelude::*;
 
@@ -48,7 +46,7 @@ const COMPENSATIONS: [DriftCompensationConfig; 4] = [
 
 /// Hardware of all kinds; the networks below have layers of one row and of one column.
 fn hardware() -> impl Strategy<Value = InferenceRpuConfig> {
-    (common::config(), 0usize..4)
+    (crate::common::config(), 0usize..4)
         .prop_map(|(config, method)| InferenceRpuConfig { drift_compensation: COMPENSATIONS[method].clone(), ..config })
 }
 
@@ -64,7 +62,7 @@ fn on_tiles(config: &InferenceRpuConfig) -> Sequential {
 
 fn outputs(net: &dyn Module) -> Vec<u32> {
     let x = Tensor::normal(&[7, 6], Key::new(3));
-    common::bits(&predict(net, &x, Key::new(4)))
+    crate::common::bits(&predict(net, &x, Key::new(4)))
 }
 
 proptest! {
@@ -138,7 +136,7 @@ proptest! {
     }
 }
 
-fn ages(threads: usize) -> Vec<AccuracyAt> {
+fn ages(threads: usize) -> Vec<AtTime> {
     let net = on_tiles(&InferenceRpuConfig::default());
     let x = Tensor::normal(&[300, 6], Key::new(5));
     let labels = predict(&network(), &x, Key::new(0)).argmax(1);

@@ -1,8 +1,6 @@
 //! What the project promises about gradients, noise and bits, as properties over random networks and configurations.
 
-mod common;
-
-use common::{bits, config, io, mapping};
+use crate::common::{bits, config, io, mapping};
 use ohmgrad::prelude::*;
 use proptest::prelude::*;
 
@@ -409,7 +407,7 @@ fn a_step_copies_no_weight() {
             param.value.make_mut();
         });
     }
-    analog.to_analog(&InferenceRpuConfig::default(), Key::new(2)).expect("the default is valid");
+    analog.to_analog(InferenceRpuConfig::default(), Key::new(2)).expect("the default is valid");
     for net in [&mut digital, &mut analog] {
         let places = |net: &Sequential| {
             let mut places = vec![];

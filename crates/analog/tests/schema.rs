@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use jsonschema::Validator;
-use ohmgrad::analog::presets;
-use ohmgrad::prelude::*;
+use ohmgrad_analog::{InferenceRpuConfig, presets};
 use serde_json::Value;
 
 fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
 }
 
 fn validator() -> Validator {

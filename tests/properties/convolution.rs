@@ -1,8 +1,6 @@
 //! Convolutions on tiles against digital ones, as properties over random windows and configurations.
 
-mod common;
-
-use common::{bits, config, io, mapping};
+use crate::common::{bits, config, io, mapping};
 use ohmgrad::models::Conv;
 use ohmgrad::prelude::*;
 use proptest::prelude::*;

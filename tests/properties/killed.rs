@@ -13,7 +13,7 @@ const EPOCHS: usize = 8;
 
 fn network() -> Sequential {
     let mut net = Sequential::new().linear(8, 64).tanh().linear(64, 3).init(Key::new(1));
-    net.to_analog(&InferenceRpuConfig::default(), Key::new(2)).expect("a valid configuration");
+    net.to_analog(InferenceRpuConfig::default(), Key::new(2)).expect("a valid configuration");
     net
 }
 
@@ -47,7 +47,7 @@ fn a_killed_training_ends_as_one_that_never_stopped() {
     let mut kills = 0;
     for round in 0.. {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_killed_training_ends_as_one_that_never_stopped"])
+            .args(["--exact", "killed::a_killed_training_ends_as_one_that_never_stopped"])
             .env(FOLDER, killed.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -243,7 +243,7 @@ fn every_difference_is_said_and_nothing_happens() {
     let checkpoint = Checkpoint::load(&path).unwrap();
 
     let mut other = Sequential::new().linear(5, 8).relu().relu().linear(7, 3).relu().linear(3, 2).init(Key::new(1));
-    other.to_analog(&InferenceRpuConfig::default(), KEY).unwrap();
+    other.to_analog(InferenceRpuConfig::default(), KEY).unwrap();
     let before = other.state_dict();
     for tiles in [Tiles::FromFile, Tiles::FromNetwork] {
         let error = checkpoint.restore(&mut other, Some(&mut sgd), tiles).unwrap_err();
@@ -265,7 +265,7 @@ fn every_difference_is_said_and_nothing_happens() {
         assert!(other.is_analog());
     }
     let mut same = saved.clone();
-    same.to_analog(&InferenceRpuConfig::default(), KEY).unwrap();
+    same.to_analog(InferenceRpuConfig::default(), KEY).unwrap();
     let error = checkpoint.restore(&mut same, Some(&mut adam), Tiles::FromFile).unwrap_err();
     assert!(error.to_string().ends_with("optimizer: found sgd, expected adam"), "{error}");
     assert!(same.is_analog());
@@ -292,7 +292,7 @@ fn what_could_not_be_loaded_is_not_saved() {
     let schedule = Some(Schedule::constant(f32::INFINITY));
     refused(None, &TrainingState { schedule, ..training.clone() }, &good);
     let mut measured = good.clone();
-    measured.to_analog(&InferenceRpuConfig::default(), KEY).unwrap();
+    measured.to_analog(InferenceRpuConfig::default(), KEY).unwrap();
     measured.visit_mut("", &mut |_, slot| {
         if let SlotMut::Affine(Affine { weight: ohmgrad::models::Weight::Analog(tiles), .. }) = slot {
             tiles.tiles_mut()[0].forward.out_noise = vec![0.06; 6];
@@ -364,7 +364,7 @@ fn a_process_killed_at_any_moment_leaves_a_checkpoint() {
     let mut steps = vec![];
     for round in 0..50u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["child", "--exact"])
+            .args(["checkpoint::child", "--exact"])
             .env(CHILD, &path)
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -218,7 +218,7 @@ fn what_makes_no_sense_on_the_chip_is_refused() {
     net.to_analog(single(ConstantStep::default()), KEY).unwrap();
     let error = net.program(KEY).map(drop).unwrap_err().to_string();
     assert!(error.contains("lives in devices already"), "{error}");
-    let error = net.set_config(&InferenceRpuConfig::default()).unwrap_err().to_string();
+    let error = net.set_config(InferenceRpuConfig::default()).unwrap_err().to_string();
     assert!(error.contains("device: cannot change on tiles that hold a weight"), "{error}");
     let wrong = ConstantStep { w_min: 0.1, ..Default::default() };
     let error = net.clone().to_analog(single(wrong), KEY).unwrap_err().to_string();

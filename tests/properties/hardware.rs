@@ -1,8 +1,6 @@
 //! What networks keep when their hardware changes, and what chips refuse.
 
-mod common;
-
-use common::{bits, config};
+use crate::common::{bits, config};
 use ohmgrad::analog::config::{InputRangeParameter, NoiseManagement, PrePostProcessingParameter};
 use ohmgrad::models::Slot;
 use ohmgrad::prelude::*;
@@ -118,7 +116,7 @@ fn a_chip_does_not_lose_its_programming() {
     let before = outputs(&chip);
     let on_chip = "layer `0`: its weight is programmed onto a chip";
     let refused = |result: Result<(), String>| assert!(result.unwrap_err().contains(on_chip));
-    refused(chip.to_analog(&InferenceRpuConfig::default(), Key::new(3)).map_err(|error| error.to_string()));
+    refused(chip.to_analog(InferenceRpuConfig::default(), Key::new(3)).map_err(|error| error.to_string()));
     refused(chip.remap_weights(1.0).map_err(|error| error.to_string()));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("net.safetensors");

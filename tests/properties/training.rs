@@ -1,9 +1,7 @@
 //! What holds of hardware-aware training, whatever the configuration: modifiers, clipping, remapping, input ranges, the
 //! straight-through backward.
 
-mod common;
-
-use common::{bits, config, io, mapping};
+use crate::common::{bits, config, io, mapping};
 use ohmgrad::prelude::*;
 use proptest::prelude::*;
 

@@ -1,0 +1,64 @@
+//! The weights of an array, prepared for the products of its reads.
+
+use ohmgrad_tensor::{Right, Tensor, product};
+
+use super::{Pattern, ir_drop, weight_noise};
+use crate::config::{IoParameters, MvType};
+
+/// Weights [out, in] as the products of reads need them. They share storage with the weights and can be kept as long as
+/// these do not change.
+pub struct Prepared {
+    w: Tensor,
+    /// None for perfect reads.
+    operands: Option<Operands>,
+    /// For negative inputs, where these see other weights.
+    negative: Option<Operands>,
+}
+
+/// One set of weights as right operands of products.
+pub(super) struct Operands {
+    pub w: Right<'static, f32>,
+    /// Magnitudes, where a stage needs the total conductance.
+    pub magnitude: Option<Right<'static, f32>>,
+    /// What IR drop takes from.
+    pub far: Option<Right<'static, f32>>,
+}
+
+impl Prepared {
+    /// Prepares weights [out, in] for reads under these parameters and variations.
+    ///
+    /// # Panics
+    /// If `w` is no matrix, or the pattern is one of another size.
+    pub fn new(w: &Tensor, io: &IoParameters, pattern: &Pattern) -> Self {
+        assert!(w.rank() == 2, "analog product: weights {:?} are no matrix", w.shape());
+        if io.is_ideal() {
+            return Self { w: w.clone(), operands: None, negative: None };
+        }
+        pattern.check(w.shape()[0], w.shape()[1]);
+        let asymmetric = io.mv_type != MvType::OnePass && !pattern.w_asymmetry.is_empty();
+        let negative = asymmetric.then(|| Operands::new(&(w * &pattern.w_asymmetry), io));
+        Self { w: w.clone(), operands: Some(Operands::new(w, io)), negative }
+    }
+
+    /// The weights [out, in].
+    pub fn weights(&self) -> &Tensor {
+        &self.w
+    }
+
+    /// The operands for positive and for negative inputs.
+    ///
+    /// # Panics
+    /// If the weights were prepared for perfect reads.
+    pub(super) fn operands(&self) -> [&Operands; 2] {
+        let operands = self.operands.as_ref().expect("weights that were prepared for a perfect read");
+        [operands, self.negative.as_ref().unwrap_or(operands)]
+    }
+}
+
+impl Operands {
+    fn new(w: &Tensor, io: &IoParameters) -> Self {
+        let magnitude = (io.ir_drop > 0.0 || weight_noise::needs_magnitude(io)).then(|| product::prepared(&w.abs()));
+        let far = (io.ir_drop > 0.0).then(|| product::prepared(&ir_drop::far(w)));
+        Self { w: product::prepared(w), magnitude, far }
+    }
+}

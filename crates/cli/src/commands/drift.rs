@@ -1,0 +1,133 @@
+//! `ohmgrad drift`: chips of a network over time.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::ModelArgs;
+use super::train::{band, by_time, chips_csv, table};
+use crate::failure::{Failure, Outcome, PARTLY};
+use crate::output::{Output, warn};
+use crate::recipe::time;
+use crate::run::chips::{Finished, Scores, chip, each_once};
+use crate::run::folder;
+use crate::run::report::{Report, over_time};
+use crate::score::{Metric, mean_and_half, spread};
+
+/// Program chips with a network and follow them over time: a table, a CSV file, a plot and a page.
+///
+/// Chip i is the same in every command with the same network, hardware and seed. Exit code 3 says that --until was not
+/// reached with the most chips.
+#[derive(Args)]
+#[command(after_help = "Example:\n  ohmgrad drift runs/mnist --times 1s,1h,1d,1y,10y --until ±0.1%")]
+pub struct DriftArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Times since programming, as 1s, 1h, 1d, 1mo, 10y [default: those of the recipe].
+    #[arg(long, value_delimiter = ',', value_name = "TIMES", value_parser = parse_time)]
+    times: Vec<f64>,
+    /// Chips [default: as many as in the recipe, or 10].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    chips: Option<u32>,
+    /// Add chips until the 95 % interval of the mean is that narrow at every time: ±0.1%, or 0.001.
+    #[arg(long, value_name = "±HALF", allow_negative_numbers = true, value_parser = parse_half)]
+    until: Option<f64>,
+    /// The most chips that --until takes.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    most: usize,
+    /// Where to write: NAME.csv, NAME.svg and NAME.html [default: drift in the folder of the run].
+    #[arg(long, value_name = "NAME")]
+    out: Option<PathBuf>,
+}
+
+/// A time of the command line.
+pub fn parse_time(text: &str) -> Result<f64, String> {
+    time::seconds(text).ok_or_else(|| format!("must be {}", time::ALLOWED))
+}
+
+fn parse_half(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_start_matches(['±', '+']).trim_start_matches("/-");
+    let (number, unit) = number.strip_suffix('%').map_or((number, 1.0), |number| (number, 0.01));
+    let half =
+        number.trim().parse::<f64>().ok().map(|number| number * unit).filter(|half| *half > 0.0 && half.is_finite());
+    half.ok_or_else(|| "must be half the width of an interval, above 0, as ±0.1% or 0.001".into())
+}
+
+/// Runs the command.
+pub fn run(args: &DriftArgs, output: Output) -> Outcome<u8> {
+    let model = args.model.read()?;
+    let chips = &model.recipe.chips;
+    let times = if args.times.is_empty() { chips.times.clone() } else { args.times.clone() };
+    if times.is_empty() {
+        return Err(Failure::mistake("--times: must be given, as chips.times of the recipe is empty"));
+    }
+    let mut count = args.chips.map_or(if chips.count > 0 { chips.count } else { 10 }, |n| n as usize);
+    let (net, key) = (model.on_tiles()?, model.recipe.key().fold("chips"));
+    net_warnings(&net, key)?;
+    let (metric, finished) = (Metric::of(&model.data.test), Finished::none());
+    let mut scores: Scores = vec![];
+    let widest = |scores: &Scores| {
+        let halves = by_time(&times, scores).into_iter().map(|(_, values)| mean_and_half(&values).1);
+        halves.fold(0.0, f64::max)
+    };
+    let reached = loop {
+        let work: Vec<(String, usize)> = (scores.len()..count).map(|i| (format!("chip {i}"), i)).collect();
+        scores.extend(each_once("chips", &work, &finished, |&i| chip(&net, &model.data.test, &times, key, i))?);
+        let Some(until) = args.until else { break true };
+        let half = widest(&scores);
+        match (half <= until, count >= args.most) {
+            (true, _) => break true,
+            (false, true) => break false,
+            // The width falls with the root of the number; the spread of few chips is not known well, so by steps.
+            (false, false) => {
+                let needed = (count as f64 * (half / until).powi(2)).min(2.0 * count as f64).ceil() as usize;
+                count = needed.max(count + 1).min(args.most);
+            }
+        }
+    };
+    for (t, values) in by_time(&times, &scores) {
+        let (mean, half) = mean_and_half(&values);
+        output.event(&json!({
+            "t": t, "mean": mean, "std": spread(&values), "confidence": half.is_finite().then_some(half), "chips": count,
+        }));
+    }
+    let ages = table(&model.title, metric, &times, &scores);
+    output.say(ages.to_text());
+    let name = args.out.clone().unwrap_or_else(|| model.folder.join("drift"));
+    let file = |end: &str| PathBuf::from(format!("{}.{end}", name.display()));
+    folder::write(&file("csv"), &chips_csv(metric, &times, [(model.title.as_str(), &scores)]))?;
+    over_time(metric, &[band(&model.title, &times, &scores)]).save(file("svg"))?;
+    let about = format!("{} chips, seed {}. {}", count, model.recipe.training.seed, model.recipe.hardware.config);
+    let mut report = Report::new("Chips over time", &about);
+    report.table(&ages);
+    report.picture("Chips over time", &file("svg"))?;
+    report.text("The recipe", &model.recipe.to_toml());
+    report.write(&file("html"))?;
+    output.say(format!("\nreport  {}", file("html").display()));
+    if !reached {
+        let (half, most) = (metric.show(widest(&scores)), args.most);
+        warn(format!("--until: with {most} chips the interval is still ± {half}; --most allows more"));
+        return Ok(PARTLY);
+    }
+    Ok(0)
+}
+
+fn net_warnings(net: &ohmgrad::prelude::Sequential, key: ohmgrad::prelude::Key) -> Outcome<()> {
+    use ohmgrad::prelude::Network;
+    net.program(key.fold("chip").fold(0usize))?.warnings().iter().for_each(|weak| warn(weak.to_string()));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_widths_are_read() {
+        for (text, half) in [("±0.1%", 0.001), ("0.1 %", 0.001), ("0.02", 0.02), ("+/-1%", 0.01)] {
+            assert!((parse_half(text).unwrap() - half).abs() < 1e-12, "{text}");
+        }
+        assert!(parse_half("-1").is_err() && parse_half("0").is_err() && parse_half("x").is_err());
+    }
+}

@@ -1,0 +1,330 @@
+//! `ohmgrad sweep` and `ohmgrad merge`: every point of a grid times chips, equal keys in all points.
+
+mod grid;
+mod heat_map;
+mod results;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ohmgrad::prelude::*;
+use serde_json::{Value as Json, json};
+
+use self::grid::{Grid, Point, name};
+use self::results::Results;
+use super::train::read;
+use crate::data::Data;
+use crate::failure::{Failure, Outcome, PARTLY};
+use crate::interrupt::say_on_interrupt;
+use crate::output::{Output, warn};
+use crate::recipe::{Recipe, time};
+use crate::run::chips::{Finished, chip, each_once};
+use crate::run::folder::{Folder, RECIPE};
+use crate::run::model::{restored, start};
+use crate::run::training::{Phase, on_tiles, train};
+use crate::score::Metric;
+
+/// The file that says what is swept.
+const SWEEP: &str = "sweep.json";
+/// The file with a line for each finished chip.
+const POINTS: &str = "points.jsonl";
+
+/// Compute every point of a grid of fields, on as many chips each, with equal keys in all points, so that differences are paired.
+///
+/// A grid of hardware alone trains one network and programs it under each point; any other trains one for each point. What
+/// is finished is kept at once: the same command with --resume FOLDER goes on. A cluster cuts a sweep with --part, and
+/// `ohmgrad merge` puts the parts together.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  ohmgrad sweep mnist.toml --grid forward.out_noise=0,0.02,0.06 --grid mapping.max_input_size=128,256,512\n  ohmgrad sweep mnist.toml --grid training.lr=1e-3,2e-3 --trainings 5\n  ohmgrad sweep --resume runs/mnist-sweep"
+)]
+pub struct SweepArgs {
+    /// The recipe [default: the shipped MNIST recipe].
+    #[arg(value_name = "RECIPE")]
+    recipe: Option<PathBuf>,
+    /// A field and its values; can be given several times. Paths are those of the recipe, or of its hardware.
+    #[arg(long, value_name = "PATH=A,B,C", required_unless_present = "resume")]
+    grid: Vec<String>,
+    /// Set a field of the recipe for all points.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Chips of each point [default: as many as in the recipe].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    chips: Option<u32>,
+    /// Times since programming, as 1d,10y [default: those of the recipe].
+    #[arg(long, value_name = "TIMES")]
+    times: Option<String>,
+    /// Train a network for each point, also where the grid is of hardware alone.
+    #[arg(long)]
+    retrain: bool,
+    /// Trainings of each point, from seeds one after the other; more than one means --retrain.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    trainings: u32,
+    /// The folder for what comes of it [default: runs/NAME-sweep, with a number if there is one].
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Go on with a sweep that was stopped.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["recipe", "grid", "set", "chips", "times", "retrain", "trainings", "out"])]
+    resume: Option<PathBuf>,
+    /// Compute the K-th of N parts of the work.
+    #[arg(long, value_name = "K/N", value_parser = parse_part)]
+    part: Option<(usize, usize)>,
+}
+
+/// Put the parts of a sweep together, and make its table, CSV files, plot and page.
+///
+/// Exit code 3 says that some points are missing.
+#[derive(Args)]
+#[command(after_help = "Example:\n  ohmgrad merge part-1 part-2 part-3 --out sweep")]
+pub struct MergeArgs {
+    /// The folders of the parts.
+    #[arg(value_name = "FOLDER", required = true)]
+    parts: Vec<PathBuf>,
+    /// The folder for the whole.
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+}
+
+fn parse_part(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+    parts.filter(|(k, n)| (1..=*n).contains(k)).ok_or_else(|| "must be K/N with K from 1 to N, as 3/16".into())
+}
+
+/// A sweep as its folder has it.
+struct Sweep {
+    folder: Folder,
+    recipe: Recipe,
+    grid: Grid,
+    trainings: usize,
+    retrain: bool,
+}
+
+/// A piece of work: a point with one chip of one training.
+#[derive(Clone, Debug)]
+struct Piece {
+    point: usize,
+    training: usize,
+    chip: usize,
+}
+
+impl Sweep {
+    fn create(args: &SweepArgs) -> Outcome<Self> {
+        let mut sets = args.set.clone();
+        sets.extend(args.chips.map(|n| format!("chips.count={n}")));
+        if let Some(times) = &args.times {
+            let quoted: Vec<String> = times.split(',').map(|t| format!("{:?}", t.trim())).collect();
+            sets.push(format!("chips.times=[{}]", quoted.join(", ")));
+        }
+        let recipe = read(args.recipe.as_deref(), &sets)?;
+        if recipe.chips.count == 0 {
+            return Err(Failure::mistake("chips.count = 0: a sweep needs at least one chip; --chips N sets it"));
+        }
+        let grid = Grid::parse(&args.grid)?;
+        // What is wrong with a point is found before there is a folder.
+        for point in grid.points() {
+            recipe.with(&point, "--grid")?;
+        }
+        let trainings = args.trainings as usize;
+        let retrain = args.retrain || trainings > 1 || !grid.is_hardware();
+        let stem =
+            args.recipe.as_deref().and_then(Path::file_stem).map_or("mnist".into(), |name| name.to_string_lossy());
+        let folder = Folder::create(args.out.as_deref(), &format!("{stem}-sweep"), &recipe)?;
+        let sweep = json!({ "grid": grid.to_json(), "trainings": trainings, "retrain": retrain });
+        folder.write(SWEEP, &format!("{sweep:#}\n"))?;
+        Ok(Self { folder, recipe, grid, trainings, retrain })
+    }
+
+    fn open(path: &Path) -> Outcome<Self> {
+        let folder = Folder::open(path)?;
+        let recipe = Recipe::read(&folder.file(RECIPE), &[])?;
+        let json: Option<Json> =
+            std::fs::read_to_string(folder.file(SWEEP)).ok().and_then(|text| serde_json::from_str(&text).ok());
+        let whole = json.as_ref().and_then(|json| {
+            Some((
+                Grid::from_json(&json["grid"])?,
+                usize::try_from(json["trainings"].as_u64()?).ok()?,
+                json["retrain"].as_bool()?,
+            ))
+        });
+        let Some((grid, trainings, retrain)) = whole else {
+            return Err(Failure::mistake(format!(
+                "{}: is no folder of a sweep: it has no whole {SWEEP}",
+                path.display()
+            )));
+        };
+        Ok(Self { folder, recipe, grid, trainings, retrain })
+    }
+
+    /// All pieces with their names, in the order of points, trainings and chips.
+    fn pieces(&self) -> Vec<(String, Piece)> {
+        let mut pieces = vec![];
+        for (point, fields) in self.grid.points().iter().enumerate() {
+            for training in 0..self.trainings {
+                for chip in 0..self.recipe.chips.count {
+                    pieces.push((
+                        format!("{} training {training} chip {chip}", name(fields)),
+                        Piece { point, training, chip },
+                    ));
+                }
+            }
+        }
+        pieces
+    }
+
+    /// The recipe of a point and a training.
+    fn recipe_of(&self, point: &Point, training: usize) -> Outcome<Recipe> {
+        let recipe = self.recipe.with(point, "--grid")?;
+        let seed = i64::try_from(recipe.training.seed).unwrap_or(i64::MAX).saturating_add(training as i64);
+        recipe.with(&[("training.seed".into(), seed.into())], "--trainings")
+    }
+
+    /// One network, programmed under each point.
+    fn on_one_network(&self, pieces: &[(String, Piece)], finished: &Finished, output: Output) -> Outcome<()> {
+        let recipe = &self.recipe;
+        let data = Data::read(&recipe.data)?;
+        let net = trained(recipe, &data, &self.folder, output)?;
+        let (key, times) = (recipe.key(), &recipe.chips.times);
+        let points: Vec<Recipe> =
+            self.grid.points().iter().map(|point| recipe.with(point, "--grid")).collect::<Outcome<_>>()?;
+        let compute = |piece: &Piece| {
+            let mut net = net.clone();
+            on_tiles(&mut net, &points[piece.point], key)?;
+            chip(&net, &data.test, times, key.fold("chips"), piece.chip)
+        };
+        each_once("chips of points", pieces, finished, compute).map(drop)
+    }
+
+    /// A network for each point and training.
+    fn on_many_networks(&self, pieces: &[(String, Piece)], finished: &Finished, output: Output) -> Outcome<()> {
+        for (number, point) in self.grid.points().iter().enumerate() {
+            for training in 0..self.trainings {
+                let own = |piece: &Piece| (piece.point, piece.training) == (number, training);
+                let open: Vec<(String, Piece)> =
+                    pieces.iter().filter(|(name, piece)| own(piece) && finished.get(name).is_none()).cloned().collect();
+                if open.is_empty() {
+                    continue;
+                }
+                let recipe = self.recipe_of(point, training)?;
+                output.say(format!("{}, training {training}", name(point)));
+                let folder = self.folder.file(&format!("trainings/{number}-{training}"));
+                let folder = match folder.join(RECIPE).is_file() {
+                    true => Folder::open(&folder)?,
+                    false => Folder::create(Some(&folder), "", &recipe)?,
+                };
+                let data = Data::read(&recipe.data)?;
+                let mut net = trained(&recipe, &data, &folder, output)?;
+                let key = recipe.key();
+                on_tiles(&mut net, &recipe, key)?;
+                let times = &recipe.chips.times;
+                each_once("chips", &open, finished, |piece| {
+                    chip(&net, &data.test, times, key.fold("chips"), piece.chip)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The table, files and page of what is finished; the number of missing pieces.
+    fn report(&self, output: Output) -> Outcome<usize> {
+        let finished = Finished::read(&self.folder.file(POINTS))?;
+        let data = Data::read(&self.recipe.data)?;
+        let mut scores = vec![vec![]; self.grid.points().len()];
+        let mut missing = 0;
+        for (name, piece) in self.pieces() {
+            match finished.get(&name) {
+                Some(found) => scores[piece.point].push(((piece.training, piece.chip), found.clone())),
+                None => missing += 1,
+            }
+        }
+        let times = self.recipe.chips.times.clone();
+        Results { grid: &self.grid, metric: Metric::of(&data.test), times, scores }.write(
+            &self.folder,
+            &self.recipe,
+            output,
+        )?;
+        Ok(missing)
+    }
+}
+
+/// The network of the last training of a recipe, trained in a folder, or read from it.
+fn trained(recipe: &Recipe, data: &Data, folder: &Folder, output: Output) -> Outcome<Sequential> {
+    let phase = if recipe.training.hardware_aware_epochs > 0 { Phase::HardwareAware } else { Phase::Digital };
+    let file = folder.file(&format!("{}.safetensors", phase.name()));
+    let mut net = start(recipe, data)?;
+    if file.is_file() && restored(&mut net, &file)? {
+        return Ok(net);
+    }
+    let trained = train(recipe, data, folder, output)?;
+    Ok(trained.hardware_aware.unwrap_or(trained.digital))
+}
+
+/// Runs `ohmgrad sweep`.
+pub fn run(args: &SweepArgs, output: Output) -> Outcome<u8> {
+    let sweep = match &args.resume {
+        Some(path) => Sweep::open(path)?,
+        None => Sweep::create(args)?,
+    };
+    let place = sweep.folder.path().display();
+    say_on_interrupt(format!("finished points are kept: `ohmgrad sweep --resume {place}` goes on"));
+    sweep.recipe.hardware.config.warnings().iter().for_each(|note| warn(format!("hardware.{note}")));
+    let mut pieces = sweep.pieces();
+    output.event(&json!({ "event": "start", "folder": sweep.folder.path(), "pieces": pieces.len() }));
+    if let Some((k, n)) = args.part {
+        // A training is not divided: its chips stay together.
+        let chips = sweep.recipe.chips.count;
+        let deal = |i: usize| if sweep.retrain { i / chips } else { i };
+        pieces =
+            pieces.into_iter().enumerate().filter(|(i, _)| deal(*i) % n == k - 1).map(|(_, piece)| piece).collect();
+    }
+    let finished = Finished::read(&sweep.folder.file(POINTS))?;
+    let times: Vec<String> = sweep.recipe.chips.times.iter().map(|&t| time::age(t)).collect();
+    let count = pieces.iter().filter(|(name, _)| finished.get(name).is_none()).count();
+    output.say(format!("{} points, {count} chips to compute, at {}", sweep.grid.points().len(), times.join(", ")));
+    match sweep.retrain {
+        true => sweep.on_many_networks(&pieces, &finished, output)?,
+        false => sweep.on_one_network(&pieces, &finished, output)?,
+    }
+    let missing = sweep.report(output)?;
+    output.event(&json!({ "event": "done", "folder": sweep.folder.path(), "missing": missing }));
+    if missing > 0 {
+        output.say(format!("{missing} chips belong to other parts; `ohmgrad merge` puts parts together"));
+    }
+    Ok(0)
+}
+
+/// Runs `ohmgrad merge`.
+pub fn merge(args: &MergeArgs, output: Output) -> Outcome<u8> {
+    let parts = args.parts.iter().map(|path| Sweep::open(path)).collect::<Outcome<Vec<_>>>()?;
+    let first = &parts[0];
+    for part in &parts[1..] {
+        let same = part.grid == first.grid
+            && part.trainings == first.trainings
+            && part.recipe.to_toml() == first.recipe.to_toml();
+        if !same {
+            let (one, other) = (first.folder.path().display(), part.folder.path().display());
+            return Err(Failure::mistake(format!(
+                "{one} and {other}: must be parts of one sweep; their recipes or grids differ"
+            )));
+        }
+    }
+    let folder = Folder::create(Some(&args.out), "", &first.recipe)?;
+    folder.write(
+        SWEEP,
+        &std::fs::read_to_string(first.folder.file(SWEEP))
+            .map_err(|error| Failure::file(first.folder.path(), &error))?,
+    )?;
+    let whole = Finished::read(&folder.file(POINTS))?;
+    let parts = parts.iter().map(|part| Finished::read(&part.folder.file(POINTS))).collect::<Outcome<Vec<_>>>()?;
+    for (name, _) in first.pieces() {
+        if let Some(scores) = parts.iter().find_map(|part| part.get(&name)) {
+            whole.add(&name, scores)?;
+        }
+    }
+    let missing = Sweep::open(&args.out)?.report(output)?;
+    output.event(&json!({ "event": "done", "folder": folder.path(), "missing": missing }));
+    if missing > 0 {
+        warn(format!("{missing} chips are missing; `ohmgrad sweep --resume {}` computes them", args.out.display()));
+        return Ok(PARTLY);
+    }
+    Ok(0)
+}

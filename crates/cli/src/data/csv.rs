@@ -1,0 +1,84 @@
+//! Tables with named columns.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use ohmgrad::prelude::*;
+
+use super::{Goal, Read};
+use crate::failure::{Failure, Outcome, did_you_mean};
+use crate::recipe::Columns;
+
+/// Reads a table: a header with names, then rows; commas, semicolons or tabs between fields, which may be in quotes.
+pub fn read(path: &Path, columns: &Columns) -> Outcome<Read> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let (_, header) = lines.next().ok_or_else(|| Failure::mistake(format!("{}: is empty", path.display())))?;
+    let separator = [',', ';', '\t'].into_iter().max_by_key(|c| header.matches(*c).count()).unwrap_or(',');
+    let names: Vec<String> = fields(header, separator);
+    let place = |name: &String| {
+        names.iter().position(|other| other == name).ok_or_else(|| {
+            let near = did_you_mean(name, names.iter().map(String::as_str));
+            let there = names.join(", ");
+            Failure::mistake(format!("{}: has no column `{name}`{near}; it has {there}", path.display()))
+        })
+    };
+    let targets = columns.targets.iter().map(place).collect::<Outcome<Vec<_>>>()?;
+    let label = columns.label.as_ref().map(place).transpose()?;
+    let inputs = match columns.inputs.is_empty() {
+        true => (0..names.len()).filter(|i| !targets.contains(i) && label != Some(*i)).collect(),
+        false => columns.inputs.iter().map(place).collect::<Outcome<Vec<_>>>()?,
+    };
+    let (mut x, mut y, mut labels) = (vec![], vec![], vec![]);
+    for (number, line) in lines {
+        let row = fields(line, separator);
+        if row.len() != names.len() {
+            let (found, expected) = (row.len(), names.len());
+            let place = format!("{}:{}", path.display(), number + 1);
+            return Err(Failure::mistake(format!("{place}: has {found} fields, the header has {expected}")));
+        }
+        let value = |column: &usize| {
+            let text = &row[*column];
+            text.trim().parse::<f32>().ok().filter(|v| v.is_finite()).ok_or_else(|| {
+                let (file, line, name) = (path.display(), number + 1, &names[*column]);
+                Failure::mistake(format!("{file}:{line}: column `{name}` = {text:?}: must be a finite number"))
+            })
+        };
+        x.extend(inputs.iter().map(value).collect::<Outcome<Vec<f32>>>()?);
+        y.extend(targets.iter().map(value).collect::<Outcome<Vec<f32>>>()?);
+        labels.extend(label.map(|column| row[column].trim().to_owned()));
+    }
+    let rows = x.len() / inputs.len().max(1);
+    if rows == 0 {
+        return Err(Failure::mistake(format!("{}: has no rows of inputs", path.display())));
+    }
+    let goal = match label {
+        Some(_) => Goal::Labels(classes(&labels)),
+        None => Goal::Numbers(Tensor::from_vec(y, &[rows, targets.len()])),
+    };
+    Ok(Read { train: (Tensor::from_vec(x, &[rows, inputs.len()]), goal), test: None })
+}
+
+/// Classes by number: whole numbers as they are, else names in the order of the alphabet.
+fn classes(labels: &[String]) -> Vec<usize> {
+    let numbers: Option<Vec<usize>> =
+        labels.iter().map(|label| label.parse().ok().filter(|&n: &usize| n < 100_000)).collect();
+    numbers.unwrap_or_else(|| {
+        let names: BTreeSet<&String> = labels.iter().collect();
+        let names: Vec<_> = names.into_iter().collect();
+        labels.iter().map(|label| names.binary_search(&label).expect("one of them")).collect()
+    })
+}
+
+fn fields(line: &str, separator: char) -> Vec<String> {
+    let (mut fields, mut field, mut quoted) = (vec![], String::new(), false);
+    for c in line.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            c if c == separator && !quoted => fields.push(std::mem::take(&mut field)),
+            c => field.push(c),
+        }
+    }
+    fields.push(field);
+    fields.iter().map(|field| field.trim().to_owned()).collect()
+}

@@ -1,0 +1,83 @@
+//! Arrays of NumPy, and what is done with numbers before they are used.
+
+use std::path::Path;
+
+use ohmgrad::prelude::*;
+
+use super::{Goal, Read};
+use crate::failure::{Failure, Outcome, did_you_mean};
+use crate::recipe::Columns;
+
+/// Reads arrays of an `.npz` file; `NAME_test`, if it is there, has the rows for testing.
+pub fn read_npz(path: &Path, columns: &Columns) -> Outcome<Read> {
+    let arrays = Tensor::read_npz(path).map_err(Failure::mistake)?;
+    let find = |name: &str| arrays.iter().find(|(other, _)| other == name).map(|(_, array)| array.clone());
+    let get = |name: &str| {
+        find(name).ok_or_else(|| {
+            let names: Vec<&str> = arrays.iter().map(|(name, _)| name.as_str()).collect();
+            let (near, there) = (did_you_mean(name, names.iter().copied()), names.join(", "));
+            Failure::mistake(format!("{}: has no array `{name}`{near}; it has {there}", path.display()))
+        })
+    };
+    let (inputs, goal) = names(columns, "x");
+    let (inputs_test, goal_test) = (find(&format!("{inputs}_test")), find(&format!("{goal}_test")));
+    let rows = |x, y| pair(x, y, columns.label.is_some(), &path.display().to_string());
+    let test = inputs_test.zip(goal_test).map(|(x, y)| rows(x, y)).transpose()?;
+    Ok(Read { train: rows(get(&inputs)?, get(&goal)?)?, test })
+}
+
+/// Reads two `.npy` files.
+pub fn read_npy(columns: &Columns) -> Outcome<Read> {
+    let (inputs, goal) = names(columns, "x.npy");
+    let get = |name: &str| Tensor::read_npy(name).map_err(Failure::mistake);
+    Ok(Read { train: pair(get(&inputs)?, get(&goal)?, columns.label.is_some(), &inputs)?, test: None })
+}
+
+fn names(columns: &Columns, inputs: &str) -> (String, String) {
+    let inputs = columns.inputs.first().cloned().unwrap_or_else(|| inputs.into());
+    let goal = columns.label.clone().or_else(|| columns.targets.first().cloned());
+    (inputs, goal.expect("a recipe has one of them"))
+}
+
+fn pair(x: Tensor, y: Tensor, labels: bool, file: &str) -> Outcome<(Tensor, Goal)> {
+    let wrong = |what: String| Err(Failure::mistake(format!("{file}: {what}")));
+    let (rows, goals) = (x.shape().first().copied().unwrap_or(0), y.shape().first().copied().unwrap_or(0));
+    if x.rank() < 2 || rows != goals {
+        return wrong(format!(
+            "inputs of shape {:?} and targets of shape {:?}: must have as many rows",
+            x.shape(),
+            y.shape()
+        ));
+    }
+    if let Some(value) = x.iter().chain(y.iter()).find(|value| !value.is_finite()) {
+        return wrong(format!("has {value}: numbers must be finite"));
+    }
+    if !labels {
+        let y = y.reshape(&[rows, y.len() / rows.max(1)]);
+        return Ok((x, Goal::Numbers(y)));
+    }
+    match y.iter().find(|&&v| v < 0.0 || v.fract() != 0.0 || v > 1e5) {
+        Some(value) => wrong(format!("has the class {value}: classes must be whole numbers from 0")),
+        None if y.len() != rows => wrong(format!("classes of shape {:?}: must be one a row", y.shape())),
+        None => Ok((x, Goal::Labels(y.iter().map(|&v| v as usize).collect()))),
+    }
+}
+
+/// Means and standard deviations of columns.
+pub struct Scale {
+    mean: Tensor,
+    std: Tensor,
+}
+
+impl Scale {
+    /// Those of all rows of `x`; a column without spread is only moved.
+    pub fn of(x: &Tensor) -> Self {
+        let std = x.var_axes(&[0], 0).map(|v| if v > 0.0 { v.sqrt() } else { 1.0 });
+        Self { mean: x.mean_axes(&[0]), std }
+    }
+
+    /// Numbers less the mean, over the standard deviation.
+    pub fn apply(&self, x: &Tensor) -> Tensor {
+        &(x - &self.mean) / &self.std
+    }
+}

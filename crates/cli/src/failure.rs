@@ -1,0 +1,70 @@
+//! How a command ends that does not end well.
+
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+
+/// The command line or a recipe is wrong.
+pub const MISTAKE: u8 = 2;
+/// Something failed: a file, a device, a time without data.
+pub const FAILED: u8 = 1;
+/// Everything was done, but not all that was asked for could be: see the command's help.
+pub const PARTLY: u8 = 3;
+/// Ctrl-C.
+pub const INTERRUPTED: i32 = 130;
+
+/// A message for standard error, and the exit code.
+#[derive(Debug)]
+pub struct Failure {
+    /// What is wrong, where, and what is allowed.
+    pub message: String,
+    /// The exit code.
+    pub code: u8,
+}
+
+/// What most functions of the program give.
+pub type Outcome<T> = Result<T, Failure>;
+
+impl Failure {
+    /// A mistake in the command line or in a file that the user wrote.
+    pub fn mistake(message: impl Display) -> Self {
+        Self { message: message.to_string(), code: MISTAKE }
+    }
+
+    /// Anything else.
+    pub fn failed(message: impl Display) -> Self {
+        Self { message: message.to_string(), code: FAILED }
+    }
+
+    /// A file that the system refused.
+    pub fn file(path: &Path, error: &io::Error) -> Self {
+        Self::failed(format!("{}: {error}", path.display()))
+    }
+}
+
+macro_rules! failed {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::failed(error)
+            }
+        })*
+    };
+}
+
+failed!(
+    ohmgrad::analog::Error,
+    ohmgrad::models::CheckpointError,
+    ohmgrad::models::TrainerError,
+    ohmgrad::models::data::DataError,
+    ohmgrad_plots::PlotError
+);
+
+/// `; did you mean …?` with the nearest of some names, if one is near.
+pub fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let nearest = names.into_iter().map(|other| (strsim::jaro_winkler(name, other), other));
+    match nearest.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((likeness, other)) if likeness > 0.8 => format!("; did you mean `{other}`?"),
+        _ => String::new(),
+    }
+}

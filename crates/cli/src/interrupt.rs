@@ -1,0 +1,24 @@
+//! Ctrl-C: every file that a command keeps is replaced as a whole, so it can end at any moment. What is left to do is to
+//! say how to go on.
+
+use std::sync::Mutex;
+
+use crate::failure::INTERRUPTED;
+
+static MESSAGE: Mutex<String> = Mutex::new(String::new());
+
+/// Sets what is said when the command is interrupted.
+pub fn say_on_interrupt(message: impl Into<String>) {
+    *MESSAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = message.into();
+}
+
+/// Catches Ctrl-C.
+pub fn install() {
+    // Without a handler Ctrl-C ends the program without a word, which is no reason not to run it.
+    let _ = ctrlc::set_handler(|| {
+        let message = MESSAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let hint = if message.is_empty() { String::new() } else { format!("; {message}") };
+        eprintln!("\ninterrupted{hint}");
+        std::process::exit(INTERRUPTED);
+    });
+}

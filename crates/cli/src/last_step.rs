@@ -1,0 +1,22 @@
+//! The last step of sequences, as a layer.
+
+use ohmgrad::autograd::Var;
+use ohmgrad::prelude::*;
+use ohmgrad::visit;
+
+/// Of sequences [batch, time, features] the last features, [batch, features].
+#[derive(Clone, Copy, Debug)]
+pub struct LastStep;
+
+visit!(LastStep {});
+
+impl Module for LastStep {
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        let steps = x.shape()[1];
+        x.slice(1, steps - 1..steps).squeeze(1)
+    }
+
+    fn batch_axis(&self) -> Option<usize> {
+        Some(0)
+    }
+}

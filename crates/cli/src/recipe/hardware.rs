@@ -1,0 +1,141 @@
+//! The hardware of a recipe: the library's configuration, from a preset, a file, and fields.
+
+use std::path::Path;
+
+use ohmgrad::analog::{Error, presets};
+use ohmgrad::prelude::*;
+use toml::{Table, Value};
+
+use super::document::Section;
+use super::resolve;
+use crate::failure::{Failure, Outcome};
+
+/// A preset's name, and the function that makes it.
+type Preset = (&'static str, fn() -> InferenceRpuConfig);
+
+/// The presets and their names.
+const PRESETS: [Preset; 4] = [
+    ("standard_hwa_training", presets::standard_hwa_training),
+    ("web_composer", presets::web_composer),
+    ("old_web_composer", presets::old_web_composer),
+    ("floating_point", presets::floating_point),
+];
+
+/// The hardware.
+#[derive(Clone, Debug)]
+pub struct HardwareRecipe {
+    /// The configuration of all tiles.
+    pub config: InferenceRpuConfig,
+    /// Paths of layers that stay digital.
+    pub digital_layers: Vec<String>,
+}
+
+impl HardwareRecipe {
+    pub(super) fn read(section: &mut Section<'_>, folder: &Path) -> Outcome<Self> {
+        let digital_layers = section.texts("digital_layers")?;
+        let (preset, file) = (section.text("preset")?, section.text("file")?);
+        let base = match (&preset, &file) {
+            (Some(_), Some(_)) => {
+                return Err(section.error("preset", "hardware.preset and hardware.file: must be one or the other"));
+            }
+            (Some(name), None) => {
+                let names = PRESETS.map(|(name, _)| name);
+                let Some((_, preset)) = PRESETS.iter().find(|(known, _)| known == name) else {
+                    let near = crate::failure::did_you_mean(name, names);
+                    let allowed = names.join(", ");
+                    return Err(
+                        section.error("preset", format!("hardware.preset = {name:?}: must be one of {allowed}{near}"))
+                    );
+                };
+                preset()
+            }
+            (None, Some(file)) => InferenceRpuConfig::from_file(resolve(folder, file)).map_err(Failure::mistake)?,
+            (None, None) => InferenceRpuConfig::default(),
+        };
+        let fields = section.rest();
+        let config = overlaid(&base, fields).map_err(|error| section.document.at(&place(&error), about(&error)))?;
+        // What is written down is the whole configuration: it means the same without the preset or the file.
+        let mut kept = section.used_without(&["preset", "file"]);
+        let table: Table =
+            toml::from_str(&config.to_toml_string().map_err(Failure::mistake)?).map_err(Failure::failed)?;
+        kept.extend(table);
+        section.replace_used(kept);
+        Ok(Self { config, digital_layers })
+    }
+
+    /// The configuration of a layer, or none if it stays digital.
+    pub fn of_layer<'c>(&self, config: &'c InferenceRpuConfig, path: &str) -> Option<&'c InferenceRpuConfig> {
+        (!self.digital_layers.iter().any(|layer| layer == path)).then_some(config)
+    }
+}
+
+/// A configuration from a file: one of hardware alone, or the hardware of a recipe.
+pub fn config_from(path: &Path) -> Outcome<InferenceRpuConfig> {
+    let is_recipe = path.extension().is_some_and(|extension| extension == "toml")
+        && std::fs::read_to_string(path).is_ok_and(|text| {
+            let sections = toml::from_str::<Table>(&text).unwrap_or_default();
+            super::document::SECTIONS.iter().any(|name| sections.contains_key(*name))
+        });
+    match is_recipe {
+        true => Ok(super::Recipe::read(path, &[])?.hardware.config),
+        false => InferenceRpuConfig::from_file(path).map_err(Failure::mistake),
+    }
+}
+
+/// A configuration with some fields replaced.
+fn overlaid(base: &InferenceRpuConfig, fields: Table) -> Result<InferenceRpuConfig, Error> {
+    // The fields alone first, so that an error is about what was written.
+    let mut table: Table = toml::from_str(&base.to_toml_string()?).expect("what was written can be read");
+    merge(&mut table, fields);
+    InferenceRpuConfig::from_toml_str(&toml::to_string(&table).expect("tables of plain values are TOML"))
+}
+
+/// Puts fields over those of a table; a section of another type replaces the whole section.
+fn merge(table: &mut Table, fields: Table) {
+    for (name, value) in fields {
+        match (table.get_mut(&name), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => {
+                let other_type = old.get("type").zip(new.get("type")).is_some_and(|(a, b)| a != b);
+                let class = other_type
+                    && new.get("type").and_then(Value::as_str).is_some()
+                    && name != "modifier"
+                    && name != "clip"
+                    && name != "remap";
+                if class {
+                    *old = new;
+                } else {
+                    merge(old, new);
+                }
+            }
+            (_, value) => {
+                table.insert(name, value);
+            }
+        }
+    }
+}
+
+/// The path of the field that an error is about.
+fn place(error: &Error) -> String {
+    let field = match error {
+        Error::InvalidField { field, .. } | Error::UnknownValue { field, .. } | Error::Unsupported { field, .. } => {
+            field.clone()
+        }
+        Error::UnknownField { field, section, .. } if section.is_empty() => field.clone(),
+        Error::UnknownField { field, section, .. } => format!("{section}.{field}"),
+        _ => return "hardware".into(),
+    };
+    format!("hardware.{field}")
+}
+
+/// The message of an error, with the field's path in a recipe.
+fn about(error: &Error) -> String {
+    match error {
+        Error::InvalidField { .. } | Error::UnknownValue { .. } | Error::Unsupported { .. } => {
+            format!("hardware.{error}")
+        }
+        Error::UnknownField { section, .. } if section.is_empty() => {
+            error.to_string().replace("at the top level", "in [hardware]")
+        }
+        _ => error.to_string().replace(" in [", " in [hardware."),
+    }
+}

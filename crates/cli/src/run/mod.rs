@@ -1,0 +1,7 @@
+//! A run: the trainings of a recipe, its chips, and the folder with all that came of it.
+
+pub mod chips;
+pub mod folder;
+pub mod model;
+pub mod report;
+pub mod training;

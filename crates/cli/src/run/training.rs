@@ -1,0 +1,147 @@
+//! The trainings of a run. Each leaves its checkpoint as it goes and its network when it is over, so that a run that was
+//! killed goes on where it was.
+
+use ohmgrad::models::Evaluation;
+use ohmgrad::prelude::*;
+use serde_json::{Value, json};
+
+use super::folder::Folder;
+use super::model::{restored, start};
+use crate::data::{Data, Goal};
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use crate::recipe::Recipe;
+use crate::score::{Metric, loss, score};
+
+/// The trainings, by the names of their files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Without tiles.
+    Digital,
+    /// With tiles in every forward.
+    HardwareAware,
+}
+
+impl Phase {
+    /// The name of its files, and of its network in tables of numbers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Digital => "digital",
+            Self::HardwareAware => "hardware_aware",
+        }
+    }
+
+    /// Words for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Digital => "trained digitally",
+            Self::HardwareAware => "trained hardware-aware",
+        }
+    }
+}
+
+/// The networks of a run.
+pub struct Trained {
+    /// After the digital training.
+    pub digital: Sequential,
+    /// After the hardware-aware one, on its tiles, if there was one.
+    pub hardware_aware: Option<Sequential>,
+}
+
+/// Trains by a recipe, or goes on with it.
+pub fn train(recipe: &Recipe, data: &Data, folder: &Folder, output: Output) -> Outcome<Trained> {
+    let key = recipe.key();
+    let training = &recipe.training;
+    let mut digital = start(recipe, data)?;
+    phase(Phase::Digital, &mut digital, training.digital_epochs, recipe, data, folder, output)?;
+    if training.hardware_aware_epochs == 0 {
+        return Ok(Trained { digital, hardware_aware: None });
+    }
+    let mut aware = digital.clone();
+    on_tiles(&mut aware, recipe, key)?;
+    phase(Phase::HardwareAware, &mut aware, training.hardware_aware_epochs, recipe, data, folder, output)?;
+    Ok(Trained { digital, hardware_aware: Some(aware) })
+}
+
+/// Moves a network onto the tiles of a recipe, or maps it anew if it is on tiles.
+pub fn on_tiles(net: &mut Sequential, recipe: &Recipe, key: Key) -> Outcome<()> {
+    let hardware = &recipe.hardware;
+    Ok(net.to_analog_with(key.fold("hardware"), |path| hardware.of_layer(&hardware.config, path))?)
+}
+
+fn phase(
+    phase: Phase,
+    net: &mut Sequential,
+    epochs: usize,
+    recipe: &Recipe,
+    data: &Data,
+    folder: &Folder,
+    output: Output,
+) -> Outcome<()> {
+    let name = phase.name();
+    let done = format!("{name}.safetensors");
+    if folder.has(&done) {
+        return restored(net, &folder.file(&done)).map(drop);
+    }
+    let (training, key) = (&recipe.training, recipe.key().fold(name));
+    let steps = epochs * data.train.len().div_ceil(training.batch);
+    let checkpoint = folder.file(&format!("{name}.checkpoint.safetensors"));
+    let mut trainer = Trainer::new(epochs, training.batch, key)
+        .with_schedule(training.schedule(phase == Phase::HardwareAware, steps))
+        .with_checkpoints(&checkpoint, training.checkpoint_steps)
+        .with_best(folder.file(&format!("{name}.best.safetensors")))
+        .with_metrics(folder.file(&format!("{name}.csv")))
+        .with_metrics(folder.file(&format!("{name}.jsonl")));
+    if training.patience > 0 {
+        trainer = trainer.with_patience(training.patience);
+    }
+    let metric = Metric::of(&data.test);
+    if metric == Metric::Rmse {
+        trainer = trainer.minimise();
+    }
+    let mut optimizer = training.optimizer();
+    if checkpoint.is_file() {
+        trainer.resume(&checkpoint, net, optimizer.as_mut())?;
+    }
+    let held = data.validation.as_ref().unwrap_or(&data.test);
+    let evaluate = |net: &Sequential, key: Key| {
+        let score = score(net, held, key);
+        Evaluation::from(score.value).with("evaluation_loss", score.loss)
+    };
+    let of = if data.validation.is_some() { "validation" } else { "test" };
+    let result = trainer.fit(
+        net,
+        optimizer.as_mut(),
+        &data.train,
+        |y, goal: &Goal| loss(y, goal),
+        evaluate,
+        |epoch| {
+            let mut event = json!({ "event": "epoch", "training": name });
+            let fields = serde_json::to_value(epoch).expect("numbers and names");
+            event
+                .as_object_mut()
+                .zip(fields.as_object())
+                .into_iter()
+                .for_each(|(event, fields)| event.extend(fields.clone()));
+            output.event(&event);
+            let (number, score) = (epoch.epoch, metric.show(epoch.score));
+            output.say(format!("{name:>14}  epoch {number:3}  loss {:.4}  {of} {} {score}", epoch.loss, metric.name()));
+        },
+    );
+    result?;
+    let state = trainer.state().clone();
+    Ok(Checkpoint::save(folder.file(&done), net, None, &state)?)
+}
+
+/// The losses and scores of a training's epochs, from its file; empty if it has none.
+pub fn history(folder: &Folder, phase: Phase) -> Outcome<Vec<(f64, f64)>> {
+    let path = folder.file(&format!("{}.jsonl", phase.name()));
+    if !path.is_file() {
+        return Ok(vec![]);
+    }
+    let text = std::fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
+    let number = |line: &Value, field: &str| line[field].as_f64().unwrap_or(f64::NAN);
+    let epoch =
+        |line: &str| serde_json::from_str(line).ok().map(|line: Value| (number(&line, "loss"), number(&line, "score")));
+    Ok(text.lines().filter_map(epoch).collect())
+}

@@ -1,0 +1,114 @@
+//! How good a network is on data: accuracy, or the error of a regression.
+
+use ohmgrad::autograd::Var;
+use ohmgrad::models::AtTime;
+use ohmgrad::prelude::*;
+
+use crate::data::Goal;
+
+/// Loss and score of a network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// The mean loss: cross-entropy, or the mean squared error.
+    pub loss: f64,
+    /// The accuracy, 0…1, or the root of the mean squared error.
+    pub value: f64,
+}
+
+/// What a score measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// The share of rows whose class is right.
+    Accuracy,
+    /// The root of the mean squared error, in units of the targets.
+    Rmse,
+}
+
+impl Metric {
+    /// That of data.
+    pub fn of(set: &Dataset<Goal>) -> Self {
+        match set.y {
+            Goal::Labels(_) => Self::Accuracy,
+            Goal::Numbers(_) => Self::Rmse,
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::Rmse => "rmse",
+        }
+    }
+
+    /// The words for a column of tables.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Accuracy => "test accuracy",
+            Self::Rmse => "test RMSE",
+        }
+    }
+
+    /// A value as people read it.
+    pub fn show(self, value: f64) -> String {
+        match self {
+            Self::Accuracy => format!("{:.2} %", 100.0 * value),
+            Self::Rmse => format!("{value:.5}"),
+        }
+    }
+
+    /// The mean of differences with its interval, `-0.35 ± 0.04 %`.
+    pub fn difference_interval(self, differences: &[f64]) -> String {
+        let (mean, half) = mean_and_half(differences);
+        match (self, half.is_finite()) {
+            (Self::Accuracy, true) => format!("{:+.2} ± {:.2} %", 100.0 * mean, 100.0 * half),
+            (Self::Accuracy, false) => format!("{:+.2} %", 100.0 * mean),
+            (Self::Rmse, true) => format!("{mean:+.5} ± {half:.5}"),
+            (Self::Rmse, false) => format!("{mean:+.5}"),
+        }
+    }
+
+    /// Mean and interval, `96.20 ± 0.12 %`.
+    pub fn interval(self, values: &[f64]) -> String {
+        let (mean, half) = mean_and_half(values);
+        match (self, half.is_finite()) {
+            (_, false) => self.show(mean),
+            (Self::Accuracy, true) => format!("{:.2} ± {:.2} %", 100.0 * mean, 100.0 * half),
+            (Self::Rmse, true) => format!("{mean:.5} ± {half:.5}"),
+        }
+    }
+}
+
+/// The mean, and half the width of its 95 % interval after Student; infinite for one value.
+pub fn mean_and_half(values: &[f64]) -> (f64, f64) {
+    let sample = AtTime { t: 0.0, chips: values.to_vec() };
+    (sample.mean(), sample.confidence())
+}
+
+/// The standard deviation over n − 1.
+pub fn spread(values: &[f64]) -> f64 {
+    AtTime { t: 0.0, chips: values.to_vec() }.std()
+}
+
+/// The loss that a training steps down.
+pub fn loss<'t>(y: Var<'t>, goal: &Goal) -> Var<'t> {
+    match goal {
+        Goal::Labels(labels) => y.cross_entropy(labels),
+        Goal::Numbers(rows) => y.mse(y.tape().constant(rows.clone())),
+    }
+}
+
+/// Loss and score on data; reads draw from `key`, as the library's `accuracy` does.
+pub fn score(net: &dyn Module, set: &Dataset<Goal>, key: Key) -> Score {
+    let outputs = predict(net, &set.x, key);
+    let tape = Tape::eval(key);
+    let loss = f64::from(loss(tape.constant(outputs.clone()), &set.y).item());
+    let value = match &set.y {
+        Goal::Labels(labels) => {
+            let right = outputs.argmax(1).iter().zip(labels).filter(|(a, b)| a == b).count();
+            right as f64 / labels.len() as f64
+        }
+        Goal::Numbers(_) => loss.sqrt(),
+    };
+    Score { loss, value }
+}

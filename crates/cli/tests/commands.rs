@@ -1,0 +1,154 @@
+//! The commands that look at a trained network, driven as a user does.
+
+mod common;
+
+use common::{Folder, QUICK};
+
+#[test]
+fn evaluate_and_drift_repeat_the_numbers_of_the_run() {
+    let folder = Folder::with_run();
+    let result = folder.json("run/result.json");
+    let once = folder.objects(&["evaluate", "run", "--repeats", "1"]);
+    assert_eq!(once[1]["accuracy"], result["networks"]["hardware_aware"]["accuracy"]);
+    assert_eq!(once[1]["confidence"], serde_json::Value::Null);
+    let digital = folder.objects(&["evaluate", "run/digital.safetensors", "--repeats", "1"]);
+    assert_eq!(digital[0]["accuracy"], result["networks"]["digital"]["accuracy"]);
+    assert_eq!(digital[1]["accuracy"], result["networks"]["on_tiles"]["accuracy"]);
+
+    let chips = folder.objects(&["drift", "run"]);
+    for (now, then) in chips.iter().zip(result["chips"]["hardware_aware"].as_array().unwrap()) {
+        assert_eq!((&now["t"], &now["mean"], &now["std"]), (&then["t"], &then["mean"], &then["std"]));
+    }
+    assert_eq!(folder.text("run/drift.csv").lines().count(), 1 + 3 * 3);
+    assert!(folder.text("run/drift.html").contains("<svg"));
+    assert!(folder.text("run/drift.svg").contains("time since programming"));
+}
+
+#[test]
+fn drift_adds_chips_until_the_interval_is_narrow() {
+    let folder = Folder::with_run();
+    let wide = folder.objects(&["drift", "run", "--times", "1d", "--chips", "3", "--until", "1%"]);
+    assert!(wide[0]["confidence"].as_f64().unwrap() <= 0.01);
+    assert!(wide[0]["chips"].as_u64().unwrap() > 3);
+    let (code, said) =
+        folder.fails(&["drift", "run", "--times", "1d", "--chips", "2", "--until", "0.001%", "--most", "4"]);
+    assert_eq!(code, 3);
+    assert!(said.contains("with 4 chips the interval is still ±"), "{said}");
+}
+
+#[test]
+fn inspect_shows_layers_weights_and_converters() {
+    let folder = Folder::with_run();
+    let objects = folder.objects(&["inspect", "run", "--rows", "50", "--plot", "weights.svg"]);
+    let of = |kind: &str| objects.iter().filter(|object| object["kind"] == kind).collect::<Vec<_>>();
+    assert_eq!(of("layer").len(), 2);
+    assert_eq!(of("layer")[0]["shape"], serde_json::json!([16, 784]));
+    assert_eq!(of("weight")[0]["count"], 16 * 784);
+    // Two devices for each weight.
+    assert_eq!(of("conductance")[0]["count"], 2 * 16 * 784);
+    assert_eq!(of("tile").len(), 3);
+    assert_eq!(of("tile")[0]["forward"]["rows"], 50);
+    assert!(folder.text("weights.svg").contains("conductance"));
+    assert!(folder.ok(&["inspect", "run"]).contains("utilisation"));
+}
+
+#[test]
+fn explain_finds_the_sources_of_noise() {
+    let folder = Folder::new();
+    folder.write("chip.toml", "[forward]\nout_noise = 0.1\nw_noise = 0.02\nmv_type = \"ONE_PASS\"\n");
+    let output = folder.run(&["explain", "chip.toml", "--json"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("forward.w_noise = 0.02: has no effect while w_noise_type is NONE"), "{said}");
+    let lines: Vec<serde_json::Value> =
+        String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!((lines[0]["inp_step"].as_f64().unwrap() - 2.0 / 126.0).abs() < 1e-6);
+    let shares = lines[1]["shares"].as_object().unwrap();
+    assert!(shares["output noise"].as_f64().unwrap() > 0.5, "{shares:?}");
+    assert!(!shares.contains_key("weight noise"));
+    let sum: f64 = shares.values().map(|share| share.as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 0.1, "independent sources add up: {sum}");
+
+    folder.write("narrow.toml", "[forward]\nout_bound = 0.5\nbound_management = \"NONE\"\n");
+    let output = folder.run(&["explain", "narrow.toml"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("ADC range"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("out_bound may be too small"));
+    folder.write("exact.toml", "[forward]\nis_perfect = true\n");
+    assert!(folder.ok(&["explain", "exact.toml"]).contains("the exact product"));
+    folder.write("quick.toml", QUICK);
+    assert!(folder.ok(&["explain", "quick.toml"]).contains("w_noise 0.02 (additive)"));
+}
+
+#[test]
+fn import_notes_what_it_did_not_understand() {
+    let folder = Folder::new();
+    folder.write("good.txt", "InferenceRPUConfig(forward=IOParameters(out_bound=10.0))");
+    folder.write("bad.txt", "InferenceRPUConfig(forward=IOParameters(bound_management=BoundManagementType.SHIFT))");
+    folder.ok(&["import", "good.txt", "--out", "good.toml"]);
+    assert!(folder.ok(&["explain", "good.toml"]).contains("out_bound = 10"));
+    assert!(folder.ok(&["import", "good.txt"]).contains("out_bound = 10.0"));
+    let (code, said) = folder.fails(&["import", "bad.txt"]);
+    assert_eq!(code, 3);
+    assert!(said.contains("not understood: forward.bound_management = SHIFT"), "{said}");
+}
+
+#[test]
+fn every_kind_of_recipe_runs() {
+    let folder = Folder::new();
+    let small = [
+        "training.digital_epochs=1",
+        "training.hardware_aware_epochs=1",
+        "chips.count=1",
+        "chips.times=[\"1d\"]",
+        "data.train_rows=64",
+        "data.test_rows=64",
+    ];
+    for kind in ["mlp", "lenet", "cnn", "lstm", "regression"] {
+        folder.ok(&["init", "--kind", kind]);
+        let file = format!("{kind}.toml");
+        let mut arguments = vec!["train", &file, "--out", kind];
+        small.iter().for_each(|set| arguments.extend(["--set", set]));
+        folder.ok(&arguments);
+        let result = folder.json(&format!("{kind}/result.json"));
+        let metric = if kind == "regression" { "rmse" } else { "accuracy" };
+        assert!(result["networks"]["hardware_aware"][metric].is_f64(), "{kind}: {result}");
+    }
+    let (code, said) = folder.fails(&["init", "--kind", "cnn"]);
+    assert_eq!((code, said.as_str()), (2, "error: cnn.toml: exists; give another name\n"));
+}
+
+#[test]
+fn tables_and_arrays_are_data() {
+    use ohmgrad::prelude::*;
+    let folder = Folder::new();
+    let x = Tensor::normal(&[200, 2], Key::new(3));
+    let label = |i: usize| if x[[i, 0]] > x[[i, 1]] { "left" } else { "right" };
+    let rows: String =
+        (0..200).map(|i| format!("{},{},{},{}\n", x[[i, 0]], x[[i, 1]], x[[i, 0]] + x[[i, 1]], label(i))).collect();
+    folder.write("table.csv", &format!("a,b,sum,side\n{rows}"));
+    let base =
+        "[training]\ndigital_epochs = 30\nhardware_aware_epochs = 0\nbatch = 16\nlr = 0.05\n[chips]\ncount = 0\n";
+    let recipe = |data: &str, outs: usize| {
+        format!("[data]\n{data}\n[network]\nlayers = [{{ linear = 8 }}, \"tanh\", {{ linear = {outs} }}]\n{base}")
+    };
+    folder.write(
+        "side.toml",
+        &recipe("source = \"csv\"\npath = \"table.csv\"\ninputs = [\"a\", \"b\"]\nlabel = \"side\"", 2),
+    );
+    folder.ok(&["train", "side.toml", "--out", "side"]);
+    assert!(folder.json("side/result.json")["networks"]["digital"]["accuracy"].as_f64().unwrap() > 0.9);
+    folder.write(
+        "sum.toml",
+        &recipe("source = \"csv\"\npath = \"table.csv\"\ninputs = [\"a\", \"b\"]\ntargets = [\"sum\"]", 1),
+    );
+    folder.ok(&["train", "sum.toml", "--out", "sum"]);
+    assert!(folder.json("sum/result.json")["networks"]["digital"]["rmse"].as_f64().unwrap() < 0.3);
+    let y = Tensor::from_fn(&[200], |i| f32::from(u8::from(x[[i[0], 0]] > 0.0)));
+    Tensor::write_npz(folder.path("set.npz"), &[("x", &x), ("y", &y)]).unwrap();
+    folder.write("npz.toml", &recipe("source = \"npz\"\npath = \"set.npz\"\nlabel = \"y\"\nvalidation = 0.1", 2));
+    folder.ok(&["train", "npz.toml", "--out", "npz"]);
+    x.write_npy(folder.path("x.npy")).unwrap();
+    y.write_npy(folder.path("y.npy")).unwrap();
+    folder.write("npy.toml", &recipe("source = \"npy\"\ninputs = \"x.npy\"\nlabel = \"y.npy\"", 2));
+    folder.ok(&["train", "npy.toml", "--out", "npy"]);
+    folder.ok(&["evaluate", "npy"]);
+}

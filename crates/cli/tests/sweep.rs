@@ -1,0 +1,112 @@
+//! `ohmgrad sweep`, `merge` and `compare`: the numbers are those of single commands, parts make the whole, and what is
+//! finished is kept.
+
+mod common;
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use common::{Folder, QUICK, program};
+
+#[test]
+fn the_points_of_a_sweep_are_what_single_commands_give() {
+    let folder = Folder::with_run();
+    let objects = folder.objects(&["sweep", "quick.toml", "--grid", "forward.out_noise=0,0.5", "--out", "sweep"]);
+    let points: Vec<_> = objects.iter().filter(|object| object["event"] == "point").collect();
+    assert_eq!(points.len(), 2 * 3);
+    for (noise, points) in ["0", "0.5"].into_iter().zip(points.chunks(3)) {
+        let drift = folder.objects(&["drift", "run", "--set", &format!("hardware.forward.out_noise={noise}")]);
+        for (chips, point) in drift.iter().zip(points) {
+            assert_eq!((&chips["t"], &chips["mean"]), (&point["t"], &point["mean"]));
+            assert_eq!(point["point"]["forward.out_noise"], noise);
+        }
+    }
+    assert!(points[3]["difference"].as_f64().unwrap() < 0.0);
+    let chips = folder.text("sweep/chips.csv");
+    assert_eq!(chips.lines().count(), 1 + 2 * 3 * 3);
+    assert!(chips.starts_with("forward.out_noise,training,chip,seconds,accuracy\n"));
+    assert!(folder.text("sweep/sweep.svg").contains("forward.out_noise"));
+    assert!(folder.text("sweep/report.html").contains("difference to the first"));
+}
+
+#[test]
+fn parts_make_the_whole() {
+    let folder = Folder::new();
+    folder.write("quick.toml", QUICK);
+    let grid = ["--grid", "forward.out_noise=0,0.5", "--grid", "mapping.max_input_size=128,512"];
+    let sweep = |out: &str, further: &[&str]| {
+        folder.ok(&[&["sweep", "quick.toml", "--out", out], &grid, further].concat());
+    };
+    sweep("whole", &[]);
+    (1..=3).for_each(|k| sweep(&format!("part-{k}"), &["--part", &format!("{k}/3")]));
+    let (code, said) = folder.fails(&["merge", "part-1", "part-3", "--out", "most"]);
+    assert_eq!(code, 3);
+    assert!(said.contains("4 chips are missing"), "{said}");
+    folder.ok(&["merge", "part-1", "part-2", "part-3", "--out", "all"]);
+    folder.ok(&["sweep", "--resume", "most"]);
+    for file in ["chips.csv", "sweep.csv", "sweep.svg"] {
+        assert_eq!(folder.text(&format!("whole/{file}")), folder.text(&format!("all/{file}")), "{file}");
+        assert_eq!(folder.text(&format!("whole/{file}")), folder.text(&format!("most/{file}")), "{file}");
+    }
+    assert!(folder.text("all/sweep.svg").contains("mapping.max_input_size"));
+}
+
+#[test]
+fn a_sweep_that_is_killed_keeps_what_is_finished() {
+    let folder = Folder::new();
+    folder.write("quick.toml", &QUICK.replace("test_rows = 300", "test_rows = 2000"));
+    let arguments = ["sweep", "quick.toml", "--grid", "forward.out_noise=0,0.1,0.2,0.3", "--chips", "6", "--out"];
+    folder.ok(&[&arguments[..], &["whole"]].concat());
+    let mut child = Command::new(program())
+        .current_dir(folder.path(""))
+        .args(arguments)
+        .arg("killed")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !folder.path("killed/points.jsonl").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let kept: Vec<String> = folder.text("killed/points.jsonl").lines().map(str::to_owned).collect();
+    folder.ok(&["sweep", "--resume", "killed"]);
+    let lines = folder.text("killed/points.jsonl");
+    assert!(lines.lines().count() == 24, "nothing is computed twice");
+    assert!(lines.starts_with(&kept[..kept.len() - 1].join("\n")), "what was finished is kept as it was");
+    assert_eq!(folder.text("whole/chips.csv"), folder.text("killed/chips.csv"));
+}
+
+#[test]
+fn other_fields_are_trained_for_each_point() {
+    let folder = Folder::new();
+    folder.write("quick.toml", QUICK);
+    let arguments = ["sweep", "quick.toml", "--grid", "training.lr=1e-4,5e-3", "--trainings", "2", "--chips", "2"];
+    let objects = folder.objects(&[&arguments[..], &["--times", "1d", "--out", "sweep"]].concat());
+    let points: Vec<_> = objects.iter().filter(|object| object["event"] == "point").collect();
+    assert_eq!(points[0]["chips"], 4);
+    assert!(points[1]["difference"].as_f64().unwrap() > 0.05, "{}", points[1]);
+    // The second training of the second point is the run with the next seed.
+    folder.ok(&["train", "quick.toml", "--set", "training.lr=5e-3", "--set", "training.seed=2", "--out", "single"]);
+    let bytes = |file: &str| std::fs::read(folder.path(file)).unwrap();
+    assert!(bytes("sweep/trainings/1-1/hardware_aware.safetensors") == bytes("single/hardware_aware.safetensors"));
+}
+
+#[test]
+fn compare_pairs_chips_and_blames_layers() {
+    let folder = Folder::with_run();
+    folder.write("a.toml", "[forward]\nout_noise = 0.02\n[mapping]\nweight_scaling_omega = 1.0\n");
+    folder.write("b.toml", "[forward]\nout_noise = 0.5\n[mapping]\nweight_scaling_omega = 1.0\n");
+    let objects = folder.objects(&["compare", "a.toml", "b.toml", "run", "--times", "1d", "--out", "compare.csv"]);
+    let of = |name: &str| objects.iter().find(|object| object["hardware"] == name).unwrap_or_else(|| panic!("{name}"));
+    let difference = of("B")["mean"].as_f64().unwrap() - of("A")["mean"].as_f64().unwrap();
+    assert!((of("B")["difference"].as_f64().unwrap() - difference).abs() < 1e-12);
+    assert_eq!(of("A")["difference"], 0.0);
+    let blame = |name: &str| of(name)["difference"].as_f64().unwrap();
+    assert!(blame("layer 0 on B") > blame("B"), "one layer does less harm than both");
+    assert!(of("layer 2 on B").is_object());
+    assert_eq!(folder.text("compare.csv").lines().count(), 1 + 4 * 3);
+    let same = folder.objects(&["compare", "a.toml", "a.toml", "run", "--times", "1d"]);
+    assert!(same.iter().all(|object| object["difference"] == 0.0), "equal hardware has equal chips");
+}

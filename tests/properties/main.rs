@@ -1,0 +1,21 @@
+//! What the project promises, as one program: properties over random networks and configurations, checkpoints, chips,
+//! training on the chip, and the direction of imports.
+//!
+//! Tests that count allocations have programs of their own, `memory` and `hostile`; cases of the reference are in
+//! `conformance`.
+
+mod accumulation;
+mod aihwkit;
+mod checkpoint;
+mod chip;
+mod common;
+mod convolution;
+mod hardware;
+mod killed;
+mod layers;
+mod odd_shapes;
+mod on_chip;
+mod pytorch;
+mod semantics;
+mod structure;
+mod training;
