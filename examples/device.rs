@@ -121,7 +121,7 @@ fn respond(device: &DeviceConfig, args: &Args) -> Result<Vec<Vec<f32>>, Box<dyn 
     let (x, rate) = (Tensor::full(&[1, 1], 1.0), cell.granularity());
     let mut responses = vec![vec![]; args.devices];
     for pulse in 0..2 * args.pulses {
-        responses.iter_mut().zip(cell.weights().iter()).for_each(|(response, w)| response.push(w));
+        responses.iter_mut().zip(cell.weights().iter()).for_each(|(response, w)| response.push(*w));
         let d = Tensor::full(&[1, args.devices], if pulse < args.pulses { -1.0 } else { 1.0 });
         let (pairs, reads) = (Pairs::new(&x, &d), &PlainRead);
         cell.update(Update { pairs, rate, parameters: &p, reads, key: key.fold("pulse").fold(pulse) });

@@ -160,8 +160,7 @@ mod tests {
     /// here at all that are lower.
     #[test]
     fn every_lower_level_passes_the_tests_of_what_depends_on_it() {
-        let modules =
-            ["gemm::", "product::", "lowering::", "rows::", "random::", "elementwise::", "reduce::", "pool::"];
+        let modules = ["gemm::", "product::", "im2col::", "rows::", "random::", "elementwise::", "reduce::", "pool::"];
         for lower in Level::ALL.into_iter().filter(|&lower| lower < level()) {
             for module in modules {
                 let Output { status, stdout, stderr } = tests_at(&lower.to_string(), &[module]);

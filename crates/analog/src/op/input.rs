@@ -40,13 +40,13 @@ impl CallBackward<'_> {
         let (op, reader) = (self.op, &self.reader);
         let range_sums = RangeSums::default();
         if transposed.is_digital() && !masks && !learns_range {
-            let gradient = op.lowering.linear_input_gradient(self.d, reader.contents.logical().0);
+            let gradient = op.im2col.linear_input_gradient(self.d, reader.contents.logical().0);
             return InputGradient { gradient, range_sums };
         }
         let counts_clipped = learns_range && op.hardware.config.pre_post.input_range.manage_output_clipping;
         let averages = cx.state(op.averages, &Tensor::full(&[0, 2], 0.0));
         let after = transposed.find_scales(&averages, |add| {
-            op.lowering.for_each_gradient_rows(self.d, self.x, |group, d, rows, first| {
+            op.im2col.for_each_gradient_rows(self.d, self.x, |group, d, rows, first| {
                 add(group, &self.gradients_of_columns(group, d, &|| rows.clone(), first, masks, false).d);
             });
         });
@@ -55,7 +55,7 @@ impl CallBackward<'_> {
         }
         transposed.counting = (op.observed && !transposed.is_perfect()).then(|| Counting::new(op.hardware.tiles.len()));
         let (masked, outputs) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let gradient = op.lowering.input_gradient(self.d, self.x, |group, d, rows, first| {
+        let gradient = op.im2col.input_gradient(self.d, self.x, |group, d, rows, first| {
             let ColumnGradients { d, saturated } =
                 self.gradients_of_columns(group, d, rows, first, masks, counts_clipped);
             if masks {

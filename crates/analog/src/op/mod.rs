@@ -10,7 +10,7 @@ mod straight_through;
 mod weight;
 
 use ohmgrad_autograd::{Id, Op, Tape};
-use ohmgrad_tensor::{Key, Lowering, Tensor};
+use ohmgrad_tensor::{Im2col, Key, Tensor};
 
 use crate::config::WeightModifierParameter;
 use crate::tile::{Call, Effective, Hardware, RowScales, TileArray};
@@ -42,7 +42,7 @@ use crate::tile::{Call, Effective, Hardware, RowScales, TileArray};
 /// The operation looks for a setting of type [`BackwardIoParameters`](crate::BackwardIoParameters), so that
 /// [`Var::backward_under`](ohmgrad_autograd::Var::backward_under) repeats a backward under other ones.
 pub struct AnalogMvm {
-    lowering: Lowering,
+    im2col: Im2col,
     hardware: Hardware,
     call: Call,
     weight: Id,

@@ -25,12 +25,12 @@ impl CallBackward<'_> {
             let of_rows = |group: usize, d: &Tensor, rows: &Tensor, first: usize| {
                 self.weights_straight_through(group, d, rows, first)
             };
-            self.op.lowering.weight_gradient(self.d, self.x, of_rows).reshape(&self.op.weight_shape)
+            self.op.im2col.weight_gradient(self.d, self.x, of_rows).reshape(&self.op.weight_shape)
         });
         let range = self.op.places.range.filter(|&range| cx.wants(range));
         if cx.wants(X) || range.is_some() {
             let sums = RangeSums::default();
-            let gradient = self.op.lowering.input_gradient(self.d, self.x, |group, d, rows, first| {
+            let gradient = self.op.im2col.input_gradient(self.d, self.x, |group, d, rows, first| {
                 self.inputs_straight_through(group, d, &rows(), first, range.map(|_| &sums))
             });
             give(cx, range, || self.range_gradient(&sums));

@@ -17,11 +17,11 @@ impl CallBackward<'_> {
     /// Leaves inputs and output gradients for the update of devices, if the weight is not frozen.
     pub fn deposit_pairs(&self, cx: &mut Back<'_>) {
         if cx.wants(W) {
-            let (lowering, ranges) = (self.op.lowering.clone(), self.op.call.ranges.clone());
+            let (im2col, ranges) = (self.op.im2col.clone(), self.op.call.ranges.clone());
             // The optimizer writes learned scales where they lie before devices are updated.
             let scaling = self.scaling.map(|scaling| scaling.map(|a| a));
             let (x, d) = (self.x.clone(), self.d.clone());
-            cx.deposit(self.op.weight, CallPairs { lowering, x, d, ranges, scaling });
+            cx.deposit(self.op.weight, CallPairs { im2col, x, d, ranges, scaling });
         }
     }
 
@@ -29,10 +29,10 @@ impl CallBackward<'_> {
     pub fn weight_gradient(&self) -> Tensor {
         let compensated = self.op.hardware.config.mapping.weight_scaling_lr_compensation;
         let each_tile = self.op.call.ranges.is_some() || compensated;
-        let lowering = &self.op.lowering;
+        let im2col = &self.op.im2col;
         let gradient = match self.reader.has_learned_scales() || each_tile {
-            false => lowering.linear_weight_gradient(self.d, self.x),
-            true => lowering.weight_gradient(self.d, self.x, |group, d, rows, _| {
+            false => im2col.linear_weight_gradient(self.d, self.x),
+            true => im2col.weight_gradient(self.d, self.x, |group, d, rows, _| {
                 self.weight_gradient_of_rows(group, d, rows, each_tile)
             }),
         };
@@ -88,6 +88,6 @@ impl CallBackward<'_> {
                 if by_output { each.clone() } else { stacked(self.reader.tiles(column).iter().map(of_tile)) }
             }))
         };
-        self.op.lowering.weight_gradient(self.d, self.x, of_rows).t().contiguous()
+        self.op.im2col.weight_gradient(self.d, self.x, of_rows).t().contiguous()
     }
 }

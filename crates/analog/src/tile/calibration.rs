@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use ohmgrad_autograd::{Param, Tape};
-use ohmgrad_tensor::{Array, Key, Lowering, Tensor, random};
+use ohmgrad_tensor::{Array, Im2col, Key, Tensor, random};
 
 use super::input_range::{InputRanges, follow, for_each_column};
 use super::{TileArray, refuse_analog_bias, running_mean};
@@ -145,12 +145,12 @@ impl TileArray {
     }
 
     /// Adds the inputs of a call to the ranges, as state of the tape.
-    pub(super) fn calibrate_on(&self, tape: &Tape, lowering: &Lowering, x: &Tensor, keys: &[Key]) {
+    pub(super) fn calibrate_on(&self, tape: &Tape, im2col: &Im2col, x: &Tensor, keys: &[Key]) {
         let (Some(calibrating), Some(ranges)) = (&self.calibrating, &self.input_ranges) else { return };
         let how = &calibrating.how;
         let mut statistics = vec![InputStatistics::default(); self.tiles().len()];
         let mut lost = vec![false; self.tiles().len()];
-        for_each_column(&self.hardware.grid, lowering, x, |(number, column), rows, first| {
+        for_each_column(&self.hardware.grid, im2col, x, |(number, column), rows, first| {
             let kept: Vec<usize> =
                 (0..rows.shape()[0]).filter(|&i| rows.slice(0, i..i + 1).iter().any(|&x| x != 0.0)).collect();
             let rows = rows.take_rows(&kept);

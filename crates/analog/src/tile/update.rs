@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use ohmgrad_tensor::{Key, Lowering, Tensor};
+use ohmgrad_tensor::{Im2col, Key, Tensor};
 
 use super::grid::Grid;
 use super::read::within;
@@ -50,7 +50,7 @@ fn append(out: &mut Vec<f32>, rows: &Tensor, columns: Range<usize>) {
 /// [`deposited`](ohmgrad_autograd::Gradients::deposited) of a backward, under the weight's parameter.
 #[derive(Debug)]
 pub struct CallPairs {
-    pub(crate) lowering: Lowering,
+    pub(crate) im2col: Im2col,
     pub(crate) x: Tensor,
     pub(crate) d: Tensor,
     /// The input range of each tile.
@@ -213,14 +213,15 @@ impl TileArray {
         let (grid, tile) = (&self.hardware.grid, &self.tiles()[number]);
         let column = grid.column_of(number);
         let PairMemory { x: xs, d: ds } = memory;
-        (xs.clear(), ds.clear());
+        xs.clear();
+        ds.clear();
         let lambda = self.lr_compensation(number);
         let divisor = tile.scales.as_ref().map(|s| &s.t() * lambda);
         for call in calls {
             let range = call.ranges.as_ref().map(|ranges| ranges[number]);
             let learned = call.scaling.as_ref();
             let learned = learned.map(|scaling| out_scaling::row(scaling, grid, column, self.tiles()));
-            call.lowering.for_each_gradient_rows(&call.d, &call.x, |group, d, rows, _| {
+            call.im2col.for_each_gradient_rows(&call.d, &call.x, |group, d, rows, _| {
                 if group != column.group {
                     return;
                 }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::kernels::{AVX2, AVX512, Kernels, LINE, ROWS, SIDE, Tile, transpose};
+use super::kernels::{AVX2, AVX512, KernelTile, Kernels, LINE, ROWS, SIDE, transpose};
 use super::{Left, Offsets, Parts, Strided};
 use crate::parallel;
 use crate::simd::{self, Level};
@@ -350,7 +350,7 @@ impl Panel {
             let rows = starts.map(|start| a.data.as_ptr().wrapping_add(start));
             let c = c.wrapping_add(row * stride);
             // SAFETY: rows, terms and columns of the tile are inside of the operands and of the result.
-            unsafe { tiles[here - 1](&Tile { terms, rows, b, c, stride, columns, adds, ahead: here * apart }) };
+            unsafe { tiles[here - 1](&KernelTile { terms, rows, b, c, stride, columns, adds, ahead: here * apart }) };
             row += here;
         }
     }

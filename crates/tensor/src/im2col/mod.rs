@@ -1,4 +1,4 @@
-//! Lowering: rows of an array for a product with a weight, and gradients of these rows back in its shape.
+//! Im2col: rows of an array for a product with a weight, and gradients of these rows back in its shape.
 //!
 //! For a matrix the rows are its rows. For a convolution they are its unfolded patches, one for each place of the window;
 //! they are made in blocks of a size, and made again in the backward, so that only as many blocks are in memory at once as
@@ -15,7 +15,7 @@ use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::{shape, storage};
-use unfold::{Entries, Fold};
+use unfold::{Entries, FoldPatches};
 
 /// Elements of patches in a block, at most: whole samples if one fits, else a part of one. But there is one patch at least.
 const BLOCK: usize = 1 << 17;
@@ -45,7 +45,7 @@ impl ConvWindow {
 
 /// Source of the rows of a product.
 #[derive(Clone, Debug)]
-pub enum Lowering {
+pub enum Im2col {
     /// The rows of a matrix, so many for each sample of the batch.
     Rows {
         /// Rows of one sample.
@@ -68,7 +68,7 @@ pub struct Patches {
     rank: usize,
 }
 
-impl Lowering {
+impl Im2col {
     /// The patches of an input of the given shape, its channels in `groups`.
     ///
     /// # Panics
@@ -220,7 +220,7 @@ impl Lowering {
             Self::Patches(patches) => patches,
         };
         let (x, d) = (patches.wide(x), patches.rows_last(d));
-        let fold = Fold::new(patches, Entries::ByChannel);
+        let fold = FoldPatches::new(patches, Entries::ByChannel);
         patches.sum_into_samples(|range, out, first| {
             for group in 0..patches.groups {
                 let d = patches.block_of(&d, range.clone(), group);

@@ -118,7 +118,7 @@ impl Patches {
 }
 
 /// Sums of the gradients of patches, where patches overlap.
-pub(super) struct Fold<'a> {
+pub(super) struct FoldPatches<'a> {
     patches: &'a Patches,
     /// The channel, and the place in the window, of each stretch of entries that are neighbours in memory.
     runs: Vec<(usize, [usize; 3])>,
@@ -129,7 +129,7 @@ pub(super) struct Fold<'a> {
     strides: Dims,
 }
 
-impl<'a> Fold<'a> {
+impl<'a> FoldPatches<'a> {
     /// The sums of rows whose entries come in this order.
     pub fn new(patches: &'a Patches, order: Entries) -> Self {
         let [_, channels, a, b, c] = patches.input;

@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::unfold::{Entries, Fold};
-use super::{ConvWindow, Lowering, Patches};
+use super::unfold::{Entries, FoldPatches};
+use super::{ConvWindow, Im2col, Patches};
 use crate::array::Array;
 use crate::gemm::{Left, Offsets, Right};
 use crate::product::{self, strided};
@@ -18,7 +18,7 @@ use crate::{parallel, shape, storage};
 /// Elements of patch gradients that are made before they are added up: they stay in the first-level cache.
 const FOLDED: usize = 1 << 13;
 
-impl Lowering {
+impl Im2col {
     /// The outputs for an input and a weight [out, in]: [`product::linear`] of all rows, plus a bias for each output, if
     /// there is one.
     pub fn linear<T: Scalar>(&self, x: &Array<T>, w: &Array<T>, bias: Option<&Array<T>>) -> Array<T> {
@@ -129,7 +129,7 @@ impl Patches {
         let (width, row_len) = (w.shape()[0] / self.groups, self.row_len());
         let parts: Vec<_> = (0..self.groups).map(|group| w.slice(0, group * width..(group + 1) * width)).collect();
         let rights: Vec<_> = parts.iter().map(|w| Right::new(strided(w), width, row_len)).collect();
-        let fold = Fold::new(self, Entries::ByPlace);
+        let fold = FoldPatches::new(self, Entries::ByPlace);
         let rows = (FOLDED / row_len.max(1)).max(1).next_multiple_of(8);
         self.sum_into_samples(|range, out, first| {
             let mut gradient = Vec::with_capacity(rows * row_len);
