@@ -30,6 +30,6 @@ pub use observed::Observed;
 pub use op::{AnalogMvm, Saturation};
 pub use state::{ProgrammedLayout, PulsedLayout, TileArrayState, TileLayout, TilePlace};
 pub use tile::{
-    CalibratedRanges, CallPairs, InputRanges, ProgrammedTile, ProgrammedTiles, Tile, TileArray, UpdateStatistics,
-    WeakReadout,
+    CalibratedRanges, CallPairs, DeviceSummary, InputRanges, ProgrammedTile, ProgrammedTiles, Tile, TileArray,
+    UpdateStatistics, WeakReadout,
 };

@@ -180,6 +180,14 @@ pub(crate) enum Class<'a> {
     Custom(&'a dyn Debug),
 }
 
+/// The name of the class that is chosen; a class that the program defines has none.
+pub(crate) fn name<C: Classes>(chosen: &C) -> &'static str {
+    match chosen.class() {
+        Class::Section(name, _) | Class::Empty(name) => name,
+        Class::Custom(_) => "own",
+    }
+}
+
 /// Takes the class that a section names, and its other fields.
 pub(crate) fn overlay<C: Classes>(target: &mut C, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error> {
     let null = C::NAMES.contains(&NONE);
