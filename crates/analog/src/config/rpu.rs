@@ -4,7 +4,7 @@
 //! of noise models, modifiers, clipping and remapping the devices that hold the weights and the pulses that change them.
 //! Source: aihwkit `simulator/configs/configs.py`.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::panic::RefUnwindSafe;
 use std::path::Path;
 
@@ -207,6 +207,20 @@ classes! {
 impl Default for RpuConfig {
     fn default() -> Self {
         InferenceRpuConfig::default().into()
+    }
+}
+
+/// What differs from the defaults of its kind.
+impl fmt::Display for RpuConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inference(config) => write!(f, "{config}"),
+            Self::Single(config) => write!(f, "{config}"),
+            Self::UnitCell(config) => write!(f, "{config}"),
+            Self::DigitalRankUpdate(config) => write!(f, "{config}"),
+            Self::FloatingPoint(config) => write!(f, "{config}"),
+            Self::Custom(config) => write!(f, "{config:?}"),
+        }
     }
 }
 
