@@ -65,7 +65,6 @@ impl InferenceRpuConfig {
     /// ```
     ///
     /// # Errors
-    ///
     /// Text that is neither, or that holds no configuration.
     pub fn from_aihwkit(text: &str) -> Result<Imported, Error> {
         let (object, printed) = parse(text)?;
@@ -211,7 +210,9 @@ impl Reader {
     /// Why nothing could be read at the place of an error: what was refused there before, if anything was.
     fn cause(self, error: Error) -> Error {
         let at = error.field().unwrap_or_default();
-        match self.notes.into_iter().find(|note| note.field.starts_with(&at)) {
+        let root = |path: &str| path.split('.').next().map(str::to_owned);
+        let is_cause = |note: &Note| root(&note.field) == root(&at) && note.reason.starts_with("must be");
+        match self.notes.into_iter().find(is_cause) {
             Some(Note { field, value, reason }) => {
                 let allowed = reason.strip_prefix("must be ").unwrap_or(&reason);
                 invalid(&field, &Value::Text(value), allowed)
