@@ -1,4 +1,4 @@
-//! Tiles that train by pulses: the update, as the third direction.
+//! Tiles that train by pulses: the third direction.
 //!
 //! Their weights live in devices. A backward leaves the inputs and output gradients of its call for the optimizer's step,
 //! which updates each tile once by the pairs of all calls in order: w by x̂ and d/(s·λ) at the rate η·λ, with x̂ the inputs
@@ -59,10 +59,10 @@ pub struct CallPairs {
     pub(crate) scaling: Option<Tensor>,
 }
 
-/// Statistics of the pulses in the last update of an array.
+/// What pulses did to the tiles of an array in its last update.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStatistics {
-    /// The statistics of each tile.
+    /// Of each tile.
     pub tiles: Vec<Statistics>,
 }
 
@@ -93,8 +93,7 @@ impl Pulsed {
 }
 
 impl TileArray {
-    /// Returns `true` if the weight lives in devices that pulses change: a step of an optimizer then gives its learning
-    /// rate alone.
+    /// Whether the weight lives in devices that pulses change: a step of an optimizer then gives its learning rate alone.
     pub fn trains_on_chip(&self) -> bool {
         self.pulsed.is_some()
     }
@@ -109,9 +108,8 @@ impl TileArray {
         self.pulsed.as_ref().map_or(&[], |pulsed| &pulsed.cells)
     }
 
-    /// Updates the devices by the calls of a step at a learning rate, then lets them diffuse and decay; the logical
-    /// weight, and an analog bias, become the weight of the devices. A weight that does not live in devices stays as it
-    /// is.
+    /// Updates the devices by the calls of a step at a learning rate, then lets them diffuse and decay; the logical weight, and
+    /// an analog bias, become what the devices hold. Nothing happens to a weight that does not live in devices.
     ///
     /// `key` is the step's: pulses are functions of it and of the tile. All pairs of a step are one batch, in order of the
     /// calls.
@@ -158,8 +156,7 @@ impl TileArray {
         UpdateStatistics { tiles: cells.map(Cell::take_statistics).collect() }
     }
 
-    /// Sets the devices to the logical weight and an analog bias, as far as their bounds allow, and takes back the
-    /// weight that they reach.
+    /// Sets the devices to the logical weight and an analog bias, as far as their bounds allow, and takes back what they hold.
     pub(super) fn set_devices(&mut self, bias: Option<&Tensor>) {
         let matrix = self.hardware.grid.matrix(&self.weight.value, bias);
         if let Some(pulsed) = &mut self.pulsed {
@@ -196,7 +193,7 @@ impl TileArray {
         }
     }
 
-    /// The weight [outs, ins] of the devices, and the bias if it is on the tile.
+    /// The weight [outs, ins] that devices hold, and the bias if it is on the tile.
     pub(super) fn held_by_devices(&self) -> (Tensor, Option<Tensor>) {
         let (grid, tiles) = (&self.hardware.grid, self.tiles());
         let pulsed = self.pulsed.as_ref().expect("asked for weights that live in devices");

@@ -13,7 +13,6 @@ mod printed;
 
 use std::path::Path;
 
-use super::form::class::TYPE;
 use super::form::file;
 use super::form::section::Section;
 use super::form::setting::{Setting, invalid, join, strict};
@@ -66,7 +65,6 @@ impl InferenceRpuConfig {
     /// ```
     ///
     /// # Errors
-    ///
     /// Text that is neither, or that holds no configuration.
     pub fn from_aihwkit(text: &str) -> Result<Imported, Error> {
         let (object, printed) = parse(text)?;
@@ -76,7 +74,6 @@ impl InferenceRpuConfig {
     /// Reads a file that holds what [`from_aihwkit`](Self::from_aihwkit) takes.
     ///
     /// # Errors
-    ///
     /// As [`from_aihwkit`](Self::from_aihwkit) with the file named, and a file that can't be read.
     pub fn from_aihwkit_file(path: impl AsRef<Path>) -> Result<Imported, Error> {
         let path = path.as_ref();
@@ -109,7 +106,6 @@ impl RpuConfig {
     /// ```
     ///
     /// # Errors
-    ///
     /// As [`InferenceRpuConfig::from_aihwkit`], and a cell without devices that can be read.
     pub fn from_aihwkit(text: &str) -> Result<Imported<Self>, Error> {
         let (object, printed) = parse(text)?;
@@ -126,7 +122,6 @@ impl RpuConfig {
     /// Reads a file that holds what [`from_aihwkit`](Self::from_aihwkit) takes.
     ///
     /// # Errors
-    ///
     /// As [`from_aihwkit`](Self::from_aihwkit) with the file named, and a file that can't be read.
     pub fn from_aihwkit_file(path: impl AsRef<Path>) -> Result<Imported<Self>, Error> {
         let path = path.as_ref();
@@ -215,7 +210,9 @@ impl Reader {
     /// Why nothing could be read at the place of an error: what was refused there before, if anything was.
     fn cause(self, error: Error) -> Error {
         let at = error.field().unwrap_or_default();
-        match self.notes.into_iter().find(|note| note.field.starts_with(&at)) {
+        let root = |path: &str| path.split('.').next().map(str::to_owned);
+        let is_cause = |note: &Note| root(&note.field) == root(&at) && note.reason.starts_with("must be");
+        match self.notes.into_iter().find(is_cause) {
             Some(Note { field, value, reason }) => {
                 let allowed = reason.strip_prefix("must be ").unwrap_or(&reason);
                 invalid(&field, &Value::Text(value), allowed)
@@ -355,23 +352,6 @@ impl Reader {
         for (field, node) in &object.fields {
             self.look_for_gaps(node, &join(at, field));
         }
-    }
-}
-
-impl Node {
-    /// The value at a path, as Python would print it; `type` is an object's class where it is no field.
-    fn show(&self, path: &str) -> Option<String> {
-        let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
-        let (field, index) = field.split_once('[').map_or((field, None), |(field, index)| (field, Some(index)));
-        let Self::Object(object) = self else { return None };
-        let mut node = match object.get(field) {
-            None if field == TYPE => return Some(object.class.clone()),
-            node => node?,
-        };
-        if let (Some(index), Self::List(items)) = (index, node) {
-            node = items.get(index.strip_suffix(']')?.parse::<usize>().ok()?)?;
-        }
-        rest.map_or_else(|| Some(node.to_string()), |rest| node.show(rest))
     }
 }
 

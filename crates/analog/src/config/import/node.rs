@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::config::form::class::TYPE;
 use crate::config::form::value::Value;
 
 /// A Python value.
@@ -50,6 +51,21 @@ impl Object {
 }
 
 impl Node {
+    /// The value at a path, as Python would print it; `type` is an object's class where it is no field.
+    pub fn show(&self, path: &str) -> Option<String> {
+        let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
+        let (field, index) = field.split_once('[').map_or((field, None), |(field, index)| (field, Some(index)));
+        let Self::Object(object) = self else { return None };
+        let mut node = match object.get(field) {
+            None if field == TYPE => return Some(object.class.clone()),
+            node => node?,
+        };
+        if let (Some(index), Self::List(items)) = (index, node) {
+            node = items.get(index.strip_suffix(']')?.parse::<usize>().ok()?)?;
+        }
+        rest.map_or_else(|| Some(node.to_string()), |rest| node.show(rest))
+    }
+
     /// What a configuration file would say, where it could say it. An object is the table of its fields, with its class as
     /// `type` where it has no such field itself and `classes` says that the class is a choice.
     pub fn into_value(self, classes: bool) -> Value {
