@@ -16,7 +16,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use ohmgrad::analog::mvm::{Direction, Mvm, Pattern};
 use ohmgrad::prelude::*;
-use ohmgrad::tensor::rows::{self, Converter};
+use ohmgrad::tensor::rows::{self, Quantizer};
 use ohmgrad::tensor::{product, random};
 
 fn main() {
@@ -77,7 +77,7 @@ mod row_passes {
 
     #[divan::bench(args = WIDTHS)]
     fn convert(bencher: Bencher, width: usize) {
-        let by = Converter { step: 1.0 / 63.0, bound: 12.0 };
+        let by = Quantizer { step: 1.0 / 63.0, bound: 12.0 };
         over_rows(bencher, width, move |_, row| {
             black_box(rows::convert(row, by));
         });
@@ -86,7 +86,7 @@ mod row_passes {
     /// The DAC: scaling, rounding and cutting inputs.
     #[divan::bench(args = WIDTHS)]
     fn dac(bencher: Bencher, width: usize) {
-        let by = Converter { step: 1.0 / 63.0, bound: 1.0 };
+        let by = Quantizer { step: 1.0 / 63.0, bound: 1.0 };
         let x = normal(&[width]).to_vec();
         let mut buffer = vec![MaybeUninit::uninit(); width];
         let rows = 65_536 / width;
@@ -100,7 +100,7 @@ mod row_passes {
     /// The ADC: noise, rounding, cutting and rescaling of outputs.
     #[divan::bench(args = WIDTHS)]
     fn adc(bencher: Bencher, width: usize) {
-        let by = Converter { step: 12.0 / 254.0, bound: 12.0 };
+        let by = Quantizer { step: 12.0 / 254.0, bound: 12.0 };
         over_rows(bencher, width, move |i, row| {
             black_box(rows::add_normal_convert_scale(row, 0.06, Key::new(i as u64), by, 1.0));
         });

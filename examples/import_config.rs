@@ -9,8 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use ohmgrad::analog::config::Imported;
-use ohmgrad::prelude::*;
+use ohmgrad::analog::config::{Imported, RpuConfig};
 
 #[derive(Parser)]
 struct Options {
@@ -23,7 +22,7 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let written = InferenceRpuConfig::from_aihwkit_file(&options.file).and_then(|imported| {
+    let written = RpuConfig::from_aihwkit_file(&options.file).and_then(|imported| {
         let text = if options.changes { format!("{}\n", imported.config) } else { imported.config.to_toml_string()? };
         Ok((text, imported))
     });

@@ -28,12 +28,18 @@ from aihwkit.inference.noise.custom import StateIndependentNoiseModel  # noqa: E
 from aihwkit.inference.noise.hermes import HermesNoiseModel  # noqa: E402
 from aihwkit.inference.noise.pcm import CustomDriftPCMLikeNoiseModel  # noqa: E402
 from aihwkit.inference.noise.reram import ReRamCMONoiseModel, ReRamWan2022NoiseModel  # noqa: E402
+from aihwkit.simulator import presets as all_presets  # noqa: E402
 from aihwkit.simulator.configs import (  # noqa: E402
+    DigitalRankUpdateRPUConfig,
     FloatingPointRPUConfig,
     InferenceRPUConfig,
     SingleRPUConfig,
     TorchInferenceRPUConfig,
+    UnitCellRPUConfig,
+    build_config,
 )
+from aihwkit.simulator.configs.compounds import *  # noqa: E402, F403
+from aihwkit.simulator.configs.devices import *  # noqa: E402, F403
 from aihwkit.simulator.configs.configs import TorchInferenceRPUConfigIRDropT  # noqa: E402
 from aihwkit.simulator.parameters import *  # noqa: E402, F403
 from aihwkit.simulator.parameters.enums import RPUDataType  # noqa: E402
@@ -169,7 +175,57 @@ CASES = {
 }
 
 
+@dataclass
+class OwnSoftBounds(SoftBoundsDevice):
+    """What users write."""
+
+    dw_min: float = 0.003
+
+
+PULSED = {
+    "pulsed_single": SingleRPUConfig(
+        device=LinearStepDevice(gamma_up=0.1, drift=DriftParameter(nu=0.05), construction_seed=7),
+        update=UpdateParameters(desired_bl=10, pulse_type=PulseType.MEAN_COUNT),
+        backward=IOParameters(out_noise=0.2),
+    ),
+    "pulsed_pieces": SingleRPUConfig(
+        device=PiecewiseStepDevice(piecewise_up=[1.0, 0.5, 0.1], piecewise_down=[0.2, 0.5, 1.0])
+    ),
+    "pulsed_reference": UnitCellRPUConfig(
+        device=ReferenceUnitCell([SoftBoundsDevice(w_max=0.5), SoftBoundsDevice()]),
+        mapping=MappingParameter(weight_scaling_omega=0.6),
+    ),
+    "pulsed_vector": UnitCellRPUConfig(
+        device=VectorUnitCell([ConstantStepDevice(), OwnSoftBounds()], gamma_vec=[1.0, 0.5])
+    ),
+    "pulsed_buffered": UnitCellRPUConfig(
+        device=BufferedTransferCompound(
+            [SoftBoundsReferenceDevice(subtract_symmetry_point=True), LinearStepDevice()],
+            transfer_update=UpdateParameters(desired_bl=3),
+            transfer_forward=IOParameters(out_res=-1.0),
+        )
+    ),
+    "pulsed_built": build_config("agad", SoftBoundsReferenceDevice()),
+    "pulsed_mixed": DigitalRankUpdateRPUConfig(
+        device=MixedPrecisionCompound(device=PowStepDevice(pow_gamma=1.5), n_x_bins=10)
+    ),
+    "pulsed_preset": all_presets.ChoppedTTv2EcRamPreset(),
+    "pulsed_preset_pairs": all_presets.PCMPreset(),
+    "pulsed_preset_mixed": all_presets.MixedPrecisionReRamESPreset(),
+    "pulsed_floating_point": FloatingPointRPUConfig(device=FloatingPointDevice(diffusion=0.01)),
+}
+
+
+def presets():
+    """All presets of configurations that train on the chip."""
+    names = sorted(name for name in dir(all_presets) if name.endswith("Preset"))
+    inference = ["StandardHWATrainingPreset", "FloatingPointPreset"]
+    return [getattr(all_presets, name)() for name in names if name not in inference]
+
+
 def main():
+    CASES.update(PULSED)
+    (HERE / "pulsed_presets.txt").write_text("\n\n".join(str(config) for config in presets()) + "\n")
     for name, config in CASES.items():
         (HERE / f"{name}.txt").write_text(str(config) + "\n")
         text = json.dumps(document(config), separators=(",", ":"), allow_nan=False)

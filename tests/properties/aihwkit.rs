@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use ohmgrad::analog::config::{BackwardIoParameters, Imported};
+use ohmgrad::analog::cell::{Algorithm, build_cell, presets as cells};
+use ohmgrad::analog::config::{BackwardIoParameters, Imported, RpuConfig};
+use ohmgrad::analog::device::{DeviceConfig, SoftBoundsReference};
 use ohmgrad::analog::presets;
+use ohmgrad::analog::update::UpdateParameters;
 use ohmgrad::prelude::*;
 
 fn file(name: &str) -> PathBuf {
@@ -216,4 +219,111 @@ fn classes_of_ones_own_are_read_in_full_where_they_are_exported() {
 fn the_other_way_to_print_hides_objects() {
     assert_eq!(noted("repr.txt"), ["noise_model", "drift_compensation"]);
     assert_eq!(read("repr.txt").config, presets::standard_hwa_training());
+}
+
+/// What is read of a configuration of any kind, the same from both forms, with the fields that were not understood.
+fn on_chip(name: &str) -> (RpuConfig, Vec<String>) {
+    let [printed, exported] = ["txt", "json"].map(|form| {
+        let read = RpuConfig::from_aihwkit_file(file(&format!("{name}.{form}")));
+        read.unwrap_or_else(|error| panic!("{name}.{form}: {error}"))
+    });
+    assert_eq!(printed.config, exported.config, "{name}");
+    let fields =
+        |imported: &Imported<RpuConfig>| imported.notes.iter().map(|note| note.field.clone()).collect::<Vec<_>>();
+    let noted = fields(&printed);
+    assert_eq!(noted, fields(&exported), "{name}");
+    (printed.config, noted)
+}
+
+fn rpu(toml: &str) -> RpuConfig {
+    RpuConfig::from_toml_str(toml).unwrap()
+}
+
+#[test]
+fn presets_of_training_on_the_chip_are_read() {
+    let text = std::fs::read_to_string(file("pulsed_presets.txt")).unwrap();
+    let mut names = vec![];
+    for printed in text.split("\n\n") {
+        let name = printed.split('(').next().unwrap().trim();
+        let imported = RpuConfig::from_aihwkit(printed).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(imported.notes, [], "{name}");
+        assert_eq!(imported.config, cells::by_name(name).unwrap_or_else(|| panic!("{name}")).into(), "{name}");
+        names.push(name);
+    }
+    assert_eq!(names.len(), 52);
+    for (file, name) in [
+        ("pulsed_preset", "ChoppedTTv2EcRam"),
+        ("pulsed_preset_pairs", "PCM"),
+        ("pulsed_preset_mixed", "MixedPrecisionReRamES"),
+    ] {
+        assert_eq!(on_chip(file), (cells::by_name(name).unwrap().into(), vec![]));
+    }
+}
+
+#[test]
+fn devices_cells_and_updates_are_read() {
+    let single = r#"
+        type = "SingleRPUConfig"
+        device = { type = "LinearStepDevice", gamma_up = 0.1, drift = { nu = 0.05 } }
+        update = { desired_bl = 10, pulse_type = "MEAN_COUNT" }
+        backward = { is_perfect = false, out_noise = 0.2 }
+    "#;
+    assert_eq!(on_chip("pulsed_single"), (rpu(single), vec!["device.construction_seed".to_owned()]));
+    let pieces = r#"
+        type = "SingleRPUConfig"
+        device = { type = "PiecewiseStepDevice", piecewise_up = [1, 0.5, 0.1], piecewise_down = [0.2, 0.5, 1] }
+    "#;
+    assert_eq!(on_chip("pulsed_pieces"), (rpu(pieces), vec![]));
+    let reference = r#"
+        type = "UnitCellRPUConfig"
+        mapping.weight_scaling_omega = 0.6
+        [device]
+        type = "ReferenceUnitCell"
+        unit_cell_devices = [{ type = "SoftBoundsDevice", w_max = 0.5 }, { type = "SoftBoundsDevice" }]
+    "#;
+    assert_eq!(on_chip("pulsed_reference"), (rpu(reference), vec![]));
+    let buffered = r#"
+        type = "UnitCellRPUConfig"
+        [device]
+        type = "BufferedTransferCompound"
+        unit_cell_devices = [
+            { type = "SoftBoundsReferenceDevice", subtract_symmetry_point = true },
+            { type = "LinearStepDevice" },
+        ]
+        transfer_update = { desired_bl = 3, update_bl_management = true, update_management = true }
+        transfer_forward = { out_res = -1, bound_management = "ITERATIVE", noise_management = "ABS_MAX" }
+    "#;
+    assert_eq!(on_chip("pulsed_buffered"), (rpu(buffered), vec![]));
+    let device = DeviceConfig::from(SoftBoundsReference::default());
+    let io = IoParameters::default();
+    let (cell, update) = build_cell(Algorithm::Agad, &device, &io, UpdateParameters::default(), 1);
+    assert_eq!(on_chip("pulsed_built"), (RpuConfig::on_chip(cell, update, io), vec![]));
+    let mixed = r#"
+        type = "DigitalRankUpdateRPUConfig"
+        device = { n_x_bins = 10, device = { type = "PowStepDevice", pow_gamma = 1.5 } }
+    "#;
+    assert_eq!(on_chip("pulsed_mixed"), (rpu(mixed), vec![]));
+    let exact = "type = \"FloatingPointRPUConfig\"\ndevice.diffusion = 0.01";
+    assert_eq!(on_chip("pulsed_floating_point"), (rpu(exact), vec![]));
+    assert_eq!(on_chip("pulsed"), (rpu("type = \"SingleRPUConfig\""), vec![]));
+    assert_eq!(on_chip("default"), (InferenceRpuConfig::default().into(), vec![]));
+}
+
+/// The printed form does not show which class a class of the user's own is made from; the exported one does.
+#[test]
+fn a_device_of_ones_own_class_is_refused_or_read_in_full() {
+    let read = |form: &str| RpuConfig::from_aihwkit_file(file(&format!("pulsed_vector.{form}")));
+    let error = read("txt").unwrap_err().to_string();
+    assert!(error.contains("device.unit_cell_devices[1].type = OwnSoftBounds: must be one of ConstantStep"), "{error}");
+    let exported = r#"
+        type = "UnitCellRPUConfig"
+        [device]
+        type = "VectorUnitCell"
+        gamma_vec = [1, 0.5]
+        unit_cell_devices = [{ type = "ConstantStepDevice" }, { type = "SoftBoundsDevice", dw_min = 0.003 }]
+    "#;
+    let Imported { config, notes } = read("json").unwrap();
+    assert_eq!((config, notes), (rpu(exported), vec![]));
+    let error = RpuConfig::from_aihwkit("UnitCellRPUConfig(device=Mine(x=1))").unwrap_err().to_string();
+    assert!(error.contains("device.type = Mine: must be one of VectorUnitCell"), "{error}");
 }

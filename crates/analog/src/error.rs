@@ -1,12 +1,11 @@
-//! What can go wrong with a configuration, a file or a conversion: always named, with what would be
-//! allowed.
+//! Errors of configurations, files and conversions: each names the field or file, and what is allowed.
 
 use std::path::{Path, PathBuf};
 
-/// Errors of the analog crate: what the world gets wrong, as opposed to shapes that don't fit,
-/// which panic.
+/// Errors of the analog crate: those of configurations, files and data, as opposed to shapes that don't fit, which
+/// panic.
 ///
-/// Each message names the field with its section and says what is allowed:
+/// Each message names the field with its section and the allowed values:
 ///
 /// ```
 /// use ohmgrad_analog::{Error, config::InferenceRpuConfig};
@@ -25,7 +24,7 @@ pub enum Error {
         field: String,
         /// The value, as a file would have it.
         value: String,
-        /// What it must be, e.g. `at least 0`.
+        /// The rule for the value, e.g. `at least 0`.
         allowed: String,
     },
 
@@ -61,7 +60,7 @@ pub enum Error {
         field: String,
         /// The value, as a file would have it.
         value: String,
-        /// Why it does not exist, and what to do instead.
+        /// The reason why it does not exist, and the remedy.
         reason: String,
     },
 
@@ -70,9 +69,9 @@ pub enum Error {
     Parse {
         /// `TOML` or `JSON`.
         format: &'static str,
-        /// The line, counted from 1, where the parser knows it.
+        /// The line, counted from 1, if the parser gives it.
         line: Option<usize>,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
 
@@ -81,11 +80,11 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         error: std::io::Error,
     },
 
-    /// A file whose name does not say what it is.
+    /// A file whose name does not tell its format.
     #[error("{}: a configuration is a .toml or a .json file", path.display())]
     UnknownFormat {
         /// The file.
@@ -97,7 +96,7 @@ pub enum Error {
     InFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong in it.
+        /// The error in it.
         error: Box<Error>,
     },
 
@@ -106,9 +105,9 @@ pub enum Error {
     NotKept {
         /// The field with its section.
         field: &'static str,
-        /// What would have to be made anew.
+        /// The thing that would have to be made anew.
         of: &'static str,
-        /// What to do instead.
+        /// The remedy.
         instead: &'static str,
     },
 
@@ -117,9 +116,9 @@ pub enum Error {
     State {
         /// The tensor or field, by its name in a [`TileArrayState`](crate::TileArrayState).
         entry: String,
-        /// What it is.
+        /// The value or shape that was found.
         found: String,
-        /// What the rest of the state asks for.
+        /// The value or shape that the rest of the state requires.
         expected: String,
     },
 
@@ -130,14 +129,14 @@ pub enum Error {
         model: &'static str,
         /// The time in seconds since programming.
         t: f32,
-        /// Which times there are.
+        /// The times for which there are data.
         allowed: String,
     },
 
     /// A network without weights on tiles, where some are needed.
     #[error("no weight of the network {missing}")]
     NoAnalogWeights {
-        /// What none of them does, and what to do first.
+        /// The property that all of them lack, and the remedy.
         missing: &'static str,
     },
 
@@ -146,13 +145,13 @@ pub enum Error {
     Convert {
         /// The layer's path in the network, `conv1` or `encoder.0`.
         layer: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }
 
 impl Error {
-    /// The same error, saying in which file it was found.
+    /// The same error, with the file in which it was found.
     pub(crate) fn in_file(self, path: &Path) -> Self {
         Self::InFile { path: path.to_owned(), error: Box::new(self) }
     }

@@ -1,9 +1,9 @@
 //! Simulated analog in-memory tiles.
 //!
 //! A weight matrix is stored as conductances of a crossbar, and a product with it is one physical read through
-//! converters, noise and saturation. [`config`] is what a user writes; [`mvm`] computes the read; [`TileArray`] holds a
-//! logical weight cut into tiles; [`AnalogMvm`] is the read as an operation on a tape, whose backward consults its
-//! [`BackwardIoParameters`]. [`noise`] are the devices that weights are programmed on.
+//! converters, noise and saturation. [`config`] holds the configurations; [`mvm`] computes the read; [`TileArray`]
+//! holds a logical weight cut into tiles; [`AnalogMvm`] is the read as an operation on a tape, whose backward follows
+//! its [`BackwardIoParameters`]. [`noise`] contains the devices that weights are programmed on.
 #![forbid(unsafe_code)]
 
 pub mod cell;
@@ -30,6 +30,6 @@ pub use observed::Observed;
 pub use op::{AnalogMvm, Saturation};
 pub use state::{ProgrammedLayout, PulsedLayout, TileArrayState, TileLayout, TilePlace};
 pub use tile::{
-    CalibratedRanges, CallPairs, InputRanges, ProgrammedTile, ProgrammedTiles, Tile, TileArray, UpdateStatistics,
-    WeakReadout,
+    CalibratedRanges, CallPairs, DeviceSummary, InputRanges, ProgrammedTile, ProgrammedTiles, Tile, TileArray,
+    UpdateStatistics, WeakReadout,
 };

@@ -6,8 +6,8 @@ use crate::{Error, InferenceRpuConfig, TileArray};
 
 /// A matrix `[out, in]` on analog tiles, with its products and its rank-one update (aihwkit `linalg.AnalogMatrix`).
 ///
-/// Every product names the key that its noise is drawn from. Products with equal keys have equal noise, so give each a key
-/// of its own; there is no hidden state, running means of noise management included.
+/// Every product takes the key that its noise is drawn from. Products with equal keys have equal noise, so give each a
+/// different key; there is no hidden state, running means of noise management included.
 ///
 /// ```
 /// use ohmgrad_analog::{AnalogMatrix, InferenceRpuConfig};
@@ -95,13 +95,13 @@ impl AnalogMatrix {
         self.tiles.weight.value.add_assign(&(&product::linear_weight_gradient(&rows_d, &rows_x) * alpha));
     }
 
-    /// The matrix as it is, read digitally: no noise.
+    /// The exact matrix, read digitally: no noise.
     pub fn to_digital(&self) -> Tensor {
         self.tiles.effective_weights(None).0
     }
 }
 
-/// A product of rows for a vector or a batch of them; `side` of the matrix is what they must fit.
+/// A product of rows for a vector or a batch of them; `side` is the axis of the matrix that they must fit.
 fn vectors(what: &str, matrix: [usize; 2], x: &Tensor, side: usize, product: impl FnOnce(Tensor) -> Tensor) -> Tensor {
     let rows = as_rows(x);
     assert!(

@@ -42,7 +42,7 @@ pub(crate) fn quantile(values: &Tensor, share: f32) -> f32 {
 }
 
 /// The w [out, in] for which `x·wᵀ` is nearest to y [n, out]: solves `xᵀx·wᵀ = xᵀy` in f64. Rows of random numbers, ten
-/// for each unknown, have a well-conditioned `xᵀx`, so that this loses nothing against a decomposition of x.
+/// for each unknown, have a well-conditioned `xᵀx`, so that this is as accurate as a decomposition of x.
 ///
 /// A direction that no row has gets weight 0.
 pub(crate) fn least_squares(x: &Tensor, y: &Tensor) -> Tensor {

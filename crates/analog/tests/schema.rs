@@ -82,7 +82,7 @@ fn what_is_written_is_valid() {
     }
 }
 
-/// What either takes, the other takes as well.
+/// A configuration is accepted by both or by neither.
 #[test]
 fn schema_and_reader_agree() {
     let validator = validator();

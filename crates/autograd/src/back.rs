@@ -1,4 +1,4 @@
-//! The walk back along the tape, and what an operation must provide for it.
+//! The walk back along the tape, and the interface of operations for it.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -11,7 +11,7 @@ use crate::param::Id;
 use crate::tape::{Derived, Kind, Node, Tape};
 use crate::var::Var;
 
-/// An operation on a tape: a name, what it says of itself in a trace, and its backward.
+/// An operation on a tape: a name, its attributes for a trace, and its backward.
 ///
 /// The forward is the function that computes the value and calls [`Tape::push`]. An operation finds its inputs and its
 /// output on the tape, and keeps nothing itself that shares storage with a parameter.
@@ -19,7 +19,7 @@ pub trait Op<T: Scalar = f32>: Send {
     /// The name in traces and in messages.
     fn name(&self) -> &'static str;
 
-    /// What distinguishes this operation from others of its name, as pairs for the trace.
+    /// Attributes that distinguish this operation from others of its name, as pairs for the trace.
     fn attributes(&self) -> Vec<(&'static str, String)> {
         vec![]
     }
@@ -28,7 +28,7 @@ pub trait Op<T: Scalar = f32>: Send {
     fn backward(&self, cx: &mut Back<'_, T>);
 }
 
-/// What an operation sees in its backward.
+/// The view that an operation has of its backward: values, the gradient of its output, and settings.
 pub struct Back<'a, T: Scalar = f32> {
     /// The gradient of the output.
     pub grad: &'a Array<T>,
@@ -40,7 +40,7 @@ pub struct Back<'a, T: Scalar = f32> {
     walk: &'a mut Walk<T>,
 }
 
-/// What a walk collects.
+/// The results that a walk collects.
 struct Walk<T: Scalar> {
     arrived: Vec<Option<Array<T>>>,
     gradients: Gradients<T>,
@@ -61,12 +61,12 @@ impl<'a, T: Scalar> Back<'a, T> {
         self.nodes[self.index].value()
     }
 
-    /// Whether the gradient of the n-th input is of use to anybody. Ask before computing it.
+    /// Returns `true` if the gradient of the n-th input is needed. Check this before computing it.
     pub fn wants(&self, input: usize) -> bool {
         self.nodes[self.parent(input)].wants
     }
 
-    /// Hands over the gradient of the n-th input; what several operations give to one input is added up.
+    /// Hands over the gradient of the n-th input; gradients from several operations are added up.
     ///
     /// # Panics
     /// If the gradient has another shape than the input.
@@ -88,7 +88,7 @@ impl<'a, T: Scalar> Back<'a, T> {
         }
     }
 
-    /// Adds to the gradient of the n-th input in place, beginning with zeros: for operations that see a small part of a
+    /// Adds to the gradient of the n-th input in place, beginning with zeros: for operations that use a small part of a
     /// large input, many times.
     pub fn add_into(&mut self, input: usize, add: impl FnOnce(&mut Array<T>)) {
         let parent = self.parent(input);
@@ -105,7 +105,7 @@ impl<'a, T: Scalar> Back<'a, T> {
         setting
     }
 
-    /// Something that follows from a parameter; see [`Tape::derived`].
+    /// An object that is derived from a parameter; see [`Tape::derived`].
     pub fn derived<V: Any + Send + Sync>(
         &self,
         id: Id,
@@ -115,7 +115,7 @@ impl<'a, T: Scalar> Back<'a, T> {
         self.derived.get_or_make(id, fits, make)
     }
 
-    /// Leaves something for the owner of a parameter, to be found in the [`Gradients`] in order of the forward calls.
+    /// Deposits a value for the owner of a parameter. The [`Gradients`] hold it, in order of the forward calls.
     pub fn deposit(&mut self, id: Id, content: impl Any + Send) {
         self.walk.gradients.deposits.push((id, Box::new(content)));
     }
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "no operation on this tape asks for a setting of the given type")]
-    fn a_setting_that_nobody_asks_for_is_a_mistake() {
+    fn a_setting_that_no_operation_asks_for_panics() {
         Tape::train(Key::new(0)).variable(Tensor::from([1.0])).sum().backward_under(&"perfect");
     }
 

@@ -7,16 +7,16 @@ use ohmgrad_tensor::{Array, Key};
 use crate::tape::Tape;
 use crate::var::Var;
 
-/// Where a gradient is off, and by how much.
+/// Place and size of a deviation of a gradient.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mismatch {
-    /// Which input.
+    /// The number of the input.
     pub input: usize,
-    /// Which of its elements, in row-major order.
+    /// The index of the element, in row-major order.
     pub element: usize,
-    /// What the backward gave.
+    /// The derivative that the backward gave.
     pub analytic: f64,
-    /// What central differences give.
+    /// The derivative by central differences.
     pub numeric: f64,
     /// The largest deviation over all elements, relative to the largest gradient entry (at least 1).
     pub relative: f64,
@@ -48,7 +48,7 @@ impl std::error::Error for Mismatch {}
 /// ```
 ///
 /// # Errors
-/// The element that is off the most, if it is off by more.
+/// The element with the largest deviation, if that exceeds the tolerance.
 pub fn gradcheck(f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>, inputs: &[Array<f64>]) -> Result<(), Mismatch> {
     const STEP: f64 = 1e-5;
     const TOLERANCE: f64 = 1e-6;

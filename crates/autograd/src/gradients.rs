@@ -1,4 +1,4 @@
-//! What a backward gives: gradients, deposits, and the state that the step has changed.
+//! Results of a backward: gradients, deposits, and the state that the step has changed.
 
 use std::any::Any;
 
@@ -32,10 +32,11 @@ impl<T: Scalar> State<T> {
     }
 }
 
-/// The gradients of one backward, owned: the tape may be gone.
+/// The gradients of one backward. They are owned, so they outlive the tape.
 pub struct Gradients<T: Scalar = f32> {
     key: Key,
-    /// In the order in which the parameters came onto the tape: sums over them never depend on identities.
+    /// Gradients in the order in which the parameters came onto the tape, so that sums over them never depend on
+    /// identities.
     pub(crate) params: Vec<(Id, Array<T>)>,
     pub(crate) kept: Vec<(usize, Array<T>)>,
     pub(crate) deposits: Vec<(Id, Box<dyn Any + Send>)>,
@@ -63,7 +64,7 @@ impl<T: Scalar> Gradients<T> {
     }
 
     /// The gradient of a [`variable`](crate::Tape::variable), or of a value whose gradient was
-    /// [kept](Var::keep_gradient). Ask only for variables of the tape that these gradients came from.
+    /// [kept](Var::keep_gradient). The variable must be one of the tape that these gradients came from.
     pub fn wrt(&self, var: Var<'_, T>) -> Option<&Array<T>> {
         self.kept.iter().find(|(i, _)| *i == var.index()).map(|(_, g)| g)
     }
@@ -79,14 +80,14 @@ impl<T: Scalar> Gradients<T> {
         self.deposits.iter().filter_map(|(id, content)| Some((*id, content.downcast_ref()?)))
     }
 
-    /// The identities that anything here is for: gradients, deposits and state, in this order.
+    /// The identities of all gradients, deposits and state, in this order.
     pub fn owners(&self) -> impl Iterator<Item = Id> {
         let (params, deposits) = (self.params.iter().map(|(id, _)| *id), self.deposits.iter().map(|(id, _)| *id));
         params.chain(deposits).chain(self.state.iter().map(|(id, _)| id))
     }
 
-    /// Takes out all that is for the identities that `wanted` says yes to: for a part of a network that has an optimizer of
-    /// its own. The key goes with both; the gradients of variables stay here.
+    /// Takes out all entries of the identities for which `wanted` returns `true`: for a part of a network that has
+    /// another optimizer. Both parts keep the key; the gradients of variables stay here.
     pub fn split_off(&mut self, wanted: impl Fn(Id) -> bool) -> Self {
         fn split<X>(from: &mut Vec<(Id, X)>, wanted: &impl Fn(Id) -> bool) -> Vec<(Id, X)> {
             let (taken, left) = std::mem::take(from).into_iter().partition(|(id, _)| wanted(*id));

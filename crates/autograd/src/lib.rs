@@ -2,8 +2,7 @@
 //!
 //! A [`Tape`] records operations on [`Var`]s; [`Var::backward`] walks it back and gives owned [`Gradients`]. Every
 //! operation is one struct in one file of `ops/`, with its forward, its backward, its formula and its check by finite
-//! differences. The tape knows nothing of networks or tiles: what an analog product does backwards is the business of
-//! its own [`Op`].
+//! differences. Networks and tiles are not part of the tape: the backward of an analog product is in its [`Op`].
 //!
 //! ```
 //! use ohmgrad_autograd::{Param, Tape};

@@ -11,7 +11,7 @@ use ohmgrad_tensor::{Array, Scalar};
 pub struct Id(u64);
 
 impl Id {
-    /// An identity that nothing else has.
+    /// A new identity.
     pub fn unique() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -20,7 +20,7 @@ impl Id {
 
 /// A value that is kept from step to step and gets gradients; or, as a buffer of a layer, one that forwards update.
 ///
-/// A clone has an identity of its own: training a cloned network does not touch the original.
+/// A clone has a new identity: training a cloned network does not touch the original.
 ///
 /// A frozen parameter gets no gradient, so optimizers leave it as it is:
 ///
@@ -39,7 +39,7 @@ impl Id {
 pub struct Param<T: Scalar = f32> {
     id: Id,
     frozen: bool,
-    /// The current value. Anybody may write it between steps.
+    /// The current value, which may be written between steps.
     pub value: Array<T>,
 }
 
@@ -54,17 +54,18 @@ impl<T: Scalar> Param<T> {
         Self { frozen: self.frozen, ..Self::new(value) }
     }
 
-    /// Whether the parameter gets no gradient.
+    /// Returns `true` if the parameter gets no gradient.
     pub fn is_frozen(&self) -> bool {
         self.frozen
     }
 
-    /// Says whether the parameter is frozen: then it gets no gradient on tapes to come, and training leaves it as it is.
+    /// Freezes the parameter, or unfreezes it. A frozen parameter gets no gradient on later tapes, and training leaves
+    /// it as it is.
     pub fn set_frozen(&mut self, frozen: bool) {
         self.frozen = frozen;
     }
 
-    /// What tells this parameter from all others.
+    /// The identity of this parameter, different from that of all others.
     pub fn id(&self) -> Id {
         self.id
     }

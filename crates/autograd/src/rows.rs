@@ -1,4 +1,4 @@
-//! Whether rows of a batch, along the first axis, can be computed apart from each other.
+//! A test for whether the rows of a batch, along the first axis, can be computed apart from each other.
 //!
 //! A data set is evaluated in blocks of rows, which gives what one forward over all of it would give only if no operation
 //! combines rows. Operations that may do so are those that reduce, reorder, cut or join the first axis of a value that
@@ -10,9 +10,9 @@ use crate::tape::Tape;
 use crate::var::Var;
 
 impl<T: Scalar> Tape<T> {
-    /// Whether an operation on this tape may have combined rows (entries of the first axis) of a value that depends on more
-    /// than parameters: then the rows of a data set can't be computed in blocks. It may say so without need, as of two
-    /// transpositions that undo each other.
+    /// Returns `true` if an operation on this tape may have combined rows (entries of the first axis) of a value that
+    /// depends on more than parameters. The rows of a data set then can't be computed in blocks. The answer errs on the
+    /// side of `true`: two transpositions that undo each other count.
     ///
     /// ```
     /// use ohmgrad_autograd::{Tape, Var};
@@ -37,7 +37,7 @@ impl<T: Scalar> Tape<T> {
 }
 
 impl<'t, T: Scalar> Var<'t, T> {
-    /// Notes that rows of this value are combined by what comes next, if that is so.
+    /// Notes that the next operation combines rows of this value, if `rows` is set and the value has any.
     pub(crate) fn combines(self, rows: bool) -> Self {
         if rows && self.has_rows() {
             self.tape().combine_rows();
@@ -50,7 +50,7 @@ impl<'t, T: Scalar> Var<'t, T> {
         self.combines(axes.contains(&0))
     }
 
-    /// Whether the value depends on more than parameters.
+    /// Returns `true` if the value depends on more than parameters.
     pub(crate) fn has_rows(self) -> bool {
         self.tape().nodes()[self.index()].rows
     }
@@ -62,8 +62,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     }
 }
 
-/// Whether a value of one shape under another keeps what belongs to a row together: the first axis stays, or is joined with
-/// those behind it, or parted.
+/// Returns `true` if a reshape from one shape to another keeps the elements of a row together: the first axis stays, is
+/// joined with those behind it, or is split.
 pub(crate) fn keeps_rows(from: &[usize], to: &[usize]) -> bool {
     match (from.first(), to.first()) {
         (Some(&from), Some(&to)) => from == to || (from > 0 && to % from == 0) || (to > 0 && from % to == 0),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_in_a_row_combines_none() {
+    fn operations_within_a_row_combine_none() {
         assert!(!combined(|x, w| {
             let y = x.reshape(&[12, 4]).matmul(w.t()).reshape(&[6, 2, 6]);
             y.transpose(1, 2).softmax(2).layer_norm(2, None, None, 1e-5).slice(1, 0..3).sum_axes(&[1, 2]);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reaches_over_rows_is_noted() {
+    fn operations_across_rows_are_noted() {
         let all: [for<'t> fn(Var<'t>, Var<'t>) -> Var<'t>; 14] = [
             |x, _| x.sum(),
             |x, _| x.mean_axes(&[0, 2]),

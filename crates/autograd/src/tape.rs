@@ -1,4 +1,4 @@
-//! The tape: what was computed, in order.
+//! The tape: the record of one computation, in order.
 
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell};
@@ -25,13 +25,14 @@ pub struct Tape<T: Scalar = f32> {
     training: bool,
     first_row: usize,
     observed: bool,
-    /// Whether rows may have been combined.
+    /// `true` if rows may have been combined.
     pub(crate) combined: Cell<bool>,
     pub(crate) inner: RefCell<Inner<T>>,
     pub(crate) derived: Derived,
 }
 
-/// What follows from parameters and is made once per tape: not on the tape, and gone when a backward ends it.
+/// Values derived from parameters, made once per tape. They are not on the tape, and a backward that ends it drops
+/// them.
 #[derive(Default)]
 pub(crate) struct Derived(RefCell<HashMap<Id, Arc<dyn Any + Send + Sync>>>);
 
@@ -71,11 +72,11 @@ pub(crate) struct Node<T: Scalar> {
     pub shape: Dims,
     pub parents: SmallVec<[usize; 3]>,
     pub kind: Kind<T>,
-    /// Whether a gradient that arrives here is of use to anybody.
+    /// `true` if a gradient that arrives here is needed.
     pub wants: bool,
-    /// Whether the gradient is kept for [`Gradients::wrt`](crate::Gradients::wrt).
+    /// Keeps the gradient for [`Gradients::wrt`](crate::Gradients::wrt).
     pub keep: bool,
-    /// Whether the value depends on more than parameters, so that its first axis may be that of a batch.
+    /// `true` if the value depends on more than parameters, so that its first axis may be that of a batch.
     pub rows: bool,
 }
 
@@ -125,14 +126,14 @@ impl<T: Scalar> Tape<T> {
         self.first_row
     }
 
-    /// Asks operations to leave what they observe while they compute, to be read with [`observations`](Self::observations).
-    /// It changes no value.
+    /// Asks operations to leave observations, to be read with [`observations`](Self::observations). It changes no
+    /// value.
     pub fn observed(mut self) -> Self {
         self.observed = true;
         self
     }
 
-    /// Whether operations are asked for observations; see [`observed`](Self::observed).
+    /// Returns `true` if operations are asked for observations; see [`observed`](Self::observed).
     pub fn is_observed(&self) -> bool {
         self.observed
     }
@@ -155,7 +156,7 @@ impl<T: Scalar> Tape<T> {
         self.key
     }
 
-    /// Whether this is a training tape.
+    /// Returns `true` if this is a training tape.
     pub fn is_training(&self) -> bool {
         self.training
     }
@@ -186,8 +187,8 @@ impl<T: Scalar> Tape<T> {
         var
     }
 
-    /// A value that is made once per tape, by the first to ask for it under this identity: what follows from a parameter
-    /// and is the same for every call of its layer.
+    /// A value that is derived from a parameter and is the same for every call of its layer. The first request under
+    /// this identity makes it; later ones on this tape get the same value.
     ///
     /// ```
     /// use ohmgrad_autograd::{Param, Tape};
@@ -209,9 +210,9 @@ impl<T: Scalar> Tape<T> {
         var
     }
 
-    /// Something that follows from a parameter and is not a value on the tape: made by the first forward or backward that
-    /// asks for it under the parameter's identity, given to the others while it `fits`, and dropped when a backward ends
-    /// the tape. So it may share storage with the parameter.
+    /// An object that is derived from a parameter and is not a value on the tape. The first forward or backward that
+    /// requests it under the parameter's identity makes it; others get the same as long as it `fits`. A backward that
+    /// ends the tape drops it, so it may share storage with the parameter.
     ///
     /// ```
     /// use ohmgrad_autograd::{Param, Tape};
@@ -231,7 +232,7 @@ impl<T: Scalar> Tape<T> {
         self.derived.get_or_make(id, fits, make)
     }
 
-    /// Records an operation with its result. This is how operations outside of this crate are made.
+    /// Records an operation with its result. Operations outside of this crate are made by it, too.
     ///
     /// # Panics
     /// If a parent is on another tape.

@@ -1,4 +1,4 @@
-//! The tape, printed: which operations ran, on what, and how each goes back.
+//! The trace: the operations of a tape, their operands, and the semantics of their backwards.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::param::Id;
 use crate::tape::{Kind, Tape};
 
-/// What a tape has recorded, as plain data; [`Display`](fmt::Display) prints it, [`json`](Self::json) and
+/// The record of a tape as plain data; [`Display`](fmt::Display) prints it, [`json`](Self::json) and
 /// [`dot`](Self::dot) export it.
 ///
 /// ```
@@ -39,14 +39,14 @@ pub struct TraceNode {
     pub shape: Dims,
     /// The numbers of its operands.
     pub parents: Vec<usize>,
-    /// What the operation says of itself, such as the semantics of an analog product forward and backward.
+    /// The attributes of the operation, such as the semantics of an analog product forward and backward.
     pub attributes: Vec<(&'static str, String)>,
     /// The identity of the parameter, for a parameter.
     pub param: Option<Id>,
 }
 
 impl<T: Scalar> Tape<T> {
-    /// What this tape has recorded; also after a backward has ended it.
+    /// The record of this tape; also available after a backward has ended it.
     ///
     /// On an evaluation tape operations are not recorded: they show as `value`, without operands.
     pub fn trace(&self) -> Trace {
@@ -99,7 +99,7 @@ impl Trace {
     }
 }
 
-/// A line per operation: number, name, shape, operands, attributes (each further one on a line of its own).
+/// One line per operation: number, name, shape, operands, attributes; further attributes follow on further lines.
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "tape  key {}", self.key)?;

@@ -5,6 +5,7 @@ use std::collections::hash_map::{DefaultHasher, Entry};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use ohmgrad_analog::DeviceSummary;
 use ohmgrad_autograd::Param;
 use ohmgrad_tensor::Tensor;
 
@@ -49,6 +50,8 @@ pub struct LayerSummary {
     pub tile_size: [usize; 2],
     /// The share of the tiles' devices that hold a weight; of 1 where the mapping does not limit the size.
     pub utilisation: f64,
+    /// The devices, if the weight trains by pulses.
+    pub devices: Option<DeviceSummary>,
 }
 
 impl Summary {
@@ -71,6 +74,7 @@ impl Summary {
             tiles: 0,
             tile_size: [0; 2],
             utilisation: 0.0,
+            devices: None,
         });
     }
 
@@ -99,6 +103,7 @@ impl Summary {
             tiles: 0,
             tile_size: [0; 2],
             utilisation: 0.0,
+            devices: None,
         };
         if let Some(array) = affine.tiles() {
             let mapping = &array.config().mapping;
@@ -112,12 +117,46 @@ impl Summary {
             }
             layer.tiles = array.tiles().len();
             layer.utilisation = used as f64 / there.max(1) as f64;
+            layer.devices = array.device_summary();
         }
         self.layers.push(layer);
     }
 }
 
-/// A line for each entry, then the totals.
+impl Summary {
+    /// A line for each weight that trains by pulses; what pulses did is `–` until there were some.
+    fn fmt_devices(&self, f: &mut fmt::Formatter<'_>, path: usize) -> fmt::Result {
+        let on_chip = || self.layers.iter().filter_map(|layer| Some((layer, layer.devices.as_ref()?)));
+        let width = |text: fn(&DeviceSummary) -> &str| on_chip().map(|(_, d)| text(d).chars().count()).max();
+        let (Some(cell), Some(update)) = (width(|d| &d.cell), width(|d| &d.update)) else { return Ok(()) };
+        write!(
+            f,
+            "\n\n{:path$}  {:cell$}  {:>11}  {:>6}  {:>8}  {:update$}  {:>6}  {:>11}  {:>9}",
+            "layer", "cell", "granularity", "states", "symmetry", "pulses", "length", "coincidence", "d clipped"
+        )?;
+        for (layer, DeviceSummary { granularity, states, symmetry_point, statistics, .. }) in on_chip() {
+            let dash = |number: Option<String>| number.unwrap_or_else(|| "–".into());
+            let sent = |text: String| dash((statistics.samples > 0).then_some(text));
+            let devices = layer.devices.as_ref().expect("filtered above");
+            let crosspoints = statistics.samples as f64 * layer.shape.iter().product::<usize>() as f64;
+            write!(
+                f,
+                "\n{:path$}  {:cell$}  {granularity:>11.3e}  {:>6}  {:>8}  {:update$}  {:>6}  {:>11}  {:>9}",
+                layer.path,
+                devices.cell,
+                dash(states.map(|states| format!("{states:.0}"))),
+                dash(symmetry_point.map(|w| format!("{w:.3}"))),
+                devices.update,
+                sent(format!("{:.1}", statistics.mean_length())),
+                sent(format!("{:.2} %", 100.0 * statistics.coincidences as f64 / crosspoints)),
+                sent(format!("{:.2} %", 100.0 * statistics.clipped())),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A line for each entry, then the totals; then a line for each weight that trains by pulses.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shape = |shape: &[usize]| shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
@@ -140,15 +179,17 @@ impl fmt::Display for Summary {
         }
         let (parameters, tiles) = (self.parameters(), self.tiles());
         write!(f, "{:path$}  {:>size$}  {parameters:>10}  {tiles:>5}", "total", "")?;
+        self.fmt_devices(f, path)?;
         self.equal.iter().try_for_each(|[a, b]| write!(f, "\n{a} and {b} have equal weights: their keys may be equal"))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{Network, Sequential};
+    use crate::{Module, Network, Sequential, Sgd};
     use ohmgrad_analog::InferenceRpuConfig;
-    use ohmgrad_tensor::Key;
+    use ohmgrad_autograd::Tape;
+    use ohmgrad_tensor::{Key, Tensor};
 
     #[test]
     fn tiles_and_their_filling_are_counted() {
@@ -163,6 +204,25 @@ mod tests {
         assert_eq!(text.lines().count(), 4);
         assert!(text.contains(" 38.3 %") && text.contains("256×392"), "{text}");
         assert!(summary.equal.is_empty());
+    }
+
+    #[test]
+    fn devices_and_their_pulses_are_described() {
+        let mut net = Sequential::new().linear(6, 4).tanh().linear(4, 2).init(Key::new(1));
+        let preset = ohmgrad_analog::cell::presets::by_name("AGADReRamSB").unwrap();
+        net.to_analog_with(Key::new(2), |path| (path == "0").then(|| preset.clone())).unwrap();
+        let before = net.summary().to_string();
+        assert!(before.contains("DynamicTransferCompound, 2 × SoftBoundsReferenceDevice"), "{before}");
+        assert!(before.ends_with("    –            –          –"), "{before}");
+
+        let tape = Tape::train(Key::new(3));
+        let y = net.forward(tape.constant(Tensor::normal(&[3, 6], Key::new(4))));
+        Sgd::new(0.1).step(&mut net, (y * y).sum().backward());
+        let devices = net.summary().layers[0].devices.clone().unwrap();
+        assert_eq!((devices.statistics.samples, devices.granularity), (3, 0.002));
+        assert!((devices.states.unwrap() - 1000.0).abs() < 1e-3);
+        assert!(devices.statistics.coincidences > 0 && net.summary().layers[1].devices.is_none());
+        assert!(!net.summary().to_string().contains("–  "));
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl<T: Clone + Send + Sync> Array<T> {
         shape::len(&self.shape)
     }
 
-    /// Whether there are no elements.
+    /// Returns `true` if there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -108,7 +108,7 @@ impl<T: Clone + Send + Sync> Array<T> {
         self.is_contiguous().then(|| &self.data[self.offset..self.offset + self.len()])
     }
 
-    /// Whether the elements lie in storage in row-major order without gaps.
+    /// Returns `true` if the elements lie in storage in row-major order without gaps.
     pub fn is_contiguous(&self) -> bool {
         let mut expected = 1;
         self.shape.iter().zip(&self.strides).rev().all(|(&n, &stride)| {
@@ -118,7 +118,7 @@ impl<T: Clone + Send + Sync> Array<T> {
         }) || self.is_empty()
     }
 
-    /// Whether the elements fill one stretch of storage, in any order of the axes.
+    /// Returns `true` if the elements fill one stretch of storage, in any order of the axes.
     pub(crate) fn is_dense(&self) -> bool {
         shape::is_dense(&self.shape, &self.strides)
     }
@@ -248,12 +248,12 @@ impl<T: Clone + Send + Sync> Array<T> {
         &mut Arc::make_mut(&mut self.data)[range]
     }
 
-    /// Whether two arrays are views of one storage.
+    /// Returns `true` if two arrays are views of one storage.
     pub fn shares_storage(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.data, &other.data)
     }
 
-    /// Whether other arrays hold the storage too, so that writing to this one would first copy it.
+    /// Returns `true` if other arrays share the storage, so that writing to this one first copies it.
     pub fn is_shared(&self) -> bool {
         Arc::strong_count(&self.data) > 1
     }

@@ -1,4 +1,4 @@
-//! Arrays as a person wants to see them: aligned columns, long axes cut in the middle.
+//! Arrays as text: aligned columns, long axes cut in the middle.
 
 use std::fmt;
 

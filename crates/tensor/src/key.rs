@@ -100,7 +100,7 @@ impl FromStr for Key {
     }
 }
 
-/// What a [`Key`] can be folded with: integers and strings.
+/// Values that a [`Key`] can be folded with: integers and strings.
 ///
 /// Integers of any type agree where their values do, negative ones included; strings are a separate domain, so
 /// `fold(1)` and `fold("1")` differ. Another type joins by folding its parts:
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_apart() {
+    fn different_names_give_different_keys() {
         let key = Key::new(2);
         let names = ["", "\0", "0", "1", "a", "a\0", "ab", "abcdefgh", "abcdefgh\0", "abcdefghi", "ä"];
         let mut keys: HashSet<Key> = names.iter().map(|&name| key.fold(name)).collect();
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn invalid_texts_are_no_keys() {
         let digits = Key::new(42).to_string();
         assert_eq!(digits.to_uppercase().parse(), Ok(Key::new(42)));
         let wrong = [

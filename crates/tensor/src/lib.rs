@@ -1,8 +1,8 @@
 //! Strided arrays on the CPU, with random numbers that are functions of keys.
 //!
-//! The bottom of ohmgrad: it knows nothing of tapes or tiles. [`Array`] holds `f32` or `f64` (or anything else, where no
-//! arithmetic is needed) on shared storage; [`Tensor`] is the 32-bit one. What a program gets wrong about shapes panics
-//! with both shapes and the operation named.
+//! The lowest layer of ohmgrad; it contains no tapes and no tiles. [`Array`] holds `f32` or `f64` (or any other type,
+//! where no arithmetic is needed) on shared storage; [`Tensor`] is the 32-bit one. Errors in shapes panic with both
+//! shapes and the name of the operation.
 //!
 //! `unsafe` occurs in the matrix product, and where loops are compiled for several processors or fill new storage.
 
@@ -11,8 +11,8 @@ mod display;
 mod elementwise;
 mod fill;
 mod gemm;
+mod im2col;
 mod key;
-mod lowering;
 mod math;
 mod npy;
 pub mod parallel;
@@ -31,8 +31,8 @@ mod view;
 
 pub use array::{Array, Tensor};
 pub use gemm::Right;
+pub use im2col::{ConvWindow, Im2col, Patches};
 pub use key::{Fold, Key, ParseKeyError};
-pub use lowering::{ConvWindow, Lowering, Patches};
 pub use npy::NpyError;
 pub use scalar::Scalar;
 pub use shape::Dims;

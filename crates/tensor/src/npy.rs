@@ -1,7 +1,7 @@
 //! NumPy's `.npy` and `.npz` files.
 //!
-//! Reading is linear in the file, and memory grows with what is there, never with what a header claims. The header of an
-//! array is parsed by `header.rs`.
+//! Reading is linear in the file. Memory grows with the data that is there, never with the size that a header claims.
+//! `header.rs` parses the header of an array.
 
 mod header;
 
@@ -27,7 +27,7 @@ const MOST_EXPANSION: u64 = 128;
 /// … and to this many bytes whatever its size.
 const ALWAYS_ALLOWED: u64 = 16 << 20;
 
-/// What can be wrong with a `.npy` or `.npz` file.
+/// Errors of `.npy` and `.npz` files.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NpyError {
@@ -36,7 +36,7 @@ pub enum NpyError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The content is not an array of floating-point numbers in NumPy's format, or one that this type can't hold.
@@ -44,7 +44,7 @@ pub enum NpyError {
     Format {
         /// The file, with the entry of an archive.
         path: PathBuf,
-        /// What was found, and what is allowed.
+        /// The content that was found, and the content that is allowed.
         what: String,
     },
 }

@@ -19,7 +19,7 @@ const TASK: usize = 1 << 14;
 /// Windows are smaller than this, so that sums of places do not wrap around.
 const LARGEST: usize = isize::MAX as usize / 8;
 
-/// How a pooling window moves along one axis; the words mean what they mean in PyTorch.
+/// Motion of a pooling window along one axis; the fields mean the same as in PyTorch.
 ///
 /// ```
 /// use ohmgrad_tensor::pool::PoolWindow;
@@ -30,13 +30,13 @@ const LARGEST: usize = isize::MAX as usize / 8;
 pub struct PoolWindow {
     /// Places in a window.
     pub kernel: usize,
-    /// From one window to the next.
+    /// Distance of neighbouring windows.
     pub stride: usize,
     /// Places before the first and behind the last input that windows may cover.
     pub padding: usize,
-    /// From one place in a window to the next.
+    /// Distance of neighbouring places in a window.
     pub dilation: usize,
-    /// Whether a last window may reach beyond the padding, as long as it begins before it.
+    /// Allows the last window to reach beyond the padding, as long as it begins before its end.
     pub ceil_mode: bool,
 }
 
@@ -65,7 +65,7 @@ impl PoolWindow {
         if ceil_mode && (outputs - 1) * stride >= n + padding { outputs - 1 } else { outputs }
     }
 
-    /// The inputs of each window over `n` inputs; a mean counts places in the padding only if asked.
+    /// The inputs of each window over `n` inputs; a mean counts places in the padding only if `count_padding` is set.
     fn spans(self, n: usize, count_padding: bool) -> Vec<Span> {
         let Self { kernel, stride, padding, dilation, .. } = self;
         let span = |output: usize| {
@@ -101,7 +101,7 @@ pub struct Pooling {
     output: Dims,
     /// Axes before the pooled ones; the last of them are channels, if there is one.
     batch_axes: usize,
-    /// Of a plane, the pooled axes; those that are missing have size 1.
+    /// Sizes of the pooled axes of a plane; missing ones have size 1.
     sizes: [usize; 3],
     spans: [Vec<Span>; 3],
 }
@@ -191,7 +191,7 @@ impl Pooling {
             |output: usize, window: [Span; 3]| {
                 let range = output * channels..(output + 1) * channels;
                 let (y, places) = (&mut y[range.clone()], &mut places[range]);
-                // What is compared with at first is no input: its place is taken even by −∞.
+                // The comparison starts from no input, so that even −∞ replaces it.
                 let mut first = true;
                 self.each_input(
                     window,

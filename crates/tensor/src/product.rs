@@ -223,7 +223,8 @@ mod tests {
             prop_assert!((&fast - &slow).abs().max() < 1e-12 || fast.is_empty());
         }
 
-        /// Also where they are given to threads by rows, by columns, and by rows of one packed operand.
+        /// The sizes are such that products are given to threads by rows, by columns, and by rows of one packed
+        /// operand.
         #[test]
         fn gradients_of_weights_are_products(m in 100usize..200, k in 1usize..100, n in 150usize..400) {
             let (d, x) = (Tensor::normal(&[k, m], Key::new(1)), Tensor::normal(&[k, n], Key::new(2)));

@@ -129,7 +129,7 @@ impl<T: Scalar> Array<T> {
         self.reduce("min_axes", axes, T::infinity(), f, |run| run.iter().copied().fold(run[0], f))
     }
 
-    /// For each row along `axis`, the index of its first largest element, in row-major order of the other axes.
+    /// The index of the first largest element of each row along `axis`, in row-major order of the other axes.
     ///
     /// ```
     /// use ohmgrad_tensor::Tensor;
@@ -211,7 +211,8 @@ impl<T: Scalar> Array<T> {
         let inner = self.shape.last().copied().unwrap_or(1);
         let step = self.strides.last().copied().unwrap_or(1);
         let mut gathered = Vec::new();
-        // The last axis goes away: its rows are reduced one by one. It stays: rows are combined element by element.
+        // If the last axis goes away, its rows are reduced one by one; if it stays, rows are combined element by
+        // element.
         let keep = axes.iter().all(|&a| a + 1 != self.rank());
         // Around all rows, which may be short.
         vectorized(

@@ -17,7 +17,7 @@ const TASK: usize = 1 << 13;
 
 /// Calls `f` with the number of each row and the row, for all rows of `width` elements, on all threads.
 ///
-/// How rows are given to threads changes nothing, as long as `f` treats each row alike.
+/// The result does not depend on the distribution of rows to threads, as long as `f` treats each row alike.
 pub fn for_each_row(data: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     let mut nothing = vec![(); data.len().checked_div(width).unwrap_or(0)];
     for_each_row_and(data, width, &mut nothing, |i, row, ()| f(i, row));
@@ -105,7 +105,7 @@ pub fn norm_squared(row: &[f32]) -> f32 {
 
 /// A converter: rounding to multiples of `step` (ties to even; none if `step` is 0), then a cut to ±`bound`.
 #[derive(Clone, Copy, Debug)]
-pub struct Converter {
+pub struct Quantizer {
     /// The distance of neighbouring codes; 0 converts nothing.
     pub step: f32,
     /// The range; infinity cuts nothing.
@@ -116,12 +116,12 @@ pub struct Converter {
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn scale_convert<'o>(out: &'o mut [MaybeUninit<f32>], source: &[f32], factor: f32, by: Converter) -> &'o mut [f32] {
+pub fn scale_convert<'o>(out: &'o mut [MaybeUninit<f32>], source: &[f32], factor: f32, by: Quantizer) -> &'o mut [f32] {
     assert!(out.len() == source.len(), "scale_convert: {} elements to {}", source.len(), out.len());
     vectorized(
         #[inline(always)]
         || {
-            let Converter { step, bound } = by;
+            let Quantizer { step, bound } = by;
             if step > 0.0 {
                 for (o, &x) in out.iter_mut().zip(source) {
                     o.write(cut(((x * factor) / step).round_ties_even() * step, bound));
@@ -145,12 +145,12 @@ pub fn scale(row: &mut [f32], factor: f32) {
     );
 }
 
-/// Converts a row in place; tells whether an element lay beyond the bound.
-pub fn convert(row: &mut [f32], by: Converter) -> bool {
+/// Converts a row in place; returns whether an element lay beyond the bound.
+pub fn convert(row: &mut [f32], by: Quantizer) -> bool {
     vectorized(
         #[inline(always)]
         || {
-            let Converter { step, bound } = by;
+            let Quantizer { step, bound } = by;
             let mut beyond = 0;
             if step > 0.0 {
                 for x in row {
@@ -169,17 +169,17 @@ pub fn convert(row: &mut [f32], by: Converter) -> bool {
     )
 }
 
-/// What an ADC does to a row in one pass: `convert(row + sigma·ξ)·factor`, with normal `ξ` from the key's stream; tells
-/// whether an element lay beyond the bound. The same bits as one after the other.
-pub fn add_normal_convert_scale(row: &mut [f32], sigma: f32, key: Key, by: Converter, factor: f32) -> bool {
+/// Computes `convert(row + sigma·ξ)·factor`, the ADC of one row, with normal `ξ` from the key's stream. Returns whether
+/// an element lay beyond the bound. The bits are those of the three passes one after the other.
+pub fn add_normal_convert_scale(row: &mut [f32], sigma: f32, key: Key, by: Quantizer, factor: f32) -> bool {
     let mut beyond = 0;
     random::for_each_piece(
         row,
         key,
         #[inline(always)]
         |_, piece, noise| {
-            // Values of its own, not behind references, and all in one loop: or it would not become vector code.
-            let (sigma, Converter { step, bound }, factor, mut hit) = (sigma, by, factor, 0);
+            // As values, not behind references, and all in one loop: only then does it become vector code.
+            let (sigma, Quantizer { step, bound }, factor, mut hit) = (sigma, by, factor, 0);
             if step > 0.0 {
                 for (x, n) in piece.iter_mut().zip(noise) {
                     let y = ((*x + sigma * n) / step).round_ties_even() * step;
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn ties_go_to_even_and_bounds_cut() {
-        let by = Converter { step: 0.5, bound: 1.0 };
+        let by = Quantizer { step: 0.5, bound: 1.0 };
         let mut out = [MaybeUninit::uninit(); 5];
         let out = scale_convert(&mut out, &[0.5, 1.5, 9.0, -9.0, f32::NAN], 0.5, by);
         assert_eq!(out[..4], [0.0, 1.0, 1.0, -1.0]);
@@ -263,10 +263,10 @@ mod tests {
 
     #[test]
     fn only_what_lies_beyond_the_bound_counts() {
-        let by = Converter { step: 0.0, bound: 1.0 };
+        let by = Quantizer { step: 0.0, bound: 1.0 };
         assert!(!convert(&mut [1.0, -1.0, f32::NAN], by));
         assert!(convert(&mut [0.0, -1.0001], by));
-        assert!(!convert(&mut [f32::MAX], Converter { step: 0.0, bound: f32::INFINITY }));
+        assert!(!convert(&mut [f32::MAX], Quantizer { step: 0.0, bound: f32::INFINITY }));
     }
 
     #[test]
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_the_streams_own_whatever_the_length() {
+    fn noise_is_that_of_the_stream_for_any_length() {
         let key = Key::new(3);
         let mut samples = [0.0; 40];
         random::fill_normal(&mut samples, key);

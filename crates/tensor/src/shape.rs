@@ -14,7 +14,8 @@ pub(crate) fn len(shape: &[usize]) -> usize {
     shape.iter().product()
 }
 
-/// Whether memory could hold an array of a shape, or of one that has no size 0: strides are computed of all sizes.
+/// Returns `true` if memory could hold an array of this shape, or of this shape without its sizes of 0: strides are
+/// computed from all sizes.
 pub(crate) fn fits(shape: &[usize]) -> bool {
     let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size.max(1)));
     len.is_some_and(|len| len <= isize::MAX as usize / 8)
@@ -29,7 +30,8 @@ pub(crate) fn row_major(shape: &[usize]) -> Dims {
     strides
 }
 
-/// Whether a view holds each element of one gapless stretch of storage exactly once, in whatever order of the axes.
+/// Returns `true` if a view holds each element of one gapless stretch of storage exactly once, in any order of the
+/// axes.
 pub(crate) fn is_dense(shape: &[usize], strides: &[usize]) -> bool {
     let mut axes: SmallVec<[(usize, usize); 4]> =
         strides.iter().copied().zip(shape.iter().copied()).filter(|&(_, n)| n != 1).collect();

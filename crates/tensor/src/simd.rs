@@ -10,11 +10,11 @@ const VARIABLE: &str = "OHMGRAD_SIMD";
 /// A set of vector instructions for which loops are compiled and products have kernels.
 ///
 /// Loops give the same bits at every level, and products at [`Avx2`](Self::Avx2) and [`Avx512`](Self::Avx512). At
-/// [`None`](Self::None) products are those of `matrixmultiply`, which looks at the processor for itself, and their sums
+/// [`None`](Self::None) products are those of `matrixmultiply`, which selects instructions by itself, and their sums
 /// may be rounded in other places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Those that every processor of the target has: SSE2 on x86-64, NEON on AArch64.
+    /// The instructions that every processor of the target has: SSE2 on x86-64, NEON on AArch64.
     None,
     /// AVX2 and FMA: vectors of 256 bits.
     Avx2,
@@ -83,9 +83,10 @@ pub fn level() -> Level {
 
 /// Runs `f`, compiled once for each [`Level`], at the level of this process.
 ///
-/// All give the same bits, because compilers neither fuse nor reorder floating-point arithmetic, and what is written
-/// as fused (`mul_add`) is so everywhere. `f` should be a loop over elements, marked `#[inline(always)]` as a closure, as
-/// must be everything that it calls: what is not inlined is compiled for any processor.
+/// All give the same bits, because compilers neither fuse nor reorder floating-point arithmetic, and operations that
+/// are written as fused (`mul_add`) are fused everywhere. `f` should be a loop over elements, marked
+/// `#[inline(always)]` as a closure, as must be all functions that it calls: a function that is not inlined is compiled
+/// for any processor.
 #[inline(always)]
 pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
@@ -130,7 +131,7 @@ pub(crate) fn for_each_piece(row: &mut [f32], mut f: impl FnMut(usize, &mut [f32
     }
 }
 
-/// At most a piece, filled up with zeros.
+/// A piece that begins with at most as many elements, filled up with zeros.
 #[inline(always)]
 pub(crate) fn padded(part: &[f32]) -> [f32; PIECE] {
     match part.try_into() {
@@ -159,8 +160,7 @@ mod tests {
     /// here at all that are lower.
     #[test]
     fn every_lower_level_passes_the_tests_of_what_depends_on_it() {
-        let modules =
-            ["gemm::", "product::", "lowering::", "rows::", "random::", "elementwise::", "reduce::", "pool::"];
+        let modules = ["gemm::", "product::", "im2col::", "rows::", "random::", "elementwise::", "reduce::", "pool::"];
         for lower in Level::ALL.into_iter().filter(|&lower| lower < level()) {
             for module in modules {
                 let Output { status, stdout, stderr } = tests_at(&lower.to_string(), &[module]);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_level_is_answered_with_those_that_there_are() {
+    fn an_unknown_level_is_an_error_with_the_known_ones() {
         let Output { status, stdout, .. } = tests_at("sse", &["the_level_is_one_that_the_processor_has"]);
         let out = String::from_utf8_lossy(&stdout);
         assert!(!status.success() && out.contains("OHMGRAD_SIMD=sse: must be avx512, avx2 or none"), "{out}");

@@ -29,7 +29,7 @@ impl<T: Scalar> Array<T> {
         &shifted - &log_sum
     }
 
-    /// From each row of a matrix the element that its label names: `out[i] = a[i, labels[i]]`.
+    /// The element of each row of a matrix that its label names: `out[i] = a[i, labels[i]]`.
     ///
     /// # Panics
     /// If this is not a matrix, there is not one label per row, or a label is no column.

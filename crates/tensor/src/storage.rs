@@ -1,5 +1,5 @@
-//! The storage of arrays. Large storage that is done with is kept for the next array of about its size, because getting
-//! memory from the system costs as much as computing what goes into it.
+//! The storage of arrays. Large storage that is free is kept for the next array of about its size, because memory from
+//! the system costs as much as the computation of its content.
 
 use std::cell::RefCell;
 use std::mem::{MaybeUninit, needs_drop};
@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 /// Elements below which the allocator is fast enough.
 const LEAST: usize = 1 << 12;
 
-/// What a thread keeps at most: so many lists, and elements in all of them.
+/// Limits of the storage that a thread keeps: the number of lists, and of elements in all of them.
 const KEPT: (usize, usize) = (64, 1 << 25);
 
 /// An element that any four bytes may become.
@@ -57,7 +57,7 @@ impl<T> Drop for Storage<T> {
             let mut data = std::mem::ManuallyDrop::new(data);
             // SAFETY: memory for elements of four bytes, aligned to four, that need no drop, is memory for words.
             let words = unsafe { Vec::from_raw_parts(data.as_mut_ptr().cast::<Word>(), 0, data.capacity()) };
-            // A thread that ends has no list to keep it in.
+            // A thread that ends has no list left.
             let _ = SPARE.try_with(|spare| keep(&mut spare.borrow_mut(), words));
         }
     }

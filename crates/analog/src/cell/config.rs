@@ -102,7 +102,7 @@ parameters! {
 pub(super) fn check_devices(devices: &[DeviceConfig], at: &str) -> Result<(), Error> {
     let field = join(at, "unit_cell_devices");
     if devices.is_empty() {
-        return Err(invalid(&field, &Value::List(vec![]), "a list of devices"));
+        return Err(invalid(&field, &Value::List(vec![]), "a list of at least one device"));
     }
     match devices.iter().position(|device| device.step().is_ideal()) {
         None => Ok(()),

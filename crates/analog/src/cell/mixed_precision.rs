@@ -11,7 +11,7 @@ use ohmgrad_tensor::{Key, Tensor, rows};
 use super::{Cell, CellConfig, MixedPrecision, Slot, Update, below};
 use crate::Error;
 use crate::device::DeviceArray;
-use crate::update::{Pairs, Trains, UpdateParameters};
+use crate::update::{Pairs, Statistics, Trains, UpdateParameters};
 
 #[derive(Clone, Debug)]
 pub(super) struct Mixed {
@@ -132,6 +132,10 @@ impl Mixed {
             self.cell.update(Update { pairs, rate, parameters: &parameters, reads: update.reads, key: key.fold(row) });
         }
         self.row = ((first + count) % outs) as u64;
+    }
+
+    pub(super) fn sent(&self) -> Statistics {
+        self.cell.statistics()
     }
 
     pub(super) fn trains(&mut self) -> &mut Trains {

@@ -214,6 +214,11 @@ impl Cell {
         self.visit_devices(&mut |_, device| device.count_pulses());
     }
 
+    /// What was sent since it was last taken.
+    pub fn statistics(&self) -> Statistics {
+        each!(&self.0, cell => cell.sent())
+    }
+
     /// What was sent since this was last asked.
     pub fn take_statistics(&mut self) -> Statistics {
         self.trains().take_statistics()
@@ -272,7 +277,10 @@ impl Scratch {
             Slice::Column(_) => Pairs::from_slices(unit, ins, values, outs),
             Slice::Row(_) => Pairs::from_slices(values, ins, unit, outs),
         };
+        let of_gradients = trains.take_statistics();
         trains.prepare(p, granularity, &[rate], pairs, None, key);
+        let written = of_gradients.written + trains.sent().coincidences;
+        trains.put_statistics(Statistics { written, ..of_gradients });
         device.pulse(trains, crate::update::Side::Both, key);
     }
 }

@@ -13,7 +13,7 @@ use super::{OneSidedUnitCell, Period, Scratch, Slice, SliceRead, Slot, Update, w
 use crate::Error;
 use crate::config::IoParameters;
 use crate::device::{DeviceArray, Pulses};
-use crate::update::{Side, Trains, UpdateParameters};
+use crate::update::{Side, Statistics, Trains, UpdateParameters};
 
 #[derive(Clone, Debug)]
 pub(super) struct OneSided {
@@ -117,6 +117,10 @@ impl OneSided {
                 self.scratch.write(device, line, -1.0, granularity, &self.refresh, key.fold("write").fold(k));
             }
         }
+    }
+
+    pub(super) fn sent(&self) -> Statistics {
+        self.scratch.trains.sent()
     }
 
     pub(super) fn trains(&mut self) -> &mut Trains {

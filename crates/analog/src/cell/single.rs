@@ -6,7 +6,7 @@ use ohmgrad_tensor::{Key, Tensor};
 use super::{Scratch, Slot, Update};
 use crate::Error;
 use crate::device::{DeviceArray, DeviceConfig, Pulses};
-use crate::update::{Side, Trains};
+use crate::update::{Side, Statistics, Trains};
 
 /// An array of devices that receives all pulses.
 #[derive(Clone, Debug)]
@@ -48,6 +48,10 @@ impl Single {
         rates.resize(pairs.len(), rate);
         trains.prepare(parameters, granularity, rates, pairs, None, key);
         self.device.pulse(trains, Side::Both, key.fold("array").fold(0));
+    }
+
+    pub(super) fn sent(&self) -> Statistics {
+        self.scratch.trains.sent()
     }
 
     pub(super) fn trains(&mut self) -> &mut Trains {

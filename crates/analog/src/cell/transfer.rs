@@ -15,7 +15,7 @@ use super::vector::{draw, states};
 use super::{Period, Scratch, Slice, Slot, Update, below, chance, weighted_sum};
 use crate::Error;
 use crate::device::{DeviceArray, Pulses};
-use crate::update::{Side, Trains};
+use crate::update::{Side, Statistics, Trains};
 
 /// What is done between the read of a line and the write of the next array.
 #[derive(Clone, Debug)]
@@ -213,6 +213,10 @@ impl Transfer {
     pub(super) fn reset_columns(&mut self, start: usize, count: Option<usize>, probability: f32, key: Key) {
         self.devices[0].reset_columns(start, count, probability, key);
         self.reduce();
+    }
+
+    pub(super) fn sent(&self) -> Statistics {
+        self.scratch.trains.sent()
     }
 
     pub(super) fn trains(&mut self) -> &mut Trains {

@@ -8,7 +8,7 @@ use ohmgrad_tensor::{Key, Tensor};
 use super::{Scratch, Slot, Update, UpdatePolicy, below, weighted_sum};
 use crate::Error;
 use crate::device::{DeviceArray, DeviceConfig, Pulses};
-use crate::update::{Side, Trains};
+use crate::update::{Side, Statistics, Trains};
 
 #[derive(Clone, Debug)]
 pub(super) struct Vector {
@@ -97,6 +97,10 @@ impl Vector {
             device.pulse(trains, Side::Both, key.fold("array").fold(k));
         }
         self.reduce();
+    }
+
+    pub(super) fn sent(&self) -> Statistics {
+        self.scratch.trains.sent()
     }
 
     pub(super) fn trains(&mut self) -> &mut Trains {

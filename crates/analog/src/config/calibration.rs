@@ -1,9 +1,9 @@
-//! How the input ranges of a trained network are found from data.
+//! Calibration: finding the input ranges of a trained network from data.
 
 use super::form::choice::choices;
 
 choices! {
-    /// How input ranges are found.
+    /// Ways of finding input ranges.
     #[doc(alias = "InputRangeCalibrationType")]
     pub enum CalibrationMode {
         /// The largest magnitude.
@@ -17,10 +17,10 @@ choices! {
     }
 }
 
-/// How the input ranges of a trained network are found.
+/// Parameters of a calibration, which finds the input ranges of a trained network from data.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Calibration {
-    /// What is taken for the range.
+    /// The statistic of the inputs that is taken for the range.
     pub mode: CalibrationMode,
     /// The quantile, 0…1. Default: 0.99995.
     pub quantile: f32,
@@ -28,8 +28,8 @@ pub struct Calibration {
     pub max_samples: usize,
     /// The α of MOVING_STD; without it the configuration's `init_std_alpha`.
     pub std_alpha: Option<f32>,
-    /// Whether tiles without a range get one, which is not learned, and noise management is switched off where it is on.
-    /// Otherwise those have none, and noise management is an error. Default: true.
+    /// Gives a range, which is not learned, to tiles without one, and switches noise management off where it is on.
+    /// Otherwise such tiles have no range, and noise management is an error. Default: true.
     pub force_all_layers: bool,
 }
 
@@ -39,7 +39,7 @@ impl Calibration {
         Self { mode, quantile: 0.99995, max_samples: 1000, std_alpha: None, force_all_layers: true }
     }
 
-    /// Whether reads are perfect and without ranges while ranges are found.
+    /// Returns `true` if reads are perfect and without ranges while ranges are found.
     pub(crate) fn reads_perfectly(&self) -> bool {
         matches!(self.mode, CalibrationMode::Max | CalibrationMode::CacheQuantile)
     }

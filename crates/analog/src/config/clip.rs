@@ -1,25 +1,25 @@
-//! How weights are cut after each step.
+//! Clipping of weights after each step.
 
 use super::form::choice::choices;
 use super::form::section::{Rules, parameters};
 
 choices! {
-    /// Where the weights of a tile are cut.
+    /// Types of clipping of a tile's weights.
     #[doc(alias = "WeightClipType")]
     pub enum WeightClip {
-        /// Nowhere.
+        /// No clipping.
         None = "NONE",
-        /// At ±`fixed_value`.
+        /// Clipping at ±`fixed_value`.
         FixedValue = "FIXED_VALUE",
-        /// At ±`sigma` standard deviations of all weights of the tile.
+        /// Clipping at ±`sigma` standard deviations of all weights of the tile.
         LayerGaussian = "LAYER_GAUSSIAN",
-        /// At ± the mean, over the tile's outputs, of the largest magnitude among the weights of an output.
+        /// Clipping at ± the mean, over the tile's outputs, of the largest magnitude among the weights of an output.
         AverageChannelMax = "AVERAGE_CHANNEL_MAX",
     }
 }
 
 parameters! {
-    /// How tile weights are cut after each step of an optimizer (aihwkit `inference.py`).
+    /// Clipping of tile weights after each step of an optimizer (aihwkit `inference.py`).
     ///
     /// In units of the tile weights `w = W/s`: under mapping scales the logical weights are cut at s times as much.
     ///
@@ -32,7 +32,7 @@ parameters! {
     /// ```
     #[derive(Copy)]
     pub struct WeightClipParameter {
-        /// Where weights are cut.
+        /// The type of clipping.
         kind as "type": WeightClip = WeightClip::None;
 
         /// The bound of FIXED_VALUE, where ≤ 0 is none. If it is above 0 it limits that of the other types too.

@@ -1,4 +1,4 @@
-//! Which converter between weights and conductances a noise model uses.
+//! The conductance converter of a noise model.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use super::form::class::classes;
 use crate::noise::{Converter, CustomPair, DualPair, Fusion, NPair, SingleDevice, SinglePair};
 
 classes! {
-    /// How a weight is split over the devices of its unit cell; the parameter `g_converter` of the noise models.
+    /// Conductance converters: how a weight is split over the devices of its unit cell; the parameter `g_converter` of
+    /// the noise models.
     ///
     /// ```
     /// use ohmgrad_analog::config::InferenceRpuConfig;
@@ -34,7 +35,7 @@ classes! {
         DualPair(DualPair) = "DualPairConductanceConverter",
         /// Any number of pairs of different significance.
         NPair(NPair) = "NPairConductanceConverter",
-        /// Pairs by tables.
+        /// Pairs of devices whose conductances are given by tables.
         CustomPair(CustomPair) = "CustomPairConductanceConverter",
         /// One device for both signs.
         SingleDevice(SingleDevice) = "SingleDeviceConductanceConverter",

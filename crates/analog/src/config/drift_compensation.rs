@@ -1,4 +1,4 @@
-//! How the decay of a drifting chip is compensated.
+//! Drift compensation: how the decay of a drifting chip is compensated.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ use crate::noise::{DriftCompensation, Global, GlobalWithExactReference, PerColum
 #[derive(Clone, Debug, Default)]
 #[doc(alias = "BaseDriftCompensation")]
 pub enum DriftCompensationConfig {
-    /// None: outputs stay as they are read.
+    /// No compensation: outputs stay as they are read.
     None,
     /// One factor per tile, [`Global`]. In files: `type = "GlobalDriftCompensation"`.
     #[default]
     #[doc(alias = "GlobalDriftCompensation")]
     Global,
-    /// As `Global`, against the weights as they were meant, [`GlobalWithExactReference`]. In files:
+    /// One factor per tile, as `Global`, against the target weights, [`GlobalWithExactReference`]. In files:
     /// `type = "GlobalDriftCompensationWithExactReference"`.
     #[doc(alias = "GlobalDriftCompensationWithExactReference")]
     GlobalWithExactReference,
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_answered() {
+    fn errors_give_the_allowed_classes() {
         let error = |text| InferenceRpuConfig::from_toml_str(text).unwrap_err().to_string();
         assert_eq!(
             error("drift_compensation = { type = \"GlobalDriftCompensatio\" }"),

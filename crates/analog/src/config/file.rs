@@ -55,9 +55,8 @@ impl InferenceRpuConfig {
     ///
     /// # Errors
     ///
-    /// Those of [`from_toml_str`](Self::from_toml_str) and [`from_json_str`](Self::from_json_str)
-    /// with the file named, a file that can't be read, or another extension than `.toml` and
-    /// `.json`.
+    /// The errors of [`from_toml_str`](Self::from_toml_str) and [`from_json_str`](Self::from_json_str) with the file
+    /// named, a file that can't be read, or another extension than `.toml` and `.json`.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         file::from_file(path.as_ref())
     }
@@ -77,8 +76,8 @@ impl InferenceRpuConfig {
     ///
     /// # Errors
     ///
-    /// Those of [`validate`](Self::validate), and a class that the program defines: what could not be read back is not
-    /// written.
+    /// The errors of [`validate`](Self::validate), and a class that the program defines, because it could not be read
+    /// back.
     pub fn to_toml_string(&self) -> Result<String, Error> {
         file::to_toml(self)
     }
@@ -87,8 +86,8 @@ impl InferenceRpuConfig {
     ///
     /// # Errors
     ///
-    /// Those of [`validate`](Self::validate), and a class that the program defines: what could not be read back is not
-    /// written.
+    /// The errors of [`validate`](Self::validate), and a class that the program defines, because it could not be read
+    /// back.
     pub fn to_json_string(&self) -> Result<String, Error> {
         file::to_json(self)
     }
@@ -117,7 +116,8 @@ impl InferenceRpuConfig {
     ///
     /// # Errors
     ///
-    /// Those of a file that says so, and those of [`validate`](Self::validate). The configuration is unchanged then.
+    /// The errors of a file with this value, and those of [`validate`](Self::validate). The configuration is unchanged
+    /// then.
     pub fn set(&mut self, path: &str, value: impl fmt::Display) -> Result<(), Error> {
         path::set(self, path, &value.to_string())
     }
@@ -138,9 +138,9 @@ impl InferenceRpuConfig {
         path::get(self, path)
     }
 
-    /// The JSON Schema (draft 2020-12) of configuration files: names, types, ranges, choices and defaults of all fields.
-    /// Editors check and complete JSON and TOML files with it. Rules between fields are not in it, nor are the fields of
-    /// the reference that are allowed because they ask for what happens anyway.
+    /// The JSON Schema (draft 2020-12) of configuration files: names, types, ranges, choices and defaults of all
+    /// fields. Editors check and complete JSON and TOML files with it. It does not contain rules between fields, nor
+    /// fields of the reference that are accepted with a value that changes nothing.
     ///
     /// It is in the repository as `docs/config.schema.json`.
     ///
@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn configs() -> impl Iterator<Item = InferenceRpuConfig> {
-        // Fractions in [0, 1) with all their bits in use, so that decimals have to be exact.
+        // Fractions in [0, 1) with all their bits in use, so that only exact decimals round-trip.
         let mut state = 1_u64;
         let mut fraction = move || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_in_names_are_answered() {
+    fn errors_suggest_the_nearest_name() {
         assert_eq!(
             toml_error("[forward]\nw_noise_typ = \"PCM_READ\""),
             "unknown field `w_noise_typ` in [forward]; did you mean `w_noise_type`?"
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_in_values_are_answered() {
+    fn errors_give_the_allowed_values() {
         assert_eq!(toml_error("[forward]\nis_perfect = 1"), "forward.is_perfect = 1: must be true or false");
         assert_eq!(
             toml_error("[forward]\nout_noise = nan"),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_toml_or_json_names_its_line() {
+    fn invalid_toml_or_json_names_the_line() {
         let toml = toml_error("[forward]\nout_noise =\n");
         assert!(toml.starts_with("not valid TOML, line 2: "), "{toml}");
         let json = InferenceRpuConfig::from_json_str("{\n\"forward\": }").unwrap_err().to_string();
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_read_back_is_not_written() {
+    fn custom_classes_have_no_form_in_files() {
         let mut config = InferenceRpuConfig::default();
         config.forward.out_scale = f32::NAN;
         assert!(config.to_json_string().is_err());

@@ -16,7 +16,7 @@ use super::remap::WeightRemapParameter;
 use crate::Error;
 
 parameters! {
-    /// Everything about the hardware that inference runs on.
+    /// The whole configuration of the hardware that inference runs on.
     ///
     /// The backward direction is perfect unless it is set otherwise, also for the fields that a
     /// file leaves out:
@@ -41,25 +41,25 @@ parameters! {
         /// The product that makes the input gradient.
         backward: BackwardIoParameters = BackwardIoParameters::perfect();
 
-        /// How weights lie on tiles.
+        /// Mapping of weights onto tiles.
         mapping: MappingParameter = MappingParameter::default();
 
         /// The devices that a chip is programmed on.
         noise_model: NoiseModelConfig = NoiseModelConfig::default();
 
-        /// How the decay of a drifting chip is compensated.
+        /// Compensation of the decay of a drifting chip.
         drift_compensation: DriftCompensationConfig = DriftCompensationConfig::default();
 
-        /// What reads see of the weights in training.
+        /// Modifier of the weights that reads use in training.
         modifier: WeightModifierParameter = WeightModifierParameter::default();
 
-        /// How weights are cut after each step.
+        /// Clipping of weights after each step.
         clip: WeightClipParameter = WeightClipParameter::default();
 
-        /// How mapping scales follow the weights after each step.
+        /// Remapping: new mapping scales after each step.
         remap: WeightRemapParameter = WeightRemapParameter::default();
 
-        /// What happens digitally before and after a read.
+        /// Digital processing before and after a read.
         pre_post: PrePostProcessingParameter = PrePostProcessingParameter::default();
     }
 }
@@ -87,7 +87,7 @@ impl Rules for InferenceRpuConfig {
 }
 
 impl InferenceRpuConfig {
-    /// An input range can answer for clipped outputs where nothing else does.
+    /// An input range can manage clipped outputs only where no bound management does.
     fn output_clipping(&self, at: &str) -> Result<(), Error> {
         let (forward, range) = (&self.forward, &self.pre_post.input_range);
         let manages = range.enable && range.manage_output_clipping;
@@ -116,7 +116,7 @@ impl InferenceRpuConfig {
         Err(invalid("noise_model", &value, allowed))
     }
 
-    /// Not every forward can be differentiated.
+    /// Rules of straight-through gradients: some forwards cannot be differentiated.
     fn straight_through(&self, at: &str) -> Result<(), Error> {
         let range = &self.pre_post.input_range;
         if self.backward.straight_through && range.enable && range.manage_output_clipping {

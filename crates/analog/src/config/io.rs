@@ -55,7 +55,7 @@ directions! {
         /// The exact product: everything else is bypassed except `out_scale`.
         is_perfect: bool = false;
 
-        /// How many reads make one product. `IDEAL` is the same as `is_perfect`.
+        /// Number of reads for one product, and where they are added. `IDEAL` is the same as `is_perfect`.
         mv_type: MvType = MvType::OnePass;
 
         /// Range ± of the DAC, in units of the input after noise management; ≤ 0: none, and no
@@ -67,7 +67,7 @@ directions! {
         /// steps; ≤ 0: no rounding.
         inp_res: f32 = 1.0 / 126.0;
 
-        /// Whether the DAC rounds stochastically: up with the probability of the fraction.
+        /// Rounds stochastically in the DAC: up with the probability of the fraction.
         inp_sto_round: bool = false;
 
         /// Standard deviation of Gaussian noise added to each input after the DAC, in its units.
@@ -83,7 +83,7 @@ directions! {
         /// steps; ≤ 0: no rounding.
         out_res: f32 = 1.0 / 510.0;
 
-        /// Whether the ADC rounds stochastically: up with the probability of the fraction.
+        /// Rounds stochastically in the ADC: up with the probability of the fraction.
         out_sto_round: bool = false;
 
         /// Standard deviation of Gaussian noise added to each output before the ADC, in units of
@@ -94,7 +94,7 @@ directions! {
         /// `σᵢ = |out_noise · (1 + out_noise_std · ξᵢ)|`.
         out_noise_std: f32 = 0.0, [>= 0.0];
 
-        /// Digital factor on the result, the last thing that happens; also of a perfect product.
+        /// Digital factor on the result, applied last; also of a perfect product.
         out_scale: f32 = 1.0;
 
         /// Negative outputs are multiplied by `1 − out_asymmetry` before the ADC. The reference
@@ -105,9 +105,8 @@ directions! {
         /// ADC.
         noise_management: NoiseManagement = NoiseManagement::AbsMax;
 
-        /// Cap of the inputs that noise management sees, in units of the input; ≤ 0: none. For
-        /// `CONSTANT` the scale itself, where ≤ 0 means 1. Has no effect on `AVERAGE_ABS_MAX`, nor
-        /// where noise management is off.
+        /// Cap of the inputs for noise management, in units of the input; ≤ 0: none. For `CONSTANT` the scale itself,
+        /// where ≤ 0 means 1. Has no effect on `AVERAGE_ABS_MAX`, nor where noise management is off.
         nm_thres: f32 = 0.0;
 
         /// Weight magnitude that `ABS_MAX_NP_SUM` assumes, in units of the tile weights.
@@ -116,8 +115,7 @@ directions! {
         /// Weight of the newest row in the running mean of `AVERAGE_ABS_MAX`.
         nm_decay: f32 = 1e-3, [0.0..=1.0];
 
-        /// Strength of the weight noise, in units of the tile weights; what it does is said by
-        /// `w_noise_type`.
+        /// Strength of the weight noise, in units of the tile weights; `w_noise_type` defines its effect.
         w_noise: f32 = 0.0, [>= 0.0];
 
         /// Kind of the weight noise; with `NONE` there is none, whatever `w_noise` is (as in the
@@ -141,8 +139,8 @@ directions! {
         /// built.
         out_nonlinearity_std: f32 = 0.0, [>= 0.0];
 
-        /// Where in the output range, as a fraction of `out_bound`, a calibration has set the slope
-        /// of nonlinearity and series resistance to 1; 0: not calibrated.
+        /// Place in the output range, as a fraction of `out_bound`, at which a calibration has set the slope of
+        /// nonlinearity and series resistance to 1; 0: not calibrated.
         slope_calibration: f32 = 0.0, [>= 0.0];
 
         /// Spread of the outputs' voltage offsets, a fraction of the read voltage, drawn once when
@@ -158,8 +156,8 @@ directions! {
         r_series: f32 = 0.0, [>= 0.0];
 
         /// Spread between devices of the factor `1 + w_read_asymmetry_dtod · ξᵢⱼ` on the weights
-        /// that negative inputs see, drawn once when the tile is built. Only the two-pass types of
-        /// `mv_type` have it.
+        /// Spread between devices of the factor `1 + w_read_asymmetry_dtod · ξᵢⱼ` on the weights for negative inputs,
+        /// drawn once when the tile is built. Only the two-pass types of `mv_type` have it.
         w_read_asymmetry_dtod: f32 = 0.0, [>= 0.0];
 
         /// Coarsest resolution that scaling may leave to the inputs, 0.25 for 2 bits: bound
@@ -169,8 +167,8 @@ directions! {
     }
 
     forward {
-        /// The parameters of an analog product `y ≈ W x`: converters, their management, noise, and
-        /// what the array does wrong.
+        /// The parameters of an analog product `y ≈ W x`: converters, their management, noise, and the non-idealities
+        /// of the array.
         ///
         /// ```
         /// use ohmgrad_analog::config::{IoParameters, WeightNoise};
@@ -191,14 +189,13 @@ directions! {
         #[derive(Copy)]
         #[doc(alias("IOParameters", "IOMetaParameter", "AnalogTileInputOutputParameter"))]
         IoParameters {
-            /// What happens to a row whose outputs pass `out_bound`.
+            /// Treatment of a row whose outputs pass `out_bound`.
             bound_management: BoundManagement = BoundManagement::Iterative;
 
             /// Bound management gives up beyond this reduction of the inputs.
             max_bm_factor: u32 = 1000;
 
-            /// Whether an output below `−out_bound` counts for bound management, as one above
-            /// `out_bound` does.
+            /// Counts an output below `−out_bound` for bound management, as one above `out_bound`.
             bm_test_negative_bound: bool = true;
 
             /// IR drop that is followed over the time of a read, in evaluation.
@@ -226,14 +223,14 @@ directions! {
         #[derive(Copy)]
         #[doc(alias = "IOParameters")]
         BackwardIoParameters {
-            /// Whether an output gradient is set to 0 where the forward output reached the bound,
+            /// Sets the gradient of an output to 0 where the forward output reached the bound,
             /// `|y| ≥ 0.999 · out_scale · out_bound` of the forward parameters.
             ///
             /// Every C++ tile of the reference does so, also with `is_perfect`, whether or not
             /// anything was clipped; `true` reproduces it. The weight gradient is not masked.
             mask_saturated: bool = false;
 
-            /// Whether the gradients are those of differentiating the forward read, as
+            /// Differentiates the forward read for the gradients, as
             /// `TorchInferenceRPUConfig` does: rounding passes them straight through, a clip of the
             /// DAC, the ADC or the input range stops them, in the gradients of input and weight alike.
             /// Nothing is read backward: `is_perfect` must be true and `mask_saturated` false then.

@@ -1,4 +1,4 @@
-//! What the parameters of a product must obey together, and which fields a direction doesn't have.
+//! Rules between the parameters of a product, and the fields that a direction doesn't have.
 
 use super::form::section::Rules;
 use super::form::setting::{Setting, invalid, join};
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_nothing_in_the_reference_is_allowed() {
+    fn fields_without_effect_in_the_reference_are_allowed() {
         let io = IoParameters {
             w_noise: 0.02,
             nm_thres: -1.0,

@@ -6,7 +6,7 @@ use super::form::setting::{Setting, invalid, join};
 use crate::Error;
 
 choices! {
-    /// How an input code becomes pulses, and how many reads make one product.
+    /// Coding of inputs as pulses, and number of reads for one product.
     ///
     /// With `1/inp_res = 2ⁿ − 2` steps, codes have a sign and n − 1 bits.
     #[doc(alias("MVType", "AnalogMVType"))]
@@ -22,12 +22,12 @@ choices! {
     absent {
         "POS_NEG_SEPARATE": "does not exist with time-dependent IR drop",
         "POS_NEG_SEPARATE_DIGITAL_SUM": "does not exist with time-dependent IR drop",
-        "IDEAL": "is said by forward.mv_type or forward.is_perfect",
+        "IDEAL": "is set by forward.mv_type or forward.is_perfect",
     }
 }
 
 parameters! {
-    /// What wires and current integrators do to a read whose inputs are pulse lengths, followed over
+    /// Effects of wires and current integrators on a read whose inputs are pulse lengths, followed over
     /// its time.
     ///
     /// In evaluation only. Training sends its pulses through wires without resistance, as in the
@@ -53,7 +53,7 @@ parameters! {
     #[derive(Copy)]
     #[doc(alias("IOParametersIRDropT", "TorchInferenceRPUConfigIRDropT"))]
     pub struct IrDropT {
-        /// How codes become pulses.
+        /// The pulse mode.
         mv_type: PulseMode = PulseMode::OnePass;
 
         /// Scale of the wires' resistance. 0: an exact product for each read, without the offset of
@@ -77,20 +77,20 @@ parameters! {
         /// Bits of the first read of `SPLIT_MODE`.
         split_mode_bit_shift: u32 = 3;
 
-        /// Whether the weights have read noise that depends on how long the pulses of a row are
+        /// Adds read noise to the weights that depends on how long the pulses of a row are
         /// (PCM), drawn anew for each row and read, in training too.
         apply_xdep_pcm_read_noise: bool = false;
 
         /// Scale of that noise.
         xdep_pcm_read_noise_scale: f32 = 1.0, [>= 0.0];
 
-        /// Whether charge is counted in whole ticks of the integrating converter, rounded towards 0.
+        /// Counts charge in whole ticks of the integrating converter, rounded towards 0.
         adc_quantization: bool = true;
 
         /// Frequency of those ticks, in GHz: one is `100 / adc_frequency` µA·steps.
         adc_frequency: f32 = 6.24, [> 0.0];
 
-        /// Whether charge is the plain sum of the currents (`true`) or their integral by the
+        /// Takes the charge as the plain sum of the currents (`true`) or as their integral by the
         /// trapezoidal rule with the first current doubled in front, which makes every pulse half a
         /// step longer (`false`).
         ir_drop_integration_sum: bool = false;
@@ -107,7 +107,7 @@ impl Rules for IrDropT {
 }
 
 impl IrDropT {
-    /// Whether training, which has perfect wires, reads as without it.
+    /// Returns `true` if training, which has perfect wires, reads as without it.
     pub(crate) fn trains_plainly(&self) -> bool {
         self.mv_type == PulseMode::OnePass && !self.apply_xdep_pcm_read_noise
     }
@@ -132,7 +132,7 @@ mod tests {
     use crate::config::InferenceRpuConfig;
 
     #[test]
-    fn off_is_said_by_none_and_null() {
+    fn none_and_null_switch_it_off() {
         let off = InferenceRpuConfig::default();
         let none = InferenceRpuConfig::from_toml_str("[forward]\nir_drop_t = { type = \"None\" }").unwrap();
         let null = InferenceRpuConfig::from_json_str(r#"{"forward": {"ir_drop_t": null}}"#).unwrap();

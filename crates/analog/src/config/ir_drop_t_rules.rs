@@ -1,4 +1,4 @@
-//! What time-dependent IR drop goes together with, and the reads that it makes of a product.
+//! Rules of time-dependent IR drop with other fields, and the reads that it makes of a product.
 
 use super::form::setting::{Setting, invalid, join};
 use super::form::value::Value;
@@ -43,7 +43,7 @@ impl IrDropT {
         self.coding(io, at)
     }
 
-    /// Whether the DAC's codes can be cut into pulses so.
+    /// Checks that the DAC's codes can be cut into pulses in this way.
     fn coding(&self, io: &IoParameters, at: &str) -> Result<(), Error> {
         let own = join(at, "ir_drop_t");
         let steps = io.inp_steps();
@@ -90,7 +90,7 @@ impl IrDropT {
 /// One of the reads that make a product.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct PulseRead {
-    /// What its outputs are multiplied with.
+    /// The factor on its outputs.
     pub weight: f32,
     /// Time steps.
     pub times: usize,
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_combined_is_said() {
+    fn combinations_without_meaning_are_errors() {
         let error = |toml: &str| InferenceRpuConfig::from_toml_str(toml).unwrap_err().to_string();
         let on = |forward: &str, timed: &str| error(&format!("[forward]\n{forward}\n[forward.ir_drop_t]\n{timed}"));
         assert_eq!(

@@ -3,10 +3,10 @@
 use super::form::choice::choices;
 
 choices! {
-    /// How many times the array is read for one product, and where the parts are added.
+    /// Number of times the array is read for one product, and where the parts are added.
     #[doc(alias("MVType", "AnalogMVType"))]
     pub enum MvType {
-        /// No array: the exact product, as with `is_perfect`.
+        /// The exact product without an array, as with `is_perfect`.
         Ideal = "IDEAL",
         /// One read with inputs of both signs.
         OnePass = "ONE_PASS",
@@ -35,14 +35,14 @@ choices! {
         Constant = "CONSTANT",
         /// A running mean of the rows' largest magnitudes, with `nm_decay`; a state of the tile.
         AverageAbsMax = "AVERAGE_ABS_MAX",
-        /// As large as the output could get: the sum of the row's positive or of its negative
-        /// entries, times `nm_assumed_wmax`, over `out_bound`; at least the largest magnitude.
+        /// The largest possible output: the sum of the row's positive or of its negative entries, times
+        /// `nm_assumed_wmax`, over `out_bound`; at least the largest magnitude.
         AbsMaxNpSum = "ABS_MAX_NP_SUM",
     }
 }
 
 choices! {
-    /// What happens to a row whose outputs pass the bound of the ADC. Forward only.
+    /// Treatment of a row whose outputs pass the bound of the ADC. Forward only.
     ///
     /// The reference's `SHIFT` exists only on its GPUs, and is an error here.
     #[doc(alias = "BoundManagementType")]
@@ -61,8 +61,7 @@ choices! {
 }
 
 choices! {
-    /// Noise of the weights, drawn anew at each read, as it shows at the outputs. Its strength is
-    /// `w_noise`.
+    /// Types of weight noise, drawn anew at each read, and its effect on the outputs. Its strength is `w_noise`.
     #[doc(alias("WeightNoiseType", "OutputWeightNoiseType"))]
     pub enum WeightNoise {
         /// No weight noise, whatever `w_noise` is.
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelling_is_answered_with_the_nearest_name_and_all_names() {
+    fn a_misspelling_names_the_nearest_name_and_all_names() {
         let error =
             position(Value::Text("PCMRead".into()), "forward.w_noise_type", WeightNoise::NAMES, &[]).unwrap_err();
         assert_eq!(
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn shift_is_known_and_refused() {
+    fn shift_is_refused_with_a_reason() {
         let error = serde_json::from_str::<BoundManagement>("\"SHIFT\"").unwrap_err().to_string();
         assert_eq!(
             error,

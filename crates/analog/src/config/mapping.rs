@@ -1,9 +1,9 @@
-//! How a logical weight lies on tiles.
+//! Mapping of a logical weight onto tiles.
 
 use super::form::section::{Rules, parameters};
 
 parameters! {
-    /// How a logical weight is cut into tiles and scaled to their range (aihwkit `mapping.py`).
+    /// Mapping of a logical weight: its cut into tiles, and its scaling to their range (aihwkit `mapping.py`).
     ///
     /// A side longer than its limit is cut into the fewest parts that fit, equal but for one row or
     /// column.
@@ -25,7 +25,7 @@ parameters! {
     #[derive(Copy)]
     #[doc(alias = "MappableRPU")]
     pub struct MappingParameter {
-        /// Whether the bias is added digitally after the product; otherwise it is one more column
+        /// Adds the bias digitally after the product; otherwise it is one more column
         /// of the array, with all of its noise.
         digital_bias: bool = true;
 
@@ -34,11 +34,11 @@ parameters! {
         /// tile as they are.
         weight_scaling_omega: f32 = 0.0, [>= 0.0];
 
-        /// Whether each output has a scale of its own (`true`) or the whole tile has one. Has an
-        /// effect only while `weight_scaling_omega` is on.
+        /// Selects one mapping scale for each output (`true`) or one for the whole tile. Has an effect only while
+        /// `weight_scaling_omega` is on.
         weight_scaling_columnwise: bool = false;
 
-        /// Whether the gradient of a tile's weights is multiplied with the mean of its mapping scales.
+        /// Multiplies the gradient of a tile's weights with the mean of its mapping scales.
         ///
         /// The reference divides the gradient of the tile weight `w = W/s` by λ·s with λ = 1/mean(s) then, and by s
         /// otherwise, so that a step of SGD on w is a step of mean(s) times the size on W. Here W itself is trained,
@@ -46,11 +46,11 @@ parameters! {
         /// as Adam, are not affected.
         weight_scaling_lr_compensation: bool = false;
 
-        /// Whether each tile has further output scales that are trained, starting at 1.
+        /// Gives each tile further output scales that are trained, starting at 1.
         learn_out_scaling: bool = false;
 
-        /// Whether each output has a trained scale of its own (`true`) or the whole tile has one.
-        /// Has an effect only with `learn_out_scaling`.
+        /// Selects one trained scale for each output (`true`) or one for the whole tile. Has an effect only with
+        /// `learn_out_scaling`.
         out_scaling_columnwise: bool = false;
 
         /// Most inputs of one tile; 0: no limit.

@@ -1,4 +1,4 @@
-//! What a user writes: the parameters of an analog product, the mapping, and their files.
+//! Configurations: the parameters of an analog product, the mapping, and their files.
 //!
 //! Plain data with public fields, `Default`, serde and `validate()`. Everything about a field
 //! (meaning, unit, default, range) stands where it is listed:

@@ -1,4 +1,4 @@
-//! What reads see of the weights in training.
+//! Modifiers: the weights that reads use in training.
 
 use super::form::choice::choices;
 use super::form::section::{Rules, parameters};
@@ -6,13 +6,13 @@ use super::form::setting::{Setting, invalid, join};
 use crate::Error;
 
 choices! {
-    /// How the weights that reads see differ from the stored ones, with A the largest magnitude of a tile's weights and Q
-    /// rounding to the nearest multiple of `res`, ties away from zero.
+    /// Types of modifiers, with A the largest magnitude of a tile's weights and Q rounding to the nearest multiple of
+    /// `res`, ties away from zero.
     #[doc(alias = "WeightModifierType")]
     pub enum WeightModifier {
-        /// They do not; `pdrop` has no effect either.
+        /// No modifier; `pdrop` has no effect either.
         None = "NONE",
-        /// They do not, but for `pdrop`.
+        /// No change except by `pdrop`.
         Copy = "COPY",
         /// `A·Q(w/A)`.
         Discretize = "DISCRETIZE",
@@ -31,17 +31,17 @@ choices! {
         PcmNoise = "PCM_NOISE",
         /// `sign(w)·|w + std_dev/g_max·A·p(|w|/A)·ξ|`: as POLY, but no weight changes its sign.
         ProgNoise = "PROG_NOISE",
-        /// They do not, but for `pdrop`.
+        /// No change except by `pdrop`.
         DropConnect = "DROP_CONNECT",
     }
 }
 
 parameters! {
-    /// What reads see of the tile weights while a network is trained, so that it learns to live with it (aihwkit
-    /// `inference.py`).
+    /// Modifier of the tile weights that reads use while a network is trained, so that it becomes robust to such
+    /// changes (aihwkit `inference.py`).
     ///
     /// The modified weights are drawn once per tape, the first included, from the stored ones; forward and backward see
-    /// them. What is trained, and the gradient of the weight, knows nothing of it. The fields `std_dev` and `res` are in
+    /// them. The trained weight and its gradient do not depend on it. The fields `std_dev` and `res` are in
     /// units of A, the largest magnitude of a tile's weights or `assumed_wmax`; ξ is a standard normal number for each
     /// weight.
     ///
@@ -55,45 +55,45 @@ parameters! {
     /// # Ok::<(), ohmgrad_analog::Error>(())
     /// ```
     pub struct WeightModifierParameter {
-        /// What is done.
+        /// The type of the modifier.
         kind as "type": WeightModifier = WeightModifier::None;
 
         /// The strength of the noise, in units of A.
         std_dev: f32 = 0.0, [>= 0.0];
 
-        /// Whether each sample of the batch sees noise of its own. ADD_NORMAL and MULT_NORMAL only.
+        /// Draws the noise for each sample of the batch anew. ADD_NORMAL and MULT_NORMAL only.
         per_batch_sample: bool = false;
 
         /// The step of Q; ≤ 0: no rounding. Unlike that of converters it is never a number of steps.
         res: f32 = 0.0;
 
-        /// Whether Q rounds stochastically: up with the probability of the fraction.
+        /// Rounds Q stochastically: up with the probability of the fraction.
         sto_round: bool = false;
 
         /// The largest magnitude after DOREFA.
         dorefa_clip: f32 = 0.6;
 
-        /// Drop connect: the probability with which a weight is seen as 0, after all else, with any type but NONE.
+        /// Drop connect: the probability with which a weight is set to 0, after all else, with any type but NONE.
         pdrop: f32 = 0.0, [0.0..=1.0];
 
-        /// Whether evaluation sees modified weights too. They are drawn from the evaluation's key; the reference takes
+        /// Modifies the weights in evaluation too. They are drawn from the evaluation's key; the reference takes
         /// the last ones of the training.
         enable_during_test: bool = false;
 
-        /// Whether A is the largest magnitude of the weights, 1 where they are all 0; otherwise it is `assumed_wmax`.
+        /// Takes the largest magnitude of the weights for A, 1 where they are all 0; otherwise A is `assumed_wmax`.
         rel_to_actual_wmax: bool = true;
 
         /// The A that is assumed without `rel_to_actual_wmax`.
         assumed_wmax: f32 = 1.0, [> 0.0];
 
-        /// Whether the last column of a tile, where an analog bias is, is seen as it is and has no part in A.
+        /// Excludes the last column of a tile, where an analog bias is, from the modifier and from A.
         copy_last_column: bool = false;
 
         /// The coefficients of p, lowest power first. The defaults are those of phase-change memory over 25 µS; under
         /// PROG_NOISE, which divides by `g_max`, coefficients in µS are meant.
         coeffs: Vec<f32> = vec![0.0105392, 0.0768, -0.046925];
 
-        /// PCM_NOISE and PROG_NOISE: the conductance in µS that A stands for.
+        /// PCM_NOISE and PROG_NOISE: the conductance in µS that A corresponds to.
         g_max: f32 = 25.0, [> 0.0];
 
         /// PCM_NOISE: conductances up to this many times the programming noise at 0 become 0.
@@ -108,7 +108,7 @@ parameters! {
         /// PCM_NOISE: the probability that one device of a pair stays at `g_max`.
         pcm_prob_at_gmax: f32 = 0.0, [0.0..=1.0];
 
-        /// PCM_NOISE: the probability of a device at a conductance of its own, anywhere up to `g_max`.
+        /// PCM_NOISE: the probability of a device that stays at a random conductance, anywhere up to `g_max`.
         pcm_prob_at_random: f32 = 0.0, [0.0..=1.0];
 
         /// PCM_NOISE: seconds that programming takes, from which drift counts.
@@ -128,7 +128,7 @@ impl Rules for WeightModifierParameter {
 }
 
 impl WeightModifierParameter {
-    /// Whether reads see anything else than the stored weights.
+    /// Returns `true` if the effective weights differ from the stored ones.
     pub fn is_active(&self) -> bool {
         match self.kind {
             WeightModifier::None => false,
@@ -137,7 +137,7 @@ impl WeightModifierParameter {
         }
     }
 
-    /// One line for a trace: the type, with what is not as by default.
+    /// One line for a trace: the type, with the fields that differ from their defaults.
     pub fn summary(&self) -> String {
         let mut parts = vec![self.kind.to_string()];
         let default = Self::default();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_what_is_done() {
+    fn a_line_describes_the_modifier() {
         let modifier = WeightModifierParameter {
             kind: WeightModifier::AddNormal,
             std_dev: 0.1,

@@ -1,4 +1,4 @@
-//! Which noise model a chip is programmed with.
+//! The noise model that a chip is programmed with.
 
 use super::form::class::classes;
 use crate::noise::{CustomDriftPcm, Hermes, NoiseModel, Pcm, ReRamCmo, ReRamWan2022, StateIndependent};
@@ -37,7 +37,7 @@ classes! {
         ReRamCmo(ReRamCmo) = "ReRamCMONoiseModel",
     }
     none
-    /// No noise model: a chip keeps the weights that it is given.
+    /// No noise model: a chip keeps the weights that are programmed.
     None
 }
 
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_answered() {
+    fn errors_give_the_allowed_classes() {
         let names = NoiseModelConfig::NAMES.join(", ");
         assert_eq!(
             toml_error("noise_model = { type = \"PCMlikeNoise\" }"),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_of_ones_own_is_no_file() {
+    fn a_custom_model_has_no_form_in_files() {
         let own: Arc<dyn NoiseModel> = Arc::new(Pcm::default());
         let config = InferenceRpuConfig { noise_model: own.clone().into(), ..Default::default() };
         config.validate().unwrap();

@@ -1,10 +1,10 @@
-//! What happens digitally before and after a read.
+//! Digital processing before and after a read.
 
 use super::form::section::{Rules, parameters};
 use super::form::value::Value;
 
 parameters! {
-    /// What happens digitally before and after a read (aihwkit `pre_post.py`).
+    /// Digital processing before and after a read (aihwkit `pre_post.py`).
     #[derive(Copy)]
     pub struct PrePostProcessingParameter {
         /// The range of the inputs.
@@ -38,17 +38,17 @@ parameters! {
     /// ```
     #[derive(Copy)]
     pub struct InputRangeParameter {
-        /// Whether there is a range.
+        /// Enables the range.
         enable: bool = false;
 
-        /// Whether r is trained.
+        /// Trains r.
         learn_input_range: bool = true;
 
         /// The first r, in units of the inputs.
         init_value: f32 = 3.0, [> 0.0];
 
-        /// For so many calls in training r is the running mean of `init_std_alpha` standard deviations of the inputs, the
-        /// first of which forgets `init_value`. Learning goes on beside it.
+        /// Number of calls in training for which r is the running mean of `init_std_alpha` standard deviations of the
+        /// inputs, the first of which forgets `init_value`. Learning takes place at the same time.
         init_from_data: usize = 100;
 
         /// The r that is found from data, in standard deviations of the inputs.
@@ -60,7 +60,7 @@ parameters! {
         /// The share of inputs inside of ±r above which r decays.
         input_min_percentage: f32 = 0.95, [0.0..=1.0];
 
-        /// Whether r grows while too many outputs are clipped, as seen by the ADC: with p the share of outputs that are
+        /// Enlarges r while the ADC clips too many outputs: with p the share of outputs that are
         /// not, relative to the number of inputs (as in the reference), `(1 − p)·r` is subtracted from the gradient
         /// where p is below `output_min_percentage`.
         manage_output_clipping: bool = false;
@@ -71,7 +71,7 @@ parameters! {
         /// A factor on the gradient of r; has an effect only with `gradient_relative`, as in the reference.
         gradient_scale: f32 = 1.0;
 
-        /// Whether the gradient of r is multiplied by r.
+        /// Multiplies the gradient of r by r.
         gradient_relative: bool = true;
     }
 }
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_reference_notes_of_a_calibration_is_no_mistake() {
+    fn calibration_info_of_the_reference_is_accepted() {
         let text = "enable = true\ncalibration_info = \"CacheQuantile\"";
         assert!(toml::from_str::<InputRangeParameter>(text).unwrap().enable);
         assert!(toml::from_str::<InputRangeParameter>("calibration = 1").is_err());

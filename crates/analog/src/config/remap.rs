@@ -1,4 +1,4 @@
-//! How mapping scales follow the weights after each step.
+//! Remapping: new mapping scales after each step.
 
 use super::form::choice::choices;
 use super::form::section::{Rules, parameters};
@@ -6,7 +6,7 @@ use super::form::setting::{Setting, invalid, join};
 use crate::Error;
 
 choices! {
-    /// What one mapping scale is computed for when weights are mapped anew.
+    /// Groups of weights that share one new mapping scale.
     #[doc(alias = "WeightRemapType")]
     pub enum WeightRemap {
         /// Weights are not mapped anew: scales stay as they were when the weight was put on the tile.
@@ -19,12 +19,12 @@ choices! {
 }
 
 parameters! {
-    /// How the mapping scales are set anew after each step of an optimizer, so that weights keep to the devices' range
-    /// (aihwkit `inference.py`). The logical weight does not change by it. Learned output scales move into the weight, and
-    /// are 1 afterwards.
+    /// Remapping: new mapping scales after each step of an optimizer, so that weights keep to the devices' range
+    /// (aihwkit `inference.py`). The logical weight stays the same. Learned output scales move into the weight, and are
+    /// 1 afterwards.
     #[derive(Copy)]
     pub struct WeightRemapParameter {
-        /// What is mapped anew.
+        /// The type of the remapping.
         kind as "type": WeightRemap = WeightRemap::None;
 
         /// The magnitude of the largest tile weight afterwards.

@@ -4,7 +4,7 @@
 //! of noise models, modifiers, clipping and remapping the devices that hold the weights and the pulses that change them.
 //! Source: aihwkit `simulator/configs/configs.py`.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::panic::RefUnwindSafe;
 use std::path::Path;
 
@@ -24,12 +24,12 @@ use crate::cell::{CellConfig, MixedPrecision, UnitCellConfig};
 use crate::device::{DeviceConfig, Ideal};
 use crate::update::{PulseType, UpdateParameters};
 
-/// What tiles need to know of a configuration, whatever its kind.
+/// The part of a configuration that tiles use, for any kind.
 pub trait RpuKind: Debug + Send + Sync + RefUnwindSafe {
-    /// How tiles are cut and read.
+    /// The parameters by which tiles are cut and read.
     fn reads(&self) -> InferenceRpuConfig;
 
-    /// What is at the crosspoints and how it is updated, if the tiles train by pulses.
+    /// The unit cells and the parameters of their update, if the tiles train by pulses.
     fn cell(&self) -> Option<(CellConfig, UpdateParameters)>;
 }
 
@@ -50,13 +50,13 @@ macro_rules! on_chip {
                 /// The product that makes the input gradient.
                 backward: BackwardIoParameters = BackwardIoParameters::default();
 
-                /// How gradients become pulses.
+                /// Parameters by which gradients become pulses.
                 update: UpdateParameters = UpdateParameters::default();
 
-                /// How weights lie on tiles.
+                /// Mapping of weights onto tiles.
                 mapping: MappingParameter = MappingParameter::default();
 
-                /// What happens digitally before and after a read.
+                /// Digital processing before and after a read.
                 pre_post: PrePostProcessingParameter = PrePostProcessingParameter::default();
             }
         }
@@ -128,16 +128,16 @@ on_chip! {
 }
 
 parameters! {
-    /// Tiles without hardware: exact products and exact updates, as the reference's `FloatingPointRPUConfig`.
+    /// Tiles without hardware: exact products and exact updates, as in the reference's `FloatingPointRPUConfig`.
     #[doc(alias = "FloatingPointRPUConfig")]
     pub struct FloatingPointRpuConfig {
-        /// What remains of devices: a random walk, decay, drift.
+        /// The properties of devices that remain: a random walk, decay, drift.
         device: Ideal = Ideal::default();
 
-        /// How weights lie on tiles.
+        /// Mapping of weights onto tiles.
         mapping: MappingParameter = MappingParameter::default();
 
-        /// What happens digitally before and after a product.
+        /// Digital processing before and after a product.
         pre_post: PrePostProcessingParameter = PrePostProcessingParameter::default();
     }
 }
@@ -175,7 +175,7 @@ impl RpuKind for InferenceRpuConfig {
 classes! {
     /// A configuration of any kind: what weights are put on tiles with.
     ///
-    /// Files of other kinds than inference say so in `type`, under the reference's name:
+    /// Files of other kinds than inference have a `type`, the reference's name:
     ///
     /// ```
     /// use ohmgrad_analog::config::RpuConfig;
@@ -207,6 +207,20 @@ classes! {
 impl Default for RpuConfig {
     fn default() -> Self {
         InferenceRpuConfig::default().into()
+    }
+}
+
+/// What differs from the defaults of its kind.
+impl fmt::Display for RpuConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inference(config) => write!(f, "{config}"),
+            Self::Single(config) => write!(f, "{config}"),
+            Self::UnitCell(config) => write!(f, "{config}"),
+            Self::DigitalRankUpdate(config) => write!(f, "{config}"),
+            Self::FloatingPoint(config) => write!(f, "{config}"),
+            Self::Custom(config) => write!(f, "{config:?}"),
+        }
     }
 }
 
@@ -246,17 +260,17 @@ impl RpuConfig {
         }
     }
 
-    /// How tiles are cut and read.
+    /// The parameters by which tiles are cut and read.
     pub fn reads(&self) -> InferenceRpuConfig {
         self.kind().reads()
     }
 
-    /// What is at the crosspoints and how it is updated, if tiles train by pulses.
+    /// The unit cells and the parameters of their update, if tiles train by pulses.
     pub fn cell(&self) -> Option<(CellConfig, UpdateParameters)> {
         self.kind().cell()
     }
 
-    /// Whether tiles train by pulses.
+    /// Returns `true` if tiles train by pulses.
     pub fn trains_on_chip(&self) -> bool {
         self.cell().is_some()
     }
@@ -268,7 +282,7 @@ impl RpuConfig {
     /// Checks every field and the rules between them.
     ///
     /// # Errors
-    /// The first field that has a value it may not have, with what is allowed.
+    /// The first field with an invalid value, and the allowed values.
     pub fn validate(&self) -> Result<(), Error> {
         self.check(Range::Any, "")
     }
@@ -278,7 +292,8 @@ impl RpuConfig {
         self.reads().warnings()
     }
 
-    /// Reads TOML; `type` says which kind it is, inference without it. Fields that are left out have their defaults.
+    /// Reads TOML; `type` selects the kind, and without it the kind is inference. Fields that are left out have their
+    /// defaults.
     ///
     /// # Errors
     /// As [`InferenceRpuConfig::from_toml_str`].
@@ -346,7 +361,7 @@ mod tests {
         let kinds: [RpuConfig; 5] = [
             InferenceRpuConfig::default().into(),
             SingleRpuConfig::default().into(),
-            UnitCellRpuConfig::default().into(),
+            crate::cell::presets::by_name("AGADEcRam").expect("a preset").into(),
             DigitalRankUpdateRpuConfig::default().into(),
             FloatingPointRpuConfig::default().into(),
         ];

@@ -1,13 +1,13 @@
-//! Which stages the parameters of a read ask for, and what is known of each.
+//! The stages of a read under its parameters, and their properties.
 //!
-//! A read takes a shortcut (one pass for the whole ADC, a derivative) only where every stage that is present is known to
-//! allow it. The list is complete by construction: [`IoParameters::stages`] names every field, so that a field which is
-//! added later does not compile until it is answered for.
+//! A read takes a shortcut (one pass for the whole ADC, a derivative) only where every stage that is present allows it.
+//! The list is complete by construction: [`IoParameters::stages`] names every field, so that a field which is added
+//! later does not compile until it is assigned to a stage.
 
 use super::io::IoParameters;
 use super::kinds::{BoundManagement, MvType, NoiseManagement, WeightNoise};
 
-/// Something that a read does beyond the exact product. The order is that of the signal.
+/// A part of a read beyond the exact product. The order is that of the signal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Stage {
     /// Rows are scaled before the DAC.
@@ -24,7 +24,7 @@ pub(crate) enum Stage {
     IrDrop,
     /// Wires do so over the time of a read; `in_training` unless training reads plainly.
     IrDropOverTime {
-        /// Whether reads in training are followed over time, too.
+        /// `true` if reads in training are followed over time, too.
         in_training: bool,
     },
     /// Output stages have voltage offsets.
@@ -37,25 +37,25 @@ pub(crate) enum Stage {
     OutputNonlinearity,
     /// Negative outputs are weaker.
     OutputAsymmetry,
-    /// Outputs are noisy; `by_output` if each has a strength of its own.
+    /// Outputs are noisy; `by_output` if the strength differs between them.
     OutputNoise {
-        /// Whether the strength differs between outputs.
+        /// `true` if the strength differs between outputs.
         by_output: bool,
     },
     /// The ADC rounds and cuts; `dithered` if it rounds stochastically.
     OutputConverter {
-        /// Whether the ADC rounds stochastically.
+        /// `true` if the ADC rounds stochastically.
         dithered: bool,
     },
     /// Rows that reach the bound are read again.
     BoundManagement(BoundManagement),
-    /// Of the outputs that reach the bound the last one decides.
+    /// The last of the outputs that reach the bound decides.
     LastHitDecides,
 }
 
 impl Stage {
-    /// Whether the pass over noise, rounding, bound and scale of the outputs computes this stage, or it is over before
-    /// the ADC.
+    /// Returns `true` if the fused ADC, one pass over noise, rounding, bound and scale of the outputs, computes this
+    /// stage, or if the stage comes before the ADC.
     fn is_in_fused_adc(self) -> bool {
         match self {
             Self::NoiseManagement(_) | Self::InputConverter | Self::InputNoise | Self::InputAsymmetry => true,
@@ -93,7 +93,7 @@ impl Stage {
 impl IoParameters {
     /// The stages that a read under these parameters has, in the order of the signal; none if it is perfect.
     pub(crate) fn stages(&self) -> Vec<Stage> {
-        // Every field is named: a new one is a stage, the strength of one, or has to be said to be neither.
+        // Every field is named, so that a new one has to become a stage, the strength of one, or neither.
         let Self {
             is_perfect: _,
             mv_type,
@@ -154,8 +154,8 @@ impl IoParameters {
         all.into_iter().filter(|(present, _)| *present && !self.is_ideal()).map(|(_, stage)| stage).collect()
     }
 
-    /// Whether noise, rounding, bound and scale of the outputs are all that the ADC does, so that one pass computes it.
-    /// Without noise the pass would draw samples for nothing.
+    /// Returns `true` if the ADC consists of noise, rounding, bound and scale of the outputs alone, so that one pass
+    /// computes it. Without noise the pass would draw samples for nothing.
     pub(crate) fn has_fused_adc(&self) -> bool {
         let stages = self.stages();
         let noisy = stages.iter().any(|stage| matches!(stage, Stage::OutputNoise { .. }));

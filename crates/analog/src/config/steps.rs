@@ -5,7 +5,7 @@ use super::io::{BackwardIoParameters, IoParameters};
 use super::kinds::MvType;
 
 impl IoParameters {
-    /// Whether the product is exact: `is_perfect` or [`MvType::Ideal`].
+    /// Returns `true` if the product is exact: `is_perfect` or [`MvType::Ideal`].
     pub fn is_ideal(&self) -> bool {
         self.is_perfect || self.mv_type == MvType::Ideal
     }
@@ -42,7 +42,7 @@ impl IoParameters {
 }
 
 impl BackwardIoParameters {
-    /// Whether the product is exact: `is_perfect` or [`MvType::Ideal`].
+    /// Returns `true` if the product is exact: `is_perfect` or [`MvType::Ideal`].
     pub fn is_ideal(&self) -> bool {
         self.is_perfect || self.mv_type == MvType::Ideal
     }
@@ -50,7 +50,7 @@ impl BackwardIoParameters {
 
 /// The number of steps that a resolution means: `1/res`, or `res` where it is above 1.
 ///
-/// 1/126 is no f32, and its inverse may be 125.99999: what is that near a whole number was meant to be it.
+/// 1/126 is no f32, and its inverse may be 125.99999: a value that near to a whole number is taken for it.
 pub(super) fn steps(res: f32) -> f64 {
     let res = f64::from(res);
     let steps = if res > 1.0 { res } else { 1.0 / res };

@@ -1,11 +1,11 @@
-//! One line that says what a read does, for the trace of the tape.
+//! A description of a read in one line, for the trace of the tape.
 
 use super::io::{BackwardIoParameters, IoParameters};
 use super::kinds::{BoundManagement, MvType, NoiseManagement, WeightNoise};
 use super::steps::steps;
 
 impl IoParameters {
-    /// What the read does, in the order of the signal, without what is off: one line for a trace.
+    /// Describes the read in the order of the signal, without stages that are off: one line for a trace.
     ///
     /// ```
     /// use ohmgrad_analog::config::{IoParameters, WeightNoise};
@@ -116,7 +116,7 @@ impl IoParameters {
 }
 
 impl BackwardIoParameters {
-    /// What the backward read does, and whether gradients of saturated outputs are masked: one line
+    /// Describes the backward read and the mask of saturated outputs: one line
     /// for a trace.
     ///
     /// ```
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_off_is_not_named() {
+    fn stages_that_are_off_are_left_out() {
         let io = IoParameters { out_res: -1.0, w_noise: 0.02, ..Default::default() };
         assert_eq!(io.summary(), "DAC 126, out_noise 0.06, bounds ±12 iterative");
         let silent = IoParameters { inp_res: -1.0, out_noise: 0.0, out_bound: -1.0, ..io };
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_acts_is_named() {
+    fn stages_that_are_on_are_named() {
         let io = IoParameters {
             mv_type: MvType::PosNegSeparate,
             inp_sto_round: true,

@@ -1,4 +1,4 @@
-//! Who imports whom among the files of a configuration.
+//! Imports among the files of a configuration.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! Fields that are set and have no effect: a strength without its kind, a kind without its strength, what belongs to
-//! something that is off. The reference accepts them in silence, so they are no errors.
+//! Fields that are set and have no effect: a strength without its kind, a kind without its strength, parameters of a
+//! part that is off. The reference accepts them in silence, so they are no errors.
 
 use std::fmt;
 
@@ -14,14 +14,14 @@ use super::modifier::WeightModifier;
 use super::noise_model::NoiseModelConfig;
 use super::{WeightClip, WeightRemap};
 
-/// What there is to say about a field of a configuration that is no error.
+/// A remark about a field of a configuration that is no error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// The field with its section, `forward.bound_management`.
     pub field: String,
-    /// Its value.
+    /// The value of the field.
     pub value: String,
-    /// What there is to say.
+    /// The remark.
     pub reason: String,
 }
 

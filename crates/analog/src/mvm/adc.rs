@@ -3,15 +3,15 @@
 //! An S-shaped nonlinearity `k·y/(1 + |nᵢy|)`, negative values times `1 − out_asymmetry`, noise, rounding, a cut to
 //! ±out_bound, in this order. Source: aihwkit `finalizeOutput`.
 
-use ohmgrad_tensor::rows::{self, Converter};
+use ohmgrad_tensor::rows::{self, Quantizer};
 use ohmgrad_tensor::{Key, Tensor};
 
 use super::Pattern;
 use crate::config::{BoundManagement, IoParameters};
 
-/// Converts the rows `y` [n, out] in place; tells which rows kept inside the bound.
+/// Converts the rows `y` [n, out] in place; returns which rows kept inside the bound.
 pub(super) fn convert(io: &IoParameters, pattern: &Pattern, y: &mut Tensor, numbers: &[usize], key: Key) -> Vec<bool> {
-    let Converter { step, bound } = converter(io);
+    let Quantizer { step, bound } = converter(io);
     let slope = (!pattern.out_nonlinearity.is_empty() || io.r_series > 0.0).then(|| slope_factor(io, pattern));
     let dither = (io.out_sto_round && step > 0.0).then(|| key.fold("ADC rounding"));
     let noise = key.fold("ADC noise");
@@ -34,13 +34,13 @@ pub(super) fn convert(io: &IoParameters, pattern: &Pattern, y: &mut Tensor, numb
         } else if io.out_noise > 0.0 {
             rows::add_normal(row, io.out_noise, noise.fold(number));
         }
-        let mut converter = Converter { step, bound };
+        let mut converter = Quantizer { step, bound };
         if let Some(key) = dither {
             rows::round_stochastically(row, step, key.fold(number));
             converter.step = 0.0;
         }
         if last_decides {
-            rows::convert(row, Converter { bound: f32::INFINITY, ..converter });
+            rows::convert(row, Quantizer { bound: f32::INFINITY, ..converter });
             *passed = row.iter().rev().find(|y| y.abs() > bound).is_none_or(|&y| y < 0.0);
             converter.step = 0.0;
             rows::convert(row, converter);
@@ -52,17 +52,17 @@ pub(super) fn convert(io: &IoParameters, pattern: &Pattern, y: &mut Tensor, numb
 }
 
 /// The rounding and the cut.
-fn converter(io: &IoParameters) -> Converter {
+fn converter(io: &IoParameters) -> Quantizer {
     let bound = if io.out_bound > 0.0 { io.out_bound } else { f32::INFINITY };
-    Converter { step: io.out_step().unwrap_or(0.0), bound }
+    Quantizer { step: io.out_step().unwrap_or(0.0), bound }
 }
 
-/// The reference lets the last hit of a row decide when negative hits are not to count.
+/// The reference lets the last hit of a row decide when negative hits do not count.
 fn last_decides(io: &IoParameters) -> bool {
     io.bound_management != BoundManagement::None && !io.bm_test_negative_bound
 }
 
-/// Converts a row as [`convert`] does and multiplies it by `factor`; tells whether it kept inside the bound.
+/// Converts a row as [`convert`] does and multiplies it by `factor`; returns whether it kept inside the bound.
 pub(super) fn convert_scale(io: &IoParameters, row: &mut [f32], factor: f32, number: usize, key: Key) -> bool {
     let key = key.fold("ADC noise").fold(number);
     !rows::add_normal_convert_scale(row, io.out_noise, key, converter(io), factor)

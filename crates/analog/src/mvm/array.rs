@@ -1,4 +1,4 @@
-//! The array: currents add up along the outputs, and what the wires and devices do to them.
+//! The array: currents add up along the outputs, with the non-idealities of wires and devices.
 //!
 //! `y = W·v`, then IR drop, voltage offsets and series resistance, weight noise, in this order. Source: aihwkit
 //! `computeAnalogMVSinglePass`.

@@ -9,16 +9,16 @@ use crate::config::{BoundManagement, IoParameters, NoiseManagement};
 /// A row that has not passed yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
-    /// Its place in the batch.
+    /// The place of the row in the batch.
     pub row: usize,
-    /// Its noise-management scale.
+    /// The noise-management scale of the row.
     pub scale: f32,
-    /// By how much bound management has reduced its inputs: 1, 2, 4, …
+    /// The reduction of its inputs by bound management: 1, 2, 4, …
     pub reduction: f32,
 }
 
 impl Pending {
-    /// What the inputs are multiplied with before the DAC.
+    /// The factor on the inputs before the DAC.
     pub fn factor(&self, io: &IoParameters) -> f32 {
         // The order of the two divisions decides codes: the largest input can lie exactly on a tie.
         let managed = io.noise_management != NoiseManagement::None && self.scale > 0.0;
@@ -40,7 +40,8 @@ pub(super) fn reduce<'a>(io: &IoParameters, round: u64, pending: &mut [Pending],
     }
 }
 
-/// Whether a row is accepted as it is, since there is no bound management or a further reduction is not allowed.
+/// Returns `true` if a row is accepted as it is, because there is no bound management or a further reduction is not
+/// allowed.
 pub(super) fn gives_up(io: &IoParameters, reduction: f32) -> bool {
     io.bound_management == BoundManagement::None
         || reduction as u64 > u64::from(io.max_bm_factor)

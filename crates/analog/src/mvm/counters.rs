@@ -1,5 +1,5 @@
-//! What the reads of a tile did to their signals: how often converters clipped, how much of their range and how many of
-//! their codes were used, how often bound management read again.
+//! Counters of the reads of a tile: how often converters clipped, how much of their range and how many of their codes
+//! were used, how often bound management read again.
 //!
 //! Counts are whole numbers, so that a sum of them is the same in any order.
 
@@ -10,14 +10,14 @@ use ohmgrad_tensor::Tensor;
 use super::rounds::{Probe, Round};
 use crate::config::{IoParameters, MvType};
 
-/// More codes than this are not told apart: such a converter rounds next to nothing.
+/// Most codes that are counted one by one: a converter with more rounds next to nothing.
 const MOST_CODES: usize = 1 << 14;
 
 /// One, in the fixed point of [`Converted::used`].
 const ONE: f64 = (1_u64 << 20) as f64;
 
-/// What reads of one tile in one direction did; made by [`Mvm::read_scaled`](super::Mvm::read_scaled), added up with
-/// [`add`](Self::add). Perfect products count as rows alone.
+/// Counters of the reads of one tile in one direction; made by [`Mvm::read_scaled`](super::Mvm::read_scaled), added up
+/// with [`add`](Self::add). Perfect products count as rows alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Rows that were given.
@@ -32,17 +32,17 @@ pub struct Counters {
     pub inputs: Converted,
     /// The outputs of the ADC in the last round of each row; of two passes, their sum.
     pub outputs: Converted,
-    /// Outputs that the mask of saturated outputs would take out of the input gradient, whether or not it is on; see
+    /// Outputs that the mask of saturated outputs would take out of the input gradient, also where it is off; see
     /// [`saturated`](super::saturated).
     pub masked: u64,
 }
 
-/// What a converter did.
+/// Counters of one converter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Converted {
     /// Numbers that it converted.
     pub values: u64,
-    /// Those that its range cut off; of an ADC, those that came out at the end of its range.
+    /// Numbers that the range cut off; of an ADC, those that came out at the end of its range.
     pub clipped: u64,
     /// The sum of magnitudes as shares of the range.
     magnitude: u64,
@@ -50,7 +50,7 @@ pub struct Converted {
     peak: u64,
     /// A bit for each code, in their order.
     codes: Vec<u64>,
-    /// How many codes there are; 0 where there is no rounding or it is too fine.
+    /// Number of codes that exist; 0 where there is no rounding or it is too fine.
     available: usize,
 }
 
@@ -71,7 +71,7 @@ impl Converted {
         (self.available > 0).then_some((used, self.available))
     }
 
-    /// Adds what another converter of the same kind did.
+    /// Adds the counts of another converter of the same kind.
     pub fn add(&mut self, other: &Self) {
         self.values += other.values;
         self.clipped += other.clipped;

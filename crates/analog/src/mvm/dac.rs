@@ -3,7 +3,7 @@
 //! `v = cut(rint(f·x / step)·step, ±inp_bound) + inp_noise·ξ`, negative values then times `1 − inp_asymmetry`. Source:
 //! aihwkit `prepareInput`.
 
-use ohmgrad_tensor::rows::{self, Converter};
+use ohmgrad_tensor::rows::{self, Quantizer};
 use ohmgrad_tensor::{Key, Tensor};
 
 use crate::config::IoParameters;
@@ -25,12 +25,12 @@ pub(super) fn drive<'a>(
         let ((x, factor), number) = (row_of(i), numbers[i]);
         let v = match dither {
             Some(key) => {
-                let v = rows::scale_convert(v, x, factor, Converter { step: 0.0, bound: f32::INFINITY });
+                let v = rows::scale_convert(v, x, factor, Quantizer { step: 0.0, bound: f32::INFINITY });
                 rows::round_stochastically(v, step, key.fold(number));
-                rows::convert(v, Converter { step: 0.0, bound });
+                rows::convert(v, Quantizer { step: 0.0, bound });
                 v
             }
-            None => rows::scale_convert(v, x, factor, Converter { step, bound }),
+            None => rows::scale_convert(v, x, factor, Quantizer { step, bound }),
         };
         if let Some(key) = noise {
             rows::add_normal(v, io.inp_noise, key.fold(number));

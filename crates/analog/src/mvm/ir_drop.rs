@@ -1,4 +1,4 @@
-//! IR drop: the wire's resistance lowers the voltage that far devices see, the more the larger the current.
+//! IR drop: the wire's resistance lowers the voltage at far devices, the more the larger the current.
 //!
 //! With the total current `aᵢ = (n/ir_drop_g_ratio)·Σⱼ|wᵢⱼ||vⱼ|` and `cᵢ = aᵢ(aᵢ(0.05aᵢ − 0.2) + 0.5)`:
 //! `yᵢ −= ir_drop·cᵢ·Σⱼ wᵢⱼ vⱼ (1 − (1 − j/n)²)`, with j counted from the driven end. Source: Rasch et al. 2023,
@@ -8,7 +8,7 @@ use ohmgrad_tensor::{Right, Tensor};
 
 use crate::config::IoParameters;
 
-/// Weights [out, in] times what the wire takes from each input's voltage: `1 − (1 − j/n)²`.
+/// Weights [out, in] times the share of each input's voltage that the wire takes: `1 − (1 − j/n)²`.
 pub(super) fn far(w: &Tensor) -> Tensor {
     let n = w.shape()[1];
     let lost = (0..n).map(|j| {

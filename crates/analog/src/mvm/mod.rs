@@ -1,10 +1,10 @@
-//! The analog matrix-vector product, in the order in which a signal takes its way: noise management, DAC, array and its
-//! non-idealities, ADC, bound management.
+//! The analog matrix-vector product, in the order of the signal: noise management, DAC, array and its non-idealities,
+//! ADC, bound management.
 //!
-//! Pure functions of parameters, weights, rows and a key: nothing here knows tiles or tapes. The semantics and the order
-//! of operations are the reference's (IBM aihwkit 1.1, `rpu_forward_backward_pass.cpp`); `docs/mvm.md` tells them in
-//! full. Rows go through each stage together: the products are matrix products, and rows that hit a bound are read again
-//! together.
+//! The functions are pure functions of parameters, weights, rows and a key, without tiles or tapes. The semantics and
+//! the order of operations are the reference's (IBM aihwkit 1.1, `rpu_forward_backward_pass.cpp`); `docs/mvm.md`
+//! describes them in full. Rows go through each stage together: the products are matrix products, and rows that hit a
+//! bound are read again together.
 
 mod adc;
 mod array;
@@ -45,7 +45,7 @@ pub enum Direction {
     Backward,
 }
 
-/// One batch of reads: everything that they depend on, but for weights and rows.
+/// One batch of reads: all that they depend on, except weights and rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Mvm<'a> {
     /// The parameters of this direction.
@@ -90,7 +90,7 @@ impl Mvm<'_> {
     }
 
     /// As [`read`](Self::read), through weights that were prepared under the same parameters and pattern, with the
-    /// noise-management scale of each row if they are given, and adding what the read did to the signals to `counters`.
+    /// noise-management scale of each row if they are given. The counts of the read are added to `counters`.
     ///
     /// # Panics
     /// As [`read`](Self::read), or if there is not one scale for each row.
@@ -159,7 +159,7 @@ impl Mvm<'_> {
     }
 }
 
-/// How many blocks rows are read in, of at most so many rows: one, or an even number.
+/// The number of blocks that rows are read in, of at most so many rows: one, or an even number.
 fn blocks(rows: usize, most: usize) -> usize {
     match rows.div_ceil(most) {
         0 | 1 => 1,
@@ -167,8 +167,8 @@ fn blocks(rows: usize, most: usize) -> usize {
     }
 }
 
-/// Whether outputs count as saturated for the reference's mask: `|y| ≥ 0.999 · |out_scale| · out_bound`, for outputs `y` of
-/// [`Mvm::read`]; `None` where there is no bound.
+/// Marks outputs that count as saturated for the reference's mask: `|y| ≥ 0.999 · |out_scale| · out_bound`, for outputs
+/// `y` of [`Mvm::read`]; `None` where there is no bound.
 pub fn saturated(io: &IoParameters, y: &Tensor) -> Option<ohmgrad_tensor::Array<bool>> {
     let limit = 0.999 * io.out_scale.abs() * io.out_bound;
     (io.out_bound > 0.0).then(|| y.map(|y| y.abs() >= limit))

@@ -28,7 +28,7 @@ pub(super) fn scale(io: &IoParameters, row: &[f32], average: &mut Average) -> f3
         NoiseManagement::AverageAbsMax => {
             let top = rows::abs_max(row);
             let mean = average.map_or(top, |m| m * (1.0 - io.nm_decay) + io.nm_decay * top);
-            // A row with NaN or infinity is lost; the mean is not to be lost with it.
+            // A row with NaN or infinity is lost, but the mean stays finite.
             if mean.is_finite() {
                 *average = Some(mean);
             }
@@ -58,10 +58,11 @@ pub(super) fn np_sum(io: &IoParameters, row: &[f32]) -> f32 {
     larger(top, sum)
 }
 
-/// Whether a row with this scale is not read at all and gives zeros: nothing but noise would come of it. So are rows so
-/// small that the reciprocal of their scale is infinite (below 3e-39), which the reference turns into NaN.
+/// Returns `true` if a row with this scale is not read and gives zeros, because a read would give noise alone. The same
+/// holds for rows so small that the reciprocal of their scale is infinite (below 3e-39), which the reference turns into
+/// NaN.
 ///
-/// Backwards, as in the reference, also where the DAC adds noise of its own.
+/// Backwards this holds also where the DAC adds noise, as in the reference.
 pub(super) fn is_silent(io: &IoParameters, scale: f32, direction: Direction) -> bool {
     let noisy = io.inp_noise > 0.0 && direction == Direction::Forward;
     let vanishes = scale <= 0.0 && !noisy || scale > 0.0 && scale.recip().is_infinite();
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_depends_on_the_direction() {
+    fn unread_rows_depend_on_the_direction() {
         let io = IoParameters { inp_noise: 0.1, ..Default::default() };
         assert!(!is_silent(&io, 0.0, Direction::Forward));
         assert!(is_silent(&io, 0.0, Direction::Backward));

@@ -9,7 +9,7 @@ use ohmgrad_tensor::{Tensor, rows};
 use super::Pattern;
 use crate::config::IoParameters;
 
-/// Whether there is anything to do.
+/// Returns `true` if offsets or series resistance are on.
 pub(super) fn present(io: &IoParameters, pattern: &Pattern) -> bool {
     !pattern.v_offset.is_empty() || io.r_series > 0.0
 }

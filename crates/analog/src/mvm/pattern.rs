@@ -4,8 +4,8 @@ use ohmgrad_tensor::{Key, Tensor, random};
 
 use crate::config::IoParameters;
 
-/// The fixed-pattern variations of one array in one direction. They can be read, and replaced by measured ones: what is
-/// empty does not vary, what is not is used, whatever the spread in the parameters.
+/// The fixed-pattern variations of one array in one direction. They can be read, and replaced by measured ones. An
+/// empty one does not vary; one that is not empty is used, whatever the spread in the parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pattern {
     /// Voltage offset of each output, `max(v_offset_std·ξ, 0)`.
@@ -20,8 +20,8 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Whether two sets of parameters draw the same variations from the same key: `false` if they differ in any field that
-    /// is not known to have no part in them.
+    /// Returns `true` if two sets of parameters draw the same variations from the same key. Any field that differs
+    /// makes it `false`, unless the field is known to have no part in them.
     pub(crate) fn same_variations(a: &IoParameters, b: &IoParameters) -> bool {
         let IoParameters { is_perfect, mv_type, inp_bound, inp_res, inp_sto_round, inp_noise, inp_asymmetry, .. } = *b;
         let IoParameters { out_res, out_sto_round, out_scale, out_asymmetry, noise_management, nm_thres, .. } = *b;
@@ -61,7 +61,7 @@ impl Pattern {
         with_others_of_b == *b
     }
 
-    /// Whether outputs differ in nothing that the ADC computes.
+    /// Returns `true` if the ADC treats all outputs alike.
     pub(super) fn is_uniform_at_adc(&self) -> bool {
         // Offsets and asymmetries of the weights are over before the ADC.
         let Self { v_offset: _, out_nonlinearity, out_noise, w_asymmetry: _ } = self;
@@ -92,7 +92,7 @@ impl Pattern {
         }
     }
 
-    /// Checks that what varies does so for each of `outs` outputs and `ins` inputs.
+    /// Checks that variations have the length of `outs` outputs and `ins` inputs.
     pub(super) fn check(&self, outs: usize, ins: usize) {
         let lists = [
             ("v_offset", &self.v_offset),
@@ -107,7 +107,7 @@ impl Pattern {
     }
 }
 
-/// Nothing varies.
+/// No variations.
 impl Default for Pattern {
     fn default() -> Self {
         Self { v_offset: vec![], out_nonlinearity: vec![], out_noise: vec![], w_asymmetry: Tensor::full(&[0, 0], 0.0) }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_serves_again_only_under_the_same_spreads() {
+    fn a_pattern_is_kept_only_under_the_same_spreads() {
         let io = IoParameters { out_noise_std: 0.2, ..Default::default() };
         let others = [
             IoParameters { out_noise: 0.1, ..io },

@@ -11,7 +11,7 @@ pub struct Prepared {
     w: Tensor,
     /// None for perfect reads.
     operands: Option<Operands>,
-    /// For negative inputs, where these see other weights.
+    /// Operands for negative inputs, where these have other weights.
     negative: Option<Operands>,
 }
 
@@ -20,7 +20,7 @@ pub(super) struct Operands {
     pub w: Right<'static, f32>,
     /// Magnitudes, where a stage needs the total conductance.
     pub magnitude: Option<Right<'static, f32>>,
-    /// What IR drop takes from.
+    /// The weights of the product that IR drop scales and subtracts.
     pub far: Option<Right<'static, f32>>,
 }
 

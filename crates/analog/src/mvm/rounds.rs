@@ -1,7 +1,8 @@
 //! The rounds of a batch of reads: every row is read once, and those whose outputs reach the bound again, until bound
 //! management accepts all.
 //!
-//! A [`Probe`] looks on: it sees nothing, counts what converters did, or keeps what the derivative of the read needs.
+//! A [`Probe`] observes the rounds: it does nothing, counts what converters did, or keeps what the derivative of the
+//! read needs.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -13,11 +14,11 @@ use super::prepared::Operands;
 use super::{Mvm, adc, array, dac, noise_management};
 use crate::config::MvType;
 
-/// What looks on while rows are read. Blocks of rows are read on several threads.
+/// An observer of reads. Blocks of rows are read on several threads.
 pub(super) trait Probe: Sync {
-    /// Whether rounds are looked at. The fused ADC keeps nothing to look at, so it is not used then.
+    /// Observes rounds. The fused ADC keeps no intermediate values, so it is not used then.
     const LOOKS: bool;
-    /// Whether the array's outputs before the ADC are wanted, which only reads in one pass have.
+    /// Needs the array's outputs before the ADC, which only reads in one pass have.
     const WANTS_SUMS: bool;
 
     /// A row that is not read, and whose outputs are 0.
@@ -29,19 +30,19 @@ pub(super) trait Probe: Sync {
 
 /// The signals of one round.
 pub(super) struct Round<'a> {
-    /// Its number, from 0.
+    /// The number of the round, from 0.
     pub number: u64,
     /// The rows that were read.
     pub rows: &'a [Pending],
-    /// Of each, whether its outputs are final.
+    /// `true` for each row whose outputs are final.
     pub accepted: &'a [bool],
-    /// What the inputs of each were multiplied with.
+    /// The factors on the inputs of each row.
     pub factors: &'a [f32],
     /// The number of each in its data set.
     pub numbers: &'a [usize],
     /// The key of the round.
     pub key: Key,
-    /// What drove the array, [rows, in].
+    /// The inputs of the array, [rows, in].
     pub driven: &'a Tensor,
     /// The array's outputs before the ADC, [rows, out], if they are wanted.
     pub sums: Option<&'a Tensor>,
@@ -49,7 +50,7 @@ pub(super) struct Round<'a> {
     pub codes: &'a Tensor,
 }
 
-/// Sees nothing.
+/// Observes nothing.
 pub(super) struct Unprobed;
 
 impl Probe for Unprobed {
@@ -61,17 +62,17 @@ impl Probe for Unprobed {
     fn look(&self, _: &Round<'_>) {}
 }
 
-/// What all blocks of a batch of rows have in common.
+/// Parameters and operands that all blocks of a batch of rows share.
 pub(super) struct Rounds<'a, P> {
     pub mvm: &'a Mvm<'a>,
     pub x: &'a [f32],
     pub ins: usize,
     pub outs: usize,
-    /// For positive and for negative inputs, where these are read apart.
+    /// Operands for positive and for negative inputs, where these are read apart.
     pub devices: [&'a Operands; 2],
     /// Noise-management scales that depend on the rows before; others are a row's own.
     pub scales: Option<&'a [f32]>,
-    /// Whether one pass over the outputs does all that the ADC does.
+    /// `true` if one pass over the outputs computes the whole ADC.
     pub fused: bool,
     pub probe: &'a P,
 }

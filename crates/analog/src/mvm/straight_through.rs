@@ -17,27 +17,28 @@ use crate::config::{IoParameters, NoiseManagement};
 /// A read with all that its derivative needs.
 pub struct Linearised {
     out_scale: f32,
-    /// What the read gave, [n, out].
+    /// The outputs of the read, [n, out].
     output: Tensor,
-    /// What the array saw, [n, in].
+    /// The inputs of the array, [n, in].
     driven: Tensor,
-    /// What the DAC makes of a gradient, a factor for each input [n, in].
+    /// The derivative of the DAC, a factor for each input [n, in].
     dac: Tensor,
     /// The same of the ADC, [n, out].
     adc: Tensor,
-    /// What the ADC gave, [n, out].
+    /// The outputs of the ADC, [n, out].
     codes: Tensor,
     /// The f of each row, [n, 1].
     factors: Tensor,
-    /// By row, where its scale is a function of it: the reduction, and the input that decides with the sign of its share.
+    /// For each row whose scale is a function of it: the reduction, the input that determines the scale, and the sign
+    /// of its share.
     scaled_by: Vec<Option<(f32, usize, f32)>>,
 }
 
 impl Mvm<'_> {
-    /// The derivative of [`read`](Mvm::read) at rows `x` [n, in], with the very samples of that read.
+    /// The derivative of [`read`](Mvm::read) at rows `x` [n, in], with the samples of that read.
     ///
     /// # Panics
-    /// If the read has something that has no such derivative.
+    /// If the read has a stage without such a derivative.
     pub fn linearise(&self, x: &Tensor, prepared: &Prepared) -> Linearised {
         let (io, w) = (self.io, prepared.weights());
         if let Some(field) = io.not_differentiable() {
@@ -132,7 +133,7 @@ fn row_mut(matrix: &mut Tensor, row: usize) -> &mut [f32] {
 }
 
 impl Linearised {
-    /// What the read gave, [n, out].
+    /// The outputs of the read, [n, out].
     pub fn output(&self) -> &Tensor {
         &self.output
     }
@@ -143,7 +144,7 @@ impl Linearised {
         &(d * &factors) * &self.adc
     }
 
-    /// The inputs that the array saw, [n, in]: with `at_array(d)ᵀ` they make the gradient of the weights.
+    /// The inputs of the array, [n, in]: with `at_array(d)ᵀ` they make the gradient of the weights.
     pub fn driven(&self) -> &Tensor {
         &self.driven
     }
@@ -167,12 +168,13 @@ impl Linearised {
     }
 }
 
-/// Whether a converter of range ±bound passes the gradient of a rounded value: also on the ends of its range.
+/// Derivative of a converter of range ±bound at a rounded value: 1 inside of the range and on its ends, 0 beyond.
 fn passes(rounded: f32, bound: f32) -> f32 {
     if bound > 0.0 && rounded.abs() > bound { 0.0 } else { 1.0 }
 }
 
-/// The input that a row's scale is, and the sign of the scale's derivative by it; none where the scale is a constant.
+/// The input that determines a row's scale, and the sign of the scale's derivative by it; none where the scale is a
+/// constant.
 fn decides(io: &IoParameters, row: &[f32]) -> Option<(usize, f32)> {
     let value = |x: f32| match io.noise_management {
         NoiseManagement::AbsMax => Some(x.abs()),
@@ -191,7 +193,7 @@ fn decides(io: &IoParameters, row: &[f32]) -> Option<(usize, f32)> {
     (best.1 > 0.0 && !capped).then_some((best.0, sign))
 }
 
-/// So much wider that nothing is cut; a power of two, so that steps stay what they are.
+/// Factor that makes a range so wide that nothing is cut; a power of two, so that the steps stay the same.
 const WIDER: f32 = (1_u64 << 50) as f32;
 
 /// The rounding of the DAC alone, without an end of its range.
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_read_bit_for_bit() {
+    fn the_output_is_that_of_a_read_bit_for_bit() {
         let (x, w) = (Tensor::normal(&[9, 6], Key::new(1)), Tensor::normal(&[4, 6], Key::new(2)));
         for io in forwards() {
             let pattern = Pattern::default();
@@ -283,7 +285,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "straight_through: forward.ir_drop has no straight-through gradient")]
-    fn what_has_no_derivative_is_refused() {
+    fn stages_without_a_derivative_are_errors() {
         let io = IoParameters { ir_drop: 1.0, ..Default::default() };
         let ones = Tensor::full(&[1, 2], 1.0);
         mvm(&io, &Pattern::default()).linearise(&ones, &Prepared::new(&ones, &io, &Pattern::default()));

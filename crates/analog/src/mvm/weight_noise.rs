@@ -1,4 +1,5 @@
-//! Weight noise, referred to the outputs: what noisy devices do to a product, without drawing noise for each device.
+//! Weight noise, referred to the outputs: the effect of noisy devices on a product, without drawing noise for each
+//! device.
 //!
 //! | type | `yᵢ +=` |
 //! |---|---|
@@ -11,7 +12,7 @@ use ohmgrad_tensor::{Key, Right, Tensor, rows};
 
 use crate::config::{IoParameters, WeightNoise};
 
-/// Whether the noise depends on the magnitude of the weights.
+/// Returns `true` if the noise depends on the magnitude of the weights.
 pub(super) fn needs_magnitude(io: &IoParameters) -> bool {
     io.w_noise_type == WeightNoise::PcmRead && io.w_noise > 0.0
 }

@@ -13,7 +13,7 @@ use super::devices::at_least;
 /// Smallest value of a statistic: a ratio has to be finite.
 const LEAST: f32 = 1e-4;
 
-/// How α follows from readouts.
+/// Drift compensations: rules by which α follows from readouts.
 ///
 /// A readout is y = 1·wᵀ, [in, out], in units of the tile weights: the identity matrix through the tile's analog forward in
 /// evaluation mode, with its noise, without mapping scales.
@@ -21,7 +21,8 @@ pub trait DriftCompensation: Debug + Send + Sync + RefUnwindSafe {
     /// The statistic of a readout [in, out]: of one element, or `[out]`.
     fn statistic(&self, readout: &Tensor) -> Tensor;
 
-    /// Whether the baseline is the readout of the target weights without noise, instead of one of the programmed chip.
+    /// Returns `true` if the baseline is the readout of the target weights without noise, instead of one of the
+    /// programmed chip.
     fn exact_reference(&self) -> bool {
         false
     }
@@ -46,8 +47,8 @@ pub trait DriftCompensation: Debug + Send + Sync + RefUnwindSafe {
 #[doc(alias = "GlobalDriftCompensation")]
 pub struct Global;
 
-/// As [`Global`], but the baseline is exact (`GlobalDriftCompensationWithExactReference`): α also undoes what
-/// programming did to the mean magnitude.
+/// As [`Global`], but the baseline is exact (`GlobalDriftCompensationWithExactReference`): α also undoes the effect of
+/// programming on the mean magnitude.
 #[derive(Clone, Copy, Debug)]
 #[doc(alias = "GlobalDriftCompensationWithExactReference")]
 pub struct GlobalWithExactReference;
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outputs_that_decay_differently_have_factors_of_their_own() {
+    fn outputs_that_decay_differently_have_different_factors() {
         let before = Tensor::from([[1.0, -2.0], [3.0, 0.0]]);
         let after = Tensor::from([[0.5, -0.5], [1.5, 0.0]]);
         let alpha = PerColumn.alpha(&PerColumn.statistic(&before), &PerColumn.statistic(&after));

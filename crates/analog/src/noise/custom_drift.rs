@@ -72,7 +72,7 @@ parameters! {
         custom_drift_model: DriftTable = DriftTable::default();
         /// Coefficients of the programming noise in µS, as in [`Pcm`].
         prog_coeff: Option<Vec<f32>> = None;
-        /// How weights become conductances; a single pair from 0 to `g_max` if left out.
+        /// Conductance converter; a single pair from 0 to `g_max` if left out.
         g_converter: Option<ConverterConfig> = None;
         /// The conductance of the largest weight, in µS. With a `g_converter`, its `g_max` takes this place.
         g_max: f32 = 25.0, [> 0.0];

@@ -1,4 +1,4 @@
-//! What several noise models have in common.
+//! Functions that several noise models share.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub(super) fn with_noise(g: &Tensor, key: Key, f: impl Fn(f32, f32) -> f32 + Syn
     g.zip(&Tensor::normal(g.shape(), key), f)
 }
 
-/// A number, but at least `low`; NaN stays NaN, which `f32::max` would lose.
+/// A number, at least `low`; NaN stays NaN, which `f32::max` would lose.
 pub(super) fn at_least(x: f32, low: f32) -> f32 {
     if x < low { low } else { x }
 }
@@ -66,7 +66,7 @@ impl PowerLaw {
     }
 }
 
-/// Refuses times that no model has anything to say about.
+/// Refuses times that are invalid for every model.
 pub(super) fn not_before_programming(t: f32, model: &'static str) -> Result<(), Error> {
     match t >= 0.0 && t.is_finite() {
         true => Ok(()),
@@ -87,7 +87,7 @@ pub(super) fn g_max_of(given: Option<&ConverterConfig>, g_max: f32) -> f32 {
     given.map_or(g_max, |config| config.converter().range().1)
 }
 
-/// With a converter, a `g_max` of the model's own would have no effect.
+/// With a converter, the model's `g_max` would have no effect.
 pub(super) fn one_g_max(given: Option<&ConverterConfig>, g_max: Option<f32>, at: &str) -> Result<(), Error> {
     match (g_max, given.map(|config| config.converter().range().1)) {
         (Some(g_max), Some(used)) if g_max != used => {
@@ -97,7 +97,7 @@ pub(super) fn one_g_max(given: Option<&ConverterConfig>, g_max: Option<f32>, at:
     }
 }
 
-/// A reference for coefficients that are the model's own would have no effect.
+/// A reference for the model's default coefficients would have no effect.
 pub(super) fn reference_of_own_coefficients(
     prog_coeff: Option<&Vec<f32>>,
     reference: Option<f32>,

@@ -18,7 +18,7 @@ use crate::config::ConverterConfig;
 use crate::config::section::{Rules, parameters};
 use crate::config::setting::{Setting, invalid, join};
 
-/// What was characterised: of two devices in parallel, and of one.
+/// The two characterisations: of two devices in parallel, and of one.
 struct Fit {
     g_max: f32,
     t_0: f32,
@@ -48,11 +48,11 @@ parameters! {
     pub struct Hermes {
         /// Coefficients of the programming noise in µS, by powers of a; those of the fit if left out.
         prog_coeff: Option<Vec<f32>> = None;
-        /// How weights become conductances; a single pair from 0 to `g_max` if left out.
+        /// Conductance converter; a single pair from 0 to `g_max` if left out.
         g_converter: Option<ConverterConfig> = None;
-        /// How many devices in parallel make a conductance: 1 or 2.
+        /// Number of devices in parallel that make a conductance: 1 or 2.
         num_devices: u32 = 2;
-        /// The conductance of the largest weight, in µS, at most what was characterised: 20.7 for two devices, 10.35 for
+        /// The conductance of the largest weight, in µS, at most the characterised one: 20.7 for two devices, 10.35 for
         /// one; that if left out. With a `g_converter`, its `g_max` takes this place.
         g_max: Option<f32> = None, [> 0.0];
         /// The duration of a read, in seconds.

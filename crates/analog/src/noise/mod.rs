@@ -1,10 +1,10 @@
-//! Devices of a chip that computes with programmed weights: how far programming misses, how conductances drift, and what a
-//! later reading adds.
+//! Devices of a chip that computes with programmed weights: the errors of programming, the drift of conductances, and
+//! the noise of a later read.
 //!
-//! A [`Converter`] turns tile weights into conductances of the devices of each unit cell, in µS, and back. A [`NoiseModel`]
-//! knows the devices: it programs target conductances, draws how each device will drift, and gives the conductances that
-//! are read at a time, in seconds since programming. [`Programmed`] is both applied to a tile's weights, and a
-//! [`DriftCompensation`] undoes the mean decay.
+//! A [`Converter`] turns tile weights into conductances of the devices of each unit cell, in µS, and back. A
+//! [`NoiseModel`] describes the devices: it programs target conductances, draws the drift of each device, and gives the
+//! conductances that are read at a time, in seconds since programming. [`Programmed`] is both applied to a tile's
+//! weights, and a [`DriftCompensation`] undoes the mean decay.
 //!
 //! The models are those of IBM aihwkit (`inference/noise`, `inference/converter`), with its parameters; a model is one
 //! file and a line in [`NoiseModelConfig`](crate::config::NoiseModelConfig).
@@ -47,7 +47,7 @@ pub use state_independent::StateIndependent;
 /// The devices of a chip.
 ///
 /// All conductances are in µS, in tensors of any shape with one element for each device; the devices of a pair are
-/// independent, and come in separate calls. Every sample is a function of the key that a call gets.
+/// independent, and come in separate calls. Every sample is a function of the key of its call.
 ///
 /// ```
 /// use ohmgrad_analog::noise::{NoiseModel, Pcm};
@@ -63,20 +63,20 @@ pub use state_independent::StateIndependent;
 /// ```
 #[doc(alias = "BaseNoiseModel")]
 pub trait NoiseModel: Debug + Send + Sync + RefUnwindSafe {
-    /// How weights become conductances.
+    /// The conductance converter.
     fn converter(&self) -> Arc<dyn Converter>;
 
     /// The conductances after programming to `target`.
     fn program(&self, target: &Tensor, key: Key) -> Tensor;
 
-    /// What makes each device drift in its own way, drawn once at programming: exponents, or `None` for models without.
+    /// Drift coefficients of the devices, drawn once at programming, or `None` for models without.
     fn drift_coefficients(&self, target: &Tensor, key: Key) -> Option<Tensor>;
 
     /// The conductances that are read `t` seconds after programming. `target` and `coefficients` are those from the time
     /// of programming.
     ///
     /// # Errors
-    /// If the model has nothing to say about this time ([`Error::Time`]).
+    /// If the model has no data for this time ([`Error::Time`]).
     fn drift(
         &self,
         programmed: &Tensor,

@@ -1,6 +1,6 @@
-//! Weight modifiers: noise, rounding and dropped weights that a network in training learns to live with.
+//! Weight modifiers: noise, rounding and dropped weights that make a network in training robust.
 //!
-//! What each type does stands at [`WeightModifier`]. Source: aihwkit `weight_modifier.cpp`, and for PCM_NOISE
+//! The types are documented at [`WeightModifier`]. Source: aihwkit `weight_modifier.cpp`, and for PCM_NOISE
 //! `weight_modifier_cuda.cu`; Joshi et al. 2020.
 
 use ohmgrad_tensor::{Array, Key, Tensor};
@@ -123,7 +123,7 @@ impl WeightModifierParameter {
             g += std * polynomial(&pcm::PROG_COEFF, g.abs() / g_max) * programming[i];
             let b = g.abs() / g_max;
             if t > t0 {
-                // The spread of the drift coefficients alone: their mean is what compensation is for.
+                // The spread of the drift coefficients alone: drift compensation undoes their mean.
                 let spread = pcm::drift_spread(b.max(1e-6).ln());
                 g *= (t / t0).powf(-drift[i].abs() * spread);
             }
@@ -160,7 +160,7 @@ mod tests {
         for &kind in WeightModifier::ALL {
             let how = WeightModifierParameter { copy_last_column: true, pdrop: 0.5, ..modifier(kind) };
             assert_eq!(how.apply(&w, Key::new(2)).slice(1, 2..3), w.slice(1, 2..3), "{kind}");
-            // And a tile that has no other column is modified as it is.
+            // A tile without another column is modified as it is.
             assert_eq!(how.apply(&w.slice(1, 2..3), Key::new(2)), w.slice(1, 2..3), "{kind}");
         }
         let how = WeightModifierParameter { copy_last_column: true, ..modifier(WeightModifier::Discretize) };

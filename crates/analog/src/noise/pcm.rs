@@ -1,9 +1,9 @@
 //! Phase-change memory: doped Ge₂Sb₂Te₅ devices in mushroom cells.
 //!
-//! Programming by iterative pulses misses its target by a few percent; then the amorphous phase relaxes, and conductances
-//! fall as a power law of time, with an exponent of each device's own; each read adds 1/f noise that grows with time.
-//! Fitted to a million devices by Nandakumar et al., ICECS 2019; Joshi et al., Nature Communications 11, 2473 (2020);
-//! aihwkit `inference/noise/pcm.py`.
+//! Programming by iterative pulses misses its target by a few percent; then the amorphous phase relaxes, and
+//! conductances fall as a power law of time, with an exponent that differs between devices; each read adds 1/f noise
+//! that grows with time. Fitted to a million devices by Nandakumar et al., ICECS 2019; Joshi et al., Nature
+//! Communications 11, 2473 (2020); aihwkit `inference/noise/pcm.py`.
 
 use std::sync::Arc;
 
@@ -46,13 +46,13 @@ parameters! {
     /// - drift: `g_d = g_p·((t + t_0)/t_0)^(−ν)`,
     /// - read: `[g_d + R·g_d·q·√ln((t + t_0 + t_read)/(2 t_read))·ξ]⁺`, `q = min(0.0088/a_p^0.65, 0.2)`.
     ///
-    /// So read noise is there at t = 0 too. Sources: Nandakumar et al., ICECS 2019; Joshi et al., Nature Communications
+    /// So there is read noise at t = 0 too. Sources: Nandakumar et al., ICECS 2019; Joshi et al., Nature Communications
     /// 11, 2473 (2020).
     #[doc(alias = "PCMLikeNoiseModel")]
     pub struct Pcm {
         /// Coefficients of the programming noise in µS, by powers of a; those of the fit if left out.
         prog_coeff: Option<Vec<f32>> = None;
-        /// How weights become conductances; a single pair from 0 to `g_max` if left out.
+        /// Conductance converter; a single pair from 0 to `g_max` if left out.
         g_converter: Option<ConverterConfig> = None;
         /// The conductance of the largest weight, in µS. With a `g_converter`, its `g_max` takes this place.
         g_max: f32 = 25.0, [> 0.0];

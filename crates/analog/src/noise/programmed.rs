@@ -5,7 +5,7 @@ use ohmgrad_tensor::{Key, Tensor};
 use super::NoiseModel;
 use crate::Error;
 
-/// Tile weights after programming, with what is needed to let them drift.
+/// Tile weights after programming, with the data of their drift.
 ///
 /// ```
 /// use ohmgrad_analog::noise::{Pcm, Programmed};
@@ -21,11 +21,11 @@ use crate::Error;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Programmed {
-    /// The programmed weights, in units and shape of the tile weights: what is read before any drift.
+    /// The programmed weights, in units and shape of the tile weights: those that are read before any drift.
     pub weights: Tensor,
     /// The target conductances of each device of the unit cell, in µS.
     pub targets: Vec<Tensor>,
-    /// How each device drifts, as far as the model has coefficients.
+    /// The drift coefficients of each device, where the model has any.
     pub coefficients: Vec<Option<Tensor>>,
 }
 
@@ -44,13 +44,13 @@ impl Programmed {
 
     /// The tile weights that are read `t` seconds after programming.
     ///
-    /// Always starts from the programmed weights, so times may come in any order. Read noise depends on key and time:
-    /// another read of the same time takes another key. The programmed weights are converted to conductances anew, as in
-    /// the reference: they are scaled so that the largest *noisy* weight has the largest conductance, and both errors of a
-    /// pair of devices are carried by one of them.
+    /// Drift always starts from the programmed weights, so times may come in any order. Read noise depends on key and
+    /// time: another read of the same time takes another key. The programmed weights are converted to conductances
+    /// anew, as in the reference: they are scaled so that the largest *noisy* weight has the largest conductance, and
+    /// one device of a pair carries the errors of both.
     ///
     /// # Errors
-    /// If the model has nothing to say about this time ([`Error::Time`]).
+    /// If the model has no data for this time ([`Error::Time`]).
     pub fn at(&self, model: &dyn NoiseModel, t: f32, key: Key) -> Result<Tensor, Error> {
         let converter = model.converter();
         let (programmed, scales) = converter.to_conductances(&self.weights);

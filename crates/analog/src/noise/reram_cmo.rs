@@ -17,7 +17,7 @@ use crate::config::setting::{Setting, invalid, join};
 use crate::config::value::Value;
 
 parameters! {
-    /// How conductances relax, in µS.
+    /// Relaxation of conductances, in µS.
     #[derive(Copy)]
     pub struct CmoDecay {
         /// The slope of the mean over ln t.
@@ -34,7 +34,7 @@ parameters! {
     #[derive(Copy)]
     #[allow(non_snake_case, reason = "the reference's name")]
     pub struct CmoRead {
-        /// Its strength in µS.
+        /// The strength of the noise in µS.
         K: f32 = 0.0277316483, [>= 0.0];
         /// The duration of a read, in seconds.
         t_read: f32 = 1e-6, [> 0.0];
@@ -69,7 +69,7 @@ parameters! {
         read_noise_scale: f32 = 1.0, [>= 0.0];
         /// D, a factor of the relaxation.
         drift_scale: f32 = 1.0, [>= 0.0];
-        /// How conductances relax.
+        /// Relaxation of conductances.
         decay_dict: CmoDecay = CmoDecay::default();
         /// The noise of a read.
         read_dict: CmoRead = CmoRead::default();

@@ -25,7 +25,7 @@ parameters! {
     /// data for the times of `coeff_dic` and no others: any other time, 0 included, is an error.
     ///
     /// The fit was made at 40 µS; as in the reference, it is not scaled to another `g_max` unless
-    /// `coeff_g_max_reference` says so.
+    /// `coeff_g_max_reference` is given.
     #[doc(alias = "ReRamWan2022NoiseModel")]
     pub struct ReRamWan2022 {
         /// Coefficients in µS by powers of a, by time in seconds.
@@ -34,7 +34,7 @@ parameters! {
             (86_400.0, vec![0.701, 22.086, -50.773, 47.095, -16.458]),
             (172_800.0, vec![0.782, 20.274, -43.507, 37.062, -11.934]),
         ];
-        /// How weights become conductances; a single pair from 0 to `g_max` if left out.
+        /// Conductance converter; a single pair from 0 to `g_max` if left out.
         g_converter: Option<ConverterConfig> = None;
         /// The conductance of the largest weight, in µS. With a `g_converter`, its `g_max` takes this place.
         g_max: f32 = 25.0, [> 0.0];

@@ -23,7 +23,7 @@ parameters! {
     /// g_max the number of µS, as in the reference.
     #[doc(alias = "StateIndependentNoiseModel")]
     pub struct StateIndependent {
-        /// How weights become conductances; a single pair from 0 to `g_max` if left out.
+        /// Conductance converter; a single pair from 0 to `g_max` if left out.
         g_converter: Option<ConverterConfig> = None;
         /// The conductance of the largest weight, in µS. With a `g_converter`, its `g_max` takes this place.
         g_max: f32 = 25.0, [> 0.0];

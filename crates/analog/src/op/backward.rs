@@ -1,4 +1,4 @@
-//! The backward of the operation: which gradients are computed, and how.
+//! The backward of the operation: the choice of the gradients and of their computation.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl Op for AnalogMvm {
         if cx.wants(X) || range.is_some() {
             let transposed = match how.is_ideal() {
                 true => Transposed::perfect(&call.reader, how.out_scale), // d·W, the digital gradient
-                false => Transposed::under(&call.reader, &how),           // a read of Wᵀ, with noise of its own
+                false => Transposed::under(&call.reader, &how),           // a read of Wᵀ, with separate noise
             };
             let found = call.input_gradient(cx, transposed, how.mask_saturated, range.is_some());
             give(cx, range, || call.range_gradient(&found.range_sums));
@@ -43,7 +43,7 @@ impl Op for AnalogMvm {
     }
 }
 
-/// What the gradients of one call are computed from.
+/// Inputs of the gradients of one call.
 pub(super) struct CallBackward<'a> {
     pub op: &'a AnalogMvm,
     /// The input.
@@ -55,7 +55,7 @@ pub(super) struct CallBackward<'a> {
     pub reader: Reader<'a>,
 }
 
-/// Gives the gradient of an input of the operation, if there is such an input and its gradient is asked for.
+/// Gives the gradient of an input of the operation, if there is such an input and its gradient is needed.
 pub(super) fn give(cx: &mut Back<'_>, input: Option<usize>, gradient: impl FnOnce() -> Tensor) {
     if let Some(input) = input.filter(|&input| cx.wants(input)) {
         let gradient = gradient();
@@ -64,7 +64,7 @@ pub(super) fn give(cx: &mut Back<'_>, input: Option<usize>, gradient: impl FnOnc
 }
 
 impl AnalogMvm {
-    /// What the tiles hold: as the forward left it on the tape.
+    /// The contents of the tiles, which the forward left on the tape.
     fn contents(&self, cx: &Back<'_>) -> Arc<Contents> {
         let bias = self.places.bias.map(|bias| cx.input(bias));
         cx.derived(

@@ -1,7 +1,7 @@
-//! The forward of the operation: what a call of an array is, its read, and the node on the tape.
+//! The forward of the operation: the call of an array, its read, and the node on the tape.
 
 use ohmgrad_autograd::{Tape, Var};
-use ohmgrad_tensor::{ConvWindow, Lowering, Tensor};
+use ohmgrad_tensor::{ConvWindow, Im2col, Tensor};
 
 use super::{AnalogMvm, Modified, Modifier, Places, W, X, modifier};
 use crate::config::WeightModifierParameter;
@@ -25,7 +25,7 @@ impl TileArray {
     /// # Panics
     /// As [`forward`](Self::forward).
     pub fn forward_rows<'t>(&self, x: Var<'t>, per_sample: usize, bias: Option<Var<'t>>) -> Var<'t> {
-        forward(self, Lowering::Rows { per_sample }, x, bias)
+        forward(self, Im2col::Rows { per_sample }, x, bias)
     }
 
     /// The convolution of `x` [batch, in, …] with the weight: one analog read for each patch. Otherwise as
@@ -40,17 +40,17 @@ impl TileArray {
             "tiles: a window of {:?} over {shape:?} with a weight of {weight:?}",
             window.kernel
         );
-        forward(self, Lowering::patches(window, self.hardware.grid.groups, &shape), x, bias)
+        forward(self, Im2col::patches(window, self.hardware.grid.groups, &shape), x, bias)
     }
 }
 
-fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bias: Option<Var<'t>>) -> Var<'t> {
+fn forward<'t>(array: &TileArray, im2col: Im2col, x: Var<'t>, bias: Option<Var<'t>>) -> Var<'t> {
     let (tape, hardware) = (x.tape(), &array.hardware);
-    check(array, &lowering, &x.shape());
+    check(array, &im2col, &x.shape());
     let (training, on_chip) = (tape.is_training(), hardware.chip.is_some());
     let weight = match on_chip {
         false => tape.param(&array.weight),
-        // What is on a chip is no parameter: devices do not follow gradients.
+        // A weight on a chip is no parameter: devices do not follow gradients.
         true if training => tape.constant(array.programmed_weight()),
         true => tape.constant(array.weight.value.clone()),
     };
@@ -76,11 +76,11 @@ fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bias: Option<V
         modified: place(per_batch.map(|modifier| modified(array, modifier, tape, bias))),
     };
     let keys: Vec<_> = array.tiles().iter().map(|tile| tape.call_key(tile.site)).collect();
-    let rows_per_sample = lowering.rows_per_sample();
+    let rows_per_sample = im2col.rows_per_sample();
     let first_row = tape.first_row() * rows_per_sample;
-    let ranges = array.ranges(tape, &lowering, &x.value(), &keys);
+    let ranges = array.ranges(tape, &im2col, &x.value(), &keys);
     let mut op = AnalogMvm {
-        lowering,
+        im2col,
         hardware: hardware.clone(),
         call: Call { keys, first_row, rows_per_sample, ranges, training },
         weight: array.weight.id(),
@@ -108,7 +108,7 @@ fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bias: Option<V
     let mut reader = Reader::new(hardware, &contents, &op.call, places.scaling.map(|scaling| &values[scaling]));
     let averages = tape.state(op.averages, &array.averages.value);
     let all_rows = |add: &mut dyn FnMut(usize, &Tensor)| {
-        op.lowering.for_each_rows(&values[X], |group, rows, _| add(group, rows));
+        op.im2col.for_each_rows(&values[X], |group, rows, _| add(group, rows));
     };
     let (scales, averages_after) = reader.forward_scales(&averages, all_rows).unzip();
     if !averages.is_empty() {
@@ -116,7 +116,7 @@ fn forward<'t>(array: &TileArray, lowering: Lowering, x: Var<'t>, bias: Option<V
     }
     let counting = op.observed.then(|| Counting::new(hardware.tiles.len()));
     (reader.scales, reader.counting) = (scales.clone(), counting.as_ref());
-    let y = op.lowering.forward(&values[X], hardware.grid.outs, |group, rows, first| reader.read(group, rows, first));
+    let y = op.im2col.forward(&values[X], hardware.grid.outs, |group, rows, first| reader.read(group, rows, first));
     if let Some(counting) = counting {
         tape.observe(op.weight, counting.finish(Direction::Forward));
     }
@@ -141,12 +141,12 @@ fn modified<'t>(
     })
 }
 
-fn check(array: &TileArray, lowering: &Lowering, x: &[usize]) {
+fn check(array: &TileArray, im2col: &Im2col, x: &[usize]) {
     let (w, grid) = (array.weight.value.shape(), &array.hardware.grid);
     let groups = grid.groups;
-    let fits = matches!(lowering, Lowering::Patches(_)) || x.len() == 2;
+    let fits = matches!(im2col, Im2col::Patches(_)) || x.len() == 2;
     assert!(
-        fits && groups == lowering.groups() && lowering.row_len(x) == grid.ins,
+        fits && groups == im2col.groups() && im2col.row_len(x) == grid.ins,
         "tiles: an input of {x:?} does not fit a weight of {w:?} in {groups} groups"
     );
 }

@@ -13,22 +13,22 @@ use crate::mvm::{self, Direction};
 use crate::observed::Counting;
 use crate::tile::{OfTile, Transposed};
 
-/// The input's gradient, and what is learned on the way to it.
+/// The input's gradient, and learned values whose gradients are found on the way.
 pub(super) struct InputGradient {
     pub gradient: Tensor,
     pub range_sums: RangeSums,
 }
 
-/// Output gradients as each column of a group sees them.
+/// The output gradients of each column of a group.
 struct ColumnGradients {
     /// [n, out of the group], for each column.
     d: Vec<Tensor>,
-    /// Which outputs were saturated, if that was asked for and there is a bound.
+    /// Marks of saturated outputs, if they are needed and there is a bound.
     saturated: Option<Vec<ohmgrad_tensor::Array<bool>>>,
 }
 
 impl CallBackward<'_> {
-    /// Computes the input gradient; masks saturated outputs if that is asked for, and sums up what the gradient of input
+    /// Computes the input gradient; masks saturated outputs if configured, and sums up what the gradient of input
     /// ranges needs if they are learned.
     pub fn input_gradient(
         &self,
@@ -40,13 +40,13 @@ impl CallBackward<'_> {
         let (op, reader) = (self.op, &self.reader);
         let range_sums = RangeSums::default();
         if transposed.is_digital() && !masks && !learns_range {
-            let gradient = op.lowering.linear_input_gradient(self.d, reader.contents.logical().0);
+            let gradient = op.im2col.linear_input_gradient(self.d, reader.contents.logical().0);
             return InputGradient { gradient, range_sums };
         }
         let counts_clipped = learns_range && op.hardware.config.pre_post.input_range.manage_output_clipping;
         let averages = cx.state(op.averages, &Tensor::full(&[0, 2], 0.0));
         let after = transposed.find_scales(&averages, |add| {
-            op.lowering.for_each_gradient_rows(self.d, self.x, |group, d, rows, first| {
+            op.im2col.for_each_gradient_rows(self.d, self.x, |group, d, rows, first| {
                 add(group, &self.gradients_of_columns(group, d, &|| rows.clone(), first, masks, false).d);
             });
         });
@@ -55,7 +55,7 @@ impl CallBackward<'_> {
         }
         transposed.counting = (op.observed && !transposed.is_perfect()).then(|| Counting::new(op.hardware.tiles.len()));
         let (masked, outputs) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let gradient = op.lowering.input_gradient(self.d, self.x, |group, d, rows, first| {
+        let gradient = op.im2col.input_gradient(self.d, self.x, |group, d, rows, first| {
             let ColumnGradients { d, saturated } =
                 self.gradients_of_columns(group, d, rows, first, masks, counts_clipped);
             if masks {
@@ -83,7 +83,7 @@ impl CallBackward<'_> {
         InputGradient { gradient, range_sums }
     }
 
-    /// Output gradients of a block of rows as each column sees them: times learned scales, and 0 where the forward output
+    /// The output gradients of each column for a block of rows: times learned scales, and 0 where the forward output
     /// was saturated, if it masks. The rows are read again for that.
     fn gradients_of_columns(
         &self,

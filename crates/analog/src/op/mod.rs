@@ -1,6 +1,6 @@
-//! The operation that the project exists for: an analog product on a tape, whose backward consults its parameters.
+//! The operation that the project exists for: an analog product on a tape, whose backward follows its parameters.
 //!
-//! Gradients and bookkeeping, no physics: what tiles do to rows is `tile/`'s.
+//! It contains gradients and bookkeeping, no physics: the reads are in `tile/`.
 
 mod backward;
 mod forward;
@@ -10,7 +10,7 @@ mod straight_through;
 mod weight;
 
 use ohmgrad_autograd::{Id, Op, Tape};
-use ohmgrad_tensor::{Key, Lowering, Tensor};
+use ohmgrad_tensor::{Im2col, Key, Tensor};
 
 use crate::config::WeightModifierParameter;
 use crate::tile::{Call, Effective, Hardware, RowScales, TileArray};
@@ -19,29 +19,30 @@ use crate::tile::{Call, Effective, Hardware, RowScales, TileArray};
 ///
 /// | gradient | what is computed |
 /// |---|---|
-/// | input | perfect: `d·W`; analog: a read of `Wᵀ` under the *backward* parameters, with noise of its own |
+/// | input | perfect: `d·W`; analog: a read of `Wᵀ` under the *backward* parameters, with separate noise |
 /// | weight | `dᵀ·x`, exact: converters and noise pass straight through; of a weight that lives in devices none, but x and d for the optimizer's step ([`CallPairs`](crate::CallPairs)) |
 /// | analog bias | `Σ d`, exact |
 /// | learned output scales | `Σ d·y`, with y the output before them; in the other gradients `d` is `scale·d` |
-/// | input range | what the inputs beyond it would gain, and its decay; see [`InputRangeParameter`](crate::config::InputRangeParameter) |
+/// | input range | the γ of inputs beyond it, and its decay; see [`InputRangeParameter`](crate::config::InputRangeParameter) |
 ///
-/// With an input range ±r the x of the weight's gradient is cut to it. A weight modifier changes the weights that both
-/// reads see, perfect ones too, and has no part in the weight's gradient. With `straight_through` all gradients are those
+/// With an input range ±r the x of the weight's gradient is cut to it. A weight modifier changes the weights of both
+/// reads, perfect ones too, and has no part in the weight's gradient. With `straight_through` all gradients are those
 /// of differentiating the forward read instead.
 ///
-/// Reads of a programmed chip see its weights instead, perfect ones too, and in evaluation its drift compensation scales
-/// their outputs. Gradients go through it to the inputs; its weights, which no optimizer reaches, get none.
+/// Reads of a programmed chip use its weights instead, perfect ones too, and in evaluation its drift compensation
+/// scales their outputs. Gradients pass through it to the inputs; its weights get none, because no optimizer changes
+/// them.
 ///
 /// With `mask_saturated`, `d` is 0 for the input gradient wherever the forward output counts as
 /// [saturated](crate::mvm::saturated), as it always is in the reference.
 ///
-/// The forward read is a function of its inputs and key. What a backward needs of it beyond the output (which outputs were
-/// saturated; the outputs before learned scales) it reads again instead of keeping it.
+/// The forward read is a function of its inputs and key. The backward repeats it for what it needs beyond the output
+/// (saturated outputs; outputs before learned scales) instead of keeping that.
 ///
 /// The operation looks for a setting of type [`BackwardIoParameters`](crate::BackwardIoParameters), so that
 /// [`Var::backward_under`](ohmgrad_autograd::Var::backward_under) repeats a backward under other ones.
 pub struct AnalogMvm {
-    lowering: Lowering,
+    im2col: Im2col,
     hardware: Hardware,
     call: Call,
     weight: Id,
@@ -49,15 +50,16 @@ pub struct AnalogMvm {
     weight_shape: Vec<usize>,
     places: Places,
     modifier: Option<Modifier>,
-    /// How pulses change the weight, in a few words, if it lives in devices.
+    /// The update of the weight by pulses, in a few words, if the weight lives in devices.
     update: Option<String>,
     scales: Option<RowScales>,
     averages: Id,
     observed: bool,
 }
 
-/// How much a backward masked: found in the gradients by [`deposited`](ohmgrad_autograd::Gradients::deposited), one for
-/// each call of a layer whose backward masks and whose input gradient is asked for.
+/// Number of outputs that a backward masked: found in the gradients by
+/// [`deposited`](ohmgrad_autograd::Gradients::deposited), one for each call of a layer whose backward masks and whose
+/// input gradient is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Saturation {
     /// Outputs of tiles that were masked.
@@ -91,7 +93,7 @@ struct Modifier {
 }
 
 impl AnalogMvm {
-    /// What reads see of the weight, for the values of the operation's inputs.
+    /// The effective weight, for the values of the operation's inputs.
     fn effective<'a>(&self, input: impl Fn(usize) -> &'a Tensor) -> Effective {
         match (&self.hardware.chip, self.places.modified, &self.modifier) {
             (Some(_), ..) => Effective::Programmed,
@@ -103,7 +105,7 @@ impl AnalogMvm {
         }
     }
 
-    /// What a trace says of the operation.
+    /// The attributes of the operation in a trace.
     fn trace_lines(&self) -> Vec<(&'static str, String)> {
         let config = &self.hardware.config;
         let mut lines = vec![("forward:", config.forward.summary()), ("backward:", config.backward.summary())];
@@ -127,8 +129,8 @@ impl AnalogMvm {
     }
 }
 
-/// What a modifier makes of the weights of all tiles, a value on the tape. No gradient passes: [`AnalogMvm`] gives that of
-/// the stored weight itself.
+/// The effective weights of all tiles under a modifier, a value on the tape. No gradient passes: [`AnalogMvm`] gives
+/// that of the stored weight itself.
 struct Modified(WeightModifierParameter);
 
 impl Op for Modified {

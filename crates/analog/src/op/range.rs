@@ -1,9 +1,9 @@
 //! Inputs cut to a range ±r, and the gradient of r.
 //!
-//! γ = Σ min(g, 0) over inputs x ≥ r, less Σ max(g, 0) over x ≤ −r, with g the input's gradient: what a wider range would
-//! gain. Times `r·gradient_scale` if relative. While too many outputs are clipped, `(1 − p)·r` is subtracted, with p = 1 −
-//! clipped outputs over inputs; while enough inputs are inside of the range, `decay·r` is added. The gradient of the inputs
-//! themselves does not know of the cut. Source: aihwkit `periphery.py` (`post_backward`).
+//! γ = Σ min(g, 0) over inputs x ≥ r, less Σ max(g, 0) over x ≤ −r, with g the input's gradient: the gain of a wider
+//! range. Times `r·gradient_scale` if relative. While too many outputs are clipped, `(1 − p)·r` is subtracted, with p =
+//! 1 − clipped outputs over inputs; while enough inputs are inside of the range, `decay·r` is added. The gradient of
+//! the inputs disregards the cut. Source: aihwkit `periphery.py` (`post_backward`).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,16 +12,16 @@ use ohmgrad_tensor::Tensor;
 
 use super::backward::CallBackward;
 
-/// What the gradient of a range is made of, for each tile and block of rows.
+/// The sums that the gradient of a range consists of, for each tile and block of rows.
 #[derive(Default)]
 pub(super) struct RangeSums(Mutex<BTreeMap<(usize, usize), RangeSum>>);
 
 /// The sums over some rows of a tile.
 #[derive(Clone, Copy, Default)]
 pub(super) struct RangeSum {
-    /// What inputs beyond the range would gain.
+    /// The γ of inputs beyond the range.
     pull: f64,
-    /// What is added as it is.
+    /// The terms that `gradient_scale` does not multiply.
     pub direct: f64,
     inside: usize,
     inputs: usize,
@@ -29,7 +29,7 @@ pub(super) struct RangeSum {
 }
 
 impl RangeSums {
-    /// Blocks of rows come in any order, and are known by the number of their first one.
+    /// Blocks of rows come in any order; the number of the first row identifies a block.
     pub fn add(&self, first: usize, tile: usize, sum: RangeSum) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((first, tile), sum);
     }

@@ -25,12 +25,12 @@ impl CallBackward<'_> {
             let of_rows = |group: usize, d: &Tensor, rows: &Tensor, first: usize| {
                 self.weights_straight_through(group, d, rows, first)
             };
-            self.op.lowering.weight_gradient(self.d, self.x, of_rows).reshape(&self.op.weight_shape)
+            self.op.im2col.weight_gradient(self.d, self.x, of_rows).reshape(&self.op.weight_shape)
         });
         let range = self.op.places.range.filter(|&range| cx.wants(range));
         if cx.wants(X) || range.is_some() {
             let sums = RangeSums::default();
-            let gradient = self.op.lowering.input_gradient(self.d, self.x, |group, d, rows, first| {
+            let gradient = self.op.im2col.input_gradient(self.d, self.x, |group, d, rows, first| {
                 self.inputs_straight_through(group, d, &rows(), first, range.map(|_| &sums))
             });
             give(cx, range, || self.range_gradient(&sums));
@@ -91,14 +91,14 @@ impl CallBackward<'_> {
         side_by_side(self.reader.columns(group).map(|(_, column)| sum(column.tiles.clone().map(of_tile))))
     }
 
-    /// The gradient of what a tile's read gave, for those of the columns' outputs: times mapping scales and range.
+    /// The gradient of the outputs of a tile's read, for those of the columns' outputs: times mapping scales and range.
     fn at_read(&self, d: &[Tensor], number: usize) -> Tensor {
         let (tile, column) = (&self.op.hardware.tiles[number], self.op.hardware.grid.column_of(number));
         let d = d[column.part].slice(1, column.outs_of(tile));
         self.reader.factor(number).map_or(d.clone(), |factors| &d * &factors)
     }
 
-    /// What `f` makes of the derivative of a tile's forward read, for all rows or for those of each sample.
+    /// Applies `f` to the derivative of a tile's forward read, for all rows or for those of each sample.
     fn linearised(
         &self,
         number: usize,

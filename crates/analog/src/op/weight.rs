@@ -1,4 +1,4 @@
-//! The gradients of the weight, of an analog bias, and of learned output scales: exact, whatever reads do.
+//! The gradients of the weight, of an analog bias, and of learned output scales: exact under all parameters of reads.
 
 use ohmgrad_autograd::Back;
 use ohmgrad_tensor::{Tensor, product};
@@ -17,11 +17,11 @@ impl CallBackward<'_> {
     /// Leaves inputs and output gradients for the update of devices, if the weight is not frozen.
     pub fn deposit_pairs(&self, cx: &mut Back<'_>) {
         if cx.wants(W) {
-            let (lowering, ranges) = (self.op.lowering.clone(), self.op.call.ranges.clone());
+            let (im2col, ranges) = (self.op.im2col.clone(), self.op.call.ranges.clone());
             // The optimizer writes learned scales where they lie before devices are updated.
             let scaling = self.scaling.map(|scaling| scaling.map(|a| a));
             let (x, d) = (self.x.clone(), self.d.clone());
-            cx.deposit(self.op.weight, CallPairs { lowering, x, d, ranges, scaling });
+            cx.deposit(self.op.weight, CallPairs { im2col, x, d, ranges, scaling });
         }
     }
 
@@ -29,17 +29,17 @@ impl CallBackward<'_> {
     pub fn weight_gradient(&self) -> Tensor {
         let compensated = self.op.hardware.config.mapping.weight_scaling_lr_compensation;
         let each_tile = self.op.call.ranges.is_some() || compensated;
-        let lowering = &self.op.lowering;
+        let im2col = &self.op.im2col;
         let gradient = match self.reader.has_learned_scales() || each_tile {
-            false => lowering.linear_weight_gradient(self.d, self.x),
-            true => lowering.weight_gradient(self.d, self.x, |group, d, rows, _| {
+            false => im2col.linear_weight_gradient(self.d, self.x),
+            true => im2col.weight_gradient(self.d, self.x, |group, d, rows, _| {
                 self.weight_gradient_of_rows(group, d, rows, each_tile)
             }),
         };
         gradient.reshape(&self.op.weight_shape)
     }
 
-    /// The weight gradient of a group from a block of rows: tile by tile where each sees inputs of its own, else from all
+    /// The weight gradient of a group from a block of rows: tile by tile where each has different inputs, else from all
     /// tiles of a column at once.
     fn weight_gradient_of_rows(&self, group: usize, d: &Tensor, rows: &Tensor, each_tile: bool) -> Tensor {
         let d = self.reader.gradients_of_columns(group, d);
@@ -58,13 +58,14 @@ impl CallBackward<'_> {
         }))
     }
 
-    /// What the reference's learning-rate compensation comes to for the logical weight: the mean mapping scale.
+    /// The factor that the reference's learning-rate compensation amounts to for the logical weight: the mean mapping
+    /// scale.
     pub fn lr_compensation(&self, tile: &Tile) -> f32 {
         let compensated = self.op.hardware.config.mapping.weight_scaling_lr_compensation;
         tile.scales.as_ref().filter(|_| compensated).map_or(1.0, |scales| scales.mean())
     }
 
-    /// `Σ d` by the very sum that a digital bias takes.
+    /// `Σ d`, by the sum that a digital bias uses.
     pub fn bias_gradient(&self) -> Tensor {
         let outs = self.op.hardware.grid.outs;
         let mut shape = vec![outs];
@@ -87,6 +88,6 @@ impl CallBackward<'_> {
                 if by_output { each.clone() } else { stacked(self.reader.tiles(column).iter().map(of_tile)) }
             }))
         };
-        self.op.lowering.weight_gradient(self.d, self.x, of_rows).t().contiguous()
+        self.op.im2col.weight_gradient(self.d, self.x, of_rows).t().contiguous()
     }
 }

@@ -1,7 +1,7 @@
-//! Everything that tiles are, as plain data: what a checkpoint writes down.
+//! The whole state of tiles as plain data, for checkpoints.
 //!
-//! A field that [`TileArray`] or [`Tile`] gets, and that can't be computed from the others, joins here in both
-//! directions; checkpoints then have it too.
+//! A field that is added to [`TileArray`] or [`Tile`], and that can't be computed from the others, has to be added here
+//! in both directions; checkpoints then have it too.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use crate::tile::{
     check_time, grid, out_scaling, refuse_analog_bias, running_mean,
 };
 
-/// Everything that a [`TileArray`] is, but for the identities of its parameters.
+/// The whole state of a [`TileArray`], except the identities of its parameters.
 ///
-/// An array that is put together again computes what the first one would have, noise included, bit for bit:
+/// A restored array computes the same as the original, noise included, bit for bit:
 ///
 /// ```
 /// use ohmgrad_analog::{InferenceRpuConfig, TileArray};
@@ -37,7 +37,7 @@ use crate::tile::{
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct TileArrayState {
-    /// The configuration, and what names the tiles' noise.
+    /// The configuration, and the names of the tiles' noise.
     pub layout: TileLayout,
     /// The numbers: `weight`, `out_scaling`, `averages`, `input_range`, `input_range_calls`, of each tile by its number
     /// `0.scales`, `0.forward.v_offset`, `0.backward.w_asymmetry`, …, and on a chip `0.programmed`, `0.present`,
@@ -45,15 +45,15 @@ pub struct TileArrayState {
     pub tensors: BTreeMap<String, Tensor>,
 }
 
-/// How a weight lies on its tiles.
+/// Layout of a weight on its tiles.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TileLayout {
-    /// The configuration, which with the weight's shape says how it is cut.
+    /// The configuration, which with the weight's shape determines the cut.
     pub config: InferenceRpuConfig,
     /// Groups of channels; 1 but for grouped convolutions.
     pub groups: usize,
-    /// Whether the bias is a column of the (single) tile.
+    /// `true` if the bias is a column of the (single) tile.
     pub analog_bias: bool,
     /// The tiles, ordered by group, by the inputs that they take, then by the outputs that they compute.
     pub tiles: Vec<TilePlace>,
@@ -65,21 +65,21 @@ pub struct TileLayout {
     pub pulsed: Option<PulsedLayout>,
 }
 
-/// What is known of devices that train by pulses, besides their arrays.
+/// State of devices that train by pulses, besides their arrays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PulsedLayout {
     /// The configuration of any kind; that of the layout has its reads.
     pub config: RpuConfig,
-    /// Of each tile, numbers (the bits of a float) and counters by their names, as texts: readers of JSON round them.
+    /// Numbers (the bits of a float) and counters of each tile by their names, as texts: readers of JSON round them.
     pub tiles: Vec<BTreeMap<String, String>>,
 }
 
-/// What is known of the chip that a weight was programmed onto.
+/// State of the chip that a weight was programmed onto.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProgrammedLayout {
-    /// What read noise is drawn from.
+    /// The key that read noise is drawn from.
     #[serde(with = "text")]
     pub key: Key,
     /// The time drifted to, in seconds since programming, if it has drifted.
@@ -88,20 +88,20 @@ pub struct ProgrammedLayout {
     pub devices: usize,
 }
 
-/// What a tile's noise and fixed variations are drawn from.
+/// The keys of a tile's noise and fixed variations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TilePlace {
-    /// What tells its noise from that of all others. In files a text: readers of JSON round large numbers.
+    /// The site, which tells its noise from that of all others. In files a text: readers of JSON round large numbers.
     #[serde(with = "text")]
     pub site: u64,
-    /// What fixed variations are drawn from.
+    /// The key that fixed variations are drawn from.
     #[serde(with = "text")]
     pub key: Key,
 }
 
 impl TileArray {
-    /// Everything that the array is, as plain data.
+    /// The whole state of the array, as plain data.
     pub fn state(&self) -> TileArrayState {
         let mut tensors = BTreeMap::new();
         let mut put = |name: String, value: Tensor| {
@@ -162,7 +162,7 @@ impl TileArray {
         }
     }
 
-    /// The array that [`state`](Self::state) took apart, with parameters of new identities.
+    /// The array of which [`state`](Self::state) is the state, with parameters of new identities.
     ///
     /// # Errors
     /// If the configuration is not valid, or a tensor is missing, too many, or of a shape that does not fit the weight.
@@ -193,7 +193,7 @@ impl TileArray {
         if let Some(reason) = Some(analog_bias).filter(|on| *on).and_then(|_| refuse_analog_bias(&config).err()) {
             return Err(wrong("analog_bias", true, format!("false: {reason}")));
         }
-        // Ranges and means that the configuration has no use for wait for one that has.
+        // Ranges and means that the configuration does not use are kept for one that does.
         let kept = config.pre_post.input_range.enable || tensors.has("input_range");
         let input_ranges = match kept {
             true => Some(InputRanges {

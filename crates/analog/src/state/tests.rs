@@ -3,7 +3,7 @@ use crate::config::{BackwardIoParameters, IoParameters, MappingParameter, NoiseM
 use crate::config::{InputRangeParameter, PrePostProcessingParameter};
 use ohmgrad_autograd::Tape;
 
-/// Tiles that have everything that tiles can have.
+/// Tiles with every optional part.
 fn array() -> TileArray {
     let input_range = InputRangeParameter { enable: true, init_value: 1.5, ..Default::default() };
     let pre_post = PrePostProcessingParameter { input_range };
@@ -49,7 +49,7 @@ fn an_array_put_together_again_reads_the_same() {
 }
 
 #[test]
-fn what_does_not_fit_together_is_said() {
+fn inconsistent_states_are_errors() {
     let put = |state: &mut TileArrayState, name: &str, shape: &[usize]| {
         state.tensors.insert(name.into(), Tensor::full(shape, 1.0));
     };

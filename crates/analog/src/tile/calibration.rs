@@ -7,14 +7,14 @@
 //! | MOVING_QUANTILE | the mean over batches of that quantile of a batch |
 //! | MOVING_STD | the mean over the first `max_samples` batches of α standard deviations |
 //!
-//! Rows of zeros do not count. The first two read perfectly and without ranges, so that no layer is calibrated on what the
-//! ones before it have cut; the others read as the hardware does, with the ranges found so far. Source: aihwkit
-//! `inference/calibration/calibration.py`; what differs is told in `docs/inference.md`.
+//! Rows of zeros do not count. The first two read perfectly and without ranges, so that no layer is calibrated on
+//! inputs that earlier layers have cut; the others read as the hardware does, with the ranges found so far. Source:
+//! aihwkit `inference/calibration/calibration.py`; `docs/inference.md` lists the differences.
 
 use std::sync::Arc;
 
 use ohmgrad_autograd::{Param, Tape};
-use ohmgrad_tensor::{Array, Key, Lowering, Tensor, random};
+use ohmgrad_tensor::{Array, Im2col, Key, Tensor, random};
 
 use super::input_range::{InputRanges, follow, for_each_column};
 use super::{TileArray, refuse_analog_bias, running_mean};
@@ -22,14 +22,14 @@ use crate::config::{Calibration, CalibrationMode, InferenceRpuConfig, NoiseManag
 use crate::error::Error;
 use crate::statistics::{Spread, quantile};
 
-/// What a calibration has found for the tiles of a weight.
+/// Ranges that a calibration has found for the tiles of a weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CalibratedRanges {
     /// The range of each tile.
     pub ranges: Vec<f32>,
-    /// Tiles that no input but zeros has come to, and that keep the range they had.
+    /// Tiles that got no inputs but zeros, and that keep the range they had.
     pub unseen: usize,
-    /// Whether there was no range before; it is not learned then.
+    /// `true` if there was no range before; it is not learned then.
     pub is_new: bool,
     /// The noise management that was switched off, if one was.
     pub noise_management: Option<NoiseManagement>,
@@ -41,12 +41,13 @@ pub(crate) struct Calibrating {
     how: Calibration,
     before: Arc<InferenceRpuConfig>,
     ranges_before: Option<InputRanges>,
-    /// Of each part of the inputs the rows kept for CACHE_QUANTILE, [n, 1 + in], behind a number by which they are chosen.
+    /// Rows of each part of the inputs that are kept for CACHE_QUANTILE, [n, 1 + in], behind a number by which they are
+    /// chosen.
     caches: Vec<Param>,
 }
 
 impl TileArray {
-    /// Whether a calibration would find ranges for these tiles.
+    /// Returns `true` if a calibration would find ranges for these tiles.
     ///
     /// # Errors
     /// If they can't have any, or a setting is wrong.
@@ -68,8 +69,8 @@ impl TileArray {
         Ok(true)
     }
 
-    /// From now on forwards on evaluation tapes find input ranges; [`commit_calibration`](Self::commit_calibration) takes
-    /// them from each.
+    /// Begins a calibration: from now on forwards on evaluation tapes find input ranges;
+    /// [`commit_calibration`](Self::commit_calibration) takes them from each.
     pub fn begin_calibration(&mut self, how: &Calibration) {
         let before = Arc::clone(&self.hardware.config);
         let mut during = with_ranges(&before);
@@ -89,7 +90,7 @@ impl TileArray {
         self.calibrating = Some(Box::new(Calibrating { how: *how, before, ranges_before, caches }));
     }
 
-    /// Takes over what the forwards on a tape have found.
+    /// Takes over the results of the forwards on a tape.
     pub fn commit_calibration(&mut self, tape: &Tape) {
         let caches = self.calibrating.iter_mut().flat_map(|calibrating| &mut calibrating.caches);
         let ranges = self.input_ranges.iter_mut().flat_map(|ranges| [&mut ranges.values, &mut ranges.calls]);
@@ -106,7 +107,7 @@ impl TileArray {
         }
     }
 
-    /// Ends a calibration: the ranges are what was found, noise management is off, and all else is as before.
+    /// Ends a calibration: takes the ranges that were found and switches noise management off; all else is as before.
     pub fn finish_calibration(&mut self) -> Option<CalibratedRanges> {
         let Calibrating { how, before, caches, .. } = *self.calibrating.take()?;
         let after = with_ranges(&before);
@@ -143,13 +144,13 @@ impl TileArray {
         self.calibrating.is_some()
     }
 
-    /// Lets the inputs of a call have their part in the ranges, as state of the tape.
-    pub(super) fn calibrate_on(&self, tape: &Tape, lowering: &Lowering, x: &Tensor, keys: &[Key]) {
+    /// Adds the inputs of a call to the ranges, as state of the tape.
+    pub(super) fn calibrate_on(&self, tape: &Tape, im2col: &Im2col, x: &Tensor, keys: &[Key]) {
         let (Some(calibrating), Some(ranges)) = (&self.calibrating, &self.input_ranges) else { return };
         let how = &calibrating.how;
         let mut statistics = vec![InputStatistics::default(); self.tiles().len()];
         let mut lost = vec![false; self.tiles().len()];
-        for_each_column(&self.hardware.grid, lowering, x, |(number, column), rows, first| {
+        for_each_column(&self.hardware.grid, im2col, x, |(number, column), rows, first| {
             let kept: Vec<usize> =
                 (0..rows.shape()[0]).filter(|&i| rows.slice(0, i..i + 1).iter().any(|&x| x != 0.0)).collect();
             let rows = rows.take_rows(&kept);
@@ -173,7 +174,7 @@ impl TileArray {
         let alpha = how.std_alpha.unwrap_or(self.config().pre_post.input_range.init_std_alpha);
         for ((r, calls), statistics) in values.make_mut().iter_mut().zip(calls.make_mut()).zip(statistics) {
             match how.mode {
-                // What is lost stays so.
+                // NaN stays NaN.
                 _ if calls.is_nan() => {}
                 CalibrationMode::CacheQuantile => {}
                 CalibrationMode::Max if statistics.max > 0.0 => {
@@ -224,7 +225,7 @@ fn with_ranges(config: &InferenceRpuConfig) -> InferenceRpuConfig {
     config
 }
 
-/// Keeps as many rows as are wanted: those with the smallest of numbers that are drawn for each.
+/// Keeps so many rows: those with the smallest of numbers that are drawn for each.
 fn keep(cache: Tensor, rows: &Tensor, wanted: usize, key: Key) -> Tensor {
     let n = rows.shape()[0];
     let mut chances = vec![0.0; n];

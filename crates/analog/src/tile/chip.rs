@@ -1,7 +1,7 @@
 //! Tiles whose weights were programmed onto devices, and that drift.
 //!
-//! Programming gives each tile weights that miss their targets; from then on reads see these, or after a drift those of
-//! the time drifted to. A drift compensation compares what the identity matrix reads right after programming (the
+//! Programming gives each tile weights that miss their targets. Later reads use these, or after a drift those of the
+//! time drifted to. A drift compensation compares the readouts of the identity matrix right after programming (the
 //! *baseline*) and at each drift, and scales the outputs of evaluations by α, the ratio. Source: aihwkit
 //! `simulator/tiles/inference.py`.
 
@@ -17,7 +17,7 @@ use crate::noise::Programmed;
 /// The tiles of one weight as they are on a chip.
 #[derive(Clone, Debug)]
 pub struct ProgrammedTiles {
-    /// What read noise is drawn from.
+    /// The key that read noise is drawn from.
     pub(crate) key: Key,
     pub(crate) t: Option<f32>,
     pub(crate) tiles: Vec<ProgrammedTile>,
@@ -26,21 +26,21 @@ pub struct ProgrammedTiles {
 /// One tile on a chip. All weights are tile weights w, [outs, ins], without mapping scales.
 #[derive(Clone, Debug)]
 pub struct ProgrammedTile {
-    /// What programming gave, and how each device drifts.
+    /// Conductances after programming, and the drift of each device.
     pub programmed: Programmed,
-    /// The weights that reads see at present.
+    /// The weights that reads use at present.
     pub present: Tensor,
     /// The compensation's statistic of the readout right after programming; `None` without a compensation.
     pub baseline: Option<Tensor>,
-    /// What outputs are multiplied with in evaluation, of one element or `[outs]`; `None`, which is 1, until the first drift
+    /// The factor on outputs in evaluation, of one element or `[outs]`; `None`, which is 1, until the first drift
     /// and without a compensation.
     pub alpha: Option<Tensor>,
     /// The mean magnitude that the readout of weights of 0 has: noise alone.
     pub noise_floor: f32,
 }
 
-/// A tile whose readout is mostly noise, so that its drift compensation means little: the noise hides how far the weights
-/// have decayed, and α stays near 1.
+/// A tile whose readout is mostly noise, so that its drift compensation means little: the noise hides the decay of the
+/// weights, and α stays near 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WeakReadout {
     /// The number of the tile in its array.
@@ -87,11 +87,11 @@ impl ProgrammedTiles {
 }
 
 impl TileArray {
-    /// Programs the present weight onto devices of the configuration's noise model: from now on reads see what programming
-    /// made of it. A bias on the tile, which is programmed too, is given here.
+    /// Programs the present weight onto devices of the configuration's noise model: from now on reads use the
+    /// programmed weights. A bias on the tile, which is programmed too, is given here.
     ///
-    /// The logical weight stays what it is. Programming again starts from it, with α 1 until the next drift; a weight that
-    /// is set takes the tiles off the chip. `key` is the chip's: each tile draws from a key of its own under it.
+    /// The logical weight stays the same. Programming again starts from it, with α 1 until the next drift; setting a
+    /// weight takes the tiles off the chip. `key` is the chip's: each tile draws from another key under it.
     ///
     /// ```
     /// use ohmgrad_analog::{InferenceRpuConfig, TileArray};
@@ -158,7 +158,7 @@ impl TileArray {
     pub(super) fn measure_compensation(&mut self) -> Result<(), Error> {
         let Some(chip) = self.hardware.chip.clone() else { return Ok(()) };
         let measure = |(number, on): (usize, &ProgrammedTile)| {
-            // An exact reference is not measured and stays what it was.
+            // An exact reference is not measured and stays the same.
             let exact = self.config().drift_compensation.method().is_none_or(|method| method.exact_reference());
             let (baseline, noise_floor) = self.measure_baseline(number, &on.programmed, &on.present, chip.key);
             let baseline = if exact { on.baseline.clone() } else { baseline };
@@ -177,7 +177,7 @@ impl TileArray {
         self.hardware.chip.as_deref()
     }
 
-    /// Lets the chip drift to `t` seconds after programming: reads see the weights of that time from now on.
+    /// Lets the chip drift to `t` seconds after programming: reads use the weights of that time from now on.
     ///
     /// Times may come in any order: each drift starts from the programmed weights. The noise of the devices' read, and
     /// that of the readout for compensation, are functions of the chip's key and of the time.

@@ -1,4 +1,4 @@
-//! Cutting a tile's weights after a step: large weights are what maps all others to small conductances.
+//! Clipping of a tile's weights after a step: large weights map all others to small conductances.
 //!
 //! Source: aihwkit `weight_clipper.cpp`.
 

@@ -1,4 +1,4 @@
-//! What tiles hold during the calls of one tape: made by the first call, used by all others and by their backwards.
+//! Contents of tiles during the calls of one tape: made by the first call, used by all others and by their backwards.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -10,7 +10,7 @@ use super::{ProgrammedTiles, Tile, TileArray};
 use crate::config::{InferenceRpuConfig, IrDropT, WeightModifierParameter};
 use crate::mvm::{Prepared, TimedArray};
 
-/// All that an array of tiles is besides its weight and other parameters.
+/// The state of an array of tiles besides its weight and other parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Hardware {
     pub grid: Arc<Grid>,
@@ -30,7 +30,7 @@ impl Hardware {
         same_chip && Arc::ptr_eq(&self.tiles, &other.tiles) && Arc::ptr_eq(&self.config, &other.config)
     }
 
-    /// A tile of weights [outs, ins] whose reads are followed over time, if the configuration asks for it.
+    /// A tile of weights [outs, ins] whose reads are followed over time, if configured.
     pub fn timed_array(&self, number: usize, w: &Tensor, training: bool) -> Option<TimedArray> {
         let ins = self.tiles[number].ins.len();
         let parameters = self.timed_parameters(training)?;
@@ -39,7 +39,7 @@ impl Hardware {
         Some(TimedArray::new(parameters, w, devices, model.converter(), !training))
     }
 
-    /// How reads are followed over time, if that differs from plain reads.
+    /// The parameters of reads over time, if those differ from plain reads.
     fn timed_parameters(&self, training: bool) -> Option<IrDropT> {
         let forward = &self.config.forward;
         let plain = |timed: &IrDropT| forward.is_ideal() || training && timed.trains_plainly();
@@ -55,7 +55,7 @@ pub(super) fn column_length(config: &InferenceRpuConfig, ins: usize) -> usize {
     }
 }
 
-/// What reads see of the weight.
+/// Effective weights.
 #[derive(Clone, Debug)]
 pub(crate) enum Effective {
     /// The logical weight, over the mapping scales.
@@ -68,13 +68,13 @@ pub(crate) enum Effective {
         /// The modifier's key for each tile.
         keys: Vec<Key>,
     },
-    /// What programming and drift have made of the weights of the hardware's chip.
+    /// The weights of the hardware's chip after programming and drift.
     Programmed,
     /// The weights of each tile's devices.
     Pulsed(Vec<Tensor>),
 }
 
-/// The key that a tile's modifier is drawn with under that of a tape. All batches of an evaluation have one, and so see
+/// The key that a tile's modifier is drawn with under that of a tape. All batches of an evaluation have one key, and so
 /// the same weights.
 pub(crate) fn modifier_key(key: Key, tile: &Tile) -> Key {
     key.fold(tile.site).fold("modifier")
@@ -95,7 +95,7 @@ impl TileArray {
     }
 }
 
-/// What the tiles of an array hold.
+/// The contents of the tiles of an array.
 pub(crate) struct Contents {
     hardware: Hardware,
     weight: Tensor,
@@ -105,7 +105,7 @@ pub(crate) struct Contents {
     tiles: OnceLock<Vec<Tensor>>,
     logical: OnceLock<(Tensor, Option<Tensor>)>,
     timed: OnceLock<Vec<TimedArray>>,
-    /// Of each tile, prepared for forward reads.
+    /// The weights of each tile, prepared for forward reads.
     prepared: Vec<OnceLock<Prepared>>,
 }
 
@@ -117,7 +117,7 @@ impl Contents {
         Self { hardware, weight, bias, effective, training, tiles, logical, timed, prepared }
     }
 
-    /// Whether this is what tiles of that hardware and bias hold.
+    /// Returns `true` if these are the contents of tiles of that hardware and bias.
     pub fn fits(&self, hardware: &Hardware, bias: Option<&Tensor>) -> bool {
         let same_bias = match (&self.bias, bias) {
             (None, None) => true,
@@ -145,7 +145,7 @@ impl Contents {
         &self.tiles.get_or_init(all)[number]
     }
 
-    /// The weight [outs, ins] and an analog bias that perfect reads see. Of weights that a modifier changes per sample
+    /// The weight [outs, ins] and an analog bias that perfect reads use. Of weights that a modifier changes per sample
     /// these are the unmodified ones.
     pub fn logical(&self) -> (&Tensor, Option<&Tensor>) {
         let Hardware { grid, tiles, .. } = &self.hardware;
@@ -164,7 +164,7 @@ impl Contents {
         (w, bias.as_ref())
     }
 
-    /// Whether a product with the whole logical weight is what perfect tiles compute together.
+    /// Returns `true` if a product with the whole logical weight is what perfect tiles compute together.
     pub fn is_one_matrix(&self) -> bool {
         match self.effective {
             Effective::Logical | Effective::Modified(_) | Effective::Pulsed(_) => true,
@@ -172,18 +172,18 @@ impl Contents {
         }
     }
 
-    /// Whether each sample sees weights that differ from those of others.
+    /// Returns `true` if each sample has effective weights that differ from those of others.
     pub fn is_per_sample(&self) -> bool {
         matches!(self.effective, Effective::PerSample { .. })
     }
 
-    /// The weights of a tile prepared for forward reads, if all samples see the same.
+    /// The weights of a tile prepared for forward reads, if all samples have the same.
     pub fn prepared(&self, number: usize) -> &Prepared {
         let (io, pattern) = (&self.hardware.config.forward, &self.hardware.tiles[number].forward);
         self.prepared[number].get_or_init(|| Prepared::new(self.weights(number), io, pattern))
     }
 
-    /// A tile whose reads are followed over time, if they are and all samples see the same weights.
+    /// A tile whose reads are followed over time, if they are and all samples have the same weights.
     pub fn timed(&self, number: usize) -> Option<&TimedArray> {
         self.hardware.timed_parameters(self.training)?;
         let all = || {
@@ -193,9 +193,9 @@ impl Contents {
         Some(&self.timed.get_or_init(all)[number])
     }
 
-    /// Joins what `read` makes of the rows of a tile: of all at once, or of those of each sample, if samples see different
-    /// weights. `rows` are the rows' numbers in the data set, of which each sample has so many; `read` gets places among
-    /// the rows and the tile's weights for them.
+    /// Joins the results of `read` for the rows of a tile: of all at once, or of those of each sample, if samples have
+    /// different weights. `rows` are the rows' numbers in the data set, of which each sample has so many; `read` gets
+    /// places among the rows and the tile's weights for them.
     pub fn read_by_sample(
         &self,
         number: usize,

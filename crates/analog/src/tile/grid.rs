@@ -1,4 +1,4 @@
-//! How a logical matrix is cut into tiles, how rows reach them, and how what they give is put together.
+//! The cut of a logical matrix into tiles: how rows reach them, and how their outputs are put together.
 //!
 //! A dimension is cut into `n = ⌈size/max⌉` parts whose sizes differ by at most one, larger ones first; one part where
 //! `max` is 0. Source: aihwkit `array.py`. Tiles that take the same inputs form a column: their outputs lie side by side,
@@ -19,9 +19,9 @@ pub(crate) struct Grid {
     pub outs: usize,
     /// Inputs of a group, without the constant one of an analog bias.
     pub ins: usize,
-    /// Groups of channels: each has outputs and tiles to itself.
+    /// Groups of channels, each with its outputs and tiles.
     pub groups: usize,
-    /// Whether the last column of the matrix is the bias.
+    /// `true` if the last column of the matrix is the bias.
     pub has_bias: bool,
     columns: Vec<Column>,
 }
@@ -30,13 +30,13 @@ pub(crate) struct Grid {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Column {
     pub group: usize,
-    /// Its number among those of its group.
+    /// The number of the column among those of its group.
     pub part: usize,
     /// The inputs that its tiles take.
     pub ins: Range<usize>,
     /// The outputs that they compute, all together.
     pub outs: Range<usize>,
-    /// Their numbers.
+    /// The numbers of the tiles.
     pub tiles: Range<usize>,
 }
 
@@ -48,13 +48,14 @@ pub(crate) struct Rectangle {
     pub ins: Range<usize>,
 }
 
-/// How many parts the matrix of a weight [out, in, …] is cut into: along the inputs, and along the outputs of a group.
+/// The numbers of parts that the matrix of a weight [out, in, …] is cut into: along the inputs, and along the outputs
+/// of a group.
 pub(crate) fn parts(mapping: &MappingParameter, weight: &[usize], groups: usize) -> [usize; 2] {
     [count(weight[1..].iter().product(), mapping.max_input_size), count(weight[0] / groups, mapping.max_output_size)]
 }
 
-/// Whether a bias may be a column of the tile: there is one tile, and the mapping does not make the bias digital. As in
-/// the reference, one limit of 0 alone makes an array, if of one tile.
+/// Returns `true` if a bias may be a column of the tile: there is one tile, and the mapping does not make the bias
+/// digital. As in the reference, one limit of 0 alone makes an array, if of one tile.
 pub(crate) fn may_hold_bias(mapping: &MappingParameter, weight: &[usize], groups: usize) -> bool {
     let array = (mapping.max_input_size == 0) != (mapping.max_output_size == 0);
     !mapping.digital_bias && !array && groups == 1 && parts(mapping, weight, groups) == [1, 1]
@@ -143,6 +144,11 @@ impl Grid {
             false => rows.clone(),
             true => Array::concat(&[rows.clone(), Tensor::full(&[rows.shape()[0], 1], 1.0)], 1),
         }
+    }
+
+    /// Columns of the weight's matrix, without that of an analog bias.
+    pub fn weight_columns(&self) -> usize {
+        self.ins
     }
 
     /// Inputs of a tile or column without the constant one of an analog bias.

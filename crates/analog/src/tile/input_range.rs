@@ -1,10 +1,10 @@
-//! The state of input ranges: what r each tile has, and how it is found from the first batches of a training.
+//! The state of input ranges: the r of each tile, and its derivation from the first batches of a training.
 //!
 //! For the first `init_from_data` calls `r ← (k·r + α·std)/(k + 1)`, then k ← k + 1, with the unbiased standard deviation
 //! of all inputs of the tile; a batch without spread does not count. Source: aihwkit `periphery.py` (`apply_input_range`).
 
 use ohmgrad_autograd::{Param, Tape};
-use ohmgrad_tensor::{Key, Lowering, Tensor};
+use ohmgrad_tensor::{Im2col, Key, Tensor};
 
 use super::TileArray;
 use super::grid::{Column, Grid};
@@ -14,14 +14,14 @@ use crate::statistics::Spread;
 /// The input ranges of the tiles of a weight.
 #[derive(Clone, Debug)]
 pub struct InputRanges {
-    /// The r of each tile. Trained if the configuration says so.
+    /// The r of each tile, trained if the configuration enables it.
     pub values: Param,
-    /// How many calls each has been found from.
+    /// The number of calls that each has been found from.
     pub calls: Param,
 }
 
 impl InputRanges {
-    /// Ranges as they are at first, if the configuration has any.
+    /// The initial ranges, if the configuration has any.
     pub(super) fn new(config: &InferenceRpuConfig, tiles: usize) -> Option<Self> {
         let how = &config.pre_post.input_range;
         let all = |value| Param::new(Tensor::full(&[tiles], value));
@@ -30,17 +30,17 @@ impl InputRanges {
 }
 
 impl TileArray {
-    /// The parameter that learned input ranges are.
+    /// The parameter of learned input ranges.
     pub(crate) fn learned_range(&self) -> Option<&Param> {
         let ranges = self.input_ranges.as_ref()?;
         let how = &self.config().pre_post.input_range;
         (how.enable && how.learn_input_range).then_some(&ranges.values)
     }
 
-    /// The range of each tile for a read of these inputs, after they have had their part in finding it.
-    pub(crate) fn ranges(&self, tape: &Tape, lowering: &Lowering, x: &Tensor, keys: &[Key]) -> Option<Vec<f32>> {
+    /// The range of each tile for a read of these inputs, after they have been added to its derivation.
+    pub(crate) fn ranges(&self, tape: &Tape, im2col: &Im2col, x: &Tensor, keys: &[Key]) -> Option<Vec<f32>> {
         if self.is_calibrating() {
-            self.calibrate_on(tape, lowering, x, keys);
+            self.calibrate_on(tape, im2col, x, keys);
         }
         let how = &self.config().pre_post.input_range;
         let ranges = self.input_ranges.as_ref().filter(|_| how.enable)?;
@@ -50,7 +50,7 @@ impl TileArray {
         if !tape.is_training() || !calls.iter().any(|&calls| finding(calls)) {
             return Some(values.to_vec());
         }
-        let spreads = spreads(&self.hardware.grid, lowering, x);
+        let spreads = spreads(&self.hardware.grid, im2col, x);
         for ((r, calls), spread) in values.make_mut().iter_mut().zip(calls.make_mut()).zip(spreads) {
             if finding(*calls) {
                 follow(r, calls, how.init_std_alpha * spread);
@@ -63,7 +63,7 @@ impl TileArray {
     }
 }
 
-/// A running mean over calls; what is not above 0 does not count.
+/// A running mean over calls; values that are not above 0 do not count.
 pub(super) fn follow(mean: &mut f32, calls: &mut f32, value: f32) {
     if value > 0.0 {
         *mean = (*mean * *calls + value) / (*calls + 1.0);
@@ -75,11 +75,11 @@ pub(super) fn follow(mean: &mut f32, calls: &mut f32, value: f32) {
 /// the number of the first one.
 pub(super) fn for_each_column(
     grid: &Grid,
-    lowering: &Lowering,
+    im2col: &Im2col,
     x: &Tensor,
     mut see: impl FnMut((usize, &Column), &Tensor, usize),
 ) {
-    lowering.for_each_rows(x, |group, rows, first| {
+    im2col.for_each_rows(x, |group, rows, first| {
         for (number, column) in grid.columns().iter().enumerate().filter(|(_, column)| column.group == group) {
             see((number, column), &rows.slice(1, grid.weight_ins(&column.ins)), first);
         }
@@ -87,9 +87,9 @@ pub(super) fn for_each_column(
 }
 
 /// The unbiased standard deviation of the inputs of each tile; NaN for a single one.
-fn spreads(grid: &Grid, lowering: &Lowering, x: &Tensor) -> Vec<f32> {
+fn spreads(grid: &Grid, im2col: &Im2col, x: &Tensor) -> Vec<f32> {
     let mut spreads = vec![Spread::default(); grid.columns().last().map_or(0, |column| column.tiles.end)];
-    for_each_column(grid, lowering, x, |(_, column), rows, _| {
+    for_each_column(grid, im2col, x, |(_, column), rows, _| {
         let block = Spread::of(rows);
         spreads[column.tiles.clone()].iter_mut().for_each(|spread| spread.add(block));
     });

@@ -1,4 +1,4 @@
-//! Mapping: the scales between a logical weight W and what a tile stores, `w = W/s`.
+//! Mapping: the scales between a logical weight W and the weight w of a tile, `w = W/s`.
 //!
 //! With `weight_scaling_omega` ω > 0, `s = max|W|/ω` over the tile, or for each of its outputs with
 //! `weight_scaling_columnwise`; 1 where the largest weight is 0. With ω = 0 the tile stores W. Source: aihwkit

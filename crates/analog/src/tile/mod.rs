@@ -4,6 +4,7 @@ mod calibration;
 mod chip;
 mod clip;
 mod contents;
+mod device_summary;
 pub(crate) mod grid;
 mod input_range;
 mod mapping;
@@ -33,6 +34,7 @@ pub use calibration::CalibratedRanges;
 pub(crate) use chip::check_time;
 pub use chip::{ProgrammedTile, ProgrammedTiles, WeakReadout};
 pub(crate) use contents::{Contents, Effective, Hardware, modifier_key};
+pub use device_summary::DeviceSummary;
 pub(crate) use grid::{side_by_side, stacked, sum};
 pub use input_range::InputRanges;
 pub(crate) use read::{Call, Reader, times};
@@ -56,17 +58,17 @@ pub struct Tile {
     pub forward: Pattern,
     /// Fixed variations of backward reads.
     pub backward: Pattern,
-    /// What tells this tile's noise from that of all others: a function of its place in the network.
+    /// The site, which tells this tile's noise from that of all others: a function of its place in the network.
     pub(crate) site: u64,
-    /// What fixed variations are drawn from.
+    /// The key that fixed variations are drawn from.
     pub(crate) key: Key,
 }
 
-/// A weight [out, in], or that of a convolution [out, in, …kernel], that lives on analog tiles.
+/// A weight [out, in], or that of a convolution [out, in, …kernel], on analog tiles.
 ///
 /// The entries of a kernel are inputs: the tiles hold the matrix [out, in · kernel]. The logical weight W is one
-/// parameter: optimizers, and everything that is exact, see it whole. Its tiles are rectangles of it with mapping scales,
-/// fixed variations and noise, which only analog reads consult.
+/// parameter: optimizers, and all exact computations, use it whole. Its tiles are rectangles of it with mapping scales,
+/// fixed variations and noise, which only analog reads use.
 ///
 /// ```
 /// use ohmgrad_analog::{InferenceRpuConfig, TileArray};
@@ -103,16 +105,17 @@ pub struct TileArray {
 }
 
 impl TileArray {
-    /// Puts a weight [out, in, …] on tiles, together with its bias if the mapping wants it analog and one tile is
-    /// enough for the weight. The bias of an array of tiles is always digital, as in the reference, where also a mapping
-    /// that limits one size and not the other makes an array.
+    /// Puts a weight [out, in, …] on tiles, together with its bias if the mapping makes it analog and one tile is
+    /// enough for the weight. The bias of an array of tiles is always digital, as in the reference, where also a
+    /// mapping that limits one size and not the other makes an array.
     ///
-    /// In a grouped convolution each group of outputs has tiles of its own; otherwise `groups` is 1. `path` is the weight's
-    /// place in its network; together with `key`, the hardware's, it determines the fixed variations, and it tells the
-    /// noise of this array from that of others.
+    /// In a grouped convolution each group of outputs has separate tiles; otherwise `groups` is 1. `path` is the
+    /// weight's place in its network; together with `key`, the hardware's, it determines the fixed variations, and it
+    /// distinguishes the noise of this array from that of others.
     ///
-    /// Under a configuration that trains on the chip, devices are drawn and set to the weight as far as their bounds allow:
-    /// `weight` is then what they hold, and [`effective_weights`](Self::effective_weights) has the bias.
+    /// Under a configuration that trains on the chip, devices are drawn and set to the weight as far as their bounds
+    /// allow: `weight` then holds the weight of the devices, and [`effective_weights`](Self::effective_weights) has the
+    /// bias.
     ///
     /// # Errors
     /// If the configuration is not valid, or the bias is analog and there is an input range, which would scale it, or a
@@ -181,13 +184,13 @@ impl TileArray {
         &self.hardware.config
     }
 
-    /// Whether the bias is a column of the (single) tile.
+    /// Returns `true` if the bias is a column of the (single) tile.
     pub fn has_analog_bias(&self) -> bool {
         self.hardware.grid.has_bias
     }
 
     /// Replaces the logical weight, recomputes the mapping scales, and sets learned output scales to 1. An analog bias
-    /// counts as a column of the weight. Tiles that were programmed are so no more.
+    /// counts as a column of the weight. Programmed tiles are no longer programmed afterwards.
     ///
     /// # Panics
     /// If the shape differs from that of the weight so far.
@@ -212,15 +215,15 @@ impl TileArray {
 }
 
 impl TileArray {
-    /// What is trained of the array, by its name in a [`TileArrayState`].
+    /// The parameters of the array, by their names in a [`TileArrayState`](crate::TileArrayState).
     pub fn params(&self) -> impl Iterator<Item = (&'static str, &Param)> {
         let scaling = self.out_scaling.as_ref().map(|scaling| ("out_scaling", scaling));
         let range = self.learned_range().map(|range| ("input_range", range));
         [("weight", &self.weight)].into_iter().chain(scaling).chain(range)
     }
 
-    /// The weight, and what else training changes: by name, and whether it is trained, in the order of
-    /// [`params`](Self::params), or state of forwards.
+    /// The weight, and other tensors that training changes: by name, and whether an optimizer trains it, in the order
+    /// of [`params`](Self::params), or state of forwards.
     pub fn slots_mut(&mut self) -> (&mut Param, Vec<(&'static str, &mut Param, bool)>) {
         let learned = self.learned_range().is_some();
         let mut others = vec![];
@@ -249,7 +252,7 @@ pub(crate) fn check_columns(config: &InferenceRpuConfig, weight: &[usize]) -> Re
     }
 }
 
-/// Why a bias can't be a column of a tile under a configuration.
+/// The reason why a bias can't be a column of a tile under a configuration.
 pub(crate) fn refuse_analog_bias(config: &InferenceRpuConfig) -> Result<(), &'static str> {
     if config.pre_post.input_range.enable {
         return Err("an analog bias with an input range would be scaled by it; say mapping.digital_bias = true");
@@ -273,12 +276,12 @@ impl Tile {
         tile
     }
 
-    /// Its part of a matrix [out, in].
+    /// The tile's part of a matrix [out, in].
     pub(crate) fn rectangle(&self, matrix: &Tensor) -> Tensor {
         matrix.slice(0, self.outs.clone()).slice(1, self.ins.clone())
     }
 
-    /// What the tile stores of a logical matrix: its rectangle over the scales.
+    /// The tile weights of a logical matrix: its rectangle over the scales.
     pub(crate) fn stored(&self, matrix: &Tensor) -> Tensor {
         let part = self.rectangle(matrix);
         self.scales.as_ref().map_or(part.clone(), |s| &part / s)

@@ -16,7 +16,7 @@ use crate::config::NoiseManagement;
 use crate::mvm::{Direction, Mvm, Prepared};
 use crate::observed::Counting;
 
-/// What the reads of one call depend on besides the contents of the tiles and the rows.
+/// Arguments of the reads of one call, besides the contents of the tiles and the rows.
 #[derive(Debug)]
 pub(crate) struct Call {
     /// One for each tile.
@@ -27,7 +27,7 @@ pub(crate) struct Call {
     pub rows_per_sample: usize,
     /// The input range of each tile, if there are any.
     pub ranges: Option<Vec<f32>>,
-    /// Whether the call is part of a training step.
+    /// `true` if the call is part of a training step.
     pub training: bool,
 }
 
@@ -38,11 +38,11 @@ pub(crate) struct Reader<'a> {
     pub call: &'a Call,
     /// The noise-management scales of all rows, where these depend on the rows before.
     pub scales: Option<RowScales>,
-    /// What forward reads are counted with, if they are observed.
+    /// The counters of forward reads, if they are observed.
     pub counting: Option<&'a Counting>,
-    /// Of each column, the factors of its outputs as a row: mapping scales, input ranges, drift compensation.
+    /// The factors of each column's outputs as a row: mapping scales, input ranges, drift compensation.
     factors: Vec<Option<Tensor>>,
-    /// Of each column, the learned scales of its outputs as a row.
+    /// The learned scales of each column's outputs as a row.
     learned: Vec<Option<Tensor>>,
 }
 
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
         columns.iter().enumerate().map(move |(i, column)| (group * columns.len() + i, column))
     }
 
-    /// What a tile's outputs are multiplied with, as a row [1, outs]; `None` for 1.
+    /// The factor on a tile's outputs, as a row [1, outs]; `None` for 1.
     pub fn factor(&self, number: usize) -> Option<Tensor> {
         let tile = &self.hardware.tiles[number];
         let chip = self.hardware.chip.as_ref().filter(|_| !self.call.training);
@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         self.learned[column].as_ref()
     }
 
-    /// Whether there are learned output scales.
+    /// Returns `true` if there are learned output scales.
     pub fn has_learned_scales(&self) -> bool {
         self.learned.iter().any(Option::is_some)
     }
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    /// Whether reads are products with the whole logical weight.
+    /// Returns `true` if reads are products with the whole logical weight.
     fn is_digital(&self) -> bool {
         let perfect = self.hardware.config.forward.is_ideal() && self.call.ranges.is_none();
         perfect && !self.has_learned_scales() && self.contents.is_one_matrix()
@@ -129,14 +129,14 @@ impl<'a> Reader<'a> {
         matrix.slice(0, self.hardware.grid.columns_of(group)[0].outs.clone())
     }
 
-    /// What the tiles of a group give, before any factor: for each column [n, out of the group].
+    /// The outputs of the tiles of a group, before any factor: for each column [n, out of the group].
     pub fn read_columns(&self, group: usize, rows: &Tensor, first: usize) -> Vec<Tensor> {
         let rows = &self.hardware.grid.with_bias_input(rows);
         let column = |column: &Column| side_by_side(column.tiles.clone().map(|number| self.tile(number, rows, first)));
         self.hardware.grid.columns_of(group).iter().map(column).collect()
     }
 
-    /// What one tile gives for rows with all inputs of its group.
+    /// The outputs of one tile for rows with all inputs of its group.
     fn tile(&self, number: usize, rows: &Tensor, first: usize) -> Tensor {
         let rows = self.ranged(number, rows.slice(1, self.hardware.tiles[number].ins.clone()));
         let counters = Counting::of(self.counting, number);
@@ -145,8 +145,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Joins what `read` makes of `n` rows of a tile, of all at once or of those of each sample: it gets the read, the
-    /// places of its rows, the weights [outs, ins] as prepared for it, and the noise-management scales.
+    /// Joins the results of `read` for `n` rows of a tile, of all at once or of those of each sample: it gets the read,
+    /// the places of its rows, the weights [outs, ins] as prepared for it, and the noise-management scales.
     pub fn each_sample(
         &self,
         number: usize,
@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Output gradients [n, out of the group] as each column of a group sees them: times learned scales.
+    /// The output gradients of each column of a group, [n, out of the group]: times learned scales.
     pub fn gradients_of_columns(&self, group: usize, d: &Tensor) -> Vec<Tensor> {
         let of_column = |(column, _)| self.learned(column).map_or(d.clone(), |a| d * a);
         self.columns(group).map(of_column).collect()

@@ -23,12 +23,13 @@ impl TileArray {
     /// | programmed weights, drift coefficients, the time drifted to | always |
     /// | the statistics of drift compensation | measured again with the new reads, as at programming |
     ///
-    /// So a chip is then what programming under the other configuration with the same key would have given, and going back
-    /// restores every bit.
+    /// So a chip is then the same as if it had been programmed under the other configuration with the same key, and
+    /// going back restores every bit.
     ///
     /// # Errors
-    /// If the configuration is not valid, or cannot be that of these tiles, which the error says by the field: another
-    /// cut or another mapping, or on a chip other devices or another drift compensation. The tiles are then as they were.
+    /// If the configuration is not valid, or cannot be that of these tiles; the error names the field. Cut and mapping
+    /// must stay the same, and on a chip also the devices and the drift compensation. On an error the tiles stay as
+    /// they were.
     ///
     /// # Panics
     /// If the array is being calibrated.
@@ -64,11 +65,11 @@ impl TileArray {
         self.measure_compensation()
     }
 
-    /// Takes over what training and calibration have found of the inputs of another array of the same cut: input ranges, how
-    /// many calls they were found from, running means.
+    /// Takes over the input ranges, the number of calls they were found from, and the running means that training and
+    /// calibration have found for another array of the same cut.
     ///
     /// # Errors
-    /// If there is something to take over and this array is cut otherwise.
+    /// If there are such values and this array is cut otherwise.
     pub fn inherit(&mut self, other: &Self) -> Result<(), Error> {
         if !other.has_found_inputs() {
             return Ok(());
@@ -99,7 +100,7 @@ impl TileArray {
         Ok(())
     }
 
-    /// Whether training or calibration have found something of the inputs: input ranges, running means.
+    /// Returns `true` if training or calibration has found properties of the inputs: input ranges, running means.
     pub fn has_found_inputs(&self) -> bool {
         let initial = self.config().pre_post.input_range.init_value;
         let found = |ranges: &InputRanges| {
@@ -108,7 +109,7 @@ impl TileArray {
         self.input_ranges.as_ref().is_some_and(found) || self.averages.value.iter().any(|&mean| mean >= 0.0)
     }
 
-    /// Whether [`set_config`](Self::set_config) can put these tiles under a configuration.
+    /// Checks that [`set_config`](Self::set_config) can put these tiles under a configuration.
     ///
     /// # Errors
     /// As [`set_config`](Self::set_config).
@@ -191,7 +192,7 @@ mod tests {
         array
     }
 
-    /// Hardware that differs in everything that tiles can be without.
+    /// Hardware that differs in every optional part.
     fn other() -> InferenceRpuConfig {
         let mut config = config();
         config.forward = IoParameters {
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_kept_is_named() {
+    fn settings_that_cannot_change_are_named() {
         let mut array = trained();
         let mut error = |change: &dyn Fn(&mut InferenceRpuConfig)| {
             let mut config = config();

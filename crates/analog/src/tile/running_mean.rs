@@ -1,7 +1,7 @@
 //! The running means of AVERAGE_ABS_MAX: a forward and a backward one for each tile.
 //!
 //! A mean depends on the rows before, so the scales of all rows are found in their order before any is read. Evaluation
-//! keeps to the mean that training has found.
+//! keeps the mean that training has found.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ pub(crate) fn shape(config: &InferenceRpuConfig, tiles: usize) -> [usize; 2] {
     [if averaging { tiles } else { 0 }, 2]
 }
 
-/// The mean that evaluations keep to, if training has found one.
+/// The mean that evaluations use, if training has found one.
 pub(super) fn of_evaluation(averages: &Tensor, tile: usize, direction: Direction) -> Option<f32> {
     (!averages.is_empty()).then(|| averages[[tile, direction as usize]]).filter(|&mean| mean > 0.0)
 }
 
-/// Of each tile, the noise-management scale of each row of a call.
+/// The noise-management scales of the rows of a call, for each tile.
 pub(crate) type RowScales = Arc<Vec<Vec<f32>>>;
 
 /// Scales of rows that come block by block, for one direction.
@@ -32,13 +32,13 @@ pub(crate) struct RunningScales<'a> {
     direction: Direction,
     training: bool,
     averages: Tensor,
-    /// Of each tile, those of the rows so far.
+    /// The scales of the rows so far, for each tile.
     scales: Vec<Vec<f32>>,
 }
 
 impl<'a> RunningScales<'a> {
-    /// Of the reads of so many tiles, whose means start from `averages`, or with the first rows if that is empty; `None`
-    /// where scales do not depend on the rows before.
+    /// The scales of reads of so many tiles, whose means start from `averages`, or with the first rows if that is
+    /// empty; `None` where scales do not depend on the rows before.
     pub fn new(
         io: &'a IoParameters,
         averages: &Tensor,
@@ -71,8 +71,8 @@ impl<'a> RunningScales<'a> {
 }
 
 impl Reader<'_> {
-    /// The scales of all rows in forward reads and the means after them, where scales depend on the rows before: `rows` calls
-    /// what it gets with each group and rows [n, ins], block by block and in order.
+    /// The scales of all rows in forward reads and the means after them, where scales depend on the rows before: `rows`
+    /// calls its argument with each group and rows [n, ins], block by block and in order.
     pub fn forward_scales(
         &self,
         averages: &Tensor,

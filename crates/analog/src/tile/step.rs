@@ -1,4 +1,4 @@
-//! What happens to the weights on tiles after a step of an optimizer: they are cut, then mapped anew.
+//! Clipping and remapping of the weights on tiles after a step of an optimizer, in this order.
 
 use std::sync::Arc;
 
@@ -8,8 +8,9 @@ use super::{TileArray, remap};
 use crate::config::{MappingParameter, WeightClip, WeightRemap};
 
 impl TileArray {
-    /// Cuts the weights and maps them anew, in this order, as the configuration asks for after a step; an analog bias is a
-    /// column of the weight. On a chip nothing happens: its weights do not follow. An optimizer calls it; whoever writes [`weight`](Self::weight) by other means can.
+    /// Clips the weights and remaps them, in this order, as configured for after a step; an analog bias is a column of
+    /// the weight. On a chip nothing happens, because its weights do not follow. An optimizer calls this method; code
+    /// that writes [`weight`](Self::weight) by other means may call it.
     pub fn after_step(&mut self, mut bias: Option<&mut Tensor>) {
         if self.hardware.chip.is_some() {
             return;
@@ -22,8 +23,8 @@ impl TileArray {
         }
     }
 
-    /// Maps the logical weight, learned output scales included, anew: as [`set_weight`](Self::set_weight) with the weight
-    /// that is there, under another `weight_scaling_omega`.
+    /// Remaps the logical weight, learned output scales included: as [`set_weight`](Self::set_weight) with the present
+    /// weight, under another `weight_scaling_omega`.
     ///
     /// # Panics
     /// If `omega` is negative or not finite.

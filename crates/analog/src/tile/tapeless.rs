@@ -8,8 +8,8 @@ use super::read::{Call, Reader};
 use super::{TileArray, Transposed, modifier_key};
 
 impl TileArray {
-    /// Reads rows `x` [n, in] as an evaluation does, giving [n, out]: what a [`forward`](Self::forward) on an evaluation tape
-    /// with this key gives. In grouped arrays rows have the inputs of all groups, side by side.
+    /// Reads rows `x` [n, in] as an evaluation does, giving [n, out]: the result of a [`forward`](Self::forward) on an
+    /// evaluation tape with this key. In grouped arrays rows have the inputs of all groups, side by side.
     ///
     /// ```
     /// use ohmgrad_analog::{InferenceRpuConfig, TileArray};
@@ -46,8 +46,8 @@ impl TileArray {
     }
 
     /// Reads rows `d` [n, out] through the transposed tiles under the backward parameters, giving [n, in]: the input
-    /// gradient of a layer for the output gradient `d`. Under parameters that read nothing backward (perfect, straight
-    /// through) it is `d·W`. Nothing is masked, since no forward has been.
+    /// gradient of a layer for the output gradient `d`. Under parameters without a backward read (perfect, straight
+    /// through) it is `d·W`. Nothing is masked, since there was no forward.
     ///
     /// # Panics
     /// If `d` does not fit the weight, or the tiles hold a bias and none is given.
@@ -75,7 +75,7 @@ impl TileArray {
         })
     }
 
-    /// Calls `f` with a reader of the tiles as an evaluation sees them.
+    /// Calls `f` with a reader of the tiles in evaluation.
     fn with_reader<R>(&self, bias: Option<&Tensor>, key: Key, f: impl FnOnce(Reader<'_>) -> R) -> R {
         let (hardware, modifier) = (&self.hardware, &self.hardware.config.modifier);
         let of_tape = |tile| modifier_key(key, tile);

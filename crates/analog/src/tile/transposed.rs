@@ -1,7 +1,7 @@
 //! Reads of the transposed tiles, which make the input gradient: output gradients in, input gradients out.
 //!
-//! An analog direction reads each transposed tile, driven by `d·s`, under the backward parameters and with variations and
-//! noise of its own. A perfect one is `d·W`.
+//! An analog direction reads each transposed tile, driven by `d·s`, under the backward parameters, with separate
+//! variations and noise. A perfect one is `d·W`.
 
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ use crate::observed::Counting;
 pub(crate) struct Transposed<'a> {
     reader: &'a Reader<'a>,
     way: Way,
-    /// What reads are counted with, if they are observed.
+    /// The counters of reads, if they are observed.
     pub counting: Option<Counting>,
 }
 
@@ -35,7 +35,7 @@ enum Way {
     },
 }
 
-/// What is shown the number of each tile and its part of the input gradient, [n, ins of the tile].
+/// A function that gets the number of each tile and its part of the input gradient, [n, ins of the tile].
 pub(crate) type OfTile<'a> = &'a dyn Fn(usize, &Tensor);
 
 impl<'a> Transposed<'a> {
@@ -52,19 +52,19 @@ impl<'a> Transposed<'a> {
         Self { reader, way: Way::Analog { io: Box::new(io), drawn, scales: None }, counting: None }
     }
 
-    /// Whether nothing is read: the gradient is `d·W`.
+    /// Returns `true` if nothing is read: the gradient is `d·W`.
     pub fn is_digital(&self) -> bool {
         let one = matches!(self.way, Way::Perfect(out_scale) if out_scale == 1.0);
         one && !self.reader.has_learned_scales() && !self.reader.contents.is_per_sample()
     }
 
-    /// Whether it is a product.
+    /// Returns `true` if the transposed read is an exact product.
     pub fn is_perfect(&self) -> bool {
         matches!(self.way, Way::Perfect(_))
     }
 
-    /// Finds the scales of all rows, where they depend on the rows before, and returns the means after them: `rows` calls
-    /// what it gets with each group and output gradients as each column sees them, block by block and in order.
+    /// Finds the scales of all rows, where they depend on the rows before, and returns the means after them: `rows`
+    /// calls its argument with each group and the output gradients of each column, block by block and in order.
     pub fn find_scales(
         &mut self,
         averages: &Tensor,
@@ -85,7 +85,7 @@ impl<'a> Transposed<'a> {
         Some(averages)
     }
 
-    /// What drives a tile, for output gradients as each column of its group sees them.
+    /// The inputs of a transposed tile, for output gradients of each column of its group.
     fn driven(&self, d: &[Tensor], number: usize) -> Tensor {
         let column = self.reader.hardware.grid.column_of(number);
         let tile = &self.reader.hardware.tiles[number];
@@ -93,8 +93,8 @@ impl<'a> Transposed<'a> {
         tile.scales.as_ref().map_or(d.clone(), |s| &d * &s.t())
     }
 
-    /// The input gradients [n, ins of the group] of output gradients as each column of a group sees them, [n, out of the
-    /// group]; the first of them is row `first` of the call.
+    /// The input gradients [n, ins of the group] for the output gradients of each column of a group, [n, out of the
+    /// group]; the first row is row `first` of the call.
     pub fn read(&self, group: usize, d: &[Tensor], first: usize, of_tile: Option<OfTile<'_>>) -> Tensor {
         match &self.way {
             Way::Perfect(out_scale) => self.product(group, d, first, *out_scale, of_tile),

@@ -1,4 +1,4 @@
-//! Tiles that train by pulses: the third direction.
+//! Tiles that train by pulses: the update, as the third direction.
 //!
 //! Their weights live in devices. A backward leaves the inputs and output gradients of its call for the optimizer's step,
 //! which updates each tile once by the pairs of all calls in order: w by x̂ and d/(s·λ) at the rate η·λ, with x̂ the inputs
@@ -6,13 +6,16 @@
 //! `weight_scaling_lr_compensation`, else 1. So W = s·w moves by −η·dᵀx̂, as far as the devices let it. Source: aihwkit
 //! `optim/analog_optimizer.py`, `tiles/periphery.py`.
 
-use ohmgrad_tensor::{Key, Lowering, Tensor};
+use std::ops::Range;
+
+use ohmgrad_tensor::{Im2col, Key, Tensor};
 
 use super::grid::Grid;
 use super::read::within;
 use super::{Tile, TileArray, out_scaling};
 use crate::cell::{Cell, PlainRead, Update};
 use crate::config::RpuConfig;
+use crate::device::slice;
 use crate::error::Error;
 use crate::update::{Pairs, Statistics, UpdateParameters};
 
@@ -23,13 +26,31 @@ pub(crate) struct Pulsed {
     pub parameters: UpdateParameters,
     /// One for each tile, of tile weights [outs, ins].
     pub cells: Vec<Cell>,
+    memory: PairMemory,
 }
 
-/// What one call of an array leaves for the update of its devices; among the
+/// Memory for the pairs of a tile, used again and again: inputs [n, ins] and output gradients [n, outs].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PairMemory {
+    x: Vec<f32>,
+    d: Vec<f32>,
+}
+
+/// Appends a range of columns of each row.
+fn append(out: &mut Vec<f32>, rows: &Tensor, columns: Range<usize>) {
+    let rows = rows.contiguous();
+    let width = rows.shape()[1];
+    if columns == (0..width) {
+        return out.extend_from_slice(slice(&rows));
+    }
+    slice(&rows).chunks_exact(width.max(1)).for_each(|row| out.extend_from_slice(&row[columns.clone()]));
+}
+
+/// Pairs of rows that one call of an array leaves for the update of its devices; among the
 /// [`deposited`](ohmgrad_autograd::Gradients::deposited) of a backward, under the weight's parameter.
 #[derive(Debug)]
 pub struct CallPairs {
-    pub(crate) lowering: Lowering,
+    pub(crate) im2col: Im2col,
     pub(crate) x: Tensor,
     pub(crate) d: Tensor,
     /// The input range of each tile.
@@ -38,10 +59,10 @@ pub struct CallPairs {
     pub(crate) scaling: Option<Tensor>,
 }
 
-/// What pulses did to the tiles of an array in its last update.
+/// Statistics of the pulses in the last update of an array.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStatistics {
-    /// Of each tile.
+    /// The statistics of each tile.
     pub tiles: Vec<Statistics>,
 }
 
@@ -67,12 +88,13 @@ impl Pulsed {
             Cell::new(&cell, &parameters, shape, grid.has_bias, tile.key.fold("devices"))
         };
         let cells = tiles.iter().map(of_tile).collect::<Result<_, _>>()?;
-        Ok(Some(Self { config: config.clone(), parameters, cells }))
+        Ok(Some(Self { config: config.clone(), parameters, cells, memory: PairMemory::default() }))
     }
 }
 
 impl TileArray {
-    /// Whether the weight lives in devices that pulses change: a step of an optimizer then gives its learning rate alone.
+    /// Returns `true` if the weight lives in devices that pulses change: a step of an optimizer then gives its learning
+    /// rate alone.
     pub fn trains_on_chip(&self) -> bool {
         self.pulsed.is_some()
     }
@@ -87,8 +109,9 @@ impl TileArray {
         self.pulsed.as_ref().map_or(&[], |pulsed| &pulsed.cells)
     }
 
-    /// Updates the devices by the calls of a step at a learning rate, then lets them diffuse and decay; the logical weight, and
-    /// an analog bias, become what the devices hold. Nothing happens to a weight that does not live in devices.
+    /// Updates the devices by the calls of a step at a learning rate, then lets them diffuse and decay; the logical
+    /// weight, and an analog bias, become the weight of the devices. A weight that does not live in devices stays as it
+    /// is.
     ///
     /// `key` is the step's: pulses are functions of it and of the tile. All pairs of a step are one batch, in order of the
     /// calls.
@@ -103,28 +126,40 @@ impl TileArray {
             return;
         }
         let calls: Vec<&CallPairs> = calls.into_iter().collect();
+        let mut memory =
+            self.pulsed.as_mut().map_or_else(PairMemory::default, |pulsed| std::mem::take(&mut pulsed.memory));
         for number in 0..self.tiles().len() {
-            let (x, d) = self.pairs(number, &calls);
+            self.pairs(number, &calls, &mut memory);
+            let (ins, outs) = (self.tiles()[number].ins.len(), self.tiles()[number].outs.len());
             let lambda = self.lr_compensation(number);
             let key = key.fold(self.tiles()[number].site).fold("update");
             let pulsed = self.pulsed.as_mut().expect("checked above");
             let parameters = pulsed.parameters;
             let cell = &mut pulsed.cells[number];
-            let pairs = Pairs::new(&x, &d);
+            let pairs = Pairs::from_slices(&memory.x, ins, &memory.d, outs);
             let reads = &PlainRead;
             cell.update(Update { pairs, rate: rate * lambda, parameters: &parameters, reads, key });
             cell.after_step(key.fold("after step"));
         }
+        if let Some(pulsed) = &mut self.pulsed {
+            pulsed.memory = memory;
+        }
         self.take_from_devices(bias);
     }
 
-    /// What pulses have done since this was last asked, tile by tile.
+    /// Begins to count the pulses of each crosspoint, which the [`cells`](Self::cells)' devices have: their wear.
+    pub fn count_pulses(&mut self) {
+        self.pulsed.iter_mut().flat_map(|pulsed| &mut pulsed.cells).for_each(Cell::count_pulses);
+    }
+
+    /// Takes the statistics of the pulses since the last call, tile by tile.
     pub fn take_update_statistics(&mut self) -> UpdateStatistics {
         let cells = self.pulsed.iter_mut().flat_map(|pulsed| &mut pulsed.cells);
         UpdateStatistics { tiles: cells.map(Cell::take_statistics).collect() }
     }
 
-    /// Sets the devices to the logical weight and an analog bias, as far as their bounds allow, and takes back what they hold.
+    /// Sets the devices to the logical weight and an analog bias, as far as their bounds allow, and takes back the
+    /// weight that they reach.
     pub(super) fn set_devices(&mut self, bias: Option<&Tensor>) {
         let matrix = self.hardware.grid.matrix(&self.weight.value, bias);
         if let Some(pulsed) = &mut self.pulsed {
@@ -135,17 +170,33 @@ impl TileArray {
         }
     }
 
-    /// The logical weight becomes what the devices hold, and so does an analog bias.
-    pub(crate) fn take_from_devices(&mut self, bias: Option<&mut Tensor>) {
-        let (weight, of_tile) = self.held_by_devices();
-        let old = self.weight.value.shape().to_vec();
-        self.weight.value = weight.reshape(&old);
-        if let (Some(bias), Some(value)) = (bias, of_tile) {
-            *bias = value;
+    /// Sets the logical weight, and an analog bias, to the weight of the devices.
+    pub(crate) fn take_from_devices(&mut self, mut bias: Option<&mut Tensor>) {
+        let grid = &self.hardware.grid;
+        let pulsed = self.pulsed.as_ref().expect("asked for weights that live in devices");
+        // In place: a new matrix in each step would cost as much as the pulses of a single pair.
+        let weight = self.weight.value.make_mut();
+        let columns = grid.weight_columns();
+        for (tile, cell) in self.hardware.tiles.iter().zip(&pulsed.cells) {
+            let (own, width) = (grid.weight_ins(&tile.ins), tile.ins.len());
+            let scales = tile.scales.as_ref().map(|s| s.contiguous());
+            let scales = scales.as_ref().map(slice);
+            for (i, held) in slice(cell.weights()).chunks_exact(width.max(1)).enumerate() {
+                let row = tile.outs.start + i;
+                let weight = &mut weight[row * columns + own.start..row * columns + own.end];
+                weight.copy_from_slice(&held[..own.len()]);
+                let scale = scales.map(|s| s[i % s.len()]);
+                if let Some(scale) = scale {
+                    weight.iter_mut().for_each(|w| *w *= scale);
+                }
+                if let (Some(bias), Some(&of_tile)) = (&mut bias, held.get(own.len())) {
+                    bias.make_mut()[row] = scale.map_or(of_tile, |scale| of_tile * scale);
+                }
+            }
         }
     }
 
-    /// The weight [outs, ins] that devices hold, and the bias if it is on the tile.
+    /// The weight [outs, ins] of the devices, and the bias if it is on the tile.
     pub(super) fn held_by_devices(&self) -> (Tensor, Option<Tensor>) {
         let (grid, tiles) = (&self.hardware.grid, self.tiles());
         let pulsed = self.pulsed.as_ref().expect("asked for weights that live in devices");
@@ -158,30 +209,35 @@ impl TileArray {
     }
 
     /// Inputs and output gradients of a tile in all calls, row by row, in units of its update.
-    fn pairs(&self, number: usize, calls: &[&CallPairs]) -> (Tensor, Tensor) {
+    fn pairs(&self, number: usize, calls: &[&CallPairs], memory: &mut PairMemory) {
         let (grid, tile) = (&self.hardware.grid, &self.tiles()[number]);
         let column = grid.column_of(number);
-        let (mut xs, mut ds): (Vec<f32>, Vec<f32>) = (vec![], vec![]);
+        let PairMemory { x: xs, d: ds } = memory;
+        xs.clear();
+        ds.clear();
         let lambda = self.lr_compensation(number);
         let divisor = tile.scales.as_ref().map(|s| &s.t() * lambda);
         for call in calls {
             let range = call.ranges.as_ref().map(|ranges| ranges[number]);
             let learned = call.scaling.as_ref();
             let learned = learned.map(|scaling| out_scaling::row(scaling, grid, column, self.tiles()));
-            call.lowering.for_each_gradient_rows(&call.d, &call.x, |group, d, rows, _| {
+            call.im2col.for_each_gradient_rows(&call.d, &call.x, |group, d, rows, _| {
                 if group != column.group {
                     return;
                 }
-                let x = grid.with_bias_input(rows).slice(1, tile.ins.clone());
-                xs.extend(x.iter().map(|&x| range.map_or(x, |r| within(x, r))));
-                let d = learned.as_ref().map_or(d.clone(), |a| d * a).slice(1, column.outs_of(tile));
-                let d = divisor.as_ref().map_or(d.clone(), |s| &d / s);
-                ds.extend(d.iter());
+                let first = xs.len();
+                append(xs, &grid.with_bias_input(rows), tile.ins.clone());
+                if let Some(range) = range {
+                    xs[first..].iter_mut().for_each(|x| *x = within(*x, range));
+                }
+                let scaled = learned.as_ref().map(|a| d * a);
+                let d = scaled.as_ref().unwrap_or(d);
+                match &divisor {
+                    None => append(ds, d, column.outs_of(tile)),
+                    Some(s) => append(ds, &(&d.slice(1, column.outs_of(tile)) / s), 0..tile.outs.len()),
+                }
             });
         }
-        let (ins, outs) = (tile.ins.len(), tile.outs.len());
-        let n = ds.len() / outs.max(1);
-        (Tensor::from_vec(xs, &[n, ins]), Tensor::from_vec(ds, &[n, outs]))
     }
 
     fn lr_compensation(&self, number: usize) -> f32 {

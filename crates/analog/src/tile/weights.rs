@@ -1,4 +1,4 @@
-//! The weights that an array stands for: exactly, and as its reads show them.
+//! The weights of an array: exact ones, and estimates from its reads.
 
 use ohmgrad_tensor::{Key, Tensor};
 
@@ -10,9 +10,9 @@ use crate::statistics::least_squares;
 const OVERSAMPLING: usize = 10;
 
 impl TileArray {
-    /// The weight that evaluations stand for, exactly, and the bias if it is on the tile: of a chip what its devices hold
-    /// now, with mapping scales and drift compensation; learned output scales included. A digital layer with these has the
-    /// outputs of perfect reads.
+    /// The effective weight of evaluations, exactly, and the bias if it is on the tile: of a chip the present weights
+    /// of its devices, with mapping scales and drift compensation; learned output scales included. A digital layer with
+    /// these has the outputs of perfect reads.
     ///
     /// ```
     /// use ohmgrad_analog::{InferenceRpuConfig, TileArray};
@@ -57,8 +57,8 @@ impl TileArray {
     /// Estimates the logical weight, and an analog bias, from noisy reads: 10 · in rows of standard-normal inputs through
     /// the evaluation's forward, and least squares (aihwkit `read_weights`).
     ///
-    /// The estimate has what outputs have been through: the noise of the converters averaged over the rows, the weights as
-    /// programmed and drifted, learned scales and α. A perfect read gives the exact weight up to rounding.
+    /// The estimate contains all that acts on outputs: the noise of the converters averaged over the rows, the weights
+    /// as programmed and drifted, learned scales and α. A perfect read gives the exact weight up to rounding.
     ///
     /// ```
     /// use ohmgrad_analog::{InferenceRpuConfig, TileArray};

@@ -16,6 +16,7 @@ mod apply;
 mod bits;
 mod lines;
 mod parameters;
+mod statistics;
 mod trains;
 
 use std::ops::Range;
@@ -25,7 +26,7 @@ use ohmgrad_tensor::Tensor;
 pub(crate) use apply::{Job, Side, count_pulses, pulse};
 pub use lines::{Lines, lines};
 pub use parameters::{PulseType, UpdateParameters};
-pub use trains::Statistics;
+pub use statistics::Statistics;
 pub(crate) use trains::Trains;
 
 /// Pairs of inputs and output gradients of one tile, row by row: what one optimizer step updates it with.

@@ -8,24 +8,7 @@ use ohmgrad_tensor::{Key, rows};
 
 use super::bits::{LANES, Line, each_bit};
 use super::parameters::step;
-use super::{Pairs, PulseType, UpdateParameters, lines};
-
-/// What was sent in an update, for a trace.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Statistics {
-    /// Samples, those without pulses among them.
-    pub samples: u64,
-    /// The sum of the lengths of all samples' trains.
-    pub length: u64,
-    /// The sum over samples of the most pulses that a crosspoint needs, `η·max|x|·max|d|/g`; of managed updates.
-    pub k: f64,
-    /// d lines that are not 0.
-    pub d_lines: u64,
-    /// d lines with a probability above 1, whose gradients saturate.
-    pub d_clipped: u64,
-    /// Pulses at crosspoints, of the stochastic types.
-    pub coincidences: u64,
-}
+use super::{Pairs, PulseType, Statistics, UpdateParameters, lines};
 
 /// Consecutive samples that rows treat alike.
 #[derive(Clone, Debug)]
@@ -176,6 +159,16 @@ impl Trains {
             self.stretches.push(Stretch::Counts { x: values, d: values + self.ins });
             self.work += (self.ins * self.outs) as u64;
         }
+    }
+
+    /// What was sent since it was last taken.
+    pub(crate) fn sent(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// Replaces what was sent.
+    pub(crate) fn put_statistics(&mut self, statistics: Statistics) {
+        self.statistics = statistics;
     }
 
     /// What was sent since this was last asked.

@@ -1,6 +1,6 @@
 //! Convolutions over one, two or three axes.
 
-use ohmgrad_tensor::{Array, ConvWindow, Lowering, Scalar};
+use ohmgrad_tensor::{Array, ConvWindow, Im2col, Scalar};
 
 use crate::back::{Back, Op};
 use crate::var::Var;
@@ -9,7 +9,7 @@ use crate::var::Var;
 ///
 /// Gradients: `d·w` for each patch, added up where patches overlap; `Σ dᵀ·patch`; and `Σ d` for each output.
 struct Convolution {
-    lowering: Lowering,
+    im2col: Im2col,
     has_bias: bool,
 }
 
@@ -32,7 +32,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// If the shapes, the window and the groups do not fit.
     pub fn convolution(self, weight: Self, bias: Option<Self>, window: ConvWindow, groups: usize) -> Self {
         let (x, w, b) = (self.value(), weight.value(), bias.map(|bias| bias.value()));
-        let lowering = Lowering::patches(window, groups, x.shape());
+        let im2col = Im2col::patches(window, groups, x.shape());
         let fits = w.rank() == x.rank()
             && w.shape()[0] % groups == 0
             && w.shape()[1] * groups == x.shape()[1]
@@ -44,9 +44,9 @@ impl<'t, T: Scalar> Var<'t, T> {
             w.shape(),
             window.kernel
         );
-        let y = lowering.linear(&x, &as_matrix(&w), b.as_ref());
+        let y = im2col.linear(&x, &as_matrix(&w), b.as_ref());
         let inputs: Vec<Self> = [self, weight].into_iter().chain(bias).collect();
-        self.tape().push(y, &inputs, Convolution { lowering, has_bias: bias.is_some() })
+        self.tape().push(y, &inputs, Convolution { im2col, has_bias: bias.is_some() })
     }
 }
 
@@ -58,10 +58,10 @@ impl<T: Scalar> Op<T> for Convolution {
     fn backward(&self, cx: &mut Back<'_, T>) {
         let (x, w) = (cx.input(0), cx.input(1));
         if cx.wants(1) {
-            cx.give(1, self.lowering.linear_weight_gradient(cx.grad, x).reshape(w.shape()));
+            cx.give(1, self.im2col.linear_weight_gradient(cx.grad, x).reshape(w.shape()));
         }
         if cx.wants(0) {
-            cx.give(0, self.lowering.linear_input_gradient(cx.grad, &as_matrix(w)));
+            cx.give(0, self.im2col.linear_input_gradient(cx.grad, &as_matrix(w)));
         }
         if self.has_bias && cx.wants(2) {
             let outs = w.shape()[0];

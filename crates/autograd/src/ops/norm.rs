@@ -140,7 +140,7 @@ mod tests {
     /// An input, and a weight and a bias of another shape.
     fn inputs(shape: &[usize], of: &[usize], seed: u64, layouts: [u8; 2]) -> [Array<f64>; 3] {
         let key = Key::new(seed);
-        // Not a broadcast array: a variance of 0 is no place for differences.
+        // Not a broadcast array: at a variance of 0 finite differences fail.
         let x = array(shape, key.fold("x"), layouts[0] % 3);
         [x, array(of, key.fold("weight"), layouts[1]), Array::normal(of, key.fold("bias"))]
     }
@@ -168,7 +168,7 @@ mod tests {
             }
         }
 
-        /// What was found as statistics gives the same result when it is given as statistics.
+        /// Statistics of a batch give the same result when they are passed as fixed statistics.
         #[test]
         fn statistics_are_those_of_the_batch(shape in prop::collection::vec(2usize..4, 2..5), seed: u64, layouts: [u8; 2]) {
             let tape = Tape::eval(Key::new(0));

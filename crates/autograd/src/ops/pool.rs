@@ -47,12 +47,15 @@ impl<T: Scalar> Op<T> for AvgPool {
     }
 }
 
-/// A word for each axis; nothing for adaptive windows, which the shapes tell.
+/// A word for each axis; none for adaptive windows, which follow from the shapes.
 fn shown(windows: &[PoolWindow]) -> Vec<(&'static str, String)> {
     let word = |w: &PoolWindow| {
         let mut text = format!("{}", w.kernel);
-        let said = [(w.stride, w.kernel, "stride"), (w.padding, 0, "padding"), (w.dilation, 1, "dilation")];
-        said.iter().filter(|(value, usual, _)| value != usual).for_each(|(v, _, name)| text += &format!(" {name} {v}"));
+        let fields = [(w.stride, w.kernel, "stride"), (w.padding, 0, "padding"), (w.dilation, 1, "dilation")];
+        fields
+            .iter()
+            .filter(|(value, usual, _)| value != usual)
+            .for_each(|(v, _, name)| text += &format!(" {name} {v}"));
         text
     };
     match windows {
@@ -95,7 +98,7 @@ impl<'t, T: Scalar> Var<'t, T> {
         self.mean_of(Pooling::new(&self.shape(), windows, count_padding), windows)
     }
 
-    /// The means of windows that divide the last axes into as many parts as `outputs` says (up to three axes).
+    /// The means of windows that divide the last axes into `outputs` parts (up to three axes).
     ///
     /// # Panics
     /// If there are fewer axes, or a size is 0.

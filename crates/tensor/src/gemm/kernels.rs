@@ -11,10 +11,10 @@ pub(super) const LINE: usize = 16;
 
 /// The part of a product that one tile computes; the operands are behind raw pointers.
 #[derive(Clone, Copy)]
-pub(super) struct Tile<'a> {
+pub(super) struct KernelTile<'a> {
     /// The terms of each sum: where a row has their factors.
     pub terms: &'a [usize],
-    /// Where the rows begin.
+    /// The beginnings of the rows.
     pub rows: [*const f32; ROWS],
     /// The packed panel: for each term the vectors of the tile's columns.
     pub b: *const f32,
@@ -23,14 +23,14 @@ pub(super) struct Tile<'a> {
     pub stride: usize,
     /// Columns of the result; the panel's last vector may reach beyond them.
     pub columns: usize,
-    /// Whether the result holds sums over earlier terms already.
+    /// Adds to the result, which holds the sums over earlier terms.
     pub adds: bool,
-    /// How far behind each row those of the next tile lie, to fetch them from memory meanwhile; 0 fetches nothing.
+    /// Distance from each row to that of the next tile, for prefetching; 0 fetches nothing.
     pub ahead: usize,
 }
 
 /// Computes one tile.
-pub(super) type Kernel = unsafe fn(&Tile<'_>);
+pub(super) type Kernel = unsafe fn(&KernelTile<'_>);
 
 /// The tiles of one instruction set, as many rows and vectors of columns as its registers hold.
 pub(super) struct Kernels {
@@ -52,7 +52,7 @@ macro_rules! kernels {
         pub(super) mod $name {
             use std::arch::x86_64::*;
 
-            use super::{LINE, Tile};
+            use super::{KernelTile, LINE};
 
             /// # Safety
             /// The processor has the features, and the rows exist in both places.
@@ -76,8 +76,8 @@ macro_rules! kernels {
             /// # Safety
             /// The processor has the features, all elements that the tile names exist, and no other thread accesses its result.
             #[target_feature(enable = $feature)]
-            pub unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
-                let &Tile { terms, rows, mut b, c, stride, columns, adds, ahead } = tile;
+            pub unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &KernelTile<'_>) {
+                let &KernelTile { terms, rows, mut b, c, stride, columns, adds, ahead } = tile;
                 let rows: [*const f32; ROWS] = std::array::from_fn(|i| rows[i]);
                 let mut sums = [[$zero(); VECTORS]; ROWS];
                 let piece = if ahead > 0 { LINE } else { terms.len().max(1) };

@@ -67,7 +67,7 @@ impl<'a> Offsets<'a> {
         }
     }
 
-    /// Those of `N` rows from `first` on; where the list ends before, any.
+    /// The offsets of `N` rows from `first` on; beyond the end of the list, any offsets.
     fn chunk<const N: usize>(self, first: usize) -> [usize; N] {
         match self {
             Self::Stride(step) => std::array::from_fn(|i| (first + i) * step),
@@ -216,14 +216,14 @@ impl<'a, T: Gemm> Right<'a, T> {
     }
 }
 
-/// How a product is given to threads.
+/// Division of a product among threads.
 #[derive(Clone, Copy)]
 pub(crate) enum Parts {
-    /// To this one alone.
+    /// One part: the calling thread alone.
     One,
-    /// So many parts of rows, each of which packs the right operand for itself.
+    /// A number of parts of rows, each of which packs the right operand separately.
     Rows(usize),
-    /// So many parts of columns.
+    /// A number of parts of columns.
     Columns(usize),
 }
 
@@ -311,7 +311,7 @@ gemm!(f64, matrixmultiply::dgemm, |_slice| None);
 mod tests {
     use super::*;
 
-    /// What a check lets pass, kernels read without another one.
+    /// The kernels rely on this check and make no other.
     #[test]
     fn matrices_beyond_their_storage_are_refused_also_where_a_size_wraps_around() {
         let refused = |rows: Offsets<'_>, terms: Offsets<'_>, sizes: [usize; 2]| {

@@ -1,13 +1,13 @@
 //! The right operand of a product of f32 matrices, packed for the vector units of x86.
 //!
-//! Panels of a few vectors of columns, through which tiles of rows then run. The left operand is not packed: the matrices
-//! of networks have tens to thousands of rows, so a copy would cost more than it wins.
+//! The operand is packed into panels of a few vectors of columns, through which tiles of rows run. The left operand is
+//! not packed: the matrices of networks have tens to thousands of rows, so a copy costs more than it saves.
 
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::kernels::{AVX2, AVX512, Kernels, LINE, ROWS, SIDE, Tile, transpose};
+use super::kernels::{AVX2, AVX512, KernelTile, Kernels, LINE, ROWS, SIDE, transpose};
 use super::{Left, Offsets, Parts, Strided};
 use crate::parallel;
 use crate::simd::{self, Level};
@@ -15,13 +15,13 @@ use crate::simd::{self, Level};
 /// Terms of a sum that one run through a panel handles at most, so that the panel stays in the first-level cache.
 const STRETCH: usize = 256;
 
-/// Elements of a left operand that is fetched ahead, as the second-level cache will not hold it.
+/// Elements from which a left operand is fetched ahead, because the second-level cache does not hold it.
 const CACHED: usize = 1 << 18;
 
 /// Elements of a page of memory.
 const PAGE: usize = 1 << 10;
 
-/// From one row to the next in the copy of a stretch of a left operand.
+/// Distance of rows in the copy of a stretch of a left operand.
 const COPY_STRIDE: usize = STRETCH + LINE;
 
 /// Elements from which packing is given to all threads.
@@ -32,7 +32,7 @@ const PARALLEL: usize = 1 << 16;
 struct Line(#[expect(dead_code, reason = "it is written and read through pointers")] [f32; LINE]);
 
 thread_local! {
-    /// Buffers that the next packings take over: a few may be packed at once.
+    /// Free buffers, which the next packings use: a few operands may be packed at once.
     static SCRATCH: RefCell<Vec<Vec<Line>>> = const { RefCell::new(vec![]) };
 }
 
@@ -132,8 +132,8 @@ impl Packed {
         keep(lines);
     }
 
-    /// Whether a left operand is copied, stretch by stretch: if its terms are pages apart, each is on a cache line that has
-    /// left the cache before the next tile needs it. A copy pays off for several panels.
+    /// Returns `true` if a left operand is copied, stretch by stretch. If its terms are pages apart, each is on a cache
+    /// line that has left the cache before the next tile needs it. A copy pays off for several panels.
     fn copies(&self, a: Left<'_, f32>) -> bool {
         let far = matches!(a.terms, Offsets::Stride(term) if term >= PAGE) && matches!(a.rows, Offsets::Stride(1));
         far && self.terms >= LINE && self.columns >= 4 * LINE
@@ -215,7 +215,7 @@ pub(super) fn product(
 /// Gives lines back for the next packing on this thread.
 fn keep(lines: Vec<Line>) {
     const MOST: usize = 4;
-    // A thread that ends has no list to keep them in.
+    // A thread that ends has no list left.
     let _ = SCRATCH.try_with(|kept| {
         let mut kept = kept.borrow_mut();
         if kept.len() < MOST {
@@ -224,7 +224,7 @@ fn keep(lines: Vec<Line>) {
     });
 }
 
-/// So many rows or columns in even parts, which begin at the beginnings of cache lines.
+/// Even parts of rows or columns, which begin at the beginnings of cache lines.
 fn parts_of(n: usize, parts: usize) -> Vec<Range<usize>> {
     let start = |part: usize| n.min(n.div_ceil(LINE) * part / parts * LINE);
     (0..parts).map(|part| start(part)..start(part + 1)).filter(|part| !part.is_empty()).collect()
@@ -350,7 +350,7 @@ impl Panel {
             let rows = starts.map(|start| a.data.as_ptr().wrapping_add(start));
             let c = c.wrapping_add(row * stride);
             // SAFETY: rows, terms and columns of the tile are inside of the operands and of the result.
-            unsafe { tiles[here - 1](&Tile { terms, rows, b, c, stride, columns, adds, ahead: here * apart }) };
+            unsafe { tiles[here - 1](&KernelTile { terms, rows, b, c, stride, columns, adds, ahead: here * apart }) };
             row += here;
         }
     }

@@ -10,14 +10,14 @@ const MOST_BYTES: usize = 1 << 16;
 /// NumPy's own limit of axes; older versions have 32.
 const MOST_AXES: usize = 64;
 
-/// What a header says of its array.
+/// Description of an array in a header.
 #[derive(Debug, PartialEq)]
 pub(super) struct Header {
-    /// Whether elements have 8 bytes rather than 4.
+    /// `true` if elements have 8 bytes, `false` if 4.
     pub double: bool,
     pub big_endian: bool,
     pub fortran_order: bool,
-    /// Its elements fit into memory.
+    /// The shape of the array, whose elements fit into memory.
     pub shape: Vec<usize>,
 }
 
@@ -96,11 +96,11 @@ impl Header {
     }
 }
 
-/// What is left of a header.
+/// The part of a header that is not read yet.
 struct Rest<'a>(&'a str);
 
 impl<'a> Rest<'a> {
-    /// Whether this comes next; it is then taken.
+    /// Takes `what` if it comes next; returns whether it did.
     fn take(&mut self, what: &str) -> bool {
         self.0 = self.0.trim_start();
         self.0.strip_prefix(what).map(|rest| self.0 = rest).is_some()
@@ -122,7 +122,7 @@ impl<'a> Rest<'a> {
         Ok(text)
     }
 
-    /// Whether elements have 8 bytes, and whether the largest of them comes first.
+    /// Returns two flags: elements have 8 bytes; the largest of their bytes comes first.
     fn descr(&mut self) -> Result<(bool, bool), String> {
         let other = |what: &str| format!("holds {}; f4 and f8 are allowed", shown(what));
         if !self.0.trim_start().starts_with(['\'', '"']) {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_says_what_it_is() {
+    fn other_contents_are_named() {
         for (text, complaint) in [
             ("{'descr': '<i4', 'fortran_order': False, 'shape': ()}", "holds <i4; f4 and f8 are allowed"),
             (
@@ -242,7 +242,7 @@ mod tests {
         }
     }
 
-    /// Nesting and repetition cost what they weigh.
+    /// The time for nested and repeated headers is linear in their length.
     #[test]
     fn long_headers_are_read_once() {
         for part in ["(", "[", "{", "'", "1,", "{'shape':(", "'descr':"] {

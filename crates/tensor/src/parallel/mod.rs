@@ -1,5 +1,5 @@
-//! How work is given to threads. It is cut by its shape alone; work of one part, and all work of a program with one thread,
-//! is done by the caller.
+//! Distribution of work to threads. Work is cut by its shape alone. The caller does work of one part, and all work of a
+//! program with one thread.
 
 mod team;
 
@@ -57,8 +57,8 @@ pub fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> 
     results.into_iter().map(|result| result.expect("each part is called for")).collect()
 }
 
-/// Sets the number of threads that all work is given to, the calling one among them; as many as there are cores without a
-/// number. For the beginning of a program's main thread.
+/// Sets the number of threads for all work, the calling one among them; without a number, one for each core. For the
+/// beginning of a program's main thread.
 ///
 /// # Errors
 /// If threads have been made before.
@@ -88,7 +88,7 @@ pub fn build<T: Copy + Send>(
     data
 }
 
-/// Checks that `f` returns what it gets, written: then all of it is.
+/// Checks that `f` returns the slice that it gets, written: then all elements are.
 ///
 /// # Panics
 /// If another slice is returned.

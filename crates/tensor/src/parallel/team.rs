@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-/// How long an idle thread polls for a job before it returns to the pool, where it may sleep.
+/// Time for which an idle thread polls for a job before it returns to the pool, where it may sleep.
 const IDLE_LIMIT: Duration = Duration::from_micros(200);
 
-/// Work that each thread does once, and the first panic of it.
+/// A job: work that each thread does once, and the first panic of it.
 struct Job<'a> {
     work: &'a (dyn Fn(usize) + Sync),
     panic: Mutex<Option<Box<dyn Any + Send>>>,
@@ -72,7 +72,7 @@ impl Open {
     }
 }
 
-/// Also when the caller's own work panics.
+/// Closes the job, also when the caller's own work panics.
 impl Drop for Open {
     fn drop(&mut self) {
         JOB.store(ptr::null_mut(), SeqCst);
@@ -83,14 +83,14 @@ impl Drop for Open {
     }
 }
 
-/// What a thread of the pool does once it is woken: it works on jobs, until there has been none for a while.
+/// Works on jobs until none has come for [`IDLE_LIMIT`]. A thread of the pool runs this once it is woken.
 fn poll_for_jobs(who: usize) {
-    let (mut seen, mut since) = (0, Instant::now());
+    let (mut last, mut since) = (0, Instant::now());
     let mut wait = Wait::default();
     loop {
         let number = NUMBER.load(SeqCst);
-        if number != seen {
-            seen = number;
+        if number != last {
+            last = number;
             INSIDE.fetch_add(1, SeqCst);
             // SAFETY: a caller drops its job only after it has set JOB to null and then read INSIDE as 0. A thread that
             // finds the job here has counted itself in INSIDE before JOB was set to null, so the caller waits for it.

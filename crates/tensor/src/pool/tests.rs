@@ -71,7 +71,7 @@ fn threads_do_not_matter() {
     assert_eq!(pool.install(run), run());
 }
 
-/// What PyTorch gives for `max_pool1d` and `avg_pool1d` of these.
+/// The results of PyTorch's `max_pool1d` and `avg_pool1d`.
 #[test]
 fn in_ceil_mode_a_window_may_be_larger_than_the_axis() {
     let x = Tensor::from([1.0, 3.0]);

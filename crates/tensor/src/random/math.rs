@@ -1,8 +1,9 @@
 //! The functions between random bits and samples: multiplies, adds, fused multiply-adds and one square root, all of which
 //! IEEE 754 rounds the same way on every machine, and nothing of the system's mathematics library.
 //!
-//! What is fused is written so, and is fused everywhere: in software where the processor cannot, which x86 can since 2013.
-//! The coefficients are minimax fits of the relative error, each rounded to f32 before the next was fitted.
+//! Fused operations are written as such, and are fused everywhere: in software where the processor has no instruction
+//! for them, as x86 before 2013. The coefficients are minimax fits of the relative error, each rounded to f32 before
+//! the next was fitted.
 
 /// Uniform in [0, 1): a multiple of 2⁻²⁴ from the upper 24 bits.
 #[inline(always)]

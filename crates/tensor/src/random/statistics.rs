@@ -101,7 +101,7 @@ fn distributions_fit_across_keys() {
     assert_distributed("normal", &normals, normal_cdf);
 }
 
-/// Also of the squares, which would show the radius that two samples share.
+/// The squares are tested too, because they would show the radius that two samples share.
 #[test]
 fn samples_of_a_stream_are_uncorrelated() {
     let normals = &NORMALS[..4_000_000];

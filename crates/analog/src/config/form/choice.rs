@@ -2,7 +2,7 @@
 
 /// An enum whose variants have a spelling in files.
 ///
-/// `absent` lists names that the reference has and this does not, with the reason.
+/// `absent` lists names that the reference has and that do not exist here, with the reason.
 macro_rules! choices {
     (
         $(#[$meta:meta])*
@@ -22,14 +22,14 @@ macro_rules! choices {
         }
 
         impl $name {
-            /// All of them, in the order of their declaration.
+            /// All choices, in the order of their declaration.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
             const NAMES: &[&str] = &[$($spelling),*];
 
             const ABSENT: &[(&str, &str)] = &[$($(($gone, $reason)),*)?];
 
-            /// How files spell it, which is the reference's spelling.
+            /// The name in files, which is the reference's.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $spelling,)*
@@ -87,7 +87,7 @@ use super::setting::{bare, invalid, nearest};
 use super::value::Value;
 use crate::Error;
 
-/// Which of `names` the value is.
+/// The index of the value in `names`.
 pub(crate) fn position(
     value: Value,
     at: &str,

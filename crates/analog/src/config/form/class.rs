@@ -1,4 +1,4 @@
-//! Choices between classes: sections that say in `type` which class they are, under the reference's names.
+//! Choices between classes: sections whose `type` is the name of a class, under the reference's names.
 
 /// An enum with a variant for each class of a trait, and one for a class that the program defines.
 ///
@@ -180,6 +180,14 @@ pub(crate) enum Class<'a> {
     Custom(&'a dyn Debug),
 }
 
+/// The name of the class that is chosen; a class that the program defines has none.
+pub(crate) fn name<C: Classes>(chosen: &C) -> &'static str {
+    match chosen.class() {
+        Class::Section(name, _) | Class::Empty(name) => name,
+        Class::Custom(_) => "own",
+    }
+}
+
 /// Takes the class that a section names, and its other fields.
 pub(crate) fn overlay<C: Classes>(target: &mut C, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error> {
     let null = C::NAMES.contains(&NONE);
@@ -207,7 +215,7 @@ pub(crate) fn overlay<C: Classes>(target: &mut C, value: Value, at: &str, on_err
     }
 }
 
-/// What a file would say.
+/// The value in a file.
 pub(crate) fn get(class: Class<'_>) -> Value {
     let named = |name: &str| vec![(TYPE.to_owned(), Value::Text(name.to_owned()))];
     match class {
@@ -220,7 +228,7 @@ pub(crate) fn get(class: Class<'_>) -> Value {
     }
 }
 
-/// The section that says that there is no object.
+/// The section that stands for the absence of an object.
 pub(crate) fn none() -> Value {
     get(Class::Empty(NONE))
 }

@@ -1,4 +1,4 @@
-//! Settings made of settings: what may be left out, lists, and tables by number.
+//! Settings that contain settings: optional ones, lists, and tables by number.
 
 use super::schema;
 use super::section::Field;
@@ -6,7 +6,7 @@ use super::setting::{OnError, Range, Setting, invalid, join};
 use super::value::Value;
 use crate::Error;
 
-/// What may be left out: null in JSON. A section says `{ type = "None" }`, in TOML too.
+/// An optional value: null in JSON. A section writes `{ type = "None" }`, in TOML too.
 impl<T: Setting + Default> Setting for Option<T> {
     fn overlay(&mut self, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error> {
         if value == Value::Null || value == T::none() {
@@ -75,7 +75,7 @@ impl<T: Setting + Default> Setting for Vec<T> {
     }
 }
 
-/// As many numbers as there have to be.
+/// A list of fixed length.
 impl<const N: usize> Setting for [f32; N] {
     fn overlay(&mut self, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error> {
         let mut numbers = Vec::new();

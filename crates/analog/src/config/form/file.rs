@@ -9,7 +9,7 @@ use super::setting::{Range, Setting, join};
 use super::value::Value;
 use crate::Error;
 
-/// Reads TOML: the defaults, overlaid with what the text says, validated.
+/// Reads TOML: the defaults, overlaid with the text, validated.
 pub(crate) fn from_toml<S: Setting + Default>(text: &str) -> Result<S, Error> {
     let value: Value = toml::from_str(text).map_err(|error| Error::Parse {
         format: "TOML",
@@ -19,7 +19,7 @@ pub(crate) fn from_toml<S: Setting + Default>(text: &str) -> Result<S, Error> {
     from_value(value)
 }
 
-/// Reads JSON: the defaults, overlaid with what the text says, validated.
+/// Reads JSON: the defaults, overlaid with the text, validated.
 pub(crate) fn from_json<S: Setting + Default>(text: &str) -> Result<S, Error> {
     from_value(json(text)?)
 }
@@ -40,14 +40,14 @@ pub(crate) fn text(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|error| Error::File { path: path.to_owned(), error })
 }
 
-/// All fields as TOML, if they are valid and a file can say them.
+/// All fields as TOML, if they are valid and have a form in files.
 pub(crate) fn to_toml<S: Setting + Serialize>(section: &S) -> Result<String, Error> {
     section.check(Range::Any, "")?;
     writable(&section.get(), "")?;
     Ok(toml::to_string(section).expect("a valid configuration is tables of finite numbers, flags and names"))
 }
 
-/// All fields as indented JSON, if they are valid and a file can say them.
+/// All fields as indented JSON, if they are valid and have a form in files.
 pub(crate) fn to_json<S: Setting + Serialize>(section: &S) -> Result<String, Error> {
     section.check(Range::Any, "")?;
     writable(&section.get(), "")?;

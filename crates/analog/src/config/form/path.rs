@@ -8,11 +8,11 @@ use super::setting::{Range, Setting, join, nearest, strict};
 use super::value::Value;
 use crate::Error;
 
-/// More steps than any path has; a hostile one is not to exhaust the stack.
+/// More steps than any path has, so that a hostile path does not exhaust the stack.
 const DEPTH: usize = 64;
 
-/// Sets the field at a path to what the text says, in the words of a file. The section stays as it is if the field or
-/// the value is refused.
+/// Sets the field at a path to the value in the text, which is written as in a file. The section stays as it is if the
+/// field or the value is refused.
 pub(crate) fn set<S: Setting + Clone>(section: &mut S, path: &str, text: &str) -> Result<(), Error> {
     if path.split('.').count() > DEPTH {
         return Err(Error::UnknownField { field: path.to_owned(), section: String::new(), suggestion: None });
@@ -72,7 +72,7 @@ mod tests {
     parameters! {
         /// A section within a section.
         pub struct Inner {
-            /// Has a range.
+            /// A field with a range.
             strength: f32 = 0.5, [>= 0.0];
             /// A list.
             list: Vec<f32> = vec![1.0];
@@ -87,7 +87,7 @@ mod tests {
             on: bool = false;
             /// A section.
             inner: Inner = Inner::default();
-            /// One that may be absent.
+            /// A section that may be absent.
             rest: Option<Inner> = None;
         }
     }
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_got_can_be_set() {
+    fn values_by_path_can_be_set_again() {
         let mut section = Outer::default();
         for (path, text) in [
             ("on", "true"),

@@ -1,11 +1,11 @@
-//! What differs from the defaults, in words.
+//! Printing of the fields that differ from the defaults.
 
 use std::fmt;
 
 use super::section::Section;
 use super::value::Value;
 
-/// Prints what differs from the defaults: fields on the first line, then a line for each section.
+/// Prints the differences from the defaults: fields on the first line, then a line for each section.
 pub(crate) fn show<S: Section>(section: &S, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (name, changed) = (S::NAME, changes(section.get(), S::default().get()));
     let (sections, fields): (Vec<_>, Vec<_>) =

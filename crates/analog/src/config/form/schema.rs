@@ -78,7 +78,7 @@ pub(crate) fn by_name(items: Value) -> Value {
     table([("type", text("object")), ("additionalProperties", items)])
 }
 
-/// A field with its documentation and its default; a section's fields say their defaults themselves.
+/// A field with its documentation and its default; the fields of a section carry their own defaults.
 pub(crate) fn field(name: &str, documentation: &str, default: Value, schema: Value) -> (String, Value) {
     let mut described = table([("description", text(paragraphs(documentation)))]);
     extend(&mut described, schema);

@@ -14,7 +14,7 @@
 /// impl Rules for Clip {}
 /// ```
 ///
-/// A field whose name is a word of the language says what files call it: `kind as "type": Kind = Kind::None;`.
+/// A field whose name is a Rust keyword has another name in files: `kind as "type": Kind = Kind::None;`.
 ///
 /// Fields may be sections themselves. Rules that take more than one field to check go into
 /// [`Rules`].
@@ -51,7 +51,7 @@ macro_rules! parameters {
             ///
             /// # Errors
             ///
-            /// The first field that has a value it may not have, with what is allowed.
+            /// The first field with an invalid value, and the allowed values.
             pub fn validate(&self) -> Result<(), $crate::Error> {
                 use $crate::config::form::setting::{Range, Setting};
                 Setting::check(self, Range::Any, "")
@@ -81,7 +81,7 @@ macro_rules! parameters {
                 }
             }
 
-            /// What differs from the defaults.
+            /// Prints the fields that differ from the defaults.
             impl std::fmt::Display for $name {
                 fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                     print::show(self, f)
@@ -106,7 +106,7 @@ macro_rules! parameters {
 }
 pub(crate) use parameters;
 
-/// What files call a field: its name, unless it says otherwise.
+/// The name of a field in files: the field's own, unless another is given.
 macro_rules! field_name {
     ($field:ident) => {
         stringify!($field)
@@ -125,15 +125,15 @@ use crate::Error;
 /// A field of a section.
 #[derive(Debug)]
 pub(crate) struct Field {
-    /// What files call it.
+    /// The name in files.
     pub name: &'static str,
-    /// Its doc comment, line by line.
+    /// The doc comment, line by line.
     pub documentation: &'static str,
     /// The numbers that it allows.
     pub range: Range,
 }
 
-/// What [`parameters!`] makes of a list of fields.
+/// The trait of all sections; [`parameters!`] implements it from a list of fields.
 pub(crate) trait Section: Rules {
     /// The struct's name.
     const NAME: &'static str;
@@ -148,15 +148,15 @@ pub(crate) trait Section: Rules {
     fn settings_mut(&mut self) -> Vec<&mut dyn Setting>;
 }
 
-/// What a section's list of fields can't say.
+/// Rules of a section beyond its list of fields.
 pub(crate) trait Rules: Setting + Default {
     /// Rules between fields; each field is within its range already.
     fn rules(&self, _at: &str) -> Result<(), Error> {
         Ok(())
     }
 
-    /// What to say to a field that the reference has and this section doesn't: nothing if it is
-    /// really unknown, `Ok` where the value asks for what happens anyway, else the reason.
+    /// The answer to a field that the reference has and this section doesn't: `None` if it is unknown, `Ok` where the
+    /// value requests the behaviour that is there anyway, else the reason.
     fn absent(_field: &str, _value: &Value) -> Option<Result<(), &'static str>> {
         None
     }
@@ -209,7 +209,7 @@ impl<S: Section> Setting for S {
     }
 }
 
-/// The defaults, overlaid with what a file says, validated.
+/// The defaults, overlaid with the content of a file, validated.
 pub(crate) fn from_value<S: Setting + Default>(value: Value) -> Result<S, Error> {
     let mut section = S::default();
     section.overlay(value, "", &mut strict)?;
@@ -224,7 +224,8 @@ fn entries(value: Value, at: &str) -> Result<Vec<(String, Value)>, Error> {
     }
 }
 
-/// The answer to a field that the section doesn't have. If one of its sections has it, its header was forgotten.
+/// The error for a field that the section doesn't have. If one of its sections has it, that section's header is missing
+/// in the file.
 fn unknown<S: Section>(name: &str, value: &Value, at: &str, settings: &[&mut dyn Setting]) -> Result<(), Error> {
     match S::absent(name, value) {
         Some(Ok(())) => Ok(()),
@@ -254,7 +255,7 @@ mod tests {
         /// A section within a section, as later parts of a configuration will be.
         #[derive(Copy)]
         pub struct Inner {
-            /// Has a range.
+            /// A field with a range.
             strength: f32 = 0.5, [>= 0.0];
         }
     }
@@ -272,7 +273,7 @@ mod tests {
     impl Rules for Outer {}
 
     #[test]
-    fn what_a_file_leaves_out_is_the_outer_default() {
+    fn fields_left_out_have_the_outer_default() {
         let outer: Outer = toml::from_str("on = true\n[inner]").unwrap();
         assert_eq!(outer, Outer { on: true, inner: Inner { strength: 2.0 } });
         assert_eq!(toml::from_str::<Inner>("").unwrap().strength, 0.5);

@@ -1,4 +1,4 @@
-//! What a file can set: numbers, flags, choices and whole sections, all through one trait.
+//! Settings of a file: numbers, flags, choices and whole sections, all through one trait.
 //!
 //! Reading overlays a file on the values that are already there; whatever a file leaves out stays.
 
@@ -7,25 +7,25 @@ use super::section::Field;
 use super::value::Value;
 use crate::Error;
 
-/// What happens with an error while a file is read, which is given with the path of the field that is refused: returned, it
-/// ends the reading; `Ok` leaves the field as it is and goes on.
+/// Handles an error in a file, given with the path of the refused field. If it returns the error, the reading ends; if
+/// it returns `Ok`, the field stays as it is and the reading goes on.
 pub(crate) type OnError<'a> = &'a mut dyn FnMut(&str, Error) -> Result<(), Error>;
 
-/// The [`OnError`] of our own files: the first error ends the reading.
+/// The [`OnError`] of native files: the first error ends the reading.
 pub(crate) fn strict(_: &str, error: Error) -> Result<(), Error> {
     Err(error)
 }
 
 /// Something that a configuration file can set.
 pub(crate) trait Setting {
-    /// Takes what `value` says; what a section's table leaves out stays as it is. `at` is the path
+    /// Overwrites the setting with `value`; fields that a section's table leaves out stay as they are. `at` is the path
     /// for errors, `forward.w_noise`, empty at the top. A section hands the errors of its fields to `on_error`.
     fn overlay(&mut self, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error>;
 
-    /// What a file would say.
+    /// The value in a file.
     fn get(&self) -> Value;
 
-    /// Whether it is allowed: within `range`, and for a section by its rules.
+    /// Checks the value: that it is within `range`, and for a section that its rules hold.
     fn check(&self, _range: Range, _at: &str) -> Result<(), Error> {
         Ok(())
     }
@@ -46,7 +46,7 @@ pub(crate) trait Setting {
         &[]
     }
 
-    /// What a list of them is a list of, for errors.
+    /// The plural that errors use for the items of a list.
     fn plural() -> String
     where
         Self: Sized,
@@ -54,7 +54,7 @@ pub(crate) trait Setting {
         "sections".to_owned()
     }
 
-    /// What a file says where there is none of them, besides null.
+    /// The value in a file that stands for an absent item, besides null.
     fn none() -> Value
     where
         Self: Sized,
@@ -129,8 +129,7 @@ pub(crate) fn join(section: &str, field: &str) -> String {
     }
 }
 
-/// A name as people mistype it: case and underscores don't count, so that `AbsMax` is near
-/// `ABS_MAX`.
+/// A name for comparison: case and underscores don't count, so that `AbsMax` is near `ABS_MAX`.
 pub(crate) fn bare(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
 }
@@ -149,8 +148,7 @@ impl Setting for f32 {
     fn overlay(&mut self, value: Value, at: &str, _: OnError<'_>) -> Result<(), Error> {
         let number = value.as_f32().ok_or_else(|| invalid(at, &value, "a number"))?;
         if !number.is_finite() {
-            // Said here, where the file's own number can still be shown: 1e300 is finite until it
-            // becomes an f32.
+            // Checked here, where the number of the file can still be shown: 1e300 is finite until it becomes an f32.
             return Err(invalid(at, &value, "a finite number (32-bit)"));
         }
         *self = number;

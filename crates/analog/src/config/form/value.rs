@@ -85,7 +85,7 @@ impl Serialize for Value {
             Self::Number(value) => serializer.serialize_f64(*value),
             Self::Text(value) => serializer.serialize_str(value),
             Self::List(values) => serializer.collect_seq(values),
-            // TOML has no null: what is not set is left out.
+            // TOML has no null: an absent value is left out.
             Self::Table(entries) => serializer.collect_map(
                 entries.iter().filter(|(_, value)| *value != Self::Null).map(|(field, value)| (field, value)),
             ),

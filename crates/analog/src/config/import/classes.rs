@@ -14,6 +14,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("clip", "WeightClipParameter"),
     ("remap", "WeightRemapParameter"),
     ("modifier", "WeightModifierParameter"),
+    ("update", "UpdateParameters"),
 ];
 
 /// Classes whose defaults are not those of the section that they stand in, as they would print in full (aihwkit
@@ -37,6 +38,10 @@ const DEFAULTS: &[&str] = &[
     "WeightRemapParameter()",
     "WeightModifierParameter()",
     "WebComposerWeightModifierParameter(std_dev=0.1, type=WeightModifierType.ADD_NORMAL)",
+    "UpdateParameters()",
+    "PresetUpdateParameters()",
+    "DriftParameter()",
+    "SimpleDriftParameter()",
     "SingleRPUConfig(noise_model=None, drift_compensation=None)",
     "UnitCellRPUConfig(noise_model=None, drift_compensation=None)",
     "DigitalRankUpdateRPUConfig(noise_model=None, drift_compensation=None)",
@@ -81,6 +86,7 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("backward.max_bm_factor", "1000"),
     ("backward.bm_test_negative_bound", "True"),
     ("pre_post.input_range.calibration_info", "None"),
+    ("update.d_sparsity", "False"),
     ("runtime.data_type", "FLOAT"),
     ("runtime.on_the_fly_bindings", "False"),
     ("runtime.offload_input", "False"),

@@ -5,6 +5,7 @@
 //! a section of ours can read is read, and whatever it refuses is left at its default and noted.
 
 mod classes;
+mod devices;
 mod exported;
 mod node;
 mod noise;
@@ -12,12 +13,14 @@ mod printed;
 
 use std::path::Path;
 
+use super::form::class::TYPE;
 use super::form::file;
 use super::form::section::Section;
-use super::form::setting::{Setting, join, strict};
+use super::form::setting::{Setting, invalid, join, strict};
 use super::form::value::Value;
 use super::inference::InferenceRpuConfig;
 use super::ir_drop_t::{IrDropT, PulseMode};
+use super::rpu::RpuConfig;
 use super::warnings::Note;
 use crate::Error;
 use node::{Node, Object};
@@ -27,9 +30,9 @@ const MOST_NOTES: usize = 1000;
 
 /// A configuration that was read from aihwkit, and what of it was not understood.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Imported {
+pub struct Imported<C = InferenceRpuConfig> {
     /// What was understood; all else has its default.
-    pub config: InferenceRpuConfig,
+    pub config: C,
     /// What was not understood and has its default, its value as Python would print it, in no particular order; empty if
     /// the configuration means the same here.
     pub notes: Vec<Note>,
@@ -66,18 +69,8 @@ impl InferenceRpuConfig {
     ///
     /// Text that is neither, or that holds no configuration.
     pub fn from_aihwkit(text: &str) -> Result<Imported, Error> {
-        let printed = !text.trim_start().starts_with('{');
-        match if printed { printed::parse(text) } else { exported::parse(text) }? {
-            Node::Object(object) if is_configuration(&object) => import(object, printed),
-            other => {
-                let shown: String = other.to_string().chars().take_while(|c| *c != '(').take(40).collect();
-                Err(Error::Parse {
-                    format: "aihwkit configuration",
-                    line: Some(1),
-                    message: format!("`{shown}` is not a configuration such as InferenceRPUConfig(…)"),
-                })
-            }
-        }
+        let (object, printed) = parse(text)?;
+        import(object, printed)
     }
 
     /// Reads a file that holds what [`from_aihwkit`](Self::from_aihwkit) takes.
@@ -91,6 +84,72 @@ impl InferenceRpuConfig {
     }
 }
 
+impl RpuConfig {
+    /// As [`InferenceRpuConfig::from_aihwkit`], for configurations of all kinds: those that train on the chip, and the
+    /// reference's presets of them, are read with their devices, cells and updates; all others as configurations of
+    /// inference.
+    ///
+    /// ```
+    /// use ohmgrad_analog::cell::presets;
+    /// use ohmgrad_analog::config::RpuConfig;
+    ///
+    /// let imported = RpuConfig::from_aihwkit("
+    ///     ReRamSBPreset(
+    ///         forward=PresetIOParameters(),
+    ///         backward=PresetIOParameters(),
+    ///         update=PresetUpdateParameters(),
+    ///         device=ReRamSBPresetDevice(dw_min=0.001)
+    ///     )
+    /// ")?;
+    /// assert_eq!(imported.notes, []);
+    /// let mut expected = RpuConfig::from(presets::by_name("ReRamSBPreset").expect("a preset"));
+    /// expected.set("device.dw_min", 0.001)?;
+    /// assert_eq!(imported.config, expected);
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`InferenceRpuConfig::from_aihwkit`], and a cell without devices that can be read.
+    pub fn from_aihwkit(text: &str) -> Result<Imported<Self>, Error> {
+        let (object, printed) = parse(text)?;
+        let Some((default, preset)) = devices::kind(&object) else {
+            let Imported { config, notes } = import(object, printed)?;
+            return Ok(Imported { config: config.into(), notes });
+        };
+        let whole = Node::Object(object.clone());
+        let mut reader = Reader { notes: vec![], printed, on_chip: true };
+        let table = reader.on_chip(object, preset);
+        reader.read(table, &default, RpuConfig::validate, &whole)
+    }
+
+    /// Reads a file that holds what [`from_aihwkit`](Self::from_aihwkit) takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_aihwkit`](Self::from_aihwkit) with the file named, and a file that can't be read.
+    pub fn from_aihwkit_file(path: impl AsRef<Path>) -> Result<Imported<Self>, Error> {
+        let path = path.as_ref();
+        Self::from_aihwkit(&file::text(path)?).map_err(|error| error.in_file(path))
+    }
+}
+
+/// The configuration in a text, and whether it was printed.
+fn parse(text: &str) -> Result<(Object, bool), Error> {
+    let printed = !text.trim_start().starts_with('{');
+    match if printed { printed::parse(text) } else { exported::parse(text) }? {
+        Node::Object(object) if is_configuration(&object) => Ok((object, printed)),
+        other => {
+            let shown: String = other.to_string().chars().take_while(|c| *c != '(').take(40).collect();
+            Err(Error::Parse {
+                format: "aihwkit configuration",
+                line: Some(1),
+                message: format!("`{shown}` is not a configuration such as InferenceRPUConfig(…)"),
+            })
+        }
+    }
+}
+
 fn is_configuration(object: &Object) -> bool {
     let section = |(field, _): &(String, Node)| classes::section(field).is_some();
     classes::is_known(object) || object.class.ends_with("RPUConfig") || object.fields.iter().any(section)
@@ -98,31 +157,19 @@ fn is_configuration(object: &Object) -> bool {
 
 fn import(object: Object, printed: bool) -> Result<Imported, Error> {
     let whole = Node::Object(object.clone());
-    let mut reader = Reader { notes: vec![], printed };
+    let mut reader = Reader { notes: vec![], printed, on_chip: false };
     let table = reader.configuration(object);
-    let mut config = InferenceRpuConfig::default();
-    config.overlay(Value::Table(table), "", &mut |path, error| reader.refused(path, error, &whole))?;
-    // What is refused together with other fields goes as well, one after the other.
-    while let Err(error) = config.validate() {
-        match error.field().and_then(|field| without(&config, &field)) {
-            Some((path, rest)) => {
-                reader.refused(&path, error, &whole)?;
-                config = rest;
-            }
-            None => return Err(error),
-        }
-    }
-    Ok(Imported { config, notes: reader.notes })
+    reader.read(table, &InferenceRpuConfig::default(), InferenceRpuConfig::validate, &whole)
 }
 
 /// The configuration with the field at a path at its default, or if it has that already with the section around it; gives
 /// the path.
-fn without(config: &InferenceRpuConfig, path: &str) -> Option<(String, InferenceRpuConfig)> {
-    let (mut fields, mut rest) = (Setting::get(config), InferenceRpuConfig::default());
+fn without<C: Setting + Clone + PartialEq>(config: &C, default: &C, path: &str) -> Option<(String, C)> {
+    let (mut fields, mut rest) = (Setting::get(config), default.clone());
     let taken = take(&mut fields, path)?;
     rest.overlay(fields, "", &mut strict).ok()?;
     match rest == *config {
-        true => without(config, path.rsplit_once('.')?.0),
+        true => without(config, default, path.rsplit_once('.')?.0),
         false => Some((taken, rest)),
     }
 }
@@ -137,9 +184,59 @@ fn straight_through(table: &mut Vec<(String, Value)>) {
 struct Reader {
     notes: Vec<Note>,
     printed: bool,
+    /// Whether devices and updates have a place in the configuration.
+    on_chip: bool,
 }
 
 impl Reader {
+    /// The configuration of the fields that its class can read; notes the others.
+    fn read<C: Setting + Clone + PartialEq>(
+        mut self,
+        table: Vec<(String, Value)>,
+        default: &C,
+        validate: fn(&C) -> Result<(), Error>,
+        whole: &Node,
+    ) -> Result<Imported<C>, Error> {
+        let mut config = default.clone();
+        config.overlay(Value::Table(table), "", &mut |path, error| self.refused(path, error, whole))?;
+        // What is refused together with other fields goes as well, one after the other.
+        while let Err(error) = validate(&config) {
+            match error.field().and_then(|field| without(&config, default, &field)) {
+                Some((path, rest)) => {
+                    self.refused(&path, error, whole)?;
+                    config = rest;
+                }
+                None => return Err(self.cause(error)),
+            }
+        }
+        Ok(Imported { config, notes: self.notes })
+    }
+
+    /// Why nothing could be read at the place of an error: what was refused there before, if anything was.
+    fn cause(self, error: Error) -> Error {
+        let at = error.field().unwrap_or_default();
+        match self.notes.into_iter().find(|note| note.field.starts_with(&at)) {
+            Some(Note { field, value, reason }) => {
+                let allowed = reason.strip_prefix("must be ").unwrap_or(&reason);
+                invalid(&field, &Value::Text(value), allowed)
+            }
+            None => error,
+        }
+    }
+
+    /// The whole as the fields of a configuration that trains on the chip; sections of a preset that are not shown are
+    /// the preset's.
+    fn on_chip(&mut self, object: Object, preset: Option<RpuConfig>) -> Vec<(String, Value)> {
+        let shown: Vec<String> = object.fields.iter().map(|(field, _)| field.clone()).collect();
+        let mut table = self.fields(object, "");
+        // Defaults of the class are those of our own.
+        table.retain(|(field, _)| shown.contains(field));
+        if let Some(Value::Table(sections)) = preset.map(|preset| Setting::get(&preset)) {
+            table.extend(sections.into_iter().filter(|(section, _)| section != "type" && !shown.contains(section)));
+        }
+        table
+    }
+
     fn note(&mut self, field: &str, value: String, reason: impl Into<String>) {
         self.notes.push(Note { field: field.to_owned(), value, reason: reason.into() });
     }
@@ -149,7 +246,7 @@ impl Reader {
         if self.notes.len() == MOST_NOTES {
             return Err(error);
         }
-        let shown = whole.find(&path.replace(".ir_drop_t", "")).map_or_else(|| "?".into(), Node::to_string);
+        let shown = whole.show(&path.replace(".ir_drop_t", "")).unwrap_or_else(|| "?".into());
         self.note(path, shown, reason(error));
         Ok(())
     }
@@ -195,7 +292,12 @@ impl Reader {
         let timed = object.is(classes::IR_DROP_T);
         for (field, node) in object.fields {
             let path = join(at, &field);
-            if classes::has_no_effect(&path, &node) {
+            let of_device = self.on_chip && ["device", "update"].contains(&path.as_str());
+            if !of_device && classes::has_no_effect(&path, &node) {
+                continue;
+            }
+            if self.on_chip && path == "device" {
+                table.push((field, devices::value(node, &path, !self.printed, &mut self.notes)));
                 continue;
             }
             if at.is_empty() && field == "runtime" {
@@ -257,12 +359,19 @@ impl Reader {
 }
 
 impl Node {
-    /// The value at a path.
-    fn find(&self, path: &str) -> Option<&Self> {
+    /// The value at a path, as Python would print it; `type` is an object's class where it is no field.
+    fn show(&self, path: &str) -> Option<String> {
         let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
+        let (field, index) = field.split_once('[').map_or((field, None), |(field, index)| (field, Some(index)));
         let Self::Object(object) = self else { return None };
-        let node = object.get(field)?;
-        rest.map_or(Some(node), |rest| node.find(rest))
+        let mut node = match object.get(field) {
+            None if field == TYPE => return Some(object.class.clone()),
+            node => node?,
+        };
+        if let (Some(index), Self::List(items)) = (index, node) {
+            node = items.get(index.strip_suffix(']')?.parse::<usize>().ok()?)?;
+        }
+        rest.map_or_else(|| Some(node.to_string()), |rest| node.show(rest))
     }
 }
 

@@ -152,7 +152,7 @@ fn noted(config: &InferenceRpuConfig) -> Vec<String> {
 }
 
 #[test]
-fn every_kind_is_told() {
+fn every_kind_without_effect_has_a_warning() {
     for (toml, fields) in CASES {
         let config = InferenceRpuConfig::from_toml_str(toml).unwrap_or_else(|error| panic!("{toml}: {error}"));
         assert_eq!(noted(&config), fields.split_whitespace().collect::<Vec<_>>(), "{toml}");
@@ -160,7 +160,7 @@ fn every_kind_is_told() {
 }
 
 #[test]
-fn what_has_an_effect_is_not() {
+fn fields_with_an_effect_have_no_warning() {
     for config in [
         InferenceRpuConfig::default(),
         presets::standard_hwa_training(),
@@ -174,7 +174,7 @@ fn what_has_an_effect_is_not() {
 
 /// A further field has a case above, or is among those that always have an effect.
 #[test]
-fn no_field_is_forgotten() {
+fn every_field_has_a_case() {
     let mut fields = BTreeSet::new();
     for name in NoiseModelConfig::NAMES {
         let config = InferenceRpuConfig {
@@ -191,7 +191,7 @@ fn no_field_is_forgotten() {
         let below = format!("{known}.");
         fields.retain(|field| field != known && !field.starts_with(&below));
     }
-    // Backward fields are told as those forward are.
+    // Backward fields have warnings like those of forward fields.
     fields.retain(|field| !field.strip_prefix("backward.").is_some_and(is_field_of_io));
     assert_eq!(fields, BTreeSet::new());
 }

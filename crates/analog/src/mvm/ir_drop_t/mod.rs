@@ -38,7 +38,7 @@ pub struct TimedArray {
     w: Tensor,
     /// Length of a column.
     devices: usize,
-    /// Whether wires have resistance.
+    /// `true` if wires have resistance.
     wires: bool,
     /// The columns, where they are the same for all rows.
     columns: Option<Columns>,
@@ -129,8 +129,8 @@ impl TimedArray {
         Tensor::concat(&rows, 0)
     }
 
-    /// The weights as a row sees them whose pulses have a mean length of so many steps: PCM read noise with
-    /// σ = a(h)·g + b(h) on g = |g⁺ − g⁻|, h the logarithm of that length.
+    /// The weights for a row whose pulses have a mean length of so many steps: PCM read noise with σ = a(h)·g + b(h) on
+    /// g = |g⁺ − g⁻|, h the logarithm of that length.
     fn noisy_weights(&self, mean: f32, key: Key) -> Tensor {
         if mean <= 0.0 {
             return self.w.clone();
@@ -174,11 +174,11 @@ fn pulses(timed: IrDropT, v: &Tensor, unit: f32) -> Vec<Tensor> {
     }
 }
 
-/// How long a pulse is on, in steps of the integration.
+/// Times and weights by which the duration of a pulse is counted, in steps of the integration.
 struct OnTimes {
     /// The times of the steps.
     times: Vec<f32>,
-    /// What the first so many steps weigh.
+    /// Total weight of the first k steps, for each k.
     weights: Vec<f32>,
 }
 
@@ -252,7 +252,7 @@ struct Column {
     factor: f32,
     /// Charge of a step of each input at each output, [out, in] in µA·steps.
     charge: Tensor,
-    /// Charge of a step without inputs: what the converter's voltage is off.
+    /// Charge of a step without inputs, from the offset of the converter's voltage.
     rest: Vec<f32>,
 }
 
@@ -304,9 +304,9 @@ fn counted(timed: &IrDropT, charge: f32) -> f32 {
 
 /// A column, solved: its current is `rest + Σ shares·0.2·(g⁺ − g⁻)` over what is on.
 struct Solved {
-    /// In µA.
+    /// Current without inputs, in µA.
     rest: f64,
-    /// For each segment in the order of the devices, in 1/V.
+    /// Shares of the segments in the order of the devices, in 1/V.
     shares: Vec<f64>,
     per_segment: usize,
 }
@@ -323,7 +323,7 @@ fn solve(timed: &IrDropT, plus: &[f32], minus: &[f32], reversed: bool) -> Solved
     };
     let order = |place: usize| if reversed { segments - 1 - place } else { place };
     let mut shares = vec![0.0; segments];
-    // How much of the voltage so far is left behind each joint.
+    // The share of the voltage so far that remains behind each joint.
     let mut left = vec![0.0; segments];
     let mut r = 0.0;
     for place in 0..segments {

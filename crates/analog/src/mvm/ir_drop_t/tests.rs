@@ -116,7 +116,7 @@ fn a_column_with_one_unused_device_is_filled_up() {
 }
 
 #[test]
-fn noise_is_a_rows_own_on_any_number_of_threads() {
+fn noise_depends_on_the_row_alone() {
     let timed = IrDropT { apply_xdep_pcm_read_noise: true, ..Default::default() };
     let (w, v) = (Tensor::normal(&[3, 9], Key::new(1)), codes(20, 9, 2));
     let all = read(timed, &w, &v);

@@ -1,4 +1,4 @@
-//! Pairs of devices that share weights as tables say.
+//! Pairs of devices that share weights by tables.
 
 use ohmgrad_tensor::Tensor;
 
@@ -9,7 +9,7 @@ use crate::Error;
 use crate::config::section::{Rules, parameters};
 use crate::config::setting::{Setting, invalid, join};
 
-/// How far a weight may come back from where it was, as a fraction of the largest.
+/// Largest error of a weight that is converted and converted back, as a fraction of the largest weight.
 const TOLERANCE: f32 = 1e-4;
 
 parameters! {
@@ -39,7 +39,7 @@ parameters! {
         g_max: f32 = 25.0, [> 0.0];
         /// The smallest conductance of a device, in µS.
         g_min: f32 = 0.0, [>= 0.0];
-        /// Whether tables that do not give back the weights are refused. Checked at each point of the tables, and so
+        /// Refuses tables that do not give back the weights. Checked at each point of the tables, and so
         /// everywhere (the reference checks five weights): within 1e-4 of the largest weight.
         invertibility_test: bool = true;
     }
@@ -80,7 +80,8 @@ impl CustomPair {
         sums
     }
 
-    /// A point of the tables that does not come back, as a fraction of the largest weight, and what it comes back as.
+    /// A point of the tables that does not come back, as a fraction of the largest weight, and the value that it comes
+    /// back as.
     fn not_inverted(&self) -> Option<(f32, f32)> {
         let sums = self.sums();
         let largest = sums.iter().fold(0.0, |top: f32, u| top.max(u.abs()));

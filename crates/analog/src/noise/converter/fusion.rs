@@ -13,9 +13,9 @@ parameters! {
     /// Magnitudes on one device each, an output using the whole range; signs and scales are kept aside.
     ///
     /// For each output, `g = |w|·g_max/max|w|`; back, the sign of the original weight times g, scaled by the slope of a
-    /// least-squares line of the original weights over it. Where the weights of an output differ by less than a tenth of
-    /// their size, such a line says nothing, and one through the origin is taken (in the reference, weights that are all
-    /// equal become 0).
+    /// least-squares line of the original weights over it. Where the weights of an output differ by less than a tenth
+    /// of their size, such a line is meaningless, and one through the origin is taken (in the reference, weights that
+    /// are all equal become 0).
     #[derive(Copy)]
     #[doc(alias = "FusionConductanceConverter")]
     pub struct Fusion {

@@ -22,7 +22,8 @@ pub use single_pair::SinglePair;
 /// Largest magnitudes below this count as this: a scale has to be finite.
 const LEAST_WEIGHT: f32 = 1e-7;
 
-/// How the weights of a tile become conductances of the devices of its unit cells, in µS.
+/// Conductance converters: rules by which the weights of a tile become conductances of the devices of its unit cells,
+/// in µS.
 ///
 /// The conversion has no noise; `to_weights` of what `to_conductances` gave is the weights, up to rounding.
 ///
@@ -37,7 +38,8 @@ const LEAST_WEIGHT: f32 = 1e-7;
 /// ```
 #[doc(alias = "BaseConductanceConverter")]
 pub trait Converter: Debug + Send + Sync + RefUnwindSafe {
-    /// The conductances of each device of the unit cell, each in the shape of the weights, and what leads back.
+    /// The conductances of each device of the unit cell, each in the shape of the weights, and the values that the way
+    /// back needs.
     fn to_conductances(&self, w: &Tensor) -> (Vec<Tensor>, Scales);
 
     /// The weights that conductances stand for.
@@ -46,7 +48,7 @@ pub trait Converter: Debug + Send + Sync + RefUnwindSafe {
     /// If it is another number of conductances, or the scales are those of another converter.
     fn to_weights(&self, g: &[Tensor], scales: &Scales) -> Tensor;
 
-    /// What the current of each pair of devices is multiplied with, where devices come in pairs, g⁺ before g⁻.
+    /// The factor on the current of each pair of devices, where devices come in pairs, g⁺ before g⁻.
     fn pair_factors(&self) -> Option<Vec<f32>> {
         None
     }
@@ -55,12 +57,12 @@ pub trait Converter: Debug + Send + Sync + RefUnwindSafe {
     fn range(&self) -> (f32, f32);
 }
 
-/// What a conversion has to remember for the way back.
+/// Values that the conversion back to weights needs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scales {
     /// The ratio k of conductance to weight, in µS; the reference's `scale_ratio`.
     Ratio(f32),
-    /// The ratio, and the weight that the smallest conductance stands for.
+    /// The ratio, and the weight at the smallest conductance.
     Offset {
         /// The ratio of conductance to weight, in µS.
         ratio: f32,

@@ -10,7 +10,7 @@ use crate::config::section::{Rules, parameters};
 use crate::config::setting::{Setting, invalid, join};
 
 parameters! {
-    /// Any number of pairs of devices per weight, each with a factor of its own by which its current counts.
+    /// Any number of pairs of devices per weight, each with a factor on its current.
     ///
     /// The first pair is filled first, then the next: with `R = g_max − g_min` and `k = R·Σf / max|w|`, pair i has
     /// `g± = clip(([±k·w]⁺ − R·Σ_{j<i} f_j)/f_i + g_min, g_min, g_max)`; back, `w = Σ f_i (g_i⁺ − g_i⁻)/k`.
@@ -41,7 +41,7 @@ parameters! {
     /// Two pairs of devices per weight: [`NPair`] with two factors.
     #[doc(alias = "DualPairConductanceConverter")]
     pub struct DualPair {
-        /// The factors of the two pairs, the one that is filled first first. Has to be given.
+        /// The factors of the two pairs, in the order in which they are filled. Has to be given.
         f_lst: Vec<f32> = vec![], [> 0.0];
         /// The conductance of a pair that is full, in µS.
         g_max: f32 = 25.0, [> 0.0];

@@ -1,4 +1,4 @@
-//! Differential evolution: minima of functions that are noisy, bent, and have no gradient.
+//! Differential evolution: minima of functions that are noisy, not convex, and have no gradient.
 //!
 //! Of n points in the unit cube, each is challenged by `best + F·(a − b)`, of which it takes over each coordinate with
 //! probability CR, and one in any case; the better one stays (Storn & Price 1997, the variant `best1bin` with deferred
@@ -7,16 +7,16 @@
 use ohmgrad_tensor::{Key, random};
 use rayon::prelude::*;
 
-/// How a minimum is searched.
+/// Parameters of the search for a minimum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evolution {
     /// Points for each dimension.
     pub population: usize,
     /// Most generations.
     pub generations: usize,
-    /// F, how far challengers are from the best point.
+    /// F, the distance of challengers from the best point.
     pub mutation: f64,
-    /// CR, how much of a challenger is new.
+    /// CR, the share of a challenger that is new.
     pub recombination: f64,
     /// The search ends when the values of all points spread by no more than this.
     pub tolerance: f64,
@@ -33,7 +33,7 @@ impl Default for Evolution {
 pub(super) type Point = (Vec<f64>, f64);
 
 impl Evolution {
-    /// The best point that is found; the search ends at once below 0. `f` gets a key of its own at each evaluation, and
+    /// The best point that is found; the search ends at once below 0. `f` gets a different key at each evaluation, and
     /// `after` the number of the generation and its best value.
     pub(super) fn minimise(
         &self,

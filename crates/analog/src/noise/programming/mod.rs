@@ -1,4 +1,4 @@
-//! Weight programming optimisation: a weight can be programmed as many pairs of conductances, and noise and drift tell
+//! Weight programming optimisation: many pairs of conductances stand for the same weight, and noise and drift determine
 //! which is best.
 //!
 //! Tables of conductances over weights are searched by differential evolution, so that weights read at given times are
@@ -16,29 +16,29 @@ use crate::config::{ConverterConfig, DriftCompensationConfig, NoiseModelConfig};
 pub use evolution::Evolution;
 use tables::Tables;
 
-/// Errors count so much more than the largest weight. It is in the reference, and shows only in the values of losses.
+/// Factor on errors relative to the largest weight. It is the reference's, and affects only the values of losses.
 const AMPLIFICATION: f64 = 10.0;
 
-/// What an optimised programming shall be, and how it is searched.
+/// Options of a programming optimisation: its objective and its search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProgrammingOptions {
     /// The factor of each pair of devices; those left open are searched, from 0.1 to 5.
     pub f_lst: Vec<Option<f32>>,
-    /// The times in seconds after programming at which weights shall be right.
+    /// The times in seconds after programming at which errors count.
     pub t_steps: Vec<f32>,
-    /// What is to be outdone: pairs of devices, whose range of conductances is taken over.
+    /// The converter to improve on: pairs of devices, whose range of conductances is taken over.
     pub baseline: ConverterConfig,
-    /// How the decay of a drifting chip is compensated, with readouts free of noise.
+    /// Drift compensation, with readouts free of noise.
     pub compensation: DriftCompensationConfig,
     /// Points of the tables for weights from 0 to the largest.
     pub nbins: usize,
-    /// Whether negative weights are programmed as positive ones with the devices of each pair exchanged.
+    /// Programs negative weights as positive ones with the devices of each pair exchanged.
     pub symmetric: bool,
-    /// Whether the largest weight takes the whole range of conductances, instead of searching how much of it.
+    /// Gives the largest weight the whole range of conductances, instead of searching for its share.
     pub use_max_kw: bool,
-    /// By what share the loss of the baseline is to be undercut; then the search ends.
+    /// Share by which the loss is to be below that of the baseline; the search ends there.
     pub loss_margin: f64,
-    /// How often the baseline is programmed to know its loss.
+    /// Number of times the baseline is programmed to find its loss.
     pub baseline_iterations: usize,
     /// Inputs of the matrix on which programming is tried, which has 20 outputs.
     pub inputs: usize,
@@ -46,7 +46,7 @@ pub struct ProgrammingOptions {
     pub evolution: Evolution,
 }
 
-/// One pair; from a second to a year; a single pair to outdo by an eighth, as in the reference.
+/// One pair; times from a second to a year; a loss an eighth below that of a single pair, as in the reference.
 impl Default for ProgrammingOptions {
     fn default() -> Self {
         Self {
@@ -65,24 +65,25 @@ impl Default for ProgrammingOptions {
     }
 }
 
-/// What a search has found.
+/// Result of a search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OptimisedProgramming {
     /// The programming.
     pub converter: CustomPair,
-    /// Its loss, the mean of `(10·(α·w(t) − w)/max|w|)²` over weights and times, over as many new chips as the baseline's.
+    /// The loss, the mean of `(10·(α·w(t) − w)/max|w|)²` over weights and times, over as many new chips as the
+    /// baseline's.
     pub loss: f64,
     /// The loss of the baseline.
     pub baseline: f64,
-    /// Whether the search found one that undercuts the baseline by the margin.
+    /// `true` if the loss is below the baseline's by the margin.
     pub success: bool,
 }
 
 /// Searches the programming of `weights` (tile weights, of any shape) whose read values are nearest to them.
 ///
-/// `model` gives the devices with a converter; `progress` hears after each generation its number and the best value so
-/// far, `(loss − baseline)/baseline + loss_margin`. The result is a function of all but `progress`, on any number of
-/// threads.
+/// `model` gives the devices with a converter; `progress` gets after each generation its number and the best value so
+/// far, `(loss − baseline)/baseline + loss_margin`. The result is a function of all arguments but `progress`, on any
+/// number of threads.
 ///
 /// ```
 /// use ohmgrad_analog::noise::{Evolution, Pcm, ProgrammingOptions, optimise_programming};
@@ -105,7 +106,7 @@ pub struct OptimisedProgramming {
 ///
 /// # Errors
 /// If options are out of range, weights are not finite or all 0, the baseline has no pairs of devices, or the model has
-/// nothing to say about a time.
+/// no data for a time.
 pub fn optimise_programming(
     weights: &Tensor,
     model: impl Fn(ConverterConfig) -> NoiseModelConfig + Sync,
@@ -175,7 +176,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// So many numbers of the same distribution: sorted, interpolated, shuffled.
+/// A sample of `n` numbers of the same distribution: sorted, interpolated, shuffled.
 fn resampled(values: &Tensor, n: usize, key: Key) -> Tensor {
     let mut sorted = values.to_vec();
     sorted.sort_by(f32::total_cmp);
@@ -244,7 +245,7 @@ mod tests {
 
     /// Two pairs share a weight and average their errors: with five keys the loss was 33 to 38 % lower. This key is fixed.
     #[test]
-    fn what_is_found_outdoes_a_single_pair_on_new_chips_and_on_any_number_of_threads() {
+    fn the_result_is_better_than_a_single_pair_on_new_chips() {
         let weights = Tensor::normal(&[30, 30], Key::new(1));
         let run = || optimise_programming(&weights, pcm, &options(), Key::new(2), |_, _| {}).unwrap();
         let found = run();
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_searched_is_said() {
+    fn options_out_of_range_are_errors() {
         let error = |change: &dyn Fn(&mut ProgrammingOptions)| {
             let mut options = options();
             change(&mut options);

@@ -8,7 +8,7 @@ const FACTORS: [f64; 2] = [0.1, 5.0];
 /// The least share of the whole range that the largest weight takes.
 const LEAST_RANGE: f64 = 0.05;
 
-/// What is open about a programming.
+/// The free parameters of a programming.
 pub(super) struct Tables<'a> {
     options: &'a ProgrammingOptions,
     g_min: f64,
@@ -46,7 +46,7 @@ impl<'a> Tables<'a> {
         let [least, most] = FACTORS;
         let factors: Vec<f64> =
             self.options.f_lst.iter().map(|f| f.map_or_else(|| least + next() * (most - least), f64::from)).collect();
-        // As the tables will hold them, or what they give back would not be the weights.
+        // Rounded as the tables hold them; otherwise the tables would not give back the weights.
         let factors: Vec<f64> = factors.into_iter().map(|f| f64::from(f as f32)).collect();
         let whole = factors.iter().sum::<f64>() * range;
         let share = if self.options.use_max_kw { 1.0 } else { LEAST_RANGE + next() * (1.0 - LEAST_RANGE) };
@@ -59,7 +59,7 @@ impl<'a> Tables<'a> {
             let mut left = k * w;
             let mut span_left = whole;
             for (j, &f) in factors.iter().enumerate() {
-                // What this pair contributes: no more than it can, and no less than the later ones need.
+                // The contribution of this pair: no more than it can hold, and no less than the later ones leave over.
                 let span = f * range;
                 span_left -= span;
                 let (low, high) = ((left - span_left).max(-span), (left + span_left).min(span));

@@ -1,4 +1,5 @@
-//! What holds of all noise models and converters; statistics of each are in `statistics`, their rules in `rules`.
+//! Properties that all noise models and converters share; statistics of each are in `statistics`, their rules in
+//! `rules`.
 
 mod rules;
 mod statistics;
@@ -142,7 +143,7 @@ proptest! {
             let (chip, same) = (Programmed::new(model, &w, key), Programmed::new(model, &w, key));
             prop_assert_eq!(&chip.weights, &same.weights);
             prop_assert_eq!(&chip.coefficients, &same.coefficients);
-            // A reader may go to and fro between times.
+            // Times may come in any order.
             let first = chip.at(model, early(&config), key).unwrap();
             chip.at(model, 86_400.0, key).unwrap();
             prop_assert_eq!(chip.at(model, early(&config), key).unwrap(), first.clone());
@@ -180,7 +181,7 @@ fn programmed_weights_are_converted_anew() {
 }
 
 #[test]
-fn a_model_of_ones_own_is_a_few_lines() {
+fn a_custom_model_can_be_used() {
     #[derive(Debug)]
     struct Stuck;
 

@@ -1,4 +1,4 @@
-//! What models and converters refuse, and their files.
+//! Errors and files of models and converters.
 
 use super::*;
 use crate::config::InferenceRpuConfig;
@@ -132,7 +132,7 @@ fn times_without_data_are_errors() {
 }
 
 #[test]
-fn weights_that_are_all_equal_are_no_trouble() {
+fn equal_weights_stay_finite() {
     for w in [Tensor::full(&[2, 3], 0.0), Tensor::full(&[2, 3], -0.25), Tensor::full(&[1, 1], 0.5)] {
         for config in models() {
             let model = config.model().unwrap();
@@ -143,9 +143,9 @@ fn weights_that_are_all_equal_are_no_trouble() {
     }
 }
 
-/// What is lost in a weight is lost in what is read of it, and never becomes a number.
+/// A weight that is not finite stays so in every read.
 #[test]
-fn what_is_no_number_never_becomes_one() {
+fn weights_that_are_not_finite_stay_so() {
     for model in models() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut w = Tensor::normal(&[3, 4], Key::new(1));
@@ -153,8 +153,8 @@ fn what_is_no_number_never_becomes_one() {
             let devices = model.model().expect("a model of devices");
             let programmed = Programmed::new(devices, &w, Key::new(2));
             let drifted = programmed.at(devices, early(&model), Key::new(3)).unwrap();
-            for seen in [&programmed.weights, &drifted] {
-                assert!(!seen[[1, 1]].is_finite(), "{model:?}: {bad} became {}", seen[[1, 1]]);
+            for read in [&programmed.weights, &drifted] {
+                assert!(!read[[1, 1]].is_finite(), "{model:?}: {bad} became {}", read[[1, 1]]);
             }
         }
     }

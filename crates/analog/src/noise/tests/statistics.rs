@@ -168,7 +168,7 @@ fn reram_wan2022() {
     assert_programming(&model, &[15.0, 25.0], |g| 0.5 * p(first, g / 25.0));
     let scaled = ReRamWan2022 { coeff_g_max_reference: Some(40.0), ..model.clone() };
     assert_programming(&scaled, &[15.0], |g| 0.5 * p(first, g / 25.0) * 25.0 / 40.0);
-    // Reads forget what was programmed.
+    // A read does not depend on the programmed value.
     let read = model.drift(&devices(0.0), &devices(20.0), None, 86_400.0, Key::new(12)).unwrap();
     assert_moments(&read, 20.0, 0.5 * p(day, 0.8), "Wan after a day");
 }
@@ -192,7 +192,7 @@ fn reram_cmo() {
     assert_eq!(high.max(), model.g_max);
 }
 
-/// Devices of a unit cell, and programming, drift and read, have samples of their own.
+/// Devices of a unit cell, and programming, drift and read, have independent samples.
 #[test]
 fn samples_are_independent() {
     let model = Pcm::default();

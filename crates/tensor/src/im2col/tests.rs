@@ -40,16 +40,16 @@ fn check(window: ConvWindow, groups: usize, shape: &[usize], seed: u64) {
     let ins = shape[1] / groups * window.kernel.iter().product::<usize>();
     let w = Tensor::normal(&[3 * groups, ins], key.fold("w"));
     let part = |group: usize| w.slice(0, 3 * group..3 * group + 3);
-    let lowering = Lowering::patches(window, groups, shape);
-    let y = lowering.forward(&x, 3 * groups, |g, rows, _| product::linear(rows, &part(g)));
+    let im2col = Im2col::patches(window, groups, shape);
+    let y = im2col.forward(&x, 3 * groups, |g, rows, _| product::linear(rows, &part(g)));
     let by_hand = naive(&x, &w, &window, groups);
     assert_eq!(y.shape(), by_hand.shape());
     assert!((&y - &by_hand).abs().max() < 1e-4);
 
     // Σ d·conv(x, w) is linear in x and in w; in f64, as there may be many terms.
     let d = Tensor::normal(y.shape(), key.fold("d"));
-    let gx = lowering.input_gradient(&d, &x, |g, d, _, _| product::linear_input_gradient(d, &part(g)));
-    let gw = lowering.weight_gradient(&d, &x, |_, d, rows, _| product::linear_weight_gradient(d, rows));
+    let gx = im2col.input_gradient(&d, &x, |g, d, _, _| product::linear_input_gradient(d, &part(g)));
+    let gw = im2col.weight_gradient(&d, &x, |_, d, rows, _| product::linear_weight_gradient(d, rows));
     assert_eq!((gx.shape(), gw.shape()), (x.shape(), w.shape()));
     let dot = |a: &Tensor, b: &Tensor| a.iter().zip(b.iter()).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
     let (total, scale) = (dot(&d, &y), 1.0 + f64::from((&d * &y).abs().sum()));
@@ -57,11 +57,11 @@ fn check(window: ConvWindow, groups: usize, shape: &[usize], seed: u64) {
     assert!((dot(&gw, &w) - total).abs() < 1e-5 * scale);
 
     // Without rows there are the same bits.
-    assert_eq!(lowering.linear(&x, &w, None), y);
+    assert_eq!(im2col.linear(&x, &w, None), y);
     let bias = Tensor::normal(&[3 * groups], key.fold("bias"));
-    assert_eq!(lowering.linear(&x, &w, Some(&bias)), &y + &bias.reshape(&[3 * groups, 1, 1, 1]));
-    assert_eq!(lowering.linear_input_gradient(&d, &w), gx);
-    assert_eq!(lowering.linear_weight_gradient(&d, &x), gw);
+    assert_eq!(im2col.linear(&x, &w, Some(&bias)), &y + &bias.reshape(&[3 * groups, 1, 1, 1]));
+    assert_eq!(im2col.linear_input_gradient(&d, &w), gx);
+    assert_eq!(im2col.linear_weight_gradient(&d, &x), gw);
 }
 
 proptest! {
@@ -79,7 +79,7 @@ proptest! {
 fn parts_of_large_samples_are_convolutions() {
     let window = ConvWindow { kernel: [1, 3, 2], stride: [1, 1, 2], padding: [0, 1, 1], dilation: [1, 2, 1] };
     let shape = [2, 4, 1, 181, 201];
-    let Lowering::Patches(patches) = Lowering::patches(window, 2, &shape) else { unreachable!() };
+    let Im2col::Patches(patches) = Im2col::patches(window, 2, &shape) else { unreachable!() };
     let blocks = patches.blocks(0..2);
     assert!(blocks.len() > 2 && blocks.iter().all(|range| range.len() * patches.row_len() <= BLOCK));
     check(window, 2, &shape, 1);
@@ -98,7 +98,7 @@ fn windows_and_paddings_beyond_all_numbers_have_no_place() {
             padding: set(window.padding, padding),
             dilation: set(window.dilation, dilation),
         };
-        (window.places(2, 8), std::panic::catch_unwind(|| Lowering::patches(window, 1, &[1, 1, 8])).is_ok())
+        (window.places(2, 8), std::panic::catch_unwind(|| Im2col::patches(window, 1, &[1, 1, 8])).is_ok())
     };
     assert_eq!(with(3, 1, 0, 1), (Some(6), true));
     assert_eq!(with(3, max, 0, 1), (Some(1), true));
@@ -114,5 +114,5 @@ fn windows_and_paddings_beyond_all_numbers_have_no_place() {
 #[should_panic(expected = "convolution: a window of [5] has no place in shape [1, 1, 3]")]
 fn a_window_without_a_place_is_named() {
     let window = ConvWindow { kernel: [1, 1, 5], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
-    Lowering::patches(window, 1, &[1, 1, 3]);
+    Im2col::patches(window, 1, &[1, 1, 3]);
 }

@@ -1,4 +1,4 @@
-//! Lowering: how rows for a product with a weight come out of an array, and how gradients of rows go back.
+//! Im2col: rows of an array for a product with a weight, and gradients of these rows back in its shape.
 //!
 //! For a matrix the rows are its rows. For a convolution they are its unfolded patches, one for each place of the window;
 //! they are made in blocks of a size, and made again in the backward, so that only as many blocks are in memory at once as
@@ -15,7 +15,7 @@ use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::{shape, storage};
-use unfold::{Entries, Fold};
+use unfold::{Entries, FoldPatches};
 
 /// Elements of patches in a block, at most: whole samples if one fits, else a part of one. But there is one patch at least.
 const BLOCK: usize = 1 << 17;
@@ -23,7 +23,7 @@ const BLOCK: usize = 1 << 17;
 /// The sliding window of a convolution over up to three axes; unused leading axes have kernel 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvWindow {
-    /// Its extent.
+    /// The extent of the window.
     pub kernel: [usize; 3],
     /// The distance between its places.
     pub stride: [usize; 3],
@@ -43,9 +43,9 @@ impl ConvWindow {
     }
 }
 
-/// Where rows come from.
+/// Source of the rows of a product.
 #[derive(Clone, Debug)]
-pub enum Lowering {
+pub enum Im2col {
     /// The rows of a matrix, so many for each sample of the batch.
     Rows {
         /// Rows of one sample.
@@ -60,7 +60,7 @@ pub enum Lowering {
 pub struct Patches {
     window: ConvWindow,
     groups: usize,
-    /// Of the input: batch, channels, and three axes.
+    /// Sizes of the input: batch, channels, and three axes.
     input: [usize; 5],
     /// Places of the window.
     places: [usize; 3],
@@ -68,7 +68,7 @@ pub struct Patches {
     rank: usize,
 }
 
-impl Lowering {
+impl Im2col {
     /// The patches of an input of the given shape, its channels in `groups`.
     ///
     /// # Panics
@@ -103,7 +103,7 @@ impl Lowering {
         Self::Patches(Patches { window, groups, input, places, rank })
     }
 
-    /// Groups of channels: each has rows of its own.
+    /// Groups of channels, each with its rows.
     pub fn groups(&self) -> usize {
         match self {
             Self::Rows { .. } => 1,
@@ -220,7 +220,7 @@ impl Lowering {
             Self::Patches(patches) => patches,
         };
         let (x, d) = (patches.wide(x), patches.rows_last(d));
-        let fold = Fold::new(patches, Entries::ByChannel);
+        let fold = FoldPatches::new(patches, Entries::ByChannel);
         patches.sum_into_samples(|range, out, first| {
             for group in 0..patches.groups {
                 let d = patches.block_of(&d, range.clone(), group);
@@ -300,7 +300,7 @@ impl Patches {
         let size = channels * a * b * c;
         let mut out = storage::with_capacity(batch * size);
         let block = |samples: Range<usize>, out: &mut [MaybeUninit<T>]| {
-            // Just before they are added to, while they are in cache.
+            // Filled with zeros just before gradients are added, while they are in cache.
             out.fill(MaybeUninit::new(T::zero()));
             // SAFETY: all of it was written.
             let out = unsafe { out.assume_init_mut() };
@@ -345,7 +345,7 @@ impl Patches {
     }
 }
 
-/// A range in parts of a size, and what is left.
+/// A range in parts of a size, and the rest.
 fn cut(range: Range<usize>, size: usize) -> Vec<Range<usize>> {
     range.clone().step_by(size.max(1)).map(|first| first..range.end.min(first + size)).collect()
 }

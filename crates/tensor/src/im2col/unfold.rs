@@ -20,7 +20,7 @@ pub(super) enum Entries {
 }
 
 impl Patches {
-    /// For each entry of a patch its channel and its place in the window.
+    /// The channel, and the place in the window, of each entry of a patch.
     pub(super) fn entries(&self, order: Entries) -> Vec<(usize, [usize; 3])> {
         let [ka, kb, kc] = self.window.kernel;
         let places = || (0..ka).flat_map(move |a| (0..kb).flat_map(move |b| (0..kc).map(move |c| [a, b, c])));
@@ -30,7 +30,8 @@ impl Patches {
         }
     }
 
-    /// From a patch's corner to each of the entries, in a sample with these strides: of batch, channels and three axes.
+    /// The offsets of the entries from a patch's corner, in a sample with these strides: of batch, channels and three
+    /// axes.
     pub(super) fn shifts(&self, strides: &[usize], entries: &[(usize, [usize; 3])]) -> Vec<usize> {
         let dilation = self.window.dilation;
         let shift = |&(c, at): &(usize, [usize; 3])| {
@@ -116,20 +117,20 @@ impl Patches {
     }
 }
 
-/// How gradients of patches are added up where patches overlap.
-pub(super) struct Fold<'a> {
+/// Sums of the gradients of patches, where patches overlap.
+pub(super) struct FoldPatches<'a> {
     patches: &'a Patches,
-    /// For each stretch of entries that are neighbours in memory its channel and its place in the window.
+    /// The channel, and the place in the window, of each stretch of entries that are neighbours in memory.
     runs: Vec<(usize, [usize; 3])>,
     /// The same as an offset from the patch's corner.
     offsets: Vec<usize>,
     run: usize,
-    /// Of batch, channels and axes, with channels last in memory.
+    /// Strides of batch, channels and axes, with channels last in memory.
     strides: Dims,
 }
 
-impl<'a> Fold<'a> {
-    /// Of rows whose entries come in this order.
+impl<'a> FoldPatches<'a> {
+    /// The sums of rows whose entries come in this order.
     pub fn new(patches: &'a Patches, order: Entries) -> Self {
         let [_, channels, a, b, c] = patches.input;
         let strides = Dims::from_slice(&[a * b * c * channels, 1, b * c * channels, c * channels, channels]);
@@ -181,7 +182,7 @@ fn write_runs<T: Scalar>(row: &mut [MaybeUninit<T>], source: &[T], offsets: &[us
     }
 }
 
-/// The same for a length that is known: a run is a move or two, and no call.
+/// As above, for a length that is a constant: a run is a move or two, without a call.
 fn write_runs_of<T: Scalar, const RUN: usize>(row: &mut [MaybeUninit<T>], source: &[T], offsets: &[usize]) {
     let (targets, _) = row.as_chunks_mut::<RUN>();
     for (target, &offset) in targets.iter_mut().zip(offsets) {

@@ -1,13 +1,13 @@
 //! The exact products of a convolution, as digital layers and perfect tiles need them: without rows in memory.
 //!
-//! Entry j of patch i is where the patch's corner and the entry's shift say, together, and the left operand of a product
-//! is read from there. Each sum has the order that it has over rows, so the bits are the same. A bias is added while the
+//! Entry j of patch i is at the sum of the patch's corner and the entry's shift, and the left operand of a product is
+//! read from there. Each sum has the order that it has over rows, so the bits are the same. A bias is added while the
 //! outputs are in cache.
 
 use std::ops::Range;
 
-use super::unfold::{Entries, Fold};
-use super::{ConvWindow, Lowering, Patches};
+use super::unfold::{Entries, FoldPatches};
+use super::{ConvWindow, Im2col, Patches};
 use crate::array::Array;
 use crate::gemm::{Left, Offsets, Right};
 use crate::product::{self, strided};
@@ -18,7 +18,7 @@ use crate::{parallel, shape, storage};
 /// Elements of patch gradients that are made before they are added up: they stay in the first-level cache.
 const FOLDED: usize = 1 << 13;
 
-impl Lowering {
+impl Im2col {
     /// The outputs for an input and a weight [out, in]: [`product::linear`] of all rows, plus a bias for each output, if
     /// there is one.
     pub fn linear<T: Scalar>(&self, x: &Array<T>, w: &Array<T>, bias: Option<&Array<T>>) -> Array<T> {
@@ -45,16 +45,16 @@ impl Lowering {
     }
 }
 
-/// Where the patches of a block lie.
+/// The memory in which the patches of a block lie.
 struct Source<T> {
-    /// Their samples, or parts of them: [n, channels, a, b, c], with the padding.
+    /// The samples of the patches, or parts of them: [n, channels, a, b, c], with the padding.
     x: Array<T>,
     /// The corner of each patch.
     corners: Vec<usize>,
 }
 
 impl<T: Scalar> Source<T> {
-    /// From the first channel of a group on.
+    /// The elements from the first channel of a group on.
     fn of_group(&self, channel: usize) -> &[T] {
         self.x.data.get(self.x.offset + channel * self.x.strides[1]..).unwrap_or(&[])
     }
@@ -129,7 +129,7 @@ impl Patches {
         let (width, row_len) = (w.shape()[0] / self.groups, self.row_len());
         let parts: Vec<_> = (0..self.groups).map(|group| w.slice(0, group * width..(group + 1) * width)).collect();
         let rights: Vec<_> = parts.iter().map(|w| Right::new(strided(w), width, row_len)).collect();
-        let fold = Fold::new(self, Entries::ByPlace);
+        let fold = FoldPatches::new(self, Entries::ByPlace);
         let rows = (FOLDED / row_len.max(1)).max(1).next_multiple_of(8);
         self.sum_into_samples(|range, out, first| {
             let mut gradient = Vec::with_capacity(rows * row_len);
@@ -153,7 +153,7 @@ impl Patches {
         w.reshape(&[outs, channels, row_len / channels]).transpose(1, 2).reshape(&[outs, row_len])
     }
 
-    /// Where a block of patches lies: in the input itself, or in a copy of its part of it with the padding around.
+    /// The memory of a block of patches: the input itself, or a copy of the block's part of it with the padding around.
     fn source<T: Scalar>(&self, x: &Array<T>, range: &Range<usize>) -> Source<T> {
         let samples = range.start / self.per_sample()..range.end.div_ceil(self.per_sample());
         let x = x.slice(0, samples.clone());
@@ -178,7 +178,7 @@ impl Patches {
         let to = shape::row_major(&shape);
         let (mut inner, mut first) = (x.permute(&[0, 2, 3, 4, 1]), 0);
         for i in 0..3 {
-            // Of the padded input, what is no padding and lies in the part.
+            // The part of the padded input that is not padding and lies in the block.
             let start = origin[i].max(padding[i]);
             let end = (origin[i] + sizes[i]).min(padding[i] + self.input[2 + i]).max(start);
             inner = inner.slice(1 + i, start - padding[i]..end - padding[i]);

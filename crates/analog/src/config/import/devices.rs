@@ -1,0 +1,136 @@
+//! Devices and cells as the reference prints them: classes of its presets become the class that they are made from, with
+//! the preset's values where none are shown.
+
+use super::classes;
+use super::node::{Node, Object};
+use crate::cell::{UnitCellConfig, presets as cells};
+use crate::config::form::class::{Classes, TYPE};
+use crate::config::form::setting::{Setting, join};
+use crate::config::form::value::Value;
+use crate::config::rpu::{DigitalRankUpdateRpuConfig, FloatingPointRpuConfig, SingleRpuConfig, UnitCellRpuConfig};
+use crate::config::warnings::Note;
+use crate::config::{IoParameters, RpuConfig};
+use crate::device::{DeviceConfig, presets};
+use crate::update::UpdateParameters;
+
+/// Classes that are the only ones at their place, and so structs here.
+const STRUCTS: &[&str] = &["MixedPrecisionCompound", "FloatingPointDevice"];
+
+/// Fields that mean nothing here as long as they have this value.
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    // Each device is drawn from the hardware's key.
+    ("construction_seed", "0"),
+    ("enforce_consistency", "True"),
+    ("count_pulses", "False"),
+    ("d_sparsity", "False"),
+];
+
+/// The default configuration of the kind that trains on the chip, if it is one, and the preset that it is.
+pub(super) fn kind(configuration: &Object) -> Option<(RpuConfig, Option<RpuConfig>)> {
+    let preset = configuration.class.strip_suffix("Preset").and_then(cells::by_name).map(RpuConfig::from);
+    let is = |class: &str| configuration.is(class);
+    let by_preset = |is_kind: fn(&RpuConfig) -> bool| preset.as_ref().is_some_and(is_kind);
+    let kind: RpuConfig = if is("SingleRPUConfig") || by_preset(|p| matches!(p, RpuConfig::Single(_))) {
+        SingleRpuConfig::default().into()
+    } else if is("UnitCellRPUConfig") || by_preset(|p| matches!(p, RpuConfig::UnitCell(_))) {
+        UnitCellRpuConfig::default().into()
+    } else if is("DigitalRankUpdateRPUConfig") || by_preset(|p| matches!(p, RpuConfig::DigitalRankUpdate(_))) {
+        DigitalRankUpdateRpuConfig::default().into()
+    } else if is("FloatingPointRPUConfig") {
+        FloatingPointRpuConfig::default().into()
+    } else {
+        return None;
+    };
+    Some((kind, preset))
+}
+
+/// The values that a class of the reference's presets starts from.
+fn preset(class: &str) -> Option<Value> {
+    let device: DeviceConfig = match class {
+        "IdealizedPresetDevice" => presets::idealized().into(),
+        "GokmenVlasovPresetDevice" => presets::gokmen_vlasov().into(),
+        "CapacitorPresetDevice" => presets::capacitor().into(),
+        "EcRamPresetDevice" => presets::ecram().into(),
+        "EcRamMOPresetDevice" => presets::ecram_mo().into(),
+        "ReRamESPresetDevice" => presets::reram_es().into(),
+        "ReRamSBPresetDevice" => presets::reram_sb().into(),
+        "ReRamArrayOMPresetDevice" => presets::reram_array_om().into(),
+        "ReRamArrayHfO2PresetDevice" => presets::reram_array_hfo2().into(),
+        "PCMPresetDevice" => presets::pcm().into(),
+        "PCMPresetUnitCell" => return Some(UnitCellConfig::from(cells::pcm_pair()).get()),
+        _ => return None,
+    };
+    Some(device.get())
+}
+
+/// A device, a cell, or what is in one, at a path; adds what is not known of it to the notes. `complete` says that objects
+/// show all of their fields.
+pub(super) fn value(node: Node, at: &str, complete: bool, notes: &mut Vec<Note>) -> Value {
+    let object = match node {
+        Node::Object(object) => object,
+        Node::List(items) => {
+            let each = |(i, item)| value(item, &format!("{at}[{i}]"), complete, notes);
+            return Value::List(items.into_iter().enumerate().map(each).collect());
+        }
+        other => return other.into_value(true),
+    };
+    let mut table = start(&object, at, complete, notes);
+    for (field, node) in object.fields {
+        let shown = node.to_string();
+        if WITHOUT_EFFECT.iter().any(|(name, harmless)| *name == field && *harmless == shown) {
+            continue;
+        }
+        let value = value(node, &join(at, &field), complete, notes);
+        set(&mut table, field, value);
+    }
+    Value::Table(table)
+}
+
+fn set(table: &mut Vec<(String, Value)>, field: String, value: Value) {
+    match table.iter_mut().find(|(name, _)| *name == field) {
+        Some((_, old)) => *old = value,
+        None => table.push((field, value)),
+    }
+}
+
+/// What an object has before its fields are set: the class in `type` where it is a choice, and defaults.
+fn start(object: &Object, at: &str, complete: bool, notes: &mut Vec<Note>) -> Vec<(String, Value)> {
+    let table = |value| match value {
+        Value::Table(fields) => fields,
+        _ => unreachable!("devices and cells are sections"),
+    };
+    if let Some(preset) = preset(&object.class) {
+        return table(preset);
+    }
+    let names = || std::iter::once(&object.class).chain(&object.bases).map(String::as_str);
+    if let Some(defaults) = classes::defaults(object) {
+        if defaults.class != object.class && !complete {
+            unknown(object, at, &defaults.class, notes);
+        }
+        // All fields: a cell's own defaults of the section may be others.
+        let all = match defaults.class.as_str() {
+            "UpdateParameters" | "PresetUpdateParameters" => table(UpdateParameters::default().get()),
+            class if class.contains("IOParameters") => table(IoParameters::default().get()),
+            _ => vec![],
+        };
+        let of_class = defaults.fields.into_iter().map(|(field, node)| (field, node.into_value(false)));
+        return of_class.fold(all, |mut all, (field, value)| {
+            set(&mut all, field, value);
+            all
+        });
+    }
+    if names().any(|name| STRUCTS.contains(&name)) {
+        return vec![];
+    }
+    let known = |name: &&str| DeviceConfig::NAMES.contains(name) || UnitCellConfig::NAMES.contains(name);
+    let class = names().find(known).unwrap_or(&object.class);
+    if class != object.class && !complete {
+        unknown(object, at, class, notes);
+    }
+    vec![(TYPE.to_owned(), Value::Text(class.to_owned()))]
+}
+
+fn unknown(object: &Object, at: &str, class: &str, notes: &mut Vec<Note>) {
+    let reason = format!("an unknown class, read as {class}; its own defaults are not known");
+    notes.push(Note { field: at.to_owned(), value: object.class.clone(), reason });
+}

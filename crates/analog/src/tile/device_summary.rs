@@ -1,0 +1,42 @@
+//! What is at the crosspoints of tiles that train by pulses, and what pulses did: for tables.
+
+use super::TileArray;
+use crate::device::symmetry_point;
+use crate::update::Statistics;
+
+/// The devices of an array of tiles. Values of a device are those of the mean one of the array that gradients reach.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceSummary {
+    /// The cell and its device, under the reference's names.
+    pub cell: String,
+    /// The weight change by which pulses are counted, in units of the tile's weights.
+    pub granularity: f32,
+    /// The range of weights in units of the granularity; `None` for an ideal device, which has no bounds.
+    pub states: Option<f32>,
+    /// The weight at which steps up and down are equal; `None` where they are equal everywhere, or nowhere.
+    pub symmetry_point: Option<f32>,
+    /// The type of pulses and the length of their trains.
+    pub update: String,
+    /// What was sent to all tiles since the statistics were last taken.
+    pub statistics: Statistics,
+}
+
+impl TileArray {
+    /// What the weight's devices are and what they were sent, if it trains by pulses.
+    pub fn device_summary(&self) -> Option<DeviceSummary> {
+        let pulsed = self.pulsed.as_ref()?;
+        let cell = pulsed.cells.first()?;
+        let device = cell.devices().first()?.config();
+        let mut statistics = Statistics::default();
+        pulsed.cells.iter().for_each(|cell| statistics += cell.statistics());
+        let pulses = !device.step().is_ideal();
+        Some(DeviceSummary {
+            cell: pulsed.config.cell()?.0.to_string(),
+            granularity: cell.granularity(),
+            states: pulses.then(|| device.states()),
+            symmetry_point: symmetry_point(device.step()).filter(|_| pulses),
+            update: pulsed.summary(),
+            statistics,
+        })
+    }
+}
