@@ -94,7 +94,8 @@ pub fn restored(net: &mut Sequential, file: &Path) -> Outcome<bool> {
     }
 }
 
-fn last_network(folder: &Folder) -> Outcome<PathBuf> {
+/// The file of the last network of a run.
+pub fn last_network(folder: &Folder) -> Outcome<PathBuf> {
     let files = [Phase::HardwareAware, Phase::Digital].map(|phase| format!("{}.safetensors", phase.name()));
     match files.iter().find(|file| folder.has(file)) {
         Some(file) => Ok(folder.file(file)),

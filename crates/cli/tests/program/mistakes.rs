@@ -148,6 +148,12 @@ fn arguments() {
         2,
         "error: --grid chips.count=1,2: chips are no axis: --chips and --times say how many and when",
     );
+    check(
+        &folder,
+        &["sweep", "--model", "run", "--grid", "training.lr=1e-3,2e-3"],
+        2,
+        "error: --model: needs a grid of hardware alone; any other trains a network for each point",
+    );
     for (arguments, said) in [
         (&["drift", "run", "--times", "3x"][..], "a time above 0 with a unit"),
         (&["drift", "run", "--until", "-1"], "--until"),

@@ -20,6 +20,10 @@ fn the_points_of_a_sweep_are_what_single_commands_give() {
         }
     }
     assert!(points[3]["difference"].as_f64().unwrap() < 0.0);
+    // The network of a run serves as well as one trained by the same recipe.
+    folder.ok(&["sweep", "--model", "run", "--grid", "forward.out_noise=0,0.5", "--out", "of-run"]);
+    assert_eq!(folder.text("sweep/chips.csv"), folder.text("of-run/chips.csv"));
+    assert!(!folder.path("of-run/digital.csv").exists(), "nothing was trained");
     let chips = folder.text("sweep/chips.csv");
     assert_eq!(chips.lines().count(), 1 + 2 * 3 * 3);
     assert!(chips.starts_with("forward.out_noise,training,chip,seconds,accuracy\n"));
@@ -73,7 +77,8 @@ fn a_sweep_that_is_killed_keeps_what_is_finished() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    while !folder.path("killed/points.jsonl").exists() {
+    let finished = || std::fs::read_to_string(folder.path("killed/points.jsonl")).is_ok_and(|text| text.contains('\n'));
+    while !finished() {
         std::thread::sleep(Duration::from_millis(5));
     }
     child.kill().unwrap();

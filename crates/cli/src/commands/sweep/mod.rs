@@ -20,7 +20,7 @@ use crate::output::{Output, warn};
 use crate::recipe::{Recipe, time};
 use crate::run::chips::{Finished, chip, each_once};
 use crate::run::folder::{Folder, RECIPE};
-use crate::run::model::{restored, start};
+use crate::run::model::{last_network, restored, start};
 use crate::run::training::{Phase, on_tiles, train};
 use crate::score::Metric;
 
@@ -36,12 +36,15 @@ const POINTS: &str = "points.jsonl";
 /// `ohmgrad merge` puts the parts together.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ohmgrad sweep mnist.toml --grid forward.out_noise=0,0.02,0.06 --grid mapping.max_input_size=128,256,512\n  ohmgrad sweep mnist.toml --grid training.lr=1e-3,2e-3 --trainings 5\n  ohmgrad sweep --resume runs/mnist-sweep"
+    after_help = "Examples:\n  ohmgrad sweep mnist.toml --grid forward.out_noise=0,0.02,0.06 --grid mapping.max_input_size=128,256,512\n  ohmgrad sweep --model runs/mnist --grid noise_model.prog_noise_scale=0,0.5,1,2\n  ohmgrad sweep mnist.toml --grid training.lr=1e-3,2e-3 --trainings 5\n  ohmgrad sweep --resume runs/mnist-sweep"
 )]
 pub struct SweepArgs {
     /// The recipe [default: the shipped MNIST recipe].
     #[arg(value_name = "RECIPE")]
     recipe: Option<PathBuf>,
+    /// A trained network for all points, the folder of a run; its recipe is taken unless another is given.
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["retrain", "trainings"])]
+    model: Option<PathBuf>,
     /// A field and its values; can be given several times. Paths are those of the recipe, or of its hardware.
     #[arg(long, value_name = "PATH=A,B,C", required_unless_present = "resume")]
     grid: Vec<String>,
@@ -64,7 +67,7 @@ pub struct SweepArgs {
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Go on with a sweep that was stopped.
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["recipe", "grid", "set", "chips", "times", "retrain", "trainings", "out"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["recipe", "grid", "set", "chips", "times", "retrain", "trainings", "out", "model"])]
     resume: Option<PathBuf>,
     /// Compute the K-th of N parts of the work.
     #[arg(long, value_name = "K/N", value_parser = parse_part)]
@@ -115,7 +118,10 @@ impl Sweep {
             let quoted: Vec<String> = times.split(',').map(|t| format!("{:?}", t.trim())).collect();
             sets.push(format!("chips.times=[{}]", quoted.join(", ")));
         }
-        let recipe = read(args.recipe.as_deref(), &sets)?;
+        let network = args.model.as_deref().map(network_of).transpose()?;
+        let of_model = args.model.as_ref().map(|model| model.join(RECIPE));
+        let file = args.recipe.as_ref().or(of_model.as_ref());
+        let recipe = read(file.map(PathBuf::as_path), &sets)?;
         if recipe.chips.count == 0 {
             return Err(Failure::mistake("chips.count = 0: a sweep needs at least one chip; --chips N sets it"));
         }
@@ -126,10 +132,18 @@ impl Sweep {
         }
         let trainings = args.trainings as usize;
         let retrain = args.retrain || trainings > 1 || !grid.is_hardware();
-        let stem =
-            args.recipe.as_deref().and_then(Path::file_stem).map_or("mnist".into(), |name| name.to_string_lossy());
+        if network.is_some() && retrain {
+            let message = "--model: needs a grid of hardware alone; any other trains a network for each point";
+            return Err(Failure::mistake(message));
+        }
+        let named = args.recipe.as_deref().or(args.model.as_deref());
+        let stem = named.and_then(Path::file_stem).map_or("mnist".into(), |name| name.to_string_lossy());
         let folder = Folder::create(args.out.as_deref(), &format!("{stem}-sweep"), &recipe)?;
         let sweep = json!({ "grid": grid.to_json(), "trainings": trainings, "retrain": retrain });
+        if let Some(network) = network {
+            let copy = folder.file(&network_name(&recipe));
+            std::fs::copy(&network, &copy).map_err(|error| Failure::file(&network, &error))?;
+        }
         folder.write(SWEEP, &format!("{sweep:#}\n"))?;
         Ok(Self { folder, recipe, grid, trainings, retrain })
     }
@@ -246,10 +260,20 @@ impl Sweep {
     }
 }
 
+/// The file of the network that the last training of a recipe leaves.
+fn network_name(recipe: &Recipe) -> String {
+    let phase = if recipe.training.hardware_aware_epochs > 0 { Phase::HardwareAware } else { Phase::Digital };
+    format!("{}.safetensors", phase.name())
+}
+
+/// The file of a run's last network.
+fn network_of(run: &Path) -> Outcome<PathBuf> {
+    last_network(&Folder::open(run)?)
+}
+
 /// The network of the last training of a recipe, trained in a folder, or read from it.
 fn trained(recipe: &Recipe, data: &Data, folder: &Folder, output: Output) -> Outcome<Sequential> {
-    let phase = if recipe.training.hardware_aware_epochs > 0 { Phase::HardwareAware } else { Phase::Digital };
-    let file = folder.file(&format!("{}.safetensors", phase.name()));
+    let file = folder.file(&network_name(recipe));
     let mut net = start(recipe, data)?;
     if file.is_file() && restored(&mut net, &file)? {
         return Ok(net);
