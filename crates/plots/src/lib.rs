@@ -1,18 +1,19 @@
 //! The figures that the examples draw, as SVG and PNG, without system libraries.
 //!
 //! A function for each kind of figure ([`training_curves`], [`accuracy_over_time`], [`histogram`], [`programming_error`],
-//! [`predictions`]) takes plain numbers and gives a [`Figure`]; [`Figure::save`] or [`save`] writes it. The type in a PNG is
-//! DejaVu Sans, which is compiled in.
+//! [`predictions`]; [`pulse_response`], [`step_sizes`], [`wear`]) takes plain numbers and gives a [`Figure`];
+//! [`Figure::save`] or [`save`] writes it. The type in a PNG is DejaVu Sans, which is compiled in.
 //!
 //! | where is … | file |
 //! |---|---|
-//! | what each kind of figure shows | `figures.rs` |
+//! | what each kind of figure shows | `figures.rs`, of pulsed devices `devices.rs` |
 //! | where the ticks of an axis are, and what they say | `axis.rs` |
 //! | how lines, bands, points and bars are drawn | `draw.rs` |
 //! | how a picture becomes a file | `file.rs` |
 #![forbid(unsafe_code)]
 
 mod axis;
+mod devices;
 mod draw;
 mod figures;
 mod file;
@@ -20,6 +21,7 @@ mod file;
 use std::path::{Path, PathBuf};
 
 pub use axis::{Axis, Scale};
+pub use devices::{pulse_response, step_sizes, wear};
 pub use figures::{Band, accuracy_over_time, histogram, predictions, programming_error, training_curves};
 
 /// A chart: two axes, and what is drawn between them.

@@ -1,0 +1,158 @@
+//! A pulsed device, drawn: how it answers pulses up and down, its steps over the weight, its symmetry point.
+//!
+//! ```text
+//! cargo run --release --example device -- --preset ReRamSB --plot device.svg
+//! cargo run --release --example device -- --preset ReRamSB --fit measured.csv > device.toml
+//! ```
+//!
+//! With --fit the parameters of the preset's model that fit measured responses best are sought; the result is printed as a
+//! configuration, and drawn over the measurements.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use ohmgrad::analog::cell::{Cell, CellConfig, PlainRead, Update, presets};
+use ohmgrad::analog::config::{RpuConfig, SingleRpuConfig};
+use ohmgrad::analog::device::fit::{Experiment, Parameter, fit, tabular};
+use ohmgrad::analog::device::{DeviceConfig, symmetry_point};
+use ohmgrad::analog::update::{Pairs, UpdateParameters};
+use ohmgrad::prelude::*;
+
+/// Draws a device of a preset, or fits one to measurements.
+#[derive(Parser)]
+struct Args {
+    /// The device, the name of a preset with one device at each crosspoint.
+    #[arg(long, value_name = "NAME", default_value = "ReRamSB")]
+    preset: String,
+    /// A table of measurements: the number of pulses so far, which pulses down decrease, and a conductance for each
+    /// device, separated by commas.
+    #[arg(long, value_name = "CSV")]
+    fit: Option<PathBuf>,
+    /// With --fit: take the measured steps themselves, at so many nodes, instead of the preset's model.
+    #[arg(long, value_name = "NODES", requires = "fit")]
+    table: Option<usize>,
+    /// With --fit: a parameter that is sought, with its start, least and greatest value [default: dw_min, w_max, w_min].
+    #[arg(long, value_name = "NAME=START,LEAST,GREATEST", value_parser = parameter, requires = "fit")]
+    vary: Vec<(String, Parameter)>,
+    /// Pulses up, and then down.
+    #[arg(long, default_value_t = 1000)]
+    pulses: usize,
+    /// Devices that are drawn from the preset's spread.
+    #[arg(long, default_value_t = 50)]
+    devices: usize,
+    /// What everything random derives from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The picture, .svg or .png.
+    #[arg(long, value_name = "FILE", default_value = "device.svg")]
+    plot: PathBuf,
+}
+
+fn parameter(text: &str) -> Result<(String, Parameter), String> {
+    let wrong = || format!("`{text}` is not NAME=START,LEAST,GREATEST");
+    let (name, numbers) = text.split_once('=').ok_or_else(wrong)?;
+    let numbers: Result<Vec<f32>, _> = numbers.split(',').map(str::parse).collect();
+    match numbers.map_err(|_| wrong())?[..] {
+        [start, low, high] => Ok((name.to_owned(), Parameter::Varied { start, low, high })),
+        _ => Err(wrong()),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let preset = presets::by_name(&args.preset).ok_or("--preset: no such name; `on_chip --list` has them")?;
+    let CellConfig::Device(device) = preset.cell else {
+        return Err(format!("--preset {}: a cell of several devices; take that of one", args.preset).into());
+    };
+    let (device, responses, fitted) = match &args.fit {
+        None => {
+            let responses = respond(&device, args)?;
+            (device, responses, None)
+        }
+        Some(file) => {
+            let experiments = Experiment::from_csv(&std::fs::read_to_string(file)?)?;
+            let (device, fitted) = fit_to(&device, &experiments, args)?;
+            let config = RpuConfig::from(SingleRpuConfig { device: device.clone(), ..Default::default() });
+            println!("{}", config.to_toml_string()?);
+            (device, experiments.into_iter().map(|experiment| experiment.responses).collect(), Some(fitted))
+        }
+    };
+    let symmetry = symmetry_point(device.step());
+    let point = symmetry.map_or("none: steps are equal everywhere or nowhere".into(), |w| format!("{w:.4}"));
+    eprintln!("granularity {:.3e}, {:.0} states, symmetry point {point}", device.granularity(), device.states());
+    let common = device.step().common();
+    let weights: Vec<f32> =
+        (0..=200).map(|i| common.w_min + (common.w_max - common.w_min) * i as f32 / 200.0).collect();
+    let step = |n: i32| weights.iter().map(|&w| n as f32 * change(&device, w, n)).collect::<Vec<f32>>();
+    let figures = [
+        ohmgrad_plots::pulse_response(&responses, fitted.as_deref()),
+        ohmgrad_plots::step_sizes(&weights, &step(1), &step(-1), symmetry),
+    ];
+    ohmgrad_plots::save(&args.plot, &figures)?;
+    Ok(())
+}
+
+/// The mean change of a weight by a pulse.
+fn change(device: &DeviceConfig, w: f32, pulse: i32) -> f32 {
+    let responses = Experiment::simulated(device, &[pulse, 0], w).responses;
+    responses[1] - responses[0]
+}
+
+/// The weights of devices before each of the pulses up and down.
+fn respond(device: &DeviceConfig, args: &Args) -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
+    let key = Key::new(args.seed);
+    // Both lines are set at the one time of the train: a pulse for every device.
+    let p =
+        UpdateParameters { desired_bl: 1, update_bl_management: false, update_management: false, ..Default::default() };
+    let mut cell = Cell::new(&device.clone().into(), &p, [args.devices, 1], false, key.fold("devices"))?;
+    let lowest = device.step().common().w_min;
+    cell.set_weights(&Tensor::full(&[args.devices, 1], lowest), key.fold("set"));
+    let (x, rate) = (Tensor::full(&[1, 1], 1.0), cell.granularity());
+    let mut responses = vec![vec![]; args.devices];
+    for pulse in 0..2 * args.pulses {
+        responses.iter_mut().zip(cell.weights().iter()).for_each(|(response, w)| response.push(*w));
+        let d = Tensor::full(&[1, args.devices], if pulse < args.pulses { -1.0 } else { 1.0 });
+        let (pairs, reads) = (Pairs::new(&x, &d), &PlainRead);
+        cell.update(Update { pairs, rate, parameters: &p, reads, key: key.fold("pulse").fold(pulse) });
+    }
+    Ok(responses)
+}
+
+/// The device that fits measurements, and its response to the pulses of the first of them.
+fn fit_to(
+    device: &DeviceConfig,
+    experiments: &[Experiment],
+    args: &Args,
+) -> Result<(DeviceConfig, Vec<f32>), Box<dyn Error>> {
+    let device = match args.table {
+        Some(nodes) => DeviceConfig::from(tabular(experiments, nodes)?),
+        None => {
+            let c = device.step().common();
+            let sought =
+                |start: f32, low: f32, high: f32| Parameter::Varied { start: start.clamp(low, high), low, high };
+            let all = [
+                ("dw_min", sought(c.dw_min, 0.05 * c.dw_min, 50.0 * c.dw_min)),
+                ("w_max", sought(c.w_max, 0.1, 3.0)),
+                ("w_min", sought(c.w_min, -3.0, -0.1)),
+            ];
+            let own: Vec<(&str, Parameter)> = args.vary.iter().map(|(name, p)| (name.as_str(), *p)).collect();
+            let found = fit(device, if own.is_empty() { &all } else { &own }, experiments)?;
+            eprintln!("sum of squares {:.3e}, noise of a measurement {:.3e}", found.sum_of_squares, found.read_noise);
+            found.device
+        }
+    };
+    let first = experiments.first().expect("a table has devices");
+    let response = Experiment::simulated(&device, &first.pulses, first.responses[0]).responses;
+    Ok((device, response))
+}
