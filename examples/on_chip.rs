@@ -1,7 +1,6 @@
 //! Handwritten digits, trained on the chip: weights live in devices, and every update is pulses.
 //!
-//! Trains a 784-256-128-10 network of sigmoids by plain descent, digitally and with the weights in the devices of a preset,
-//! and prints the test accuracies, then what the pulses did, layer by layer.
+//! A 784-256-128-10 network of sigmoids, digitally and with its weights in a preset's devices; then what the pulses did.
 //!
 //! ```text
 //! cargo run --release --example on_chip -- --preset AGADReRamSB --plot on_chip.svg
@@ -52,7 +51,6 @@ struct Args {
     json: bool,
 }
 
-/// Training loss and test accuracy of each epoch.
 type Curve = Vec<(f64, f64)>;
 
 fn main() -> ExitCode {
@@ -111,6 +109,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Gives training loss and test accuracy of each epoch.
 fn train(run: &str, net: &mut Sequential, mnist: &Mnist, args: &Args, key: Key) -> Curve {
     let mut sgd = Sgd::new(0.0);
     let progress = Progress::new(run, args.epochs * mnist.train.len().div_ceil(args.batch));
@@ -127,7 +126,7 @@ fn train(run: &str, net: &mut Sequential, mnist: &Mnist, args: &Args, key: Key) 
             progress.step(|| format!("epoch {}", epoch + 1));
         }
         let loss = total / mnist.train.len() as f64;
-        let test = accuracy(net, &mnist.test, key.fold("test").fold(epoch));
+        let test = f64::from(accuracy(net, &mnist.test, key.fold("test").fold(epoch)));
         curve.push((loss, test));
         if args.json {
             println!("{}", json!({ "run": run, "epoch": epoch, "loss": loss, "test_accuracy": test }));

@@ -30,7 +30,8 @@ data = {}
 for part in ["train", "t10k"]:
     images = idx(f"{folder}/{part}-images-idx3-ubyte.gz", 16).reshape(-1, 784)
     labels = idx(f"{folder}/{part}-labels-idx1-ubyte.gz", 8)
-    data[part] = torch.tensor(images / 255, dtype=torch.float32), torch.tensor(labels.astype(np.int64))
+    pixels = (images / 255 - 0.1307) / 0.3081
+    data[part] = torch.tensor(pixels, dtype=torch.float32), torch.tensor(labels.astype(np.int64))
 
 net = nn.Sequential(
     nn.Linear(784, 256), nn.Sigmoid(), nn.Linear(256, 128), nn.Sigmoid(), nn.Linear(128, 10)

@@ -4,7 +4,7 @@ use crate::axis::{Axis, Scale};
 use crate::{Corner, Figure, Mark, Series};
 
 /// Lines of single devices that are drawn beside their mean.
-const LINES: usize = 4;
+const LINES: usize = 1;
 
 /// The weights of devices over the pulses that they receive: their mean, an area of one standard deviation, and a few
 /// devices by themselves. `fit` is the response of a model to the same pulses.
