@@ -126,7 +126,7 @@ fn train(run: &str, net: &mut Sequential, mnist: &Mnist, args: &Args, key: Key) 
             progress.step(|| format!("epoch {}", epoch + 1));
         }
         let loss = total / mnist.train.len() as f64;
-        let test = f64::from(accuracy(net, &mnist.test, key.fold("test").fold(epoch)));
+        let test = accuracy(net, &mnist.test, key.fold("test").fold(epoch));
         curve.push((loss, test));
         if args.json {
             println!("{}", json!({ "run": run, "epoch": epoch, "loss": loss, "test_accuracy": test }));
