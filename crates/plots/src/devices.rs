@@ -16,7 +16,8 @@ const LINES: usize = 1;
 /// use ohmgrad_plots::pulse_response;
 ///
 /// let figure = pulse_response(&[vec![0.0, 0.1, 0.2], vec![0.0, 0.3, 0.4]], Some(&[0.0, 0.2, 0.3]));
-/// let mean = figure.series.iter().find(|series| series.name == "mean").unwrap();
+/// // The spread around the mean has its name, and comes before it.
+/// let mean = figure.series.iter().rfind(|series| series.name == "mean").unwrap();
 /// assert!((mean.points[1].1 - 0.2).abs() < 1e-6);
 /// ```
 pub fn pulse_response(devices: &[Vec<f32>], fit: Option<&[f32]>) -> Figure {
