@@ -56,7 +56,8 @@ fn it_starts_at_once() {
         start.elapsed()
     };
     let least = (0..20).map(|_| time()).min().unwrap();
-    assert!(least.as_millis() < 20, "{least:?}");
+    // It takes a few milliseconds; what reads data or computes takes longer than this on any machine.
+    assert!(least.as_millis() < 150, "{least:?}");
 }
 
 #[test]
