@@ -10,13 +10,12 @@ use ohmgrad_tensor::{Key, Tensor, rows};
 
 use super::{Cell, CellConfig, MixedPrecision, Slot, Update, below};
 use crate::Error;
-use crate::device::DeviceArray;
-use crate::update::{Pairs, Statistics, Trains, UpdateParameters};
+use crate::update::{Pairs, UpdateParameters};
 
 #[derive(Clone, Debug)]
 pub(super) struct Mixed {
     config: MixedPrecision,
-    cell: Cell,
+    pub(super) cell: Cell,
     /// χ [out, in].
     chi: Tensor,
     epsilon: f32,
@@ -42,10 +41,6 @@ impl Mixed {
         let chi = Tensor::full(&shape, 0.0);
         let config = config.clone();
         Ok(Self { config, cell, chi, epsilon, row: 0, batches: 0, x: vec![], d: vec![] })
-    }
-
-    pub(super) fn devices(&self) -> &[DeviceArray] {
-        self.cell.devices()
     }
 
     pub(super) fn weights(&self) -> &Tensor {
@@ -134,20 +129,8 @@ impl Mixed {
         self.row = ((first + count) % outs) as u64;
     }
 
-    pub(super) fn sent(&self) -> Statistics {
-        self.cell.statistics()
-    }
-
-    pub(super) fn trains(&mut self) -> &mut Trains {
-        self.cell.trains()
-    }
-
-    pub(super) fn visit_devices(&mut self, f: &mut dyn FnMut(usize, &mut DeviceArray)) {
-        self.cell.visit_devices(f);
-    }
-
     pub(super) fn reduce(&mut self) {
-        self.cell.on_devices(Key::new(0), |_, _| {});
+        self.cell.reduce();
     }
 
     pub(super) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {

@@ -17,6 +17,7 @@
 //! What a user writes is in `config.rs`, `transfer_parameters.rs` and `choice.rs`; the reads between arrays in `read.rs`. Semantics are the
 //! reference's (aihwkit 1.1, `rpu_*_device.cpp`); where it is left on purpose, the file of the cell says so.
 
+mod arrays;
 mod buffered;
 mod build;
 mod choice;
@@ -40,8 +41,9 @@ use ohmgrad_tensor::{Key, Tensor};
 use crate::Error;
 use crate::config::setting::{Setting, invalid};
 use crate::device::{DeviceArray, Ideal};
-use crate::update::{Pairs, Statistics, Trains, UpdateParameters};
+use crate::update::{Pairs, Statistics, UpdateParameters};
 
+use arrays::Arrays;
 pub use build::{Algorithm, build_cell};
 pub use choice::{CellConfig, MixedPrecision, WrittenCell};
 pub use config::{Compound, OneSidedUnitCell, ReferenceUnitCell, UnitCellConfig, UpdatePolicy, VectorUnitCell};
@@ -188,7 +190,7 @@ impl Cell {
 
     /// The arrays of devices, in the order of the configuration.
     pub fn devices(&self) -> &[DeviceArray] {
-        each!(&self.0, cell => cell.devices())
+        &self.arrays().devices
     }
 
     /// Chooses the device of a vector or reference cell that is set and, under
@@ -211,17 +213,17 @@ impl Cell {
 
     /// Begins to count the pulses of each crosspoint of every array; see [`DeviceArray::pulses`].
     pub fn count_pulses(&mut self) {
-        self.visit_devices(&mut |_, device| device.count_pulses());
+        self.arrays_mut().devices.iter_mut().for_each(DeviceArray::count_pulses);
     }
 
     /// What was sent since it was last taken.
     pub fn statistics(&self) -> Statistics {
-        each!(&self.0, cell => cell.sent())
+        self.arrays().scratch.trains.sent()
     }
 
     /// What was sent since this was last asked.
     pub fn take_statistics(&mut self) -> Statistics {
-        self.trains().take_statistics()
+        self.arrays_mut().scratch.trains.take_statistics()
     }
 
     /// Visits all that the cell remembers, each piece under its name. What replaces all pieces continues as the cell they
@@ -230,68 +232,34 @@ impl Cell {
         each!(&mut self.0, cell => cell.state("", f));
     }
 
-    fn trains(&mut self) -> &mut Trains {
-        each!(&mut self.0, cell => cell.trains())
+    fn arrays(&self) -> &Arrays {
+        match &self.0 {
+            Kind::Single(cell) => &cell.arrays,
+            Kind::Vector(cell) => &cell.arrays,
+            Kind::OneSided(cell) => &cell.arrays,
+            Kind::Transfer(cell) => &cell.arrays,
+            Kind::Mixed(cell) => cell.cell.arrays(),
+        }
+    }
+
+    fn arrays_mut(&mut self) -> &mut Arrays {
+        match &mut self.0 {
+            Kind::Single(cell) => &mut cell.arrays,
+            Kind::Vector(cell) => &mut cell.arrays,
+            Kind::OneSided(cell) => &mut cell.arrays,
+            Kind::Transfer(cell) => &mut cell.arrays,
+            Kind::Mixed(cell) => cell.cell.arrays_mut(),
+        }
     }
 
     fn on_devices(&mut self, key: Key, mut f: impl FnMut(&mut DeviceArray, Key)) {
-        self.visit_devices(&mut |k, device| f(device, key.fold(k)));
+        self.arrays_mut().devices.iter_mut().enumerate().for_each(|(k, device)| f(device, key.fold(k)));
+        self.reduce();
+    }
+
+    /// Computes the weights from those of the arrays.
+    fn reduce(&mut self) {
         each!(&mut self.0, cell => cell.reduce());
-    }
-
-    fn visit_devices(&mut self, f: &mut dyn FnMut(usize, &mut DeviceArray)) {
-        each!(&mut self.0, cell => cell.visit_devices(f));
-    }
-}
-
-/// Memory that updates of a tile use again and again.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Scratch {
-    pub(crate) trains: Trains,
-    pub(crate) rates: Vec<f32>,
-    pub(crate) unit: Vec<f32>,
-    pub(crate) line: Vec<f32>,
-}
-
-impl Scratch {
-    /// Writes to one line of an array: `values` times a unit vector, at a rate.
-    pub(crate) fn write(
-        &mut self,
-        device: &mut DeviceArray,
-        line: Slice,
-        rate: f32,
-        granularity: f32,
-        p: &UpdateParameters,
-        key: Key,
-    ) {
-        let [outs, ins] = device.size();
-        let Self { trains, unit, line: values, .. } = self;
-        let (at, units) = match line {
-            Slice::Column(j) => (j, ins),
-            Slice::Row(i) => (i, outs),
-        };
-        unit.clear();
-        unit.resize(units, 0.0);
-        unit[at] = 1.0;
-        let pairs = match line {
-            Slice::Column(_) => Pairs::from_slices(unit, ins, values, outs),
-            Slice::Row(_) => Pairs::from_slices(values, ins, unit, outs),
-        };
-        let of_gradients = trains.take_statistics();
-        trains.prepare(p, granularity, &[rate], pairs, None, key);
-        let written = of_gradients.written + trains.sent().coincidences;
-        trains.put_statistics(Statistics { written, ..of_gradients });
-        device.pulse(trains, crate::update::Side::Both, key);
-    }
-}
-
-/// `Σ γₖ·wₖ`, written to `out`.
-pub(crate) fn weighted_sum(out: &mut Tensor, devices: &[DeviceArray], gamma: &[f32]) {
-    let out = out.make_mut();
-    out.fill(0.0);
-    for (device, gamma) in devices.iter().zip(gamma) {
-        let w = device.weights().as_slice().expect("arrays of a tile are contiguous");
-        out.iter_mut().zip(w).for_each(|(sum, w)| *sum += gamma * w);
     }
 }
 

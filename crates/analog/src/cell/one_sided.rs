@@ -8,17 +8,17 @@
 
 use ohmgrad_tensor::{Key, Tensor};
 
-use super::vector::{draw, mean_granularity, states};
-use super::{OneSidedUnitCell, Period, Scratch, Slice, SliceRead, Slot, Update, weighted_sum};
+use super::arrays::{Arrays, Scratch, weighted_sum};
+use super::{OneSidedUnitCell, Period, Slice, SliceRead, Slot, Update};
 use crate::Error;
 use crate::config::IoParameters;
-use crate::device::{DeviceArray, Pulses};
-use crate::update::{Side, Statistics, Trains, UpdateParameters};
+use crate::device::Pulses;
+use crate::update::{Side, UpdateParameters};
 
 #[derive(Clone, Debug)]
 pub(super) struct OneSided {
     /// g⁻ and g⁺.
-    devices: Vec<DeviceArray>,
+    pub(super) arrays: Arrays,
     weights: Tensor,
     period: Period,
     thresholds: [f32; 2],
@@ -27,14 +27,13 @@ pub(super) struct OneSided {
     /// Pairs and batches since weights were set.
     pairs: u64,
     batches: u64,
-    scratch: Scratch,
 }
 
 impl OneSided {
     pub(super) fn new(config: &OneSidedUnitCell, shape: [usize; 2], bias: bool, key: Key) -> Result<Self, Error> {
         let first = &config.unit_cell_devices[0];
         Ok(Self {
-            devices: draw(&[first.clone(), first.clone()], shape, bias, key)?,
+            arrays: Arrays::draw(&[first.clone(), first.clone()], shape, bias, key)?,
             weights: Tensor::full(&shape, 0.0),
             period: Period::new(config.refresh_every as f32, config.units_in_mbatch),
             thresholds: [config.refresh_upper_thres, config.refresh_lower_thres],
@@ -42,7 +41,6 @@ impl OneSided {
             refresh: config.refresh_update,
             pairs: 0,
             batches: 0,
-            scratch: Scratch::default(),
         })
     }
 
@@ -51,12 +49,12 @@ impl OneSided {
     }
 
     pub(super) fn granularity(&self) -> f32 {
-        mean_granularity(&self.devices, Pulses::Up)
+        self.arrays.mean_granularity(Pulses::Up)
     }
 
     pub(super) fn set_weights(&mut self, w: &Tensor, key: Key) {
-        self.devices[1].set(&w.map(|w| w.max(0.0)), key.fold(1));
-        self.devices[0].set(&w.map(|w| (-w).max(0.0)), key.fold(0));
+        self.arrays.devices[1].set(&w.map(|w| w.max(0.0)), key.fold(1));
+        self.arrays.devices[0].set(&w.map(|w| (-w).max(0.0)), key.fold(0));
         (self.pairs, self.batches) = (0, 0);
         self.reduce();
     }
@@ -68,12 +66,12 @@ impl OneSided {
             let due = |i: &usize| self.period.is_due(self.batches, self.pairs, *i, n);
             let refreshed = (start..n).find(due);
             let end = refreshed.map_or(n, |i| i + 1);
-            let Scratch { trains, rates, .. } = &mut self.scratch;
+            let Scratch { trains, rates, .. } = &mut self.arrays.scratch;
             rates.clear();
             rates.resize(end - start, rate);
             trains.prepare(parameters, granularity, rates, pairs.part(start..end), None, key);
             for (k, side) in [(1, Side::Up), (0, Side::DownAsUp)] {
-                self.devices[k].pulse(trains, side, key.fold("array").fold(k).fold(pairs.first() + start));
+                self.arrays.devices[k].pulse(trains, side, key.fold("array").fold(k).fold(pairs.first() + start));
             }
             if refreshed.is_some() {
                 self.refresh(reads, key.fold("refresh").fold(pairs.first() + end));
@@ -86,21 +84,21 @@ impl OneSided {
     }
 
     fn refresh(&mut self, reads: &dyn SliceRead, key: Key) {
-        let [outs, ins] = self.devices[0].size();
-        let scale = 1.0 / self.devices[1].common().w_max.abs();
+        let [outs, ins] = self.arrays.devices[0].size();
+        let scale = 1.0 / self.arrays.devices[1].common().w_max.abs();
         let [upper, lower] = self.thresholds;
         let (mut plus, mut minus, mut needed) = (vec![0.0; outs], vec![0.0; outs], vec![false; outs]);
         for j in 0..ins {
             let (line, key) = (Slice::Column(j), key.fold(j));
-            reads.read(self.devices[1].weights(), line, &self.forward, key.fold("read").fold(1), &mut plus);
-            reads.read(self.devices[0].weights(), line, &self.forward, key.fold("read").fold(0), &mut minus);
+            reads.read(self.arrays.devices[1].weights(), line, &self.forward, key.fold("read").fold(1), &mut plus);
+            reads.read(self.arrays.devices[0].weights(), line, &self.forward, key.fold("read").fold(0), &mut minus);
             for (needed, (p, m)) in needed.iter_mut().zip(plus.iter().zip(&minus)) {
                 *needed = p.max(*m) * scale > upper && p.min(*m) * scale > lower;
             }
             if !needed.contains(&true) {
                 continue;
             }
-            for (k, device) in self.devices.iter_mut().enumerate() {
+            for (k, device) in self.arrays.devices.iter_mut().enumerate() {
                 device.reset_where(key.fold("reset").fold(k), |row, mask| {
                     mask.fill(false);
                     mask[j] = needed[row];
@@ -108,39 +106,23 @@ impl OneSided {
             }
             for (k, sign) in [(1, 1.0), (0, -1.0)] {
                 let differences = plus.iter().zip(&minus).zip(&needed);
-                self.scratch.line.clear();
+                self.arrays.scratch.line.clear();
                 let written =
                     |((p, m), needed): ((&f32, &f32), &bool)| if *needed { (sign * (p - m)).max(0.0) } else { 0.0 };
-                self.scratch.line.extend(differences.map(written));
-                let device = &mut self.devices[k];
+                self.arrays.scratch.line.extend(differences.map(written));
+                let device = &mut self.arrays.devices[k];
                 let granularity = device.granularity(Pulses::Up);
-                self.scratch.write(device, line, -1.0, granularity, &self.refresh, key.fold("write").fold(k));
+                self.arrays.scratch.write(device, line, -1.0, granularity, &self.refresh, key.fold("write").fold(k));
             }
         }
     }
 
-    pub(super) fn sent(&self) -> Statistics {
-        self.scratch.trains.sent()
-    }
-
-    pub(super) fn trains(&mut self) -> &mut Trains {
-        &mut self.scratch.trains
-    }
-
-    pub(super) fn devices(&self) -> &[DeviceArray] {
-        &self.devices
-    }
-
-    pub(super) fn visit_devices(&mut self, f: &mut dyn FnMut(usize, &mut DeviceArray)) {
-        self.devices.iter_mut().enumerate().for_each(|(k, device)| f(k, device));
-    }
-
     pub(super) fn reduce(&mut self) {
-        weighted_sum(&mut self.weights, &self.devices, &[-1.0, 1.0]);
+        weighted_sum(&mut self.weights, &self.arrays.devices, &[-1.0, 1.0]);
     }
 
     pub(super) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        states(&mut self.devices, path, f);
+        self.arrays.state(path, f);
         f(&format!("{path}weights"), Slot::Array(&mut self.weights));
         f(&format!("{path}pairs"), Slot::Count(&mut self.pairs));
         f(&format!("{path}batches"), Slot::Count(&mut self.batches));

@@ -8,14 +8,14 @@
 
 use ohmgrad_tensor::{Key, Tensor};
 
+use super::arrays::{Arrays, Scratch, weighted_sum};
 use super::buffered::Buffered;
 use super::chopped::Chopped;
 use super::transfer_parameters::{Shared, TransferCompound};
-use super::vector::{draw, states};
-use super::{Period, Scratch, Slice, Slot, Update, below, chance, weighted_sum};
+use super::{Period, Slice, Slot, Update, below, chance};
 use crate::Error;
-use crate::device::{DeviceArray, Pulses};
-use crate::update::{Side, Statistics, Trains};
+use crate::device::Pulses;
+use crate::update::Side;
 
 /// What is done between the read of a line and the write of the next array.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ impl TransferCompound {
 #[derive(Clone, Debug)]
 pub(super) struct Transfer {
     shared: Shared,
-    devices: Vec<DeviceArray>,
+    pub(super) arrays: Arrays,
     rule: Rule,
     periods: Vec<Period>,
     /// The tile's weights, unless they are those of the slow array.
@@ -47,7 +47,6 @@ pub(super) struct Transfer {
     /// Pairs and batches since weights were set.
     pairs: u64,
     batches: u64,
-    scratch: Scratch,
 }
 
 /// What a rule sees of an event: the line that was read and what may be written.
@@ -76,15 +75,17 @@ impl Transfer {
         bias: bool,
         key: Key,
     ) -> Result<Self, Error> {
-        let devices = draw(&shared.devices, [outs, ins], bias, key)?;
-        let n = devices.len();
+        let arrays = Arrays::draw(&shared.devices, [outs, ins], bias, key)?;
+        let n = arrays.devices.len();
         // The lines that there are to read, and how long each is.
         let (lines, length) = if shared.columns { (ins, outs) } else { (outs, ins) };
         let mut every = shared.transfer_every_vec.clone();
         if every.is_empty() {
             let first = match shared.transfer_every {
                 // A fraction of the number of states, spread over the lines.
-                auto if auto < 0.0 => (-auto * devices[0].config().states() / lines as f32).round_ties_even().max(1.0),
+                auto if auto < 0.0 => {
+                    (-auto * arrays.devices[0].config().states() / lines as f32).round_ties_even().max(1.0)
+                }
                 every => every,
             };
             let factor = length as f32 / shared.reads as f32;
@@ -100,8 +101,7 @@ impl Transfer {
             lines: vec![0; n],
             pairs: 0,
             batches: 0,
-            scratch: Scratch::default(),
-            devices,
+            arrays,
             rule,
             shared,
         };
@@ -110,21 +110,21 @@ impl Transfer {
     }
 
     pub(super) fn weights(&self) -> &Tensor {
-        self.weights.as_ref().unwrap_or_else(|| self.devices[self.devices.len() - 1].weights())
+        self.weights.as_ref().unwrap_or_else(|| self.arrays.devices[self.arrays.devices.len() - 1].weights())
     }
 
     /// That of the fast array.
     pub(super) fn granularity(&self) -> f32 {
-        self.devices[0].granularity(Pulses::Both)
+        self.arrays.devices[0].granularity(Pulses::Both)
     }
 
     pub(super) fn set_weights(&mut self, w: &Tensor, key: Key) {
-        let last = self.devices.len() - 1;
-        for (k, device) in self.devices[..last].iter_mut().enumerate() {
+        let last = self.arrays.devices.len() - 1;
+        for (k, device) in self.arrays.devices[..last].iter_mut().enumerate() {
             device.set_zero(key.fold(k));
         }
         let gamma = self.shared.gamma[last];
-        self.devices[last].set(&w.map(|w| w / gamma), key.fold(last));
+        self.arrays.devices[last].set(&w.map(|w| w / gamma), key.fold(last));
         (self.pairs, self.batches) = (0, 0);
         self.reduce();
     }
@@ -141,10 +141,10 @@ impl Transfer {
         let mut start = 0;
         while start < n {
             let is_due = |k: usize, i: usize| self.periods[k].is_due(self.batches, self.pairs, i, n);
-            let event = (start..n).find(|&i| (0..self.devices.len()).any(|k| is_due(k, i)));
+            let event = (start..n).find(|&i| (0..self.arrays.devices.len()).any(|k| is_due(k, i)));
             let end = event.map_or(n, |i| i + 1);
             let part = pairs.part(start..end);
-            let Scratch { trains, rates, .. } = &mut self.scratch;
+            let Scratch { trains, rates, .. } = &mut self.arrays.scratch;
             rates.clear();
             let mut signs = None;
             match &mut self.rule {
@@ -156,8 +156,8 @@ impl Transfer {
                 Rule::Direct | Rule::Buffered(_) => rates.resize(part.len(), plain),
             }
             trains.prepare(parameters, granularity, rates, part, signs, key);
-            self.devices[0].pulse(trains, Side::Both, key.fold("array").fold(0).fold(part.first()));
-            for k in 0..self.devices.len() {
+            self.arrays.devices[0].pulse(trains, Side::Both, key.fold("array").fold(0).fold(part.first()));
+            for k in 0..self.arrays.devices.len() {
                 if self.periods[k].is_due(self.batches, self.pairs, end - 1, n) {
                     self.event(k, &update, key.fold("transfer").fold(k).fold(pairs.first() + end));
                 }
@@ -171,11 +171,11 @@ impl Transfer {
 
     /// Reads lines of array k and writes them to the next one.
     fn event(&mut self, k: usize, update: &Update<'_>, key: Key) {
-        let [outs, ins] = self.devices[k].size();
+        let [outs, ins] = self.arrays.devices[k].size();
         let (count, length) = if self.shared.columns { (ins, outs) } else { (outs, ins) };
         let rate = self.shared.transfer_lr[k] * if self.shared.scale_transfer_lr { update.rate } else { 1.0 };
         // The last array, where it transfers to itself, writes to itself.
-        let to = (k + 1).min(self.devices.len() - 1);
+        let to = (k + 1).min(self.arrays.devices.len() - 1);
         let reads = self.shared.reads.min(count);
         let first = match self.shared.random_selection {
             true => below(count, key.fold("line")),
@@ -185,10 +185,10 @@ impl Transfer {
             let q = (first + r) % count;
             let line = if self.shared.columns { Slice::Column(q) } else { Slice::Row(q) };
             let key = key.fold(r);
-            self.scratch.line.resize(length, 0.0);
-            let values = &mut self.scratch.line[..];
-            update.reads.read(self.devices[k].weights(), line, &self.shared.forward, key.fold("read"), values);
-            let granularities = [k, to].map(|k| self.devices[k].granularity(Pulses::Both));
+            self.arrays.scratch.line.resize(length, 0.0);
+            let values = &mut self.arrays.scratch.line[..];
+            update.reads.read(self.arrays.devices[k].weights(), line, &self.shared.forward, key.fold("read"), values);
+            let granularities = [k, to].map(|k| self.arrays.devices[k].granularity(Pulses::Both));
             let longest = self.shared.update.desired_bl as f32;
             let event = Event { from: k, q, line, values, rate, granularities, longest, key };
             let write = match &mut self.rule {
@@ -200,48 +200,32 @@ impl Transfer {
                 Rule::Chopped(rule) => rule.event(event, &self.shared.gamma),
             };
             if let Some(rate) = write {
-                let (device, p) = (&mut self.devices[to], &self.shared.update);
-                self.scratch.write(device, line, rate, granularities[1], p, key.fold("write"));
+                let (device, p) = (&mut self.arrays.devices[to], &self.shared.update);
+                self.arrays.scratch.write(device, line, rate, granularities[1], p, key.fold("write"));
             }
             if self.shared.reset_prob > 0.0 && chance(self.shared.reset_prob, key.fold("chance")) {
-                self.devices[k].reset_columns(q, Some(1), 1.0, key.fold("reset"));
+                self.arrays.devices[k].reset_columns(q, Some(1), 1.0, key.fold("reset"));
             }
         }
         self.lines[k] = ((first + self.shared.reads) % count) as u64;
     }
 
     pub(super) fn reset_columns(&mut self, start: usize, count: Option<usize>, probability: f32, key: Key) {
-        self.devices[0].reset_columns(start, count, probability, key);
+        self.arrays.devices[0].reset_columns(start, count, probability, key);
         self.reduce();
-    }
-
-    pub(super) fn sent(&self) -> Statistics {
-        self.scratch.trains.sent()
-    }
-
-    pub(super) fn trains(&mut self) -> &mut Trains {
-        &mut self.scratch.trains
-    }
-
-    pub(super) fn devices(&self) -> &[DeviceArray] {
-        &self.devices
-    }
-
-    pub(super) fn visit_devices(&mut self, f: &mut dyn FnMut(usize, &mut DeviceArray)) {
-        self.devices.iter_mut().enumerate().for_each(|(k, device)| f(k, device));
     }
 
     /// Computes the tile's weights from those of the arrays.
     pub(super) fn reduce(&mut self) {
         let Some(weights) = &mut self.weights else { return };
         match &self.rule {
-            Rule::Chopped(rule) => rule.reduce(weights, &self.devices, &self.shared),
-            Rule::Direct | Rule::Buffered(_) => weighted_sum(weights, &self.devices, &self.shared.gamma),
+            Rule::Chopped(rule) => rule.reduce(weights, &self.arrays.devices, &self.shared),
+            Rule::Direct | Rule::Buffered(_) => weighted_sum(weights, &self.arrays.devices, &self.shared.gamma),
         }
     }
 
     pub(super) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        states(&mut self.devices, path, f);
+        self.arrays.state(path, f);
         self.weights.iter_mut().for_each(|weights| f(&format!("{path}weights"), Slot::Array(weights)));
         for (k, line) in self.lines.iter_mut().enumerate() {
             f(&format!("{path}line_{k}"), Slot::Count(line));

@@ -5,20 +5,20 @@
 
 use ohmgrad_tensor::{Key, Tensor};
 
-use super::{Scratch, Slot, Update, UpdatePolicy, below, weighted_sum};
+use super::arrays::{Arrays, Scratch, weighted_sum};
+use super::{Slot, Update, UpdatePolicy, below};
 use crate::Error;
-use crate::device::{DeviceArray, DeviceConfig, Pulses};
-use crate::update::{Side, Statistics, Trains};
+use crate::device::{DeviceConfig, Pulses};
+use crate::update::Side;
 
 #[derive(Clone, Debug)]
 pub(super) struct Vector {
-    devices: Vec<DeviceArray>,
+    pub(super) arrays: Arrays,
     gamma: Vec<f32>,
     policy: UpdatePolicy,
     /// The device that was chosen last.
     index: u64,
     weights: Tensor,
-    scratch: Scratch,
 }
 
 impl Vector {
@@ -31,9 +31,9 @@ impl Vector {
         bias: bool,
         key: Key,
     ) -> Result<Self, Error> {
-        let devices = draw(devices, shape, bias, key)?;
+        let arrays = Arrays::draw(devices, shape, bias, key)?;
         let weights = Tensor::full(&shape, 0.0);
-        let mut cell = Self { devices, gamma, policy, index: index as u64, weights, scratch: Scratch::default() };
+        let mut cell = Self { arrays, gamma, policy, index: index as u64, weights };
         cell.reduce();
         Ok(cell)
     }
@@ -44,7 +44,7 @@ impl Vector {
 
     /// The mean over devices.
     pub(super) fn granularity(&self) -> f32 {
-        mean_granularity(&self.devices, Pulses::Both)
+        self.arrays.mean_granularity(Pulses::Both)
     }
 
     pub(super) fn set_index(&mut self, index: usize) {
@@ -53,7 +53,7 @@ impl Vector {
 
     /// Each device is set to the weights, under a fixed choice the chosen one alone.
     pub(super) fn set_weights(&mut self, w: &Tensor, key: Key) {
-        for (k, device) in self.devices.iter_mut().enumerate() {
+        for (k, device) in self.arrays.devices.iter_mut().enumerate() {
             if self.policy != UpdatePolicy::SingleFixed || k as u64 == self.index {
                 device.set(w, key.fold(k));
             }
@@ -62,9 +62,9 @@ impl Vector {
     }
 
     pub(super) fn update(&mut self, Update { pairs, rate, parameters, key, .. }: Update<'_>) {
-        let n = self.devices.len();
+        let n = self.arrays.devices.len();
         let mean = self.granularity();
-        let Scratch { trains, rates, unit: chosen, .. } = &mut self.scratch;
+        let Scratch { trains, rates, unit: chosen, .. } = &mut self.arrays.scratch;
         chosen.clear();
         for i in 0..pairs.len() {
             match self.policy {
@@ -77,7 +77,7 @@ impl Vector {
             }
             chosen.push(self.index as f32);
         }
-        for (k, device) in self.devices.iter_mut().enumerate() {
+        for (k, device) in self.arrays.devices.iter_mut().enumerate() {
             rates.clear();
             if self.policy == UpdatePolicy::All {
                 rates.resize(pairs.len(), rate);
@@ -99,50 +99,14 @@ impl Vector {
         self.reduce();
     }
 
-    pub(super) fn sent(&self) -> Statistics {
-        self.scratch.trains.sent()
-    }
-
-    pub(super) fn trains(&mut self) -> &mut Trains {
-        &mut self.scratch.trains
-    }
-
-    pub(super) fn devices(&self) -> &[DeviceArray] {
-        &self.devices
-    }
-
-    pub(super) fn visit_devices(&mut self, f: &mut dyn FnMut(usize, &mut DeviceArray)) {
-        self.devices.iter_mut().enumerate().for_each(|(k, device)| f(k, device));
-    }
-
     /// Computes the weights from those of the devices.
     pub(super) fn reduce(&mut self) {
-        weighted_sum(&mut self.weights, &self.devices, &self.gamma);
+        weighted_sum(&mut self.weights, &self.arrays.devices, &self.gamma);
     }
 
     pub(super) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        states(&mut self.devices, path, f);
+        self.arrays.state(path, f);
         f(&format!("{path}weights"), Slot::Array(&mut self.weights));
         f(&format!("{path}index"), Slot::Count(&mut self.index));
     }
-}
-
-/// The arrays of a cell.
-pub(super) fn draw(
-    configs: &[DeviceConfig],
-    shape: [usize; 2],
-    bias: bool,
-    key: Key,
-) -> Result<Vec<DeviceArray>, Error> {
-    configs.iter().enumerate().map(|(k, config)| DeviceArray::new(config, shape, bias, key.fold(k))).collect()
-}
-
-/// The mean of the devices' granularities.
-pub(super) fn mean_granularity(devices: &[DeviceArray], pulses: Pulses) -> f32 {
-    devices.iter().map(|device| device.granularity(pulses)).sum::<f32>() / devices.len() as f32
-}
-
-/// Visits the states of all arrays of a cell.
-pub(super) fn states(devices: &mut [DeviceArray], path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-    devices.iter_mut().enumerate().for_each(|(k, device)| device.state(&format!("{path}device_{k}."), f));
 }
