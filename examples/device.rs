@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use ohmgrad::analog::cell::{Cell, CellConfig, PlainRead, Update, presets};
+use ohmgrad::analog::cell::{Cell, CellConfig, Update, presets};
 use ohmgrad::analog::config::{RpuConfig, SingleRpuConfig};
 use ohmgrad::analog::device::fit::{Experiment, Parameter, fit, tabular};
 use ohmgrad::analog::device::{DeviceConfig, symmetry_point};
@@ -123,8 +123,8 @@ fn respond(device: &DeviceConfig, args: &Args) -> Result<Vec<Vec<f32>>, Box<dyn 
     for pulse in 0..2 * args.pulses {
         responses.iter_mut().zip(cell.weights().iter()).for_each(|(response, w)| response.push(*w));
         let d = Tensor::full(&[1, args.devices], if pulse < args.pulses { -1.0 } else { 1.0 });
-        let (pairs, reads) = (Pairs::new(&x, &d), &PlainRead);
-        cell.update(Update { pairs, rate, parameters: &p, reads, key: key.fold("pulse").fold(pulse) });
+        let pairs = Pairs::new(&x, &d);
+        cell.update(Update { pairs, rate, parameters: &p, key: key.fold("pulse").fold(pulse) });
     }
     Ok(responses)
 }

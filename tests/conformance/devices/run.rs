@@ -1,6 +1,6 @@
 //! The operations of the cases, on cells of our own.
 
-use ohmgrad::analog::cell::{Cell, CellConfig, PlainRead, Slot, Update};
+use ohmgrad::analog::cell::{Cell, CellConfig, Slot, Update};
 use ohmgrad::analog::update::{Pairs, UpdateParameters};
 use ohmgrad::tensor::{Key, Tensor};
 use serde::Deserialize;
@@ -16,7 +16,7 @@ fn cell(config: &CellConfig, p: &UpdateParameters, shape: [usize; 2], bias: bool
 }
 
 fn update(cell: &mut Cell, (x, d): (&Tensor, &Tensor), rate: f32, p: &UpdateParameters, key: Key) {
-    cell.update(Update { pairs: Pairs::new(x, d), rate, parameters: p, reads: &PlainRead, key });
+    cell.update(Update { pairs: Pairs::new(x, d), rate, parameters: p, key });
 }
 
 /// Sure pulses on all crosspoints.

@@ -176,19 +176,16 @@ impl CellConfig {
 /// The reference's names of the classes, from the cell to its first device.
 impl fmt::Display for CellConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let written = |written: &WrittenCell, f: &mut fmt::Formatter<'_>| match written {
-            WrittenCell::Device(device) => f.write_str(class::name(device)),
-            WrittenCell::Unit(cell) => {
+        if let Self::Mixed(_) = self {
+            f.write_str("MixedPrecisionCompound, ")?;
+        }
+        match self {
+            Self::Device(device) | Self::Mixed(MixedPrecision { device: WrittenCell::Device(device), .. }) => {
+                f.write_str(class::name(device))
+            }
+            Self::Unit(cell) | Self::Mixed(MixedPrecision { device: WrittenCell::Unit(cell), .. }) => {
                 let devices = cell.compound().devices();
                 write!(f, "{}, {} × {}", class::name(cell), devices.len(), devices.first().map_or("–", class::name))
-            }
-        };
-        match self {
-            Self::Device(device) => f.write_str(class::name(device)),
-            Self::Unit(cell) => written(&WrittenCell::Unit(cell.clone()), f),
-            Self::Mixed(mixed) => {
-                f.write_str("MixedPrecisionCompound, ")?;
-                written(&mixed.device, f)
             }
         }
     }

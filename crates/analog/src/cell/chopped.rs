@@ -79,14 +79,14 @@ macro_rules! options {
 impl ChoppedTransferCompound {
     pub(super) fn rule(&self, shape: [usize; 2]) -> Rule {
         let options = options!(self, self.out_chop_prob, self.no_buffer, 0.0);
-        Rule::Chopped(Box::new(Chopped::new(options, self.transfer_columns, shape, None)))
+        Rule::Chopped(Box::new(Chopped::new(options, self.transfer_columns, shape)))
     }
 }
 
 impl DynamicTransferCompound {
     pub(super) fn rule(&self, shape: [usize; 2]) -> Rule {
         let options = options!(self, 0.0, false, self.buffer_cap);
-        let mut rule = Chopped::new(options, self.transfer_columns, shape, None);
+        let mut rule = Chopped::new(options, self.transfer_columns, shape);
         let lines = rule.in_chopper.len();
         rule.dynamic = Some(Dynamic::new(self, rule.turns, shape, lines));
         Rule::Chopped(Box::new(rule))
@@ -94,7 +94,7 @@ impl DynamicTransferCompound {
 }
 
 impl Chopped {
-    fn new(options: Options, columns: bool, [outs, ins]: [usize; 2], dynamic: Option<Dynamic>) -> Self {
+    fn new(options: Options, columns: bool, [outs, ins]: [usize; 2]) -> Self {
         let (lines, length) = if columns { (ins, outs) } else { (outs, ins) };
         Self {
             turns: if options.in_chop_prob > 0.0 { ((1.0 / options.in_chop_prob).ceil() as u64).max(2) } else { 0 },
@@ -105,7 +105,7 @@ impl Chopped {
             means: [0.0; 2],
             fast_rate: 0.0,
             options,
-            dynamic,
+            dynamic: None,
         }
     }
 

@@ -6,7 +6,8 @@
 //! than the longest train is scaled down to it. Source: aihwkit `rpu_mixedprec_device.cpp`; other than there, each side is
 //! quantised whether or not the other is.
 
-use ohmgrad_tensor::{Key, Tensor, rows};
+use ohmgrad_tensor::rows::{self, Quantizer};
+use ohmgrad_tensor::{Key, Tensor};
 
 use super::{Cell, CellConfig, MixedPrecision, Slot, Update, below};
 use crate::Error;
@@ -92,12 +93,12 @@ impl Mixed {
                 0.0 => 1.0,
                 width => width,
             };
+            let mut by = Quantizer { step: width, bound: half * width };
             if stochastic {
                 rows::round_stochastically(out, width, key.fold("bins").fold(side));
-            } else {
-                out.iter_mut().for_each(|v| *v = (*v / width).round_ties_even() * width);
+                by.step = 0.0;
             }
-            out.iter_mut().for_each(|v| *v = v.clamp(-half * width, half * width));
+            rows::convert(out, by);
         }
     }
 
@@ -124,7 +125,7 @@ impl Mixed {
             self.d[row] = 1.0;
             let pairs = Pairs::from_slices(&self.x, ins, &self.d, outs);
             let rate = epsilon * self.config.transfer_lr;
-            self.cell.update(Update { pairs, rate, parameters: &parameters, reads: update.reads, key: key.fold(row) });
+            self.cell.update(Update { pairs, rate, parameters: &parameters, key: key.fold(row) });
         }
         self.row = ((first + count) % outs) as u64;
     }

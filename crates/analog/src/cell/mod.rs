@@ -49,7 +49,7 @@ pub use choice::{CellConfig, MixedPrecision, WrittenCell};
 pub use config::{Compound, OneSidedUnitCell, ReferenceUnitCell, UnitCellConfig, UpdatePolicy, VectorUnitCell};
 use mixed_precision::Mixed;
 use one_sided::OneSided;
-pub use read::{PlainRead, Slice, SliceRead};
+use read::Slice;
 use single::Single;
 pub use slot::Slot;
 use transfer::Transfer;
@@ -67,8 +67,6 @@ pub struct Update<'a> {
     pub rate: f32,
     /// How gradients become pulses.
     pub parameters: &'a UpdateParameters,
-    /// How arrays are read that others are written from.
-    pub reads: &'a dyn SliceRead,
     /// The key of the step on this tile.
     pub key: Key,
 }

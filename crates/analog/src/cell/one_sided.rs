@@ -9,7 +9,8 @@
 use ohmgrad_tensor::{Key, Tensor};
 
 use super::arrays::{Arrays, Scratch, weighted_sum};
-use super::{OneSidedUnitCell, Period, Slice, SliceRead, Slot, Update};
+use super::read::read;
+use super::{OneSidedUnitCell, Period, Slice, Slot, Update};
 use crate::Error;
 use crate::config::IoParameters;
 use crate::device::Pulses;
@@ -59,7 +60,7 @@ impl OneSided {
         self.reduce();
     }
 
-    pub(super) fn update(&mut self, Update { pairs, rate, parameters, reads, key }: Update<'_>) {
+    pub(super) fn update(&mut self, Update { pairs, rate, parameters, key }: Update<'_>) {
         let (n, granularity) = (pairs.len(), self.granularity());
         let mut start = 0;
         while start < n {
@@ -74,7 +75,7 @@ impl OneSided {
                 self.arrays.devices[k].pulse(trains, side, key.fold("array").fold(k).fold(pairs.first() + start));
             }
             if refreshed.is_some() {
-                self.refresh(reads, key.fold("refresh").fold(pairs.first() + end));
+                self.refresh(key.fold("refresh").fold(pairs.first() + end));
             }
             start = end;
         }
@@ -83,15 +84,15 @@ impl OneSided {
         self.reduce();
     }
 
-    fn refresh(&mut self, reads: &dyn SliceRead, key: Key) {
+    fn refresh(&mut self, key: Key) {
         let [outs, ins] = self.arrays.devices[0].size();
         let scale = 1.0 / self.arrays.devices[1].common().w_max.abs();
         let [upper, lower] = self.thresholds;
         let (mut plus, mut minus, mut needed) = (vec![0.0; outs], vec![0.0; outs], vec![false; outs]);
         for j in 0..ins {
             let (line, key) = (Slice::Column(j), key.fold(j));
-            reads.read(self.arrays.devices[1].weights(), line, &self.forward, key.fold("read").fold(1), &mut plus);
-            reads.read(self.arrays.devices[0].weights(), line, &self.forward, key.fold("read").fold(0), &mut minus);
+            read(self.arrays.devices[1].weights(), line, &self.forward, key.fold("read").fold(1), &mut plus);
+            read(self.arrays.devices[0].weights(), line, &self.forward, key.fold("read").fold(0), &mut minus);
             for (needed, (p, m)) in needed.iter_mut().zip(plus.iter().zip(&minus)) {
                 *needed = p.max(*m) * scale > upper && p.min(*m) * scale > lower;
             }

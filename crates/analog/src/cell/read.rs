@@ -10,40 +10,30 @@ use crate::mvm::{Direction, Mvm, Pattern};
 
 /// A line of an array that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slice {
+pub(crate) enum Slice {
     /// A column, driven from the inputs.
     Column(usize),
     /// A row, driven from the outputs.
     Row(usize),
 }
 
-/// How lines of an array are read.
-pub trait SliceRead {
-    /// Reads a line of weights `w` [out, in] under the parameters of a transfer, to `out`.
-    fn read(&self, w: &Tensor, line: Slice, io: &IoParameters, key: Key, out: &mut [f32]);
-}
-
-/// Reads through converters and noise as [`Mvm`] does them, without fixed variations from output to output.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PlainRead;
-
-impl SliceRead for PlainRead {
-    fn read(&self, w: &Tensor, line: Slice, io: &IoParameters, key: Key, out: &mut [f32]) {
-        copy(w, line, out);
-        if io.is_ideal() {
-            out.iter_mut().for_each(|y| *y *= io.out_scale);
-            return;
-        }
-        let column = Tensor::from_vec(out.to_vec(), &[out.len(), 1]);
-        let direction = match line {
-            Slice::Column(_) => Direction::Forward,
-            Slice::Row(_) => Direction::Backward,
-        };
-        let pattern = Pattern::draw(io, out.len(), 1, key.fold("pattern"));
-        let mvm = Mvm { io, pattern: &pattern, direction, key, first_row: 0, timed: None };
-        let y = mvm.read(&Tensor::full(&[1, 1], 1.0), &column);
-        out.copy_from_slice(y.as_slice().expect("products are contiguous"));
+/// Reads a line of weights `w` [out, in] under the parameters of a transfer, to `out`: through converters and noise as
+/// [`Mvm`] does them, without fixed variations from output to output.
+pub(super) fn read(w: &Tensor, line: Slice, io: &IoParameters, key: Key, out: &mut [f32]) {
+    copy(w, line, out);
+    if io.is_ideal() {
+        out.iter_mut().for_each(|y| *y *= io.out_scale);
+        return;
     }
+    let column = Tensor::from_vec(out.to_vec(), &[out.len(), 1]);
+    let direction = match line {
+        Slice::Column(_) => Direction::Forward,
+        Slice::Row(_) => Direction::Backward,
+    };
+    let pattern = Pattern::draw(io, out.len(), 1, key.fold("pattern"));
+    let mvm = Mvm { io, pattern: &pattern, direction, key, first_row: 0, timed: None };
+    let y = mvm.read(&Tensor::full(&[1, 1], 1.0), &column);
+    out.copy_from_slice(y.as_slice().expect("products are contiguous"));
 }
 
 /// Copies a line of an array.

@@ -35,11 +35,9 @@ impl Single {
     pub(super) fn update(&mut self, Update { pairs, rate, parameters, key, .. }: Update<'_>) {
         if self.arrays.devices[0].is_ideal() {
             // One product for the whole batch.
-            let all = |f: &dyn Fn(usize) -> Vec<f32>, width| {
-                Tensor::from_vec((0..pairs.len()).flat_map(f).collect(), &[pairs.len(), width])
-            };
-            let x = all(&|i| pairs.x(i).to_vec(), pairs.ins());
-            let d = all(&|i| pairs.d(i).iter().map(|d| -rate * d).collect(), pairs.outs());
+            let [x, d] = pairs.all();
+            let x = Tensor::from_vec(x.to_vec(), &[pairs.len(), pairs.ins()]);
+            let d = Tensor::from_vec(d.iter().map(|d| -rate * d).collect(), &[pairs.len(), pairs.outs()]);
             return self.arrays.devices[0].add(&linear_weight_gradient(&d, &x));
         }
         let granularity = self.granularity();

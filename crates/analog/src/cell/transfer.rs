@@ -11,6 +11,7 @@ use ohmgrad_tensor::{Key, Tensor};
 use super::arrays::{Arrays, Scratch, weighted_sum};
 use super::buffered::Buffered;
 use super::chopped::Chopped;
+use super::read::read;
 use super::transfer_parameters::{Shared, TransferCompound};
 use super::{Period, Slice, Slot, Update, below, chance};
 use crate::Error;
@@ -187,7 +188,7 @@ impl Transfer {
             let key = key.fold(r);
             self.arrays.scratch.line.resize(length, 0.0);
             let values = &mut self.arrays.scratch.line[..];
-            update.reads.read(self.arrays.devices[k].weights(), line, &self.shared.forward, key.fold("read"), values);
+            read(self.arrays.devices[k].weights(), line, &self.shared.forward, key.fold("read"), values);
             let granularities = [k, to].map(|k| self.arrays.devices[k].granularity(Pulses::Both));
             let longest = self.shared.update.desired_bl as f32;
             let event = Event { from: k, q, line, values, rate, granularities, longest, key };

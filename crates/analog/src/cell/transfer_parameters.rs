@@ -2,13 +2,14 @@
 //! listed once.
 
 use super::config::{Compound, check_devices, two_or_more};
+use super::presets::unmanaged;
 use super::transfer::Transfer;
 use super::{Cell, Kind};
 use crate::Error;
+use crate::config::IoParameters;
 use crate::config::section::{Rules, parameters};
 use crate::config::setting::{Setting, invalid, join};
 use crate::config::value::Value;
-use crate::config::{BoundManagement, IoParameters, NoiseManagement};
 use crate::device::DeviceConfig;
 use crate::update::UpdateParameters;
 
@@ -125,11 +126,7 @@ macro_rules! transfer_parameters {
                     scale_fast_lr: self.scale_fast_lr,
                     transfer_lr,
                     scale_transfer_lr: self.scale_transfer_lr,
-                    forward: IoParameters {
-                        noise_management: NoiseManagement::None,
-                        bound_management: BoundManagement::None,
-                        ..self.transfer_forward
-                    },
+                    forward: unmanaged(self.transfer_forward),
                     update: self.transfer_update,
                 };
                 $(self.$own_shared(&mut shared);)*

@@ -35,11 +35,10 @@ mod tests;
 
 use std::fmt::Debug;
 
+use crate::Error;
 use crate::config::class::classes;
-use crate::config::setting::{OnError, Range, Setting};
-use crate::config::value::Value;
+use crate::config::setting::{Range, Setting};
 use crate::update::{Job, pulse};
-use crate::{Error, config};
 
 pub use array::DeviceArray;
 pub(crate) use array::slice;
@@ -234,28 +233,5 @@ impl DeviceConfig {
 impl Default for DeviceConfig {
     fn default() -> Self {
         ConstantStep::default().into()
-    }
-}
-
-/// A whole number.
-impl Setting for i64 {
-    fn overlay(&mut self, value: Value, at: &str, _: OnError<'_>) -> Result<(), Error> {
-        let Value::Integer(number) = value else {
-            return Err(config::setting::invalid(at, &value, "a whole number"));
-        };
-        *self = number;
-        Ok(())
-    }
-
-    fn get(&self) -> Value {
-        Value::Integer(*self)
-    }
-
-    fn check(&self, _: Range, _: &str) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn schema(&self, _: Range) -> Value {
-        config::schema::of("integer")
     }
 }

@@ -4,7 +4,8 @@ use ohmgrad_tensor::{Key, Tensor};
 use proptest::prelude::*;
 
 use super::*;
-use crate::cell::{Cell, PlainRead, Update};
+use crate::cell::{Cell, Update};
+use crate::config::value::Value;
 use crate::update::{Pairs, PulseType, UpdateParameters};
 
 /// Each device, with spread and noise.
@@ -30,7 +31,7 @@ const SHAPE: [usize; 2] = [6, 37];
 
 fn pulse(cell: &mut Cell, d: &[f32], x: &[f32], rate: f32, p: &UpdateParameters, key: Key) {
     let pairs = Pairs::from_slices(x, SHAPE[1], d, SHAPE[0]);
-    cell.update(Update { pairs, rate, parameters: p, reads: &PlainRead, key });
+    cell.update(Update { pairs, rate, parameters: p, key });
 }
 
 fn arrays(cell: &Cell, names: &[&str]) -> Vec<Vec<f32>> {
@@ -172,7 +173,7 @@ fn samples_follow_one_another() {
         let pairs = Pairs::from_slices(&x, SHAPE[1], &d, SHAPE[0]);
         for i in 0..12 {
             let pairs = pairs.part(i..i + 1);
-            single.update(Update { pairs, rate: 0.002, parameters: &p, reads: &PlainRead, key: Key::new(4) });
+            single.update(Update { pairs, rate: 0.002, parameters: &p, key: Key::new(4) });
         }
         assert_eq!(all.devices()[0].hidden_weights(), single.devices()[0].hidden_weights(), "{device:?}");
     }

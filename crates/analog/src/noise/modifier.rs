@@ -98,7 +98,7 @@ impl WeightModifierParameter {
         let (at_random, random) = (coin("at random"), coin("random conductance"));
         let (std, g_max) = (self.std_dev, self.g_max);
         let (t, t0) = (self.pcm_t_inference + self.pcm_t0, self.pcm_t0);
-        let of_time = ((self.pcm_t_inference + self.pcm_t0 + pcm::T_READ) / (2.0 * pcm::T_READ)).ln().sqrt();
+        let of_time = ((t + pcm::T_READ) / (2.0 * pcm::T_READ)).ln().sqrt();
         let mut modified = w.contiguous();
         for (i, w) in modified.make_mut().iter_mut().enumerate() {
             let mut g = w.clamp(-top, top) * g_max / top;

@@ -87,7 +87,7 @@ fn forward<'t>(array: &TileArray, im2col: Im2col, x: Var<'t>, bias: Option<Var<'
         weight_shape: array.weight.value.shape().to_vec(),
         places,
         modifier: per_sample,
-        update: array.pulsed.as_ref().map(|pulsed| pulsed.summary()),
+        update: array.pulsed.as_ref().map(|pulsed| pulsed.parameters),
         scales: None,
         averages: array.averages.id(),
         observed: tape.is_observed(),

@@ -14,6 +14,7 @@ use ohmgrad_tensor::{Im2col, Key, Tensor};
 
 use crate::config::WeightModifierParameter;
 use crate::tile::{Call, Effective, Hardware, RowScales, TileArray};
+use crate::update::UpdateParameters;
 
 /// A batch times weights on tiles: one analog read for each row, or for each patch of a convolution.
 ///
@@ -50,8 +51,8 @@ pub struct AnalogMvm {
     weight_shape: Vec<usize>,
     places: Places,
     modifier: Option<Modifier>,
-    /// The update of the weight by pulses, in a few words, if the weight lives in devices.
-    update: Option<String>,
+    /// The parameters of the update by pulses, if the weight lives in devices.
+    update: Option<UpdateParameters>,
     scales: Option<RowScales>,
     averages: Id,
     observed: bool,
@@ -113,7 +114,7 @@ impl AnalogMvm {
             lines.push(("tiles:", self.hardware.tiles.len().to_string()));
         }
         lines.extend(self.call.ranges.as_ref().map(|ranges| ("input range:", self.range_summary(ranges))));
-        lines.extend(self.update.as_ref().map(|update| ("update:", update.clone())));
+        lines.extend(self.update.as_ref().map(|update| ("update:", update.summary())));
         lines.extend(self.modifier.as_ref().map(|modifier| ("modifier:", modifier.parameters.summary())));
         lines
     }

@@ -58,11 +58,9 @@ impl CallBackward<'_> {
         }))
     }
 
-    /// The factor that the reference's learning-rate compensation amounts to for the logical weight: the mean mapping
-    /// scale.
+    /// See [`Tile::lr_compensation`].
     pub fn lr_compensation(&self, tile: &Tile) -> f32 {
-        let compensated = self.op.hardware.config.mapping.weight_scaling_lr_compensation;
-        tile.scales.as_ref().filter(|_| compensated).map_or(1.0, |scales| scales.mean())
+        tile.lr_compensation(&self.op.hardware.config.mapping)
     }
 
     /// `Σ d`, by the sum that a digital bias uses.

@@ -237,11 +237,7 @@ impl TileArray {
     pub(crate) fn programmed_weight(&self) -> Tensor {
         let Hardware { grid, tiles, chip, .. } = &self.hardware;
         let chip = chip.as_ref().expect("programmed_weight: the weight was not programmed");
-        let of_tile = |i: usize| {
-            let w = &chip.tiles[i].present;
-            tiles[i].scales.as_ref().map_or(w.clone(), |s| w * s)
-        };
-        let (weight, _) = grid.weight_and_bias(grid.assemble(of_tile));
+        let (weight, _) = grid.weight_and_bias(grid.assemble(|i| tiles[i].logical(&chip.tiles[i].present)));
         weight.reshape(self.weight.value.shape())
     }
 }

@@ -154,11 +154,7 @@ impl Contents {
                 (self.weight.reshape(&[grid.outs, grid.ins]), self.bias.clone())
             }
             Effective::Modified(_) | Effective::Programmed => {
-                let of_tile = |i: usize| {
-                    let w = self.weights(i);
-                    tiles[i].scales.as_ref().map_or(w.clone(), |s| w * s)
-                };
-                grid.weight_and_bias(grid.assemble(of_tile))
+                grid.weight_and_bias(grid.assemble(|i| tiles[i].logical(self.weights(i))))
             }
         });
         (w, bias.as_ref())

@@ -35,7 +35,7 @@ impl TileArray {
             granularity: cell.granularity(),
             states: pulses.then(|| device.states()),
             symmetry_point: symmetry_point(device.step()).filter(|_| pulses),
-            update: pulsed.summary(),
+            update: pulsed.parameters.summary(),
             statistics,
         })
     }

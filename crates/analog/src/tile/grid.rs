@@ -146,11 +146,6 @@ impl Grid {
         }
     }
 
-    /// Columns of the weight's matrix, without that of an analog bias.
-    pub fn weight_columns(&self) -> usize {
-        self.ins
-    }
-
     /// Inputs of a tile or column without the constant one of an analog bias.
     pub fn weight_ins(&self, ins: &Range<usize>) -> Range<usize> {
         ins.start..ins.end.min(self.ins)

@@ -210,7 +210,7 @@ impl TileArray {
         for tile in Arc::make_mut(&mut hardware.tiles) {
             tile.scales = mapping::scales(mapping, &tile.rectangle(&matrix));
         }
-        self.set_devices(bias);
+        self.set_devices(matrix);
     }
 }
 
@@ -285,6 +285,18 @@ impl Tile {
     pub(crate) fn stored(&self, matrix: &Tensor) -> Tensor {
         let part = self.rectangle(matrix);
         self.scales.as_ref().map_or(part.clone(), |s| &part / s)
+    }
+
+    /// The logical weights of tile weights: these times the scales.
+    pub(crate) fn logical(&self, w: &Tensor) -> Tensor {
+        self.scales.as_ref().map_or(w.clone(), |s| w * s)
+    }
+
+    /// The mean mapping scale under `weight_scaling_lr_compensation`, else 1: the factor that the reference's
+    /// learning-rate compensation amounts to for the logical weight.
+    pub(crate) fn lr_compensation(&self, mapping: &MappingParameter) -> f32 {
+        let compensated = mapping.weight_scaling_lr_compensation;
+        self.scales.as_ref().filter(|_| compensated).map_or(1.0, |scales| scales.mean())
     }
 
     /// Draws this tile's fixed variations under given parameters.

@@ -4,6 +4,7 @@
 //! variations and noise. A perfect one is `d·W`.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use ohmgrad_tensor::{Tensor, product};
 
@@ -32,6 +33,8 @@ enum Way {
         drawn: Option<Vec<Pattern>>,
         /// The noise-management scales of all rows, where these depend on the rows before.
         scales: Option<RowScales>,
+        /// The transposed weights of each tile, prepared by the first block of rows that reads them.
+        prepared: Vec<OnceLock<Prepared>>,
     },
 }
 
@@ -49,7 +52,8 @@ impl<'a> Transposed<'a> {
         let (io, built) = (backward.read(), reader.hardware.config.backward.read());
         let draw = || reader.hardware.tiles.iter().map(|tile| tile.draw(&io, Direction::Backward)).collect();
         let drawn = (!Pattern::same_variations(&io, &built)).then(draw);
-        Self { reader, way: Way::Analog { io: Box::new(io), drawn, scales: None }, counting: None }
+        let prepared = reader.hardware.tiles.iter().map(|_| OnceLock::new()).collect();
+        Self { reader, way: Way::Analog { io: Box::new(io), drawn, scales: None, prepared }, counting: None }
     }
 
     /// Returns `true` if nothing is read: the gradient is `d·W`.
@@ -98,7 +102,7 @@ impl<'a> Transposed<'a> {
     pub fn read(&self, group: usize, d: &[Tensor], first: usize, of_tile: Option<OfTile<'_>>) -> Tensor {
         match &self.way {
             Way::Perfect(out_scale) => self.product(group, d, first, *out_scale, of_tile),
-            Way::Analog { io, drawn, scales } => {
+            Way::Analog { io, drawn, scales, prepared } => {
                 let grid = &self.reader.hardware.grid;
                 let share = |number: usize| {
                     let pattern = match drawn {
@@ -106,7 +110,8 @@ impl<'a> Transposed<'a> {
                         None => &self.reader.hardware.tiles[number].backward,
                     };
                     let scales = scales.as_ref().map(|scales| scales[number].as_slice());
-                    let gradient = self.tile(number, &self.driven(d, number), first, (io, pattern, scales));
+                    let under = (&**io, pattern, scales, &prepared[number]);
+                    let gradient = self.tile(number, &self.driven(d, number), first, under);
                     of_tile.into_iter().for_each(|of_tile| of_tile(number, &gradient));
                     gradient
                 };
@@ -134,17 +139,23 @@ impl<'a> Transposed<'a> {
                 product::linear_input_gradient(&driven.slice(0, part), &w.slice(1, 0..ins.len()))
             })
         };
-        if let Some(of_tile) = of_tile {
-            for number in grid.columns_of(group).iter().flat_map(|column| column.tiles.clone()) {
-                of_tile(number, &times(share(number), out_scale));
-            }
+        let shown = |number: usize| {
+            let gradient = share(number);
+            of_tile.into_iter().for_each(|of_tile| of_tile(number, &times(gradient.clone(), out_scale)));
+            gradient
+        };
+        if of_tile.is_some() && !contents.is_per_sample() {
+            grid.columns_of(group)
+                .iter()
+                .flat_map(|column| column.tiles.clone())
+                .for_each(|number| drop(shown(number)));
         }
         let of_column = |column: &Column| match contents.is_per_sample() {
             false => {
                 let w = self.reader.outputs_of(group, w).slice(1, grid.weight_ins(&column.ins));
                 product::linear_input_gradient(&d[column.part], &w)
             }
-            true => sum(column.tiles.clone().map(share)),
+            true => sum(column.tiles.clone().map(shown)),
         };
         times(side_by_side(grid.columns_of(group).iter().map(of_column)), out_scale)
     }
@@ -155,7 +166,7 @@ impl<'a> Transposed<'a> {
         number: usize,
         driven: &Tensor,
         first: usize,
-        (io, pattern, scales): (&IoParameters, &Pattern, Option<&[f32]>),
+        (io, pattern, scales, prepared): (&IoParameters, &Pattern, Option<&[f32]>, &OnceLock<Prepared>),
     ) -> Tensor {
         let Call { first_row, rows_per_sample, ref keys, .. } = *self.reader.call;
         let (direction, key) = (Direction::Backward, keys[number]);
@@ -163,7 +174,10 @@ impl<'a> Transposed<'a> {
         self.reader.contents.read_by_sample(number, self.rows(first, driven), rows_per_sample, |part, w| {
             let mvm = Mvm { io, pattern, direction, key, first_row: first_row + first + part.start, timed: None };
             let scales = scales.map(|scales| &scales[first + part.start..first + part.end]);
-            mvm.read_scaled(&driven.slice(0, part), &Prepared::new(&w.t(), io, pattern), scales, counters)
+            let of_sample = OnceLock::new();
+            let prepared = if self.reader.contents.is_per_sample() { &of_sample } else { prepared };
+            let w = prepared.get_or_init(|| Prepared::new(&w.t(), io, pattern));
+            mvm.read_scaled(&driven.slice(0, part), w, scales, counters)
         })
     }
 

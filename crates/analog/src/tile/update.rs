@@ -13,7 +13,7 @@ use ohmgrad_tensor::{Im2col, Key, Tensor};
 use super::grid::Grid;
 use super::read::within;
 use super::{Tile, TileArray, out_scaling};
-use crate::cell::{Cell, PlainRead, Update};
+use crate::cell::{Cell, Update};
 use crate::config::RpuConfig;
 use crate::device::slice;
 use crate::error::Error;
@@ -30,10 +30,17 @@ pub(crate) struct Pulsed {
 }
 
 /// Memory for the pairs of a tile, used again and again: inputs [n, ins] and output gradients [n, outs].
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct PairMemory {
     x: Vec<f32>,
     d: Vec<f32>,
+}
+
+/// A copy of tiles begins with no memory: there are all pairs of a step in it.
+impl Clone for PairMemory {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// Appends a range of columns of each row.
@@ -59,7 +66,7 @@ pub struct CallPairs {
     pub(crate) scaling: Option<Tensor>,
 }
 
-/// What pulses did to the tiles of an array in its last update.
+/// What was sent to the tiles of an array since the statistics were last taken.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStatistics {
     /// Of each tile.
@@ -67,16 +74,6 @@ pub struct UpdateStatistics {
 }
 
 impl Pulsed {
-    /// One line for a trace.
-    pub fn summary(&self) -> String {
-        let UpdateParameters { pulse_type, desired_bl, update_bl_management, .. } = self.parameters;
-        match (self.parameters.is_exact(), update_bl_management) {
-            (true, _) => "exact".into(),
-            (false, true) => format!("{pulse_type}, up to {desired_bl} pulses"),
-            (false, false) => format!("{pulse_type}, {desired_bl} pulses"),
-        }
-    }
-
     /// Draws the devices of tiles, of weight 0; `None` for configurations without.
     ///
     /// # Errors
@@ -120,23 +117,19 @@ impl TileArray {
         key: Key,
         bias: Option<&mut Tensor>,
     ) {
-        if self.pulsed.is_none() {
-            return;
-        }
+        let Some(pulsed) = &mut self.pulsed else { return };
+        let mut memory = std::mem::take(&mut pulsed.memory);
         let calls: Vec<&CallPairs> = calls.into_iter().collect();
-        let mut memory =
-            self.pulsed.as_mut().map_or_else(PairMemory::default, |pulsed| std::mem::take(&mut pulsed.memory));
         for number in 0..self.tiles().len() {
-            self.pairs(number, &calls, &mut memory);
-            let (ins, outs) = (self.tiles()[number].ins.len(), self.tiles()[number].outs.len());
-            let lambda = self.lr_compensation(number);
-            let key = key.fold(self.tiles()[number].site).fold("update");
+            let tile = &self.tiles()[number];
+            let lambda = tile.lr_compensation(&self.config().mapping).recip();
+            self.pairs(number, lambda, &calls, &mut memory);
+            let (ins, outs, key) = (tile.ins.len(), tile.outs.len(), key.fold(tile.site).fold("update"));
             let pulsed = self.pulsed.as_mut().expect("checked above");
             let parameters = pulsed.parameters;
             let cell = &mut pulsed.cells[number];
             let pairs = Pairs::from_slices(&memory.x, ins, &memory.d, outs);
-            let reads = &PlainRead;
-            cell.update(Update { pairs, rate: rate * lambda, parameters: &parameters, reads, key });
+            cell.update(Update { pairs, rate: rate * lambda, parameters: &parameters, key });
             cell.after_step(key.fold("after step"));
         }
         if let Some(pulsed) = &mut self.pulsed {
@@ -156,13 +149,14 @@ impl TileArray {
         UpdateStatistics { tiles: cells.map(Cell::take_statistics).collect() }
     }
 
-    /// Sets the devices to the logical weight and an analog bias, as far as their bounds allow, and takes back what they hold.
-    pub(super) fn set_devices(&mut self, bias: Option<&Tensor>) {
-        let matrix = self.hardware.grid.matrix(&self.weight.value, bias);
+    /// Sets the devices to a logical matrix, as far as their bounds allow, and takes back what they hold.
+    pub(super) fn set_devices(&mut self, matrix: Tensor) {
         if let Some(pulsed) = &mut self.pulsed {
             for (tile, cell) in self.hardware.tiles.iter().zip(&mut pulsed.cells) {
                 cell.set_weights(&tile.stored(&matrix).contiguous(), tile.key.fold("set weights"));
             }
+            // The matrix shares the weight's storage, which is written in place.
+            drop(matrix);
             self.take_from_devices(None);
         }
     }
@@ -173,7 +167,7 @@ impl TileArray {
         let pulsed = self.pulsed.as_ref().expect("asked for weights that live in devices");
         // In place: a new matrix in each step would cost as much as the pulses of a single pair.
         let weight = self.weight.value.make_mut();
-        let columns = grid.weight_columns();
+        let columns = grid.ins;
         for (tile, cell) in self.hardware.tiles.iter().zip(&pulsed.cells) {
             let (own, width) = (grid.weight_ins(&tile.ins), tile.ins.len());
             let scales = tile.scales.as_ref().map(|s| s.contiguous());
@@ -197,31 +191,23 @@ impl TileArray {
     pub(super) fn held_by_devices(&self) -> (Tensor, Option<Tensor>) {
         let (grid, tiles) = (&self.hardware.grid, self.tiles());
         let pulsed = self.pulsed.as_ref().expect("asked for weights that live in devices");
-        let of_tile = |i: usize| {
-            let w = pulsed.cells[i].weights();
-            tiles[i].scales.as_ref().map_or(w.clone(), |s| w * s)
-        };
-        let (weight, bias) = grid.weight_and_bias(grid.assemble(of_tile));
+        let (weight, bias) = grid.weight_and_bias(grid.assemble(|i| tiles[i].logical(pulsed.cells[i].weights())));
         (weight.contiguous(), bias)
     }
 
-    /// Inputs and output gradients of a tile in all calls, row by row, in units of its update.
-    fn pairs(&self, number: usize, calls: &[&CallPairs], memory: &mut PairMemory) {
+    /// Inputs and output gradients of a tile in all calls, row by row, in units of its update, which has the factor λ.
+    fn pairs(&self, number: usize, lambda: f32, calls: &[&CallPairs], memory: &mut PairMemory) {
         let (grid, tile) = (&self.hardware.grid, &self.tiles()[number]);
         let column = grid.column_of(number);
         let PairMemory { x: xs, d: ds } = memory;
         xs.clear();
         ds.clear();
-        let lambda = self.lr_compensation(number);
         let divisor = tile.scales.as_ref().map(|s| &s.t() * lambda);
         for call in calls {
             let range = call.ranges.as_ref().map(|ranges| ranges[number]);
             let learned = call.scaling.as_ref();
             let learned = learned.map(|scaling| out_scaling::row(scaling, grid, column, self.tiles()));
-            call.im2col.for_each_gradient_rows(&call.d, &call.x, |group, d, rows, _| {
-                if group != column.group {
-                    return;
-                }
+            call.im2col.for_each_gradient_rows_of(column.group, &call.d, &call.x, |d, rows| {
                 let first = xs.len();
                 append(xs, &grid.with_bias_input(rows), tile.ins.clone());
                 if let Some(range) = range {
@@ -235,10 +221,5 @@ impl TileArray {
                 }
             });
         }
-    }
-
-    fn lr_compensation(&self, number: usize) -> f32 {
-        let compensated = self.config().mapping.weight_scaling_lr_compensation;
-        self.tiles()[number].scales.as_ref().filter(|_| compensated).map_or(1.0, |scales| scales.mean().recip())
     }
 }

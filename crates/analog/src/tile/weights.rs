@@ -45,7 +45,7 @@ impl TileArray {
                 None => tile.rectangle(&logical),
                 Some(chip) => {
                     let on = &chip.tiles[i];
-                    let w = tile.scales.as_ref().map_or(on.present.clone(), |s| &on.present * s);
+                    let w = tile.logical(&on.present);
                     on.alpha_row(tile).map_or(w.clone(), |alpha| &w * &alpha.t())
                 }
             };

@@ -5,7 +5,8 @@
 //! number.
 
 use ohmgrad_tensor::random::Lanes;
-use ohmgrad_tensor::{Key, rows, vectorized};
+use ohmgrad_tensor::rows::{self, Quantizer};
+use ohmgrad_tensor::{Key, vectorized};
 
 /// Generators side by side, and so lines that are drawn together.
 pub(super) const LANES: usize = 16;
@@ -75,7 +76,9 @@ impl Line {
         }
         match key {
             Some(key) => rows::round_stochastically(&mut self.probability, res, key),
-            None => self.probability.iter_mut().for_each(|p| *p = (*p / res).round_ties_even() * res),
+            None => {
+                rows::convert(&mut self.probability, Quantizer { step: res, bound: f32::INFINITY });
+            }
         }
     }
 }

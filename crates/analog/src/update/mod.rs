@@ -95,6 +95,11 @@ impl<'a> Pairs<'a> {
         &self.d[i * self.outs..(i + 1) * self.outs]
     }
 
+    /// The inputs of all pairs, and their output gradients.
+    pub(crate) fn all(&self) -> [&'a [f32]; 2] {
+        [self.x, self.d]
+    }
+
     /// The number of the first pair within its step; each pair's bits depend on its own number.
     pub(crate) fn first(&self) -> usize {
         self.first

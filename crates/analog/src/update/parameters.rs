@@ -89,6 +89,16 @@ impl UpdateParameters {
         Self { desired_bl: 1, update_bl_management: false, update_management: false, ..Default::default() }
     }
 
+    /// One line for a trace.
+    pub(crate) fn summary(&self) -> String {
+        let Self { pulse_type, desired_bl, update_bl_management, .. } = self;
+        match (self.is_exact(), update_bl_management) {
+            (true, _) => "exact".into(),
+            (false, true) => format!("{pulse_type}, up to {desired_bl} pulses"),
+            (false, false) => format!("{pulse_type}, {desired_bl} pulses"),
+        }
+    }
+
     /// Whether no device takes part: updates are exact.
     pub fn is_exact(&self) -> bool {
         self.pulse_type == PulseType::None

@@ -185,6 +185,24 @@ impl Im2col {
         });
     }
 
+    /// As [`for_each_gradient_rows`](Self::for_each_gradient_rows), of one group alone; without groups of the only one.
+    pub fn for_each_gradient_rows_of<T: Scalar>(
+        &self,
+        group: usize,
+        d: &Array<T>,
+        x: &Array<T>,
+        mut see: impl FnMut(&Array<T>, &Array<T>),
+    ) {
+        let patches = match self {
+            Self::Rows { .. } => return see(d, x),
+            Self::Patches(patches) => patches,
+        };
+        let (d, x) = (patches.rows_last(d), patches.wide(x));
+        for range in patches.blocks(0..patches.input[0]) {
+            see(&patches.block_of(&d, range.clone(), group), &patches.unfold(&x, range, group));
+        }
+    }
+
     /// The gradient of the weight [out, in]: the sum of `outer` over the rows of each block and group, which gets the
     /// group, output gradients [n, out/groups], the rows [n, in], and the number of the first one.
     pub fn weight_gradient<T: Scalar>(

@@ -125,7 +125,7 @@ fn train(cell: &mut Cell, steps: std::ops::Range<usize>) {
         let x = Tensor::normal(&[n, SHAPE[1]], key.fold("x"));
         let d = &Tensor::normal(&[n, SHAPE[0]], key.fold("d")) * 0.2;
         let (pairs, parameters) = (Pairs::new(&x, &d), &UpdateParameters::default());
-        cell.update(Update { pairs, rate: 0.05, parameters, reads: &PlainRead, key: key.fold("update") });
+        cell.update(Update { pairs, rate: 0.05, parameters, key: key.fold("update") });
         cell.after_step(key.fold("after"));
     }
 }
@@ -226,7 +226,7 @@ fn the_mean_update_is_that_of_gradient_descent() {
                 let mut cell = Cell::new(&config, &parameters, [outs, ins], false, Key::new(1)).unwrap();
                 let key = Key::new(2).fold(i);
                 let pairs = Pairs::new(&x, &d);
-                cell.update(Update { pairs, rate: 0.02, parameters: &parameters, reads: &PlainRead, key });
+                cell.update(Update { pairs, rate: 0.02, parameters: &parameters, key });
                 sum.add_assign(cell.weights());
             }
             // Counts of k ≤ 8 pulses vary by less than 3; 5.5σ: of 144 means one is further off once in 200,000 keys.
@@ -248,7 +248,7 @@ fn deterministic_updates_are_rounded_gradient_descent() {
         let config = CellConfig::Device(ideal(0.0001).into());
         let mut cell = Cell::new(&config, &parameters, [3, 4], false, Key::new(1)).unwrap();
         let (pairs, key) = (Pairs::new(&x, &d), Key::new(2));
-        cell.update(Update { pairs, rate: 0.003, parameters: &parameters, reads: &PlainRead, key });
+        cell.update(Update { pairs, rate: 0.003, parameters: &parameters, key });
         for (at, w) in cell.weights().iter().enumerate() {
             let wanted = -0.003 * d.to_vec()[at / 4] * x.to_vec()[at % 4];
             // Mean counts round both lines' counts too.
@@ -276,7 +276,7 @@ fn neighbours_share_their_bits() {
     for i in 0..repeats {
         let mut cell = Cell::new(&config, &parameters, [1, 2], false, Key::new(1)).unwrap();
         let (pairs, key) = (Pairs::new(&x, &d), Key::new(3).fold(i));
-        cell.update(Update { pairs, rate: 0.01, parameters: &parameters, reads: &PlainRead, key });
+        cell.update(Update { pairs, rate: 0.01, parameters: &parameters, key });
         let w = cell.weights().to_vec();
         counts.iter_mut().zip(w).for_each(|(counts, w)| counts.push(f64::from(-w / 0.001)));
     }
@@ -318,7 +318,7 @@ fn mixed_precision_loses_no_gradient() {
         let x = Tensor::normal(&[4, 3], key.fold("x"));
         let d = &Tensor::normal(&[4, 2], key.fold("d")) * 0.05;
         let pairs = Pairs::new(&x, &d);
-        cell.update(Update { pairs, rate: 0.02, parameters: &parameters, reads: &PlainRead, key });
+        cell.update(Update { pairs, rate: 0.02, parameters: &parameters, key });
         sum.add_assign(&ohmgrad_tensor::product::linear_weight_gradient(&d, &x));
     }
     let mut chi = None;
@@ -383,7 +383,7 @@ fn an_offset_of_the_fast_array_moves_a_dynamic_cell_no_further() {
     });
     let (x, d) = (Tensor::full(&[17 * 40, SHAPE[1]], 0.0), Tensor::full(&[17 * 40, SHAPE[0]], 0.0));
     let (pairs, parameters) = (Pairs::new(&x, &d), &UpdateParameters::default());
-    cell.update(Update { pairs, rate: 0.1, parameters, reads: &PlainRead, key: Key::new(2) });
+    cell.update(Update { pairs, rate: 0.1, parameters, key: Key::new(2) });
     assert_eq!(cell.weights().abs().max(), 0.0);
 }
 

@@ -210,6 +210,21 @@ impl Setting for u32 {
     }
 }
 
+impl Setting for i64 {
+    fn overlay(&mut self, value: Value, at: &str, _: OnError<'_>) -> Result<(), Error> {
+        *self = whole(value, at, "a whole number")?;
+        Ok(())
+    }
+
+    fn get(&self) -> Value {
+        Value::Integer(*self)
+    }
+
+    fn schema(&self, _: Range) -> Value {
+        schema::of("integer")
+    }
+}
+
 impl Setting for usize {
     fn overlay(&mut self, value: Value, at: &str, _: OnError<'_>) -> Result<(), Error> {
         *self = whole(value, at, "a whole number, at least 0")?;
