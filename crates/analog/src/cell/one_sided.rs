@@ -14,6 +14,7 @@ use super::{OneSidedUnitCell, Period, Slice, Slot, Update};
 use crate::Error;
 use crate::config::IoParameters;
 use crate::device::Pulses;
+use crate::noise::at_least;
 use crate::update::{Side, UpdateParameters};
 
 #[derive(Clone, Debug)]
@@ -54,8 +55,8 @@ impl OneSided {
     }
 
     pub(super) fn set_weights(&mut self, w: &Tensor, key: Key) {
-        self.arrays.devices[1].set(&w.map(|w| w.max(0.0)), key.fold(1));
-        self.arrays.devices[0].set(&w.map(|w| (-w).max(0.0)), key.fold(0));
+        self.arrays.devices[1].set(&w.map(|w| at_least(w, 0.0)), key.fold(1));
+        self.arrays.devices[0].set(&w.map(|w| at_least(-w, 0.0)), key.fold(0));
         (self.pairs, self.batches) = (0, 0);
         self.reduce();
     }

@@ -5,7 +5,7 @@ use ohmgrad_tensor::{Key, Tensor, random, rows};
 use super::drift::Clocks;
 use super::{Common, DeviceConfig, Draw, Pulses};
 use crate::config::setting::{Setting, invalid};
-use crate::update::{Job, Side, Trains, count_pulses};
+use crate::update::{Job, Side, Trains, clip, count_pulses};
 use crate::{Error, cell};
 
 /// Devices at the crosspoints of a tile, [out, in].
@@ -222,7 +222,7 @@ impl DeviceArray {
             for (j, w) in w.iter_mut().enumerate().filter(|(j, _)| mask[*j]) {
                 let i = row * columns + j;
                 let new = reset.map_or(0.0, |reset| reset[i]) + sigma * xi[j];
-                *w = if max.is_empty() { new } else { new.min(max[i]).max(min[i]) };
+                *w = if max.is_empty() { new } else { clip(new, min[i], max[i]) };
             }
         }
         self.show(key.fold("written"));
@@ -232,8 +232,8 @@ impl DeviceArray {
     pub fn drift(&mut self, delta_t: f32, key: Key) {
         let Some(mut clocks) = self.clocks.take() else { return };
         let (max, min) = (slice(&self.max), slice(&self.min));
-        let clip = |i: usize, w: f32| if max.is_empty() { w } else { w.min(max[i]).max(min[i]) };
-        clocks.advance(&self.common.drift, &mut self.w, delta_t, clip, key.fold("drift"));
+        let within = |i: usize, w: f32| if max.is_empty() { w } else { clip(w, min[i], max[i]) };
+        clocks.advance(&self.common.drift, &mut self.w, delta_t, within, key.fold("drift"));
         self.clocks = Some(clocks);
         self.show(key.fold("written"));
     }
@@ -305,11 +305,7 @@ impl DeviceArray {
     fn clip(&mut self) {
         let (max, min) = (slice(&self.max), slice(&self.min));
         if !max.is_empty() {
-            self.w
-                .make_mut()
-                .iter_mut()
-                .zip(max.iter().zip(min))
-                .for_each(|(w, (max, min))| *w = w.min(*max).max(*min));
+            self.w.make_mut().iter_mut().zip(max.iter().zip(min)).for_each(|(w, (max, min))| *w = clip(*w, *min, *max));
         }
     }
 

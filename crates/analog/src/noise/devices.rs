@@ -15,7 +15,7 @@ pub(super) fn with_noise(g: &Tensor, key: Key, f: impl Fn(f32, f32) -> f32 + Syn
 }
 
 /// A number, at least `low`; NaN stays NaN, which `f32::max` would lose.
-pub(super) fn at_least(x: f32, low: f32) -> f32 {
+pub(crate) fn at_least(x: f32, low: f32) -> f32 {
     if x < low { low } else { x }
 }
 

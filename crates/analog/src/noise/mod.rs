@@ -36,6 +36,7 @@ use crate::Error;
 pub use compensation::{DriftCompensation, Global, GlobalWithExactReference, PerColumn};
 pub use converter::{Converter, CustomPair, DualPair, Fusion, NPair, Scales, SingleDevice, SinglePair};
 pub use custom_drift::{CustomDriftPcm, DriftTable};
+pub(crate) use devices::at_least;
 pub use hermes::Hermes;
 pub use pcm::Pcm;
 pub use programmed::Programmed;

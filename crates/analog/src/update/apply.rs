@@ -13,6 +13,7 @@ use ohmgrad_tensor::{Key, parallel, vectorized};
 use super::bits::{MOST, Normals};
 use super::trains::{Stretch, Trains};
 use crate::device::{Crosspoint, Step};
+use crate::noise::at_least;
 
 /// Which pulses a device receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -297,8 +298,8 @@ impl<S: Step> Row<'_, S> {
         for (j, x) in x.iter().enumerate() {
             let change = match side {
                 Side::Both => d * x,
-                Side::Up => (d * x).max(0.0),
-                Side::DownAsUp => (-d * x).max(0.0),
+                Side::Up => at_least(d * x, 0.0),
+                Side::DownAsUp => at_least(-d * x, 0.0),
             };
             let (low, high) = step.bounds(&part.crosspoint(j, own_arrays));
             part.w[j] = clip(part.w[j] + change, low, high);
@@ -388,8 +389,9 @@ fn word(string: &[u32], from: usize, length: usize, w: usize) -> u32 {
     if left < 32 { bits & ((1 << left) - 1) } else { bits }
 }
 
+/// A weight within its bounds; NaN stays NaN, which `f32::min` would lose.
 #[inline(always)]
-fn clip(w: f32, low: f32, high: f32) -> f32 {
+pub(crate) fn clip(w: f32, low: f32, high: f32) -> f32 {
     let w = if w > high { high } else { w };
     if w < low { low } else { w }
 }

@@ -23,7 +23,7 @@ use std::ops::Range;
 
 use ohmgrad_tensor::Tensor;
 
-pub(crate) use apply::{Job, Side, count_pulses, pulse};
+pub(crate) use apply::{Job, Side, clip, count_pulses, pulse};
 pub use lines::{Lines, lines};
 pub use parameters::{PulseType, UpdateParameters};
 pub use statistics::Statistics;

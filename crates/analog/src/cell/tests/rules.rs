@@ -34,6 +34,34 @@ fn what_makes_no_sense_is_refused() {
 }
 
 #[test]
+fn not_a_number_stays_so() {
+    let weights = Tensor::from_fn(&SHAPE, |at| if at == [1, 0] { f32::NAN } else { 0.01 });
+    for (name, config) in cells() {
+        let mut cell = new(&config, Key::new(1));
+        cell.set_weights(&weights, Key::new(2));
+        cell.after_step(Key::new(3));
+        cell.drift(10.0, Key::new(4));
+        let nans = cell.weights().iter().filter(|w| w.is_nan()).count();
+        assert_eq!((cell.weights()[[1, 0]].is_nan(), nans), (true, 1), "{name}");
+    }
+}
+
+#[test]
+fn a_gradient_that_is_not_a_number_ends_no_training() {
+    let d = Tensor::from_fn(&[2, SHAPE[0]], |at| if at == [0, 1] { f32::NAN } else { 0.1 });
+    let x = Tensor::full(&[2, SHAPE[1]], 0.5);
+    let quantised =
+        MixedPrecision { device: WrittenCell::Device(soft()), n_d_bins: 5, n_x_bins: 4, ..Default::default() };
+    for (_, config) in cells().into_iter().chain([("quantised", quantised.into())]) {
+        let mut cell = new(&config, Key::new(1));
+        for step in 0..3 {
+            let parameters = &UpdateParameters::default();
+            cell.update(Update { pairs: Pairs::new(&x, &d), rate: 0.1, parameters, key: Key::new(step) });
+        }
+    }
+}
+
+#[test]
 fn presets_are_sound() {
     for preset in presets::all() {
         preset.cell.validate().unwrap();
