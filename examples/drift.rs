@@ -94,9 +94,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    if let Some(threads) = args.threads {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
-    }
+    use_threads(args.threads)?;
     let config = match &args.config {
         Some(file) => InferenceRpuConfig::from_file(file)?,
         None => default_config(),

@@ -5,9 +5,9 @@ use ohmgrad_autograd::Tape;
 use ohmgrad_tensor::{Key, Tensor};
 
 use crate::affine::Weight;
-use crate::convert::each_affine;
 use crate::module::Module;
 use crate::visit::Slot;
+use crate::visit::each_affine;
 
 /// What a calibration has found for a layer.
 #[derive(Clone, Debug, PartialEq)]

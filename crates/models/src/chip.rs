@@ -3,13 +3,13 @@
 use std::fmt;
 
 use ohmgrad_analog::config::NoiseModelConfig;
-use ohmgrad_analog::{Error, TileArray, WeakReadout};
+use ohmgrad_analog::{Error, WeakReadout};
 use ohmgrad_autograd::Var;
 use ohmgrad_tensor::Key;
 
 use crate::affine::{Affine, Weight};
 use crate::module::Module;
-use crate::visit::{Slot, SlotMut, Visit};
+use crate::visit::{Slot, SlotMut, Visit, each_array, find_array};
 
 /// A network after [`program`](crate::Network::program): one chip, at one time.
 ///
@@ -74,15 +74,9 @@ impl fmt::Display for Weak {
 impl<N: Visit> Chip<N> {
     pub(crate) fn program(mut net: N, model: Option<&NoiseModelConfig>, key: Key) -> Result<Self, Error> {
         let mut result = Err(Error::NoAnalogWeights { missing: "lives on tiles: call to_analog first" });
-        let mut trains = None;
-        each_array(&net, |path, tiles| {
-            if tiles.trains_on_chip() {
-                let reason = "its weight lives in devices already; there is no chip to program".into();
-                trains = trains.take().or(Some(Error::Convert { layer: path.into(), reason }));
-            }
-        });
-        if let Some(error) = trains {
-            return Err(error);
+        if let Some(layer) = find_array(&net, |path, tiles| tiles.trains_on_chip().then(|| path.to_owned())) {
+            let reason = "its weight lives in devices already; there is no chip to program".into();
+            return Err(Error::Convert { layer, reason });
         }
         net.visit_mut("", &mut |_, slot| {
             let SlotMut::Affine(Affine { weight: Weight::Analog(tiles), bias, .. }) = slot else { return };
@@ -106,13 +100,9 @@ impl<N: Visit> Chip<N> {
     /// # Errors
     /// If none of its weights is programmed.
     pub fn from_programmed(net: N) -> Result<Self, Error> {
-        let mut programmed = false;
-        each_array(&net, |_, tiles| programmed |= tiles.programmed().is_some());
-        match programmed {
-            true => Ok(Self { net }),
-            false => {
-                Err(Error::NoAnalogWeights { missing: "was programmed: call program, or restore Tiles::FromFile" })
-            }
+        match find_array(&net, |_, tiles| tiles.programmed().map(drop)) {
+            Some(()) => Ok(Self { net }),
+            None => Err(Error::NoAnalogWeights { missing: "was programmed: call program, or restore Tiles::FromFile" }),
         }
     }
 
@@ -151,9 +141,7 @@ impl<N: Visit> Chip<N> {
 
     /// The time drifted to, in seconds since programming; `None` until the first drift.
     pub fn time(&self) -> Option<f32> {
-        let mut time = None;
-        each_array(&self.net, |_, tiles| time = time.or(tiles.programmed().and_then(|chip| chip.time())));
-        time
+        find_array(&self.net, |_, tiles| tiles.programmed()?.time())
     }
 
     /// The tiles whose drift compensation measures noise rather than weights, with what to do about it.
@@ -189,14 +177,6 @@ impl<N: Visit> Chip<N> {
     pub fn into_network(self) -> N {
         self.net
     }
-}
-
-pub(crate) fn each_array<V: Visit + ?Sized>(net: &V, mut f: impl FnMut(&str, &TileArray)) {
-    net.visit("", &mut |path, slot| {
-        if let Slot::Affine(Affine { weight: Weight::Analog(tiles), .. }) = slot {
-            f(path, tiles);
-        }
-    });
 }
 
 impl<N: Visit> Visit for Chip<N> {

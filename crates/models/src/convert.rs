@@ -1,6 +1,6 @@
 //! What can be done with a whole network: naming, counting, moving it onto tiles and back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use ohmgrad_analog::Error;
@@ -10,9 +10,9 @@ use ohmgrad_tensor::{Key, Tensor};
 
 use crate::affine::{Affine, Weight, in_layer};
 use crate::checkpoint::{self, CheckpointError, Restored};
-use crate::chip::{Chip, each_array};
+use crate::chip::Chip;
 use crate::summary::Summary;
-use crate::visit::{Slot, SlotMut, Visit};
+use crate::visit::{Slot, SlotMut, Visit, each_affine, each_array, each_slot, find_array, owned};
 
 /// Functions of every network, by way of its [`Visit`].
 pub trait Network: Visit {
@@ -305,7 +305,11 @@ pub trait Network: Visit {
             let (field, value) = ("omega".into(), omega.to_string());
             return Err(Error::InvalidField { field, value, allowed: "at least 0 and finite".into() });
         }
-        refuse_programmed(self, "maps weights that are not on devices yet")?;
+        if let Some(layer) = find_array(self, |path, tiles| tiles.programmed().map(|_| path.to_owned())) {
+            let reason =
+                "its weight is programmed onto a chip, and this maps weights that are not on devices yet".into();
+            return Err(Error::Convert { layer, reason });
+        }
         each_affine(self, |affine| affine.remap_weights(omega));
         Ok(())
     }
@@ -401,11 +405,7 @@ pub trait Network: Visit {
 
     /// Whether a weight lives on tiles.
     fn is_analog(&self) -> bool {
-        let mut analog = false;
-        self.visit("", &mut |_, slot| {
-            analog |= matches!(slot, Slot::Affine(affine) if affine.tiles().is_some());
-        });
-        analog
+        find_array(self, |_, _| Some(())).is_some()
     }
 
     /// What the network consists of: its weights, where they live, and how well they fill their tiles.
@@ -430,48 +430,6 @@ pub trait Network: Visit {
 }
 
 impl<V: Visit + ?Sized> Network for V {}
-
-/// An error that names the first layer whose weight is programmed onto a chip, if there is one.
-fn refuse_programmed<V: Visit + ?Sized>(net: &V, what: &str) -> Result<(), Error> {
-    let mut result = Ok(());
-    each_array(net, |path, tiles| {
-        if result.is_ok() && tiles.programmed().is_some() {
-            let reason = format!("its weight is programmed onto a chip, and this {what}");
-            result = Err(Error::Convert { layer: path.into(), reason });
-        }
-    });
-    result
-}
-
-/// The identities of all parameters and buffers, those of tiles among them.
-pub(crate) fn owned<V: Visit + ?Sized>(net: &V) -> HashSet<Id> {
-    let mut owned = HashSet::new();
-    net.visit("", &mut |_, slot| match slot {
-        Slot::Param(param) | Slot::Buffer(param) => drop(owned.insert(param.id())),
-        Slot::Affine(affine) => owned.extend(affine.ids()),
-    });
-    owned
-}
-
-/// Calls `f` with the path of each parameter and buffer, and with whether it is trained.
-pub(crate) fn each_slot<V: Visit + ?Sized>(net: &mut V, mut f: impl FnMut(&str, &mut Param, bool)) {
-    net.visit_mut("", &mut |path, slot| match slot {
-        SlotMut::Param(param) => f(path, param, true),
-        SlotMut::Buffer(param) => f(path, param, false),
-        SlotMut::Affine(affine) => {
-            let naming = affine.naming;
-            affine.slots_mut().for_each(|(name, param, trained)| f(&naming.path(path, name), param, trained));
-        }
-    });
-}
-
-pub(crate) fn each_affine<V: Visit + ?Sized>(net: &mut V, mut f: impl FnMut(&mut Affine)) {
-    net.visit_mut("", &mut |_, slot| {
-        if let SlotMut::Affine(affine) = slot {
-            f(affine);
-        }
-    });
-}
 
 #[cfg(test)]
 mod tests {

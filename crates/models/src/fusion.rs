@@ -14,7 +14,7 @@ use ohmgrad_analog::{Error, Tile, TileArray};
 use ohmgrad_tensor::Tensor;
 
 use crate::affine::{Affine, Weight};
-use crate::chip::each_array;
+use crate::visit::each_array;
 use crate::visit::{SlotMut, Visit};
 
 /// What the lines of a file say of each layer, before the conductances.

@@ -1,8 +1,11 @@
 //! The walk through a network: all that conversion, optimizers and checkpoints need of it.
 
-use ohmgrad_autograd::Param;
+use std::collections::HashSet;
 
-use crate::affine::Affine;
+use ohmgrad_analog::TileArray;
+use ohmgrad_autograd::{Id, Param};
+
+use crate::affine::{Affine, Weight};
 
 /// What a walk finds in a network.
 #[derive(Clone, Copy)]
@@ -149,4 +152,55 @@ impl Visit for Param {
     fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
         f(path, SlotMut::Param(self));
     }
+}
+
+/// The identities of all parameters and buffers, those of tiles among them.
+pub(crate) fn owned<V: Visit + ?Sized>(net: &V) -> HashSet<Id> {
+    let mut owned = HashSet::new();
+    net.visit("", &mut |_, slot| match slot {
+        Slot::Param(param) | Slot::Buffer(param) => drop(owned.insert(param.id())),
+        Slot::Affine(affine) => owned.extend(affine.ids()),
+    });
+    owned
+}
+
+/// Calls `f` with the path of each parameter and buffer, and with whether it is trained.
+pub(crate) fn each_slot<V: Visit + ?Sized>(net: &mut V, mut f: impl FnMut(&str, &mut Param, bool)) {
+    net.visit_mut("", &mut |path, slot| match slot {
+        SlotMut::Param(param) => f(path, param, true),
+        SlotMut::Buffer(param) => f(path, param, false),
+        SlotMut::Affine(affine) => {
+            let naming = affine.naming;
+            affine.slots_mut().for_each(|(name, param, trained)| f(&naming.path(path, name), param, trained));
+        }
+    });
+}
+
+/// Calls `f` with each weight and bias that may live on tiles.
+pub(crate) fn each_affine<V: Visit + ?Sized>(net: &mut V, mut f: impl FnMut(&mut Affine)) {
+    net.visit_mut("", &mut |_, slot| {
+        if let SlotMut::Affine(affine) = slot {
+            f(affine);
+        }
+    });
+}
+
+/// Calls `f` with the path and the tiles of each weight that lives on tiles.
+pub(crate) fn each_array<V: Visit + ?Sized>(net: &V, mut f: impl FnMut(&str, &TileArray)) {
+    net.visit("", &mut |path, slot| {
+        if let Slot::Affine(Affine { weight: Weight::Analog(tiles), .. }) = slot {
+            f(path, tiles);
+        }
+    });
+}
+
+/// What `f` finds of the first weight on tiles of which it finds something.
+pub(crate) fn find_array<V: Visit + ?Sized, R>(net: &V, mut f: impl FnMut(&str, &TileArray) -> Option<R>) -> Option<R> {
+    let mut found = None;
+    each_array(net, |path, tiles| {
+        if found.is_none() {
+            found = f(path, tiles);
+        }
+    });
+    found
 }

@@ -35,5 +35,5 @@ pub use im2col::{ConvWindow, Im2col, Patches};
 pub use key::{Fold, Key, ParseKeyError};
 pub use npy::NpyError;
 pub use scalar::Scalar;
-pub use shape::Dims;
+pub use shape::{Dims, fits};
 pub use simd::vectorized;

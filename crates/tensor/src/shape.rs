@@ -15,8 +15,8 @@ pub(crate) fn len(shape: &[usize]) -> usize {
 }
 
 /// Returns `true` if memory could hold an array of this shape, or of this shape without its sizes of 0: strides are
-/// computed from all sizes.
-pub(crate) fn fits(shape: &[usize]) -> bool {
+/// computed from all sizes. Arrays of other shapes panic, so what reads files asks first.
+pub fn fits(shape: &[usize]) -> bool {
     let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size.max(1)));
     len.is_some_and(|len| len <= isize::MAX as usize / 8)
 }

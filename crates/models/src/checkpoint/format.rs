@@ -62,9 +62,7 @@ pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Contents, CheckpointEr
                 format!("numbers up to {:e}, the largest F32", f32::MAX),
             ));
         }
-        // No elements, and then a side of any length: strides would overflow.
-        let extent = shape.iter().try_fold(4usize, |extent, &n| extent.checked_mul(n.max(1)));
-        if extent.is_none_or(|extent| isize::try_from(extent).is_err()) {
+        if !ohmgrad_tensor::fits(shape) {
             let expected = "a shape that memory can hold";
             return Err(CheckpointError::entry(path, name, format!("shape {shape:?}"), expected));
         }
@@ -168,6 +166,14 @@ mod tests {
         assert!(numbers[0].is_nan() && numbers[1..] == [f32::INFINITY, 0.0, f32::MAX]);
         let error = read(&[1.0, -1e39]).err().unwrap().to_string();
         assert_eq!(error, "x: w: found -1e39 at element 1, expected numbers up to 3.4028235e38, the largest F32");
+    }
+
+    #[test]
+    fn sizes_that_no_array_may_have_are_refused_beside_a_size_of_0_too() {
+        let header = r#"{"w":{"dtype":"F32","shape":[0,1152921504606846976],"data_offsets":[0,0]}}"#;
+        let file = [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes()].concat();
+        let error = decode(&file, Path::new("x")).err().unwrap().to_string();
+        assert!(error.ends_with("expected a shape that memory can hold"), "{error}");
     }
 
     proptest! {

@@ -25,7 +25,7 @@ pub(super) const VERSION: u64 = 1;
 #[serde(deny_unknown_fields)]
 pub struct TrainingState {
     /// The key that everything random about the training is derived from.
-    #[serde(serialize_with = "write_key", deserialize_with = "read_key")]
+    #[serde(serialize_with = "write_text", deserialize_with = "read_text")]
     pub key: Key,
     /// Epochs that are over.
     pub epoch: usize,
@@ -58,7 +58,7 @@ pub struct EpochState {
     /// Steps of the epoch that are over.
     pub step: usize,
     /// The sum of their losses.
-    #[serde(serialize_with = "write_number", deserialize_with = "read_number")]
+    #[serde(serialize_with = "write_text", deserialize_with = "read_text")]
     pub loss: f32,
 }
 
@@ -122,12 +122,12 @@ impl Header {
     }
 }
 
-/// As text: JSON knows neither NaN nor infinities, and its parsers may miss the last bit.
-fn write_number<N: Display, S: Serializer>(number: &N, serializer: S) -> Result<S::Ok, S::Error> {
+/// As text, numbers too: JSON knows neither NaN nor infinities, and its parsers may miss the last bit.
+fn write_text<N: Display, S: Serializer>(number: &N, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
 }
 
-fn read_number<'de, N: FromStr<Err: Display>, D: Deserializer<'de>>(deserializer: D) -> Result<N, D::Error> {
+fn read_text<'de, N: FromStr<Err: Display>, D: Deserializer<'de>>(deserializer: D) -> Result<N, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
 
@@ -147,12 +147,4 @@ fn read_best<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, 
         Some(Score::Number(best)) => Ok(Some(best)),
         Some(Score::Text(best)) => best.parse().map(Some).map_err(D::Error::custom),
     }
-}
-
-fn write_key<S: Serializer>(key: &Key, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(key)
-}
-
-fn read_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }

@@ -104,9 +104,9 @@ use std::collections::{BTreeMap, HashSet};
 use ohmgrad_autograd::{Gradients, Id, Param};
 use ohmgrad_tensor::Tensor;
 
-use crate::chip::each_array;
-use crate::convert::{Network, each_affine, each_slot, owned};
+use crate::convert::Network;
 use crate::visit::Visit;
+use crate::visit::{each_affine, each_slot, find_array, owned};
 
 pub use adam::Adam;
 pub use schedule::Schedule;
@@ -181,8 +181,7 @@ pub(crate) fn tell_what_devices_ignore(told: &mut bool, net: &dyn Visit, setting
         return;
     }
     let ignored: Vec<&str> = settings.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
-    let mut layer = None;
-    each_array(net, |path, tiles| layer = layer.take().or(tiles.trains_on_chip().then(|| path.to_owned())));
+    let layer = find_array(net, |path, tiles| tiles.trains_on_chip().then(|| path.to_owned()));
     if let (Some(layer), false) = (layer, ignored.is_empty()) {
         eprintln!(
             "note: {} has no effect on weights that live in devices, as those of layer `{layer}`",

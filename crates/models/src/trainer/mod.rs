@@ -226,7 +226,10 @@ impl Trainer {
             report(&result);
             history.push(result);
         }
-        if let Some((path, _)) = &self.checkpoints {
+        // The end of the last epoch may have written it.
+        if let Some((path, every)) = &self.checkpoints
+            && (history.is_empty() || !self.state.step.is_multiple_of(*every))
+        {
             Checkpoint::save(path, net, Some(optimizer), &self.state)?;
         }
         if self.has_ended() {

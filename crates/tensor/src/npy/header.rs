@@ -152,7 +152,7 @@ impl<'a> Rest<'a> {
 
     fn shape(&mut self) -> Result<Vec<usize>, String> {
         self.expect("(")?;
-        let mut shape = vec![];
+        let mut shape: Vec<usize> = vec![];
         while !self.take(")") {
             self.0 = self.0.trim_start();
             let digits = self.0.bytes().take_while(u8::is_ascii_digit).count();
@@ -169,9 +169,7 @@ impl<'a> Rest<'a> {
                 break;
             }
         }
-        // Sides of 0 hide no other: strides must not overflow.
-        let bytes = shape.iter().try_fold(8usize, |n, &size: &usize| n.checked_mul(size.max(1)));
-        match bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok()) {
+        match crate::shape::fits(&shape) {
             true => Ok(shape),
             false => Err("has a shape of more elements than memory can hold".into()),
         }
