@@ -5,6 +5,7 @@ use ohmgrad::models::AtTime;
 use ohmgrad::prelude::*;
 
 use crate::data::Goal;
+use crate::recipe::{DataRecipe, Source};
 
 /// Loss and score of a network.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,11 +26,14 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// That of data.
-    pub fn of(set: &Dataset<Goal>) -> Self {
-        match set.y {
-            Goal::Labels(_) => Self::Accuracy,
-            Goal::Numbers(_) => Self::Rmse,
+    /// That of the data of a recipe.
+    pub fn of(recipe: &DataRecipe) -> Self {
+        match &recipe.source {
+            Source::Arm(_) => Self::Rmse,
+            Source::Csv(_, columns) | Source::Npz(_, columns) | Source::Npy(columns) if columns.label.is_none() => {
+                Self::Rmse
+            }
+            _ => Self::Accuracy,
         }
     }
 

@@ -7,9 +7,8 @@ use ohmgrad::models::Slot;
 use ohmgrad::prelude::*;
 use serde_json::json;
 
-use super::ModelArgs;
-use super::drift::parse_time;
-use crate::failure::{Failure, Outcome};
+use super::{ChipsArgs, ModelArgs};
+use crate::failure::Outcome;
 use crate::output::{Output, warn};
 use crate::recipe::{config_from, time};
 use crate::run::chips::{Finished, chip, each_once};
@@ -30,12 +29,8 @@ pub struct CompareArgs {
     b: PathBuf,
     #[command(flatten)]
     model: ModelArgs,
-    /// Chips [default: as many as in the recipe, or 10].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    chips: Option<u32>,
-    /// Times since programming, as 1d,10y [default: those of the recipe].
-    #[arg(long, value_delimiter = ',', value_name = "TIMES", value_parser = parse_time)]
-    times: Vec<f64>,
+    #[command(flatten)]
+    chips: ChipsArgs,
     /// Write the scores of all chips into a CSV file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -55,12 +50,8 @@ pub fn run(args: &CompareArgs, output: Output) -> Outcome<u8> {
     }
     let model = args.model.read()?;
     let recipe = &model.recipe;
-    let times = if args.times.is_empty() { recipe.chips.times.clone() } else { args.times.clone() };
-    if times.is_empty() {
-        return Err(Failure::mistake("--times: must be given, as chips.times of the recipe is empty"));
-    }
-    let count = args.chips.map_or(if recipe.chips.count > 0 { recipe.chips.count } else { 10 }, |n| n as usize);
-    let (key, metric) = (recipe.key(), Metric::of(&model.data.test));
+    let (count, times) = args.chips.of(&recipe.chips)?;
+    let (key, metric) = (recipe.key(), Metric::of(&model.recipe.data));
     let with = |name: &str, on_b: &dyn Fn(&str) -> bool| -> Outcome<Variant> {
         let mut net = model.net.clone();
         net.to_analog_with(key.fold("hardware"), |path| {

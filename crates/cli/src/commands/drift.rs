@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::ModelArgs;
 use super::train::{band, by_time, chips_csv, table};
-use crate::failure::{Failure, Outcome, PARTLY};
+use super::{ChipsArgs, ModelArgs};
+use crate::failure::{Outcome, PARTLY};
 use crate::output::{Output, warn};
-use crate::recipe::time;
 use crate::run::chips::{Finished, Scores, chip, each_once};
 use crate::run::folder;
 use crate::run::report::{Report, over_time};
@@ -24,12 +23,8 @@ use crate::score::{Metric, mean_and_half, spread};
 pub struct DriftArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Times since programming, as 1s, 1h, 1d, 1mo, 10y [default: those of the recipe].
-    #[arg(long, value_delimiter = ',', value_name = "TIMES", value_parser = parse_time)]
-    times: Vec<f64>,
-    /// Chips [default: as many as in the recipe, or 10].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    chips: Option<u32>,
+    #[command(flatten)]
+    chips: ChipsArgs,
     /// Add chips until the 95 % interval of the mean is that narrow at every time: ±0.1%, or 0.001.
     #[arg(long, value_name = "±HALF", allow_negative_numbers = true, value_parser = parse_half)]
     until: Option<f64>,
@@ -39,11 +34,6 @@ pub struct DriftArgs {
     /// Where to write: NAME.csv, NAME.svg and NAME.html [default: drift in the folder of the run].
     #[arg(long, value_name = "NAME")]
     out: Option<PathBuf>,
-}
-
-/// A time of the command line.
-pub fn parse_time(text: &str) -> Result<f64, String> {
-    time::seconds(text).ok_or_else(|| format!("must be {}", time::ALLOWED))
 }
 
 fn parse_half(text: &str) -> Result<f64, String> {
@@ -57,15 +47,10 @@ fn parse_half(text: &str) -> Result<f64, String> {
 /// Runs the command.
 pub fn run(args: &DriftArgs, output: Output) -> Outcome<u8> {
     let model = args.model.read()?;
-    let chips = &model.recipe.chips;
-    let times = if args.times.is_empty() { chips.times.clone() } else { args.times.clone() };
-    if times.is_empty() {
-        return Err(Failure::mistake("--times: must be given, as chips.times of the recipe is empty"));
-    }
-    let mut count = args.chips.map_or(if chips.count > 0 { chips.count } else { 10 }, |n| n as usize);
+    let (mut count, times) = args.chips.of(&model.recipe.chips)?;
     let (net, key) = (model.on_tiles()?, model.recipe.key().fold("chips"));
     net_warnings(&net, key)?;
-    let (metric, finished) = (Metric::of(&model.data.test), Finished::none());
+    let (metric, finished) = (Metric::of(&model.recipe.data), Finished::none());
     let mut scores: Scores = vec![];
     let widest = |scores: &Scores| {
         let halves = by_time(&times, scores).into_iter().map(|(_, values)| mean_and_half(&values).1);
@@ -98,7 +83,7 @@ pub fn run(args: &DriftArgs, output: Output) -> Outcome<u8> {
     let file = |end: &str| PathBuf::from(format!("{}.{end}", name.display()));
     folder::write(&file("csv"), &chips_csv(metric, &times, [(model.title.as_str(), &scores)]))?;
     over_time(metric, &[band(&model.title, &times, &scores)]).save(file("svg"))?;
-    let about = format!("{} chips, seed {}. {}", count, model.recipe.training.seed, model.recipe.hardware.config);
+    let about = format!("{} chips, seed {}. {}", count, model.recipe.training.seed, model.recipe.hardware.rpu.reads());
     let mut report = Report::new("Chips over time", &about);
     report.table(&ages);
     report.picture("Chips over time", &file("svg"))?;

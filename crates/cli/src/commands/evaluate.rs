@@ -29,7 +29,7 @@ pub struct EvaluateArgs {
 /// Runs the command.
 pub fn run(args: &EvaluateArgs, output: Output) -> Outcome<u8> {
     let model = args.model.read()?;
-    let (metric, key) = (Metric::of(&model.data.test), model.recipe.key().fold("test"));
+    let (metric, key) = (Metric::of(&model.recipe.data), model.recipe.key().fold("test"));
     let digital = score(&model.digital(), &model.data.test, key);
     let on_tiles = tiles(&model, &args.model)?;
     let reads = (0..args.repeats).map(|i| if i == 0 { key } else { key.fold(i as usize) });

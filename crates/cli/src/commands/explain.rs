@@ -94,13 +94,6 @@ pub fn run(args: &ExplainArgs, output: Output) -> Outcome<u8> {
     Ok(0)
 }
 
-impl ModelArgs {
-    /// The model.
-    pub fn read(&self) -> Outcome<Model> {
-        Model::read(&self.model, self.recipe.as_deref(), &self.set)
-    }
-}
-
 /// What each stage of a read does.
 fn words(rpu: &RpuConfig) -> String {
     let config = rpu.reads();
@@ -184,7 +177,7 @@ fn weights(model: &Model, rows: Option<usize>) -> Vec<Matrix> {
         }
     });
     let hardware = &model.recipe.hardware;
-    weights.retain(|matrix| hardware.of_layer(&hardware.config, &matrix.name).is_some());
+    weights.retain(|matrix| hardware.of_layer(&hardware.rpu, &matrix.name).is_some());
     weights
 }
 

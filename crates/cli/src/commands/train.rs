@@ -72,17 +72,17 @@ pub fn run(args: &TrainArgs, output: Output) -> Outcome<u8> {
             (recipe, data, folder)
         }
     };
-    recipe.hardware.config.warnings().iter().for_each(|note| warn(format!("hardware.{note}")));
+    recipe.hardware.rpu.warnings().iter().for_each(|note| warn(format!("hardware.{note}")));
     let place = folder.path().display();
     say_on_interrupt(format!("the last checkpoint is whole: `ohmgrad train --resume {place}` goes on"));
     output.event(&json!({
         "event": "start", "folder": folder.path(), "seed": recipe.training.seed, "version": env!("CARGO_PKG_VERSION"),
     }));
     let (train_rows, test_rows) = (data.train.len(), data.test.len());
-    output.say(format!("{train_rows} rows for training, {test_rows} for testing; {}", recipe.hardware.config));
+    output.say(format!("{train_rows} rows for training, {test_rows} for testing; {}", recipe.hardware.rpu.reads()));
     let trained = train(&recipe, &data, &folder, output)?;
     let entries = evaluate(&recipe, &data, &trained)?;
-    let metric = Metric::of(&data.test);
+    let metric = Metric::of(&recipe.data);
     for Entry { name, value, loss, .. } in &entries {
         output.event(&json!({ "event": "evaluation", "network": name, metric.name(): value, "loss": loss }));
     }
@@ -142,7 +142,7 @@ fn chips(
     let mut networks = vec![(Phase::Digital, trained.digital.clone())];
     networks.extend(trained.hardware_aware.clone().map(|net| (Phase::HardwareAware, net)));
     let finished = Finished::read(&folder.file("chips.jsonl"))?;
-    let (metric, times) = (Metric::of(&data.test), &recipe.chips.times);
+    let (metric, times) = (Metric::of(&recipe.data), &recipe.chips.times);
     let mut all = vec![];
     for (phase, mut net) in networks {
         // Mapped anew, so that the trained weights use the whole range of the devices.
@@ -215,7 +215,7 @@ fn write(
     chips: &[(Phase, Scores)],
 ) -> Outcome<()> {
     let (times, seed) = (&recipe.chips.times, recipe.training.seed);
-    let about = format!("Seed {seed}. {}", recipe.hardware.config);
+    let about = format!("Seed {seed}. {}", recipe.hardware.rpu.reads());
     let mut report =
         Report::new(&folder.path().file_name().map_or("run".into(), |name| name.to_string_lossy()), &about);
     report.table(scores);

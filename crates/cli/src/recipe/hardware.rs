@@ -28,8 +28,6 @@ const PRESETS: [Preset; 4] = [
 pub struct HardwareRecipe {
     /// The configuration of all tiles, of any kind.
     pub rpu: RpuConfig,
-    /// How tiles are cut and read: of hardware for inference the whole configuration.
-    pub config: InferenceRpuConfig,
     /// Paths of layers that stay digital.
     pub digital_layers: Vec<String>,
 }
@@ -60,7 +58,7 @@ impl HardwareRecipe {
         let table: Table = toml::from_str(&rpu.to_toml_string().map_err(Failure::mistake)?).map_err(Failure::failed)?;
         kept.extend(table);
         section.replace_used(kept);
-        Ok(Self { config: rpu.reads(), rpu, digital_layers })
+        Ok(Self { rpu, digital_layers })
     }
 
     /// The configuration of a layer, or none if it stays digital.

@@ -87,7 +87,7 @@ fn phase(
     if training.patience > 0 {
         trainer = trainer.with_patience(training.patience);
     }
-    let metric = Metric::of(&data.test);
+    let metric = Metric::of(&recipe.data);
     if metric == Metric::Rmse {
         trainer = trainer.minimise();
     }

@@ -211,6 +211,8 @@ impl Sweep {
     /// A network for each point and training.
     fn on_many_networks(&self, pieces: &[(String, Piece)], finished: &Finished, output: Output) -> Outcome<()> {
         for (number, point) in self.grid.points().iter().enumerate() {
+            // Trainings of a point differ in their seed alone.
+            let mut data = None;
             for training in 0..self.trainings {
                 let own = |piece: &Piece| (piece.point, piece.training) == (number, training);
                 let open: Vec<(String, Piece)> =
@@ -225,8 +227,11 @@ impl Sweep {
                     true => Folder::open(&folder)?,
                     false => Folder::create(Some(&folder), "", &recipe)?,
                 };
-                let data = Data::read(&recipe.data)?;
-                let mut net = trained(&recipe, &data, &folder, output)?;
+                let data = match &mut data {
+                    Some(data) => data,
+                    none => none.insert(Data::read(&recipe.data)?),
+                };
+                let mut net = trained(&recipe, data, &folder, output)?;
                 let key = recipe.key();
                 on_tiles(&mut net, &recipe, key)?;
                 let times = &recipe.chips.times;
@@ -241,7 +246,6 @@ impl Sweep {
     /// The table, files and page of what is finished; the number of missing pieces.
     fn report(&self, output: Output) -> Outcome<usize> {
         let finished = Finished::read(&self.folder.file(POINTS))?;
-        let data = Data::read(&self.recipe.data)?;
         let mut scores = vec![vec![]; self.grid.points().len()];
         let mut missing = 0;
         for (name, piece) in self.pieces() {
@@ -251,7 +255,7 @@ impl Sweep {
             }
         }
         let times = self.recipe.chips.times.clone();
-        Results { grid: &self.grid, metric: Metric::of(&data.test), times, scores }.write(
+        Results { grid: &self.grid, metric: Metric::of(&self.recipe.data), times, scores }.write(
             &self.folder,
             &self.recipe,
             output,
@@ -290,7 +294,7 @@ pub fn run(args: &SweepArgs, output: Output) -> Outcome<u8> {
     };
     let place = sweep.folder.path().display();
     say_on_interrupt(format!("finished points are kept: `ohmgrad sweep --resume {place}` goes on"));
-    sweep.recipe.hardware.config.warnings().iter().for_each(|note| warn(format!("hardware.{note}")));
+    sweep.recipe.hardware.rpu.warnings().iter().for_each(|note| warn(format!("hardware.{note}")));
     let mut pieces = sweep.pieces();
     output.event(&json!({ "event": "start", "folder": sweep.folder.path(), "pieces": pieces.len() }));
     if let Some((k, n)) = args.part {

@@ -55,7 +55,7 @@ impl Results<'_> {
 
     /// Writes everything into a folder and prints the tables.
     pub fn write(&self, folder: &Folder, recipe: &Recipe, output: Output) -> Outcome<()> {
-        let about = format!("Seed {}. {}", recipe.training.seed, recipe.hardware.config);
+        let about = format!("Seed {}. {}", recipe.training.seed, recipe.hardware.rpu.reads());
         let mut report = Report::new("Sweep", &about);
         for time in 0..self.times.len() {
             let table = self.table(time);
