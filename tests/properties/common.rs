@@ -1,5 +1,9 @@
 //! Strategies that the property tests share.
 
+use ohmgrad::analog::config::{
+    DriftCompensationConfig, InputRangeParameter, NoiseModelConfig, PrePostProcessingParameter,
+};
+use ohmgrad::analog::noise::{Hermes, Pcm, ReRamCmo, StateIndependent};
 use ohmgrad::prelude::*;
 use proptest::prelude::*;
 
@@ -79,6 +83,55 @@ pub fn mapping() -> impl Strategy<Value = MappingParameter> {
 /// A configuration with the default backward.
 pub fn config() -> impl Strategy<Value = InferenceRpuConfig> {
     (io(), mapping()).prop_map(|(forward, mapping)| InferenceRpuConfig { forward, mapping, ..Default::default() })
+}
+
+/// Hardware with all that tiles may hold: input ranges, learned scales, running means, variations in both directions, and
+/// on a chip a noise model and a compensation of drift.
+pub fn full_config() -> impl Strategy<Value = InferenceRpuConfig> {
+    let model = prop::sample::select(vec![
+        NoiseModelConfig::Pcm(Pcm::default()),
+        NoiseModelConfig::Hermes(Hermes::default()),
+        NoiseModelConfig::StateIndependent(StateIndependent::default()),
+        NoiseModelConfig::ReRamCmo(ReRamCmo::default()),
+        NoiseModelConfig::None,
+    ]);
+    let compensation = prop::sample::select(vec![
+        DriftCompensationConfig::None,
+        DriftCompensationConfig::Global,
+        DriftCompensationConfig::GlobalWithExactReference,
+        DriftCompensationConfig::PerColumn,
+    ]);
+    let backward = prop::option::of(io()).prop_map(|io| io.map_or(BackwardIoParameters::perfect(), analog_backward));
+    let parts = (io(), backward, mapping(), any::<[bool; 2]>(), model, compensation);
+    let config =
+        parts.prop_map(|(forward, backward, mapping, [enable, learn_out_scaling], noise_model, drift_compensation)| {
+            let mapping = MappingParameter { digital_bias: true, learn_out_scaling, ..mapping };
+            let input_range = InputRangeParameter { enable, init_from_data: 1, ..Default::default() };
+            let pre_post = PrePostProcessingParameter { input_range };
+            InferenceRpuConfig {
+                forward,
+                backward,
+                mapping,
+                pre_post,
+                noise_model,
+                drift_compensation,
+                ..Default::default()
+            }
+        });
+    config.prop_filter("valid", |config| config.validate().is_ok())
+}
+
+/// A backward that reads the transposed tiles with the converters, noise and management of a forward.
+fn analog_backward(io: IoParameters) -> BackwardIoParameters {
+    BackwardIoParameters {
+        is_perfect: false,
+        inp_res: io.inp_res,
+        out_res: io.out_res,
+        out_noise: io.out_noise,
+        noise_management: io.noise_management,
+        w_read_asymmetry_dtod: io.w_read_asymmetry_dtod,
+        ..Default::default()
+    }
 }
 
 /// The bits of all elements.

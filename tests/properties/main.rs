@@ -13,6 +13,7 @@ mod convolution;
 mod hardware;
 mod killed;
 mod layers;
+mod not_a_number;
 mod odd_shapes;
 mod on_chip;
 mod pytorch;

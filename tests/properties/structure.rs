@@ -39,12 +39,13 @@ fn imports(folder: &str, modules: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn imports_go_from_op_to_tile_to_mvm_to_config() {
+fn imports_go_from_op_to_array_to_tile_to_mvm_to_config() {
     let none: [String; 0] = [];
-    assert_eq!(imports("tile", &["op", "state", "matrix"]), none);
-    assert_eq!(imports("mvm", &["op", "tile", "state", "matrix", "observed"]), none);
-    assert_eq!(imports("config", &["op", "tile", "mvm", "state", "matrix", "observed"]), none);
-    assert_eq!(imports("noise", &["op", "tile", "state", "matrix", "observed"]), none);
+    assert_eq!(imports("array", &["op", "state", "matrix"]), none);
+    assert_eq!(imports("tile", &["op", "array", "state", "matrix"]), none);
+    assert_eq!(imports("mvm", &["op", "array", "tile", "state", "matrix", "observed"]), none);
+    assert_eq!(imports("config", &["op", "array", "tile", "mvm", "state", "matrix", "observed"]), none);
+    assert_eq!(imports("noise", &["op", "array", "tile", "state", "matrix", "observed"]), none);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! its [`BackwardIoParameters`]. [`noise`] contains the devices that weights are programmed on.
 #![forbid(unsafe_code)]
 
+mod array;
 pub mod cell;
 pub mod config;
 pub mod device;
@@ -21,6 +22,7 @@ mod statistics;
 mod tile;
 pub mod update;
 
+pub use array::{CalibratedRanges, CallPairs, DeviceSummary, InputRanges, TileArray, UpdateStatistics};
 pub use config::{
     BackwardIoParameters, Calibration, CalibrationMode, InferenceRpuConfig, IoParameters, MappingParameter,
 };
@@ -29,7 +31,4 @@ pub use matrix::AnalogMatrix;
 pub use observed::Observed;
 pub use op::{AnalogMvm, Saturation};
 pub use state::{ProgrammedLayout, PulsedLayout, TileArrayState, TileLayout, TilePlace};
-pub use tile::{
-    CalibratedRanges, CallPairs, DeviceSummary, InputRanges, ProgrammedTile, ProgrammedTiles, Tile, TileArray,
-    UpdateStatistics, WeakReadout,
-};
+pub use tile::{ProgrammedTile, ProgrammedTiles, Tile, WeakReadout};

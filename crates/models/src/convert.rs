@@ -259,7 +259,8 @@ pub trait Network: Visit {
     }
 
     /// Moves every weight back into digital memory, in place, learned output scales included. Of a chip these are the weights
-    /// that its devices hold now, with drift compensation.
+    /// that its devices hold now, with drift compensation. Input ranges, running means, mapping scales and devices are
+    /// dropped with the tiles.
     fn to_digital(&mut self) {
         each_affine(self, Affine::to_digital);
     }
@@ -284,8 +285,8 @@ pub trait Network: Visit {
 
     /// Maps every weight on tiles anew, so that the largest weight of each tile (of each output with
     /// `weight_scaling_columnwise`) is `omega` on it: as after training, when weights have moved away from the range that
-    /// they were mapped to. Learned output scales move into the weights, and are 1 afterwards. The reference takes 1 for
-    /// `omega` unless told otherwise.
+    /// they were mapped to. Learned output scales move into the weights, and are 1 afterwards; input ranges, running means
+    /// and fixed variations stay. The reference takes 1 for `omega` unless told otherwise.
     ///
     /// ```
     /// use ohmgrad_analog::InferenceRpuConfig;
@@ -317,7 +318,7 @@ pub trait Network: Visit {
     /// As [`to_digital`](Self::to_digital), but with weights as hardware can know them: estimated from what the tiles
     /// answer to random inputs, with all noise of their reads
     /// ([`TileArray::read_back`](ohmgrad_analog::TileArray::read_back)). Of a chip these are the weights as they have
-    /// drifted, drift compensation included.
+    /// drifted, drift compensation included. All else is dropped with the tiles.
     #[doc(alias = "realistic")]
     fn to_digital_realistic(&mut self, key: Key) {
         self.visit_mut("", &mut |path, slot| {
@@ -328,7 +329,8 @@ pub trait Network: Visit {
     }
 
     /// Programs every weight on tiles onto the devices of its configuration's noise model, giving a chip; the network is
-    /// as it was. `key` is the chip's: all that its devices do is a function of it, and of the time.
+    /// as it was. The chip has the network's input ranges, running means, learned scales and fixed variations. `key` is the
+    /// chip's: all that its devices do is a function of it, and of the time.
     ///
     /// ```
     /// use ohmgrad_analog::{InferenceRpuConfig, MappingParameter};

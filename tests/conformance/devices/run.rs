@@ -229,7 +229,7 @@ fn array_of(cell: &mut Cell, name: &str) -> Option<Tensor> {
     }
     let mut found = None;
     cell.state(&mut |path, slot| {
-        if let (true, Slot::Array(array)) = (path == name, slot) {
+        if let (true, Slot::Array(array) | Slot::NeverNan(array)) = (path == name, slot) {
             found = Some(array.clone());
         }
     });

@@ -234,8 +234,8 @@ impl Chopped {
 
     pub(super) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
         f(&format!("{path}buffer_0"), Slot::Array(&mut self.buffer));
-        f(&format!("{path}in_chopper"), Slot::Array(&mut self.in_chopper));
-        f(&format!("{path}out_chopper"), Slot::Array(&mut self.out_chopper));
+        f(&format!("{path}in_chopper"), Slot::NeverNan(&mut self.in_chopper));
+        f(&format!("{path}out_chopper"), Slot::NeverNan(&mut self.out_chopper));
         f(&format!("{path}passes"), Slot::Count(&mut self.passes));
         let [x, d] = &mut self.means;
         f(&format!("{path}mean_x"), Slot::Number(x));

@@ -68,6 +68,6 @@ impl Dynamic {
     pub(super) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
         f(&format!("{path}running_mean"), Slot::Array(&mut self.mean));
         f(&format!("{path}past_mean"), Slot::Array(&mut self.reference));
-        f(&format!("{path}turned"), Slot::Array(&mut self.turned));
+        f(&format!("{path}turned"), Slot::NeverNan(&mut self.turned));
     }
 }

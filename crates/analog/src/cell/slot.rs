@@ -5,8 +5,10 @@ use ohmgrad_tensor::Tensor;
 /// A piece of the state of a cell, to be written to a checkpoint or replaced from one.
 #[derive(Debug)]
 pub enum Slot<'a> {
-    /// An array.
+    /// An array that updates change.
     Array(&'a mut Tensor),
+    /// An array in which no training makes a NaN: what is drawn with the cell, and signs.
+    NeverNan(&'a mut Tensor),
     /// A number.
     Number(&'a mut f32),
     /// A counter.

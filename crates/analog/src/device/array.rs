@@ -219,7 +219,7 @@ impl DeviceArray {
                 continue;
             }
             random::fill_normal(&mut xi, key.fold(row));
-            for (j, w) in w.iter_mut().enumerate().filter(|(j, _)| mask[*j]) {
+            for (j, w) in w.iter_mut().enumerate().filter(|(j, w)| mask[*j] && !w.is_nan()) {
                 let i = row * columns + j;
                 let new = reset.map_or(0.0, |reset| reset[i]) + sigma * xi[j];
                 *w = if max.is_empty() { new } else { clip(new, min[i], max[i]) };
@@ -273,30 +273,26 @@ impl DeviceArray {
 
     /// Visits all that the array remembers, each under its name.
     pub(crate) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, cell::Slot<'_>)) {
-        let mut array = |name: &str, tensor: &mut Tensor| f(&format!("{path}{name}"), cell::Slot::Array(tensor));
+        let mut piece = |name: &str, slot: cell::Slot<'_>| f(&format!("{path}{name}"), slot);
         let names = self.config.step().arrays();
-        array("weight", &mut self.w);
+        piece("weight", cell::Slot::Array(&mut self.w));
         for (name, tensor) in
             [("max", &mut self.max), ("min", &mut self.min), ("up", &mut self.up), ("down", &mut self.down)]
         {
-            array(name, tensor);
+            piece(name, cell::Slot::NeverNan(tensor));
         }
-        names.iter().zip(&mut self.own).for_each(|(name, tensor)| array(name, tensor));
-        let optional = [
-            ("visible", &mut self.visible),
-            ("decay", &mut self.decay),
-            ("diffusion", &mut self.diffusion),
-            ("reset", &mut self.reset),
-            ("pulses", &mut self.wear),
-        ];
-        for (name, tensor) in optional {
-            tensor.iter_mut().for_each(|tensor| array(name, tensor));
+        names.iter().zip(&mut self.own).for_each(|(name, tensor)| piece(name, cell::Slot::NeverNan(tensor)));
+        self.visible.iter_mut().for_each(|tensor| piece("visible", cell::Slot::Array(tensor)));
+        let drawn = [("decay", &mut self.decay), ("diffusion", &mut self.diffusion), ("reset", &mut self.reset)];
+        for (name, tensor) in drawn {
+            tensor.iter_mut().for_each(|tensor| piece(name, cell::Slot::NeverNan(tensor)));
         }
+        self.wear.iter_mut().for_each(|tensor| piece("pulses", cell::Slot::Array(tensor)));
         if let Some(clocks) = &mut self.clocks {
-            array("drift.nu", &mut clocks.nu);
-            array("drift.start", &mut clocks.start);
-            array("drift.previous", &mut clocks.previous);
-            array("drift.since", &mut clocks.since);
+            piece("drift.nu", cell::Slot::NeverNan(&mut clocks.nu));
+            piece("drift.start", cell::Slot::Array(&mut clocks.start));
+            piece("drift.previous", cell::Slot::Array(&mut clocks.previous));
+            piece("drift.since", cell::Slot::Array(&mut clocks.since));
             f(&format!("{path}drift.time"), cell::Slot::Number(&mut clocks.time));
             f(&format!("{path}drift.started"), cell::Slot::Count(&mut clocks.started));
         }

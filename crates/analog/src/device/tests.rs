@@ -4,7 +4,7 @@ use ohmgrad_tensor::{Key, Tensor};
 use proptest::prelude::*;
 
 use super::*;
-use crate::cell::{Cell, Update};
+use crate::cell::{Cell, Slot, Update};
 use crate::config::value::Value;
 use crate::update::{Pairs, PulseType, UpdateParameters};
 
@@ -37,7 +37,7 @@ fn pulse(cell: &mut Cell, d: &[f32], x: &[f32], rate: f32, p: &UpdateParameters,
 fn arrays(cell: &Cell, names: &[&str]) -> Vec<Vec<f32>> {
     let mut found = vec![vec![]; names.len()];
     cell.clone().state(&mut |name, slot| {
-        if let crate::cell::Slot::Array(array) = slot {
+        if let Slot::Array(array) | Slot::NeverNan(array) = slot {
             let place = names.iter().position(|wanted| name == format!("device_0.{wanted}"));
             place.into_iter().for_each(|k| found[k] = array.to_vec());
         }

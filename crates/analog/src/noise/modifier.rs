@@ -35,7 +35,7 @@ impl WeightModifierParameter {
         let mut modified = self.changed(&part, top, key);
         if self.pdrop > 0.0 {
             let dropped = Tensor::bernoulli(part.shape(), self.pdrop.into(), key.fold("drop connect"));
-            modified.zip_mut(&dropped, |w, dropped| *w = if dropped != 0.0 { 0.0 } else { *w });
+            modified.zip_mut(&dropped, |w, dropped| *w = if dropped != 0.0 && !w.is_nan() { 0.0 } else { *w });
         }
         if spared == 0 { modified } else { Array::concat(&[modified, w.slice(1, columns..w.shape()[1])], 1) }
     }
@@ -100,7 +100,7 @@ impl WeightModifierParameter {
         let (t, t0) = (self.pcm_t_inference + self.pcm_t0, self.pcm_t0);
         let of_time = ((t + pcm::T_READ) / (2.0 * pcm::T_READ)).ln().sqrt();
         let mut modified = w.contiguous();
-        for (i, w) in modified.make_mut().iter_mut().enumerate() {
+        for (i, w) in modified.make_mut().iter_mut().enumerate().filter(|(_, w)| !w.is_nan()) {
             let mut g = w.clamp(-top, top) * g_max / top;
             if g.abs() <= self.pcm_zero_thres * std * pcm::PROG_COEFF[0] {
                 g = 0.0;

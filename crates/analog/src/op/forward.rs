@@ -4,10 +4,11 @@ use ohmgrad_autograd::{Tape, Var};
 use ohmgrad_tensor::{ConvWindow, Im2col, Tensor};
 
 use super::{AnalogMvm, Modified, Modifier, Places, W, X, modifier};
+use crate::array::TileArray;
 use crate::config::WeightModifierParameter;
 use crate::mvm::Direction;
 use crate::observed::Counting;
-use crate::tile::{Call, Contents, Reader, TileArray, modifier_key};
+use crate::tile::{Call, Contents, Reader, modifier_key};
 
 impl TileArray {
     /// The product of rows `x` [batch, in] with the weight, as the tape operation [`AnalogMvm`](crate::AnalogMvm); with an

@@ -1,6 +1,6 @@
 //! The operation that the project exists for: an analog product on a tape, whose backward follows its parameters.
 //!
-//! It contains gradients and bookkeeping, no physics: the reads are in `tile/`.
+//! It contains gradients and bookkeeping, no physics: the reads are in `tile/`, the array in `array/`.
 
 mod backward;
 mod forward;
@@ -12,8 +12,9 @@ mod weight;
 use ohmgrad_autograd::{Id, Op, Tape};
 use ohmgrad_tensor::{Im2col, Key, Tensor};
 
+use crate::array::TileArray;
 use crate::config::WeightModifierParameter;
-use crate::tile::{Call, Effective, Hardware, RowScales, TileArray};
+use crate::tile::{Call, Effective, Hardware, RowScales};
 use crate::update::UpdateParameters;
 
 /// A batch times weights on tiles: one analog read for each row, or for each patch of a convolution.

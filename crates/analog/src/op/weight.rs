@@ -5,7 +5,8 @@ use ohmgrad_tensor::{Tensor, product};
 
 use super::W;
 use super::backward::{CallBackward, give};
-use crate::tile::{CallPairs, Tile, side_by_side, stacked, times};
+use crate::array::CallPairs;
+use crate::tile::{Tile, side_by_side, stacked, times};
 
 impl CallBackward<'_> {
     /// Gives the gradients of the weight and of an analog bias.

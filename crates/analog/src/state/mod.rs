@@ -3,6 +3,8 @@
 //! A field that is added to [`TileArray`] or [`Tile`], and that can't be computed from the others, has to be added here
 //! in both directions; checkpoints then have it too.
 
+mod tensors;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,15 +12,12 @@ use ohmgrad_autograd::Param;
 use ohmgrad_tensor::{Key, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::array::{InputRanges, TileArray, check_columns, refuse_analog_bias};
 use crate::cell::{Cell, Slot};
 use crate::config::{InferenceRpuConfig, RpuConfig};
 use crate::error::Error;
-use crate::mvm::Pattern;
-use crate::noise::Programmed;
-use crate::tile::{
-    Grid, Hardware, InputRanges, ProgrammedTile, ProgrammedTiles, Pulsed, Rectangle, Tile, TileArray, check_columns,
-    check_time, grid, out_scaling, refuse_analog_bias, running_mean,
-};
+use crate::tile::{Grid, Hardware, Rectangle, Tile, grid, out_scaling, running_mean};
+use tensors::{Tensors, wrong};
 
 /// The whole state of a [`TileArray`], except the identities of its parameters.
 ///
@@ -198,7 +197,7 @@ impl TileArray {
         let input_ranges = match kept {
             true => Some(InputRanges {
                 values: Param::new(tensors.shaped("input_range", &[places.len()])?),
-                calls: Param::new(tensors.shaped("input_range_calls", &[places.len()])?),
+                calls: Param::new(tensors.counts("input_range_calls", &[places.len()])?),
             }),
             false => None,
         };
@@ -221,6 +220,9 @@ impl TileArray {
                 let expected = format!("shape [1, 1] or [{}, 1]", outs.len());
                 return Err(wrong(format!("{i}.scales"), format!("shape {:?}", scales.shape()), expected));
             }
+            if scales.iter().any(|scales| scales.iter().any(|s| s.is_nan())) {
+                return Err(wrong(format!("{i}.scales"), "NaN", "numbers"));
+            }
             let TilePlace { site, key } = places[i];
             tiles.push(Tile { group, outs, ins, scales, forward, backward, site, key });
         }
@@ -234,141 +236,15 @@ impl TileArray {
     }
 }
 
-/// Tensors that are taken out one by one; at the end none may be left.
-struct Tensors(BTreeMap<String, Tensor>);
-
-impl Tensors {
-    fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
-    fn optional(&mut self, name: &str) -> Option<Tensor> {
-        self.0.remove(name)
-    }
-
-    fn shaped(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
-        let expected = || format!("shape {shape:?}");
-        match self.optional(name) {
-            Some(tensor) if tensor.shape() == shape => Ok(tensor),
-            Some(tensor) => Err(wrong(name, format!("shape {:?}", tensor.shape()), expected())),
-            None if shape.contains(&0) => Ok(Tensor::full(shape, 0.0)),
-            None => Err(wrong(name, "nothing", expected())),
-        }
-    }
-
-    /// Variations that are absent do not vary.
-    fn pattern(&mut self, prefix: &str, outs: usize, ins: usize) -> Result<Pattern, Error> {
-        let mut find = |name: &str, shape: &[usize]| {
-            let name = format!("{prefix}.{name}");
-            if self.0.contains_key(&name) { self.shaped(&name, shape).map(Some) } else { Ok(None) }
-        };
-        let mut each = |name: &str| Ok(find(name, &[outs])?.map_or(vec![], |v| v.to_vec()));
-        let (v_offset, out_nonlinearity, out_noise) =
-            (each("v_offset")?, each("out_nonlinearity")?, each("out_noise")?);
-        let w_asymmetry = find("w_asymmetry", &[outs, ins])?.unwrap_or(Pattern::default().w_asymmetry);
-        Ok(Pattern { v_offset, out_nonlinearity, out_noise, w_asymmetry })
-    }
-
-    fn chip(
-        &mut self,
-        layout: ProgrammedLayout,
-        config: &InferenceRpuConfig,
-        tiles: &[Tile],
-    ) -> Result<ProgrammedTiles, Error> {
-        let ProgrammedLayout { key, t, devices } = layout;
-        let model = config.noise_model.model();
-        let expected = model.map_or(0, |model| model.converter().to_conductances(&Tensor::full(&[1, 1], 0.0)).0.len());
-        if devices != expected {
-            return Err(wrong("programmed.devices", devices, expected));
-        }
-        t.map_or(Ok(()), check_time)?;
-        let tile = |(i, tile): (usize, &Tile)| {
-            let shape = [tile.outs.len(), tile.ins.len()];
-            let mut find = |name: &str, may_lack: bool, shapes: &[&[usize]]| {
-                let name = format!("{i}.{name}");
-                match self.optional(&name) {
-                    Some(tensor) if shapes.contains(&tensor.shape()) => Ok(Some(tensor)),
-                    None if may_lack => Ok(None),
-                    Some(tensor) => {
-                        Err(wrong(name, format!("shape {:?}", tensor.shape()), format!("shape {shapes:?}")))
-                    }
-                    None => Err(wrong(name, "nothing", format!("shape {shapes:?}"))),
-                }
-            };
-            let mut there = |name: &str| Ok(find(name, false, &[&shape])?.expect("not lacking"));
-            let (weights, present) = (there("programmed")?, there("present")?);
-            let targets: Vec<Tensor> = (0..devices).map(|j| there(&format!("target.{j}"))).collect::<Result<_, _>>()?;
-            let of_device = |j| find(&format!("coefficients.{j}"), true, &[&shape]);
-            let coefficients = (0..devices).map(of_device).collect::<Result<_, _>>()?;
-            let (one, each) = ([1], [shape[0]]);
-            let compensated = config.drift_compensation.method().is_some();
-            let baseline = if compensated { find("baseline", false, &[&one, &each])? } else { None };
-            let alpha = if compensated { find("alpha", t.is_none(), &[&one, &each])? } else { None };
-            let noise_floor = find("noise_floor", false, &[&one])?.expect("not lacking").item();
-            let programmed = Programmed { weights, targets, coefficients };
-            Ok(ProgrammedTile { programmed, present, baseline, alpha, noise_floor })
-        };
-        let tiles = tiles.iter().enumerate().map(tile).collect::<Result<_, Error>>()?;
-        Ok(ProgrammedTiles { key, t, tiles })
-    }
-
-    fn pulsed(&mut self, layout: PulsedLayout, grid: &Grid, tiles: &[Tile]) -> Result<Box<Pulsed>, Error> {
-        let expected = "a configuration that trains on the chip";
-        let pulsed = Pulsed::new(&layout.config, grid, tiles)?;
-        let mut pulsed = pulsed.ok_or_else(|| wrong("pulsed.config", "one of inference", expected))?;
-        if layout.tiles.len() != tiles.len() {
-            return Err(wrong("pulsed.tiles", layout.tiles.len(), tiles.len()));
-        }
-        for (i, (cell, mut numbers)) in pulsed.cells.iter_mut().zip(layout.tiles).enumerate() {
-            let mut failed = None;
-            cell.state(&mut |name, slot| {
-                let result = match slot {
-                    Slot::Array(array) => {
-                        let shape = array.shape().to_vec();
-                        self.shaped(&format!("{i}.{name}"), &shape).map(|found| *array = found)
-                    }
-                    Slot::Number(number) => parsed(&mut numbers, i, name).map(|bits| *number = f32::from_bits(bits)),
-                    Slot::Count(count) => parsed(&mut numbers, i, name).map(|found| *count = found),
-                };
-                failed = failed.take().or(result.err());
-            });
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            if let Some((name, found)) = numbers.into_iter().next() {
-                return Err(wrong(format!("pulsed.tiles.{i}.{name}"), found, "nothing of that name"));
-            }
-        }
-        Ok(Box::new(pulsed))
-    }
-
-    fn finish(self) -> Result<(), Error> {
-        match self.0.into_iter().next() {
-            Some((name, tensor)) => Err(wrong(name, format!("shape {:?}", tensor.shape()), "nothing of that name")),
-            None => Ok(()),
-        }
-    }
-}
-
 /// Takes a cell apart: arrays are put under the tile's number, numbers are returned.
 fn take_cell(i: usize, cell: &mut Cell, put: &mut impl FnMut(String, Tensor)) -> BTreeMap<String, String> {
     let mut numbers = BTreeMap::new();
     cell.state(&mut |name, slot| match slot {
-        Slot::Array(array) => put(format!("{i}.{name}"), array.clone()),
+        Slot::Array(array) | Slot::NeverNan(array) => put(format!("{i}.{name}"), array.clone()),
         Slot::Number(number) => drop(numbers.insert(name.to_owned(), number.to_bits().to_string())),
         Slot::Count(count) => drop(numbers.insert(name.to_owned(), count.to_string())),
     });
     numbers
-}
-
-fn parsed<T: std::str::FromStr>(numbers: &mut BTreeMap<String, String>, i: usize, name: &str) -> Result<T, Error> {
-    let entry = || format!("pulsed.tiles.{i}.{name}");
-    let text = numbers.remove(name).ok_or_else(|| wrong(entry(), "nothing", "a number"))?;
-    text.parse().map_err(|_| wrong(entry(), &text, "a whole number"))
-}
-
-fn wrong(entry: impl ToString, found: impl ToString, expected: impl ToString) -> Error {
-    Error::State { entry: entry.to_string(), found: found.to_string(), expected: expected.to_string() }
 }
 
 /// Values as texts in files.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use ohmgrad_tensor::{Array, Key, Tensor};
 
 use super::grid::Grid;
-use super::{ProgrammedTiles, Tile, TileArray};
+use super::{ProgrammedTiles, Tile};
 use crate::config::{InferenceRpuConfig, IrDropT, WeightModifierParameter};
 use crate::mvm::{Prepared, TimedArray};
 
@@ -48,7 +48,7 @@ impl Hardware {
 }
 
 /// The devices in a column of a tile with so many inputs: unused ones lie before and behind.
-pub(super) fn column_length(config: &InferenceRpuConfig, ins: usize) -> usize {
+pub(crate) fn column_length(config: &InferenceRpuConfig, ins: usize) -> usize {
     match config.mapping.max_input_size {
         0 => ins,
         limit => limit,
@@ -78,21 +78,6 @@ pub(crate) enum Effective {
 /// the same weights.
 pub(crate) fn modifier_key(key: Key, tile: &Tile) -> Key {
     key.fold(tile.site).fold("modifier")
-}
-
-impl TileArray {
-    /// The weights of tiles that train by pulses.
-    pub(crate) fn pulsed_weights(&self) -> Effective {
-        Effective::Pulsed(self.cells().iter().map(|cell| cell.weights().clone()).collect())
-    }
-
-    /// The tile weights of all tiles after a modifier, as one matrix, for a logical matrix and the key of a tape.
-    pub(crate) fn modified(&self, modifier: &WeightModifierParameter, matrix: &Tensor, key: Key) -> Tensor {
-        self.hardware.grid.assemble(|i| {
-            let tile = &self.tiles()[i];
-            modifier.apply(&tile.stored(matrix), modifier_key(key, tile))
-        })
-    }
 }
 
 /// The contents of the tiles of an array.

@@ -206,7 +206,7 @@ impl<'a> Reader<'a> {
 }
 
 /// A number cut to a range ±r; NaN if either is.
-pub(super) fn within(x: f32, r: f32) -> f32 {
+pub(crate) fn within(x: f32, r: f32) -> f32 {
     if r.is_nan() { r } else { x.clamp(-r.abs(), r.abs()) }
 }
 

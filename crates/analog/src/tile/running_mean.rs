@@ -18,9 +18,14 @@ pub(crate) fn shape(config: &InferenceRpuConfig, tiles: usize) -> [usize; 2] {
     [if averaging { tiles } else { 0 }, 2]
 }
 
+/// Returns `true` for a mean that has been found, even if it is NaN; −1 stands for none.
+pub(crate) fn is_found(mean: f32) -> bool {
+    mean.is_nan() || mean >= 0.0
+}
+
 /// The mean that evaluations use, if training has found one.
-pub(super) fn of_evaluation(averages: &Tensor, tile: usize, direction: Direction) -> Option<f32> {
-    (!averages.is_empty()).then(|| averages[[tile, direction as usize]]).filter(|&mean| mean > 0.0)
+pub(crate) fn of_evaluation(averages: &Tensor, tile: usize, direction: Direction) -> Option<f32> {
+    (!averages.is_empty()).then(|| averages[[tile, direction as usize]]).filter(|&mean| is_found(mean) && mean != 0.0)
 }
 
 /// The noise-management scales of the rows of a call, for each tile.
@@ -59,7 +64,7 @@ impl<'a> RunningScales<'a> {
             return;
         }
         let mean = &mut self.averages.make_mut()[2 * tile + self.direction as usize];
-        let mut average = Some(*mean).filter(|&mean| mean >= 0.0);
+        let mut average = Some(*mean).filter(|&mean| is_found(mean));
         self.scales[tile].extend(Mvm::running_scales(self.io, rows, &mut average));
         *mean = average.unwrap_or(*mean);
     }

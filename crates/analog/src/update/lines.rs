@@ -22,12 +22,16 @@ pub struct Lines {
     pub k: f32,
 }
 
-/// The trains for a rate above 0 and the largest magnitudes of a sample; nothing if there are no pulses.
+/// The trains for a rate above 0 and the largest magnitudes of a sample; nothing if there are no pulses. Where one of the
+/// three is infinite or NaN, the length is 0 and the scales are NaN.
 pub fn lines(p: &UpdateParameters, rate: f32, granularity: f32, x_max: f32, d_max: f32) -> Option<Lines> {
     let longest = p.desired_bl as f32;
     let even = |bl: f32| (rate / (granularity * bl)).sqrt();
     let managed = p.update_management || p.update_bl_management;
-    if rate.is_nan() || rate <= 0.0 || (managed && (x_max == 0.0 || d_max == 0.0)) {
+    if ![rate, x_max, d_max].iter().all(|value| value.is_finite()) {
+        return Some(Lines { bl: 0, a: f32::NAN, b: f32::NAN, k: 0.0 });
+    }
+    if rate <= 0.0 || (managed && (x_max == 0.0 || d_max == 0.0)) {
         return None;
     }
     let (mut bl, mut a) = (p.desired_bl, even(longest));

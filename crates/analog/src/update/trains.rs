@@ -117,6 +117,10 @@ impl Trains {
                 continue;
             }
             let Some(lines) = self.scratch.lengths[i] else { continue };
+            if lines.bl == 0 {
+                self.lose(x, d, rate);
+                continue;
+            }
             let sample = key.fold(pairs.first() + i);
             self.probabilities(p, x, d, lines, sample);
             let (xs, ds) = (&mut self.scratch.x, &mut self.scratch.d);
@@ -159,6 +163,16 @@ impl Trains {
             self.stretches.push(Stretch::Counts { x: values, d: values + self.ins });
             self.work += (self.ins * self.outs) as u64;
         }
+    }
+
+    /// Makes NaN of the weights of rows and columns whose d or x is infinite or NaN, or of all if the rate is: no device
+    /// can follow such a sample, and pulses would leave it out without a word.
+    fn lose(&mut self, x: &[f32], d: &[f32], rate: f32) {
+        let start = self.values.len();
+        self.values.extend(x.iter().map(|x| x * 0.0));
+        self.values.extend(d.iter().map(|d| d * 0.0 * rate));
+        self.stretches.push(Stretch::Exact { x: start, d: start + self.ins });
+        self.work += (self.ins * self.outs) as u64 / 4;
     }
 
     /// What was sent since it was last taken.

@@ -135,7 +135,7 @@ fn state(cell: &Cell) -> Vec<(String, Vec<u64>)> {
     let mut pieces = vec![];
     cell.clone().state(&mut |name, slot| {
         let bits = match slot {
-            Slot::Array(array) => array.iter().map(|v| v.to_bits().into()).collect(),
+            Slot::Array(array) | Slot::NeverNan(array) => array.iter().map(|v| v.to_bits().into()).collect(),
             Slot::Number(number) => vec![number.to_bits().into()],
             Slot::Count(count) => vec![*count],
         };
@@ -159,7 +159,7 @@ fn a_restored_state_continues_bit_for_bit() {
             let (saved_name, bits) = pieces.next().unwrap();
             assert_eq!(saved_name, name);
             match slot {
-                Slot::Array(array) => {
+                Slot::Array(array) | Slot::NeverNan(array) => {
                     let values = bits.iter().map(|&bits| f32::from_bits(bits as u32)).collect();
                     *array = Tensor::from_vec(values, array.shape());
                 }

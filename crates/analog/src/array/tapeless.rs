@@ -2,10 +2,8 @@
 
 use ohmgrad_tensor::{Key, Tensor};
 
-use super::contents::{Contents, Effective};
-use super::grid::side_by_side;
-use super::read::{Call, Reader};
-use super::{TileArray, Transposed, modifier_key};
+use super::TileArray;
+use crate::tile::{Call, Contents, Effective, Reader, Transposed, modifier_key, side_by_side};
 
 impl TileArray {
     /// Reads rows `x` [n, in] as an evaluation does, giving [n, out]: the result of a [`forward`](Self::forward) on an

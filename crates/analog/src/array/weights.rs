@@ -2,14 +2,28 @@
 
 use ohmgrad_tensor::{Key, Tensor};
 
-use super::grid::stacked;
-use super::{Hardware, TileArray};
+use super::TileArray;
+use crate::config::WeightModifierParameter;
 use crate::statistics::least_squares;
+use crate::tile::{Effective, Hardware, modifier_key, stacked};
 
 /// Rows that are read for each input.
 const OVERSAMPLING: usize = 10;
 
 impl TileArray {
+    /// The weights of tiles that train by pulses.
+    pub(crate) fn pulsed_weights(&self) -> Effective {
+        Effective::Pulsed(self.cells().iter().map(|cell| cell.weights().clone()).collect())
+    }
+
+    /// The tile weights of all tiles after a modifier, as one matrix, for a logical matrix and the key of a tape.
+    pub(crate) fn modified(&self, modifier: &WeightModifierParameter, matrix: &Tensor, key: Key) -> Tensor {
+        self.hardware.grid.assemble(|i| {
+            let tile = &self.tiles()[i];
+            modifier.apply(&tile.stored(matrix), modifier_key(key, tile))
+        })
+    }
+
     /// The effective weight of evaluations, exactly, and the bias if it is on the tile: of a chip the present weights
     /// of its devices, with mapping scales and drift compensation; learned output scales included. A digital layer with
     /// these has the outputs of perfect reads.

@@ -9,82 +9,11 @@ use std::sync::Arc;
 
 use ohmgrad_tensor::{Array, Key, Tensor};
 
-use super::{Hardware, Tile, TileArray};
+use super::TileArray;
 use crate::config::{InferenceRpuConfig, NoiseModelConfig};
 use crate::error::Error;
 use crate::noise::Programmed;
-
-/// The tiles of one weight as they are on a chip.
-#[derive(Clone, Debug)]
-pub struct ProgrammedTiles {
-    /// The key that read noise is drawn from.
-    pub(crate) key: Key,
-    pub(crate) t: Option<f32>,
-    pub(crate) tiles: Vec<ProgrammedTile>,
-}
-
-/// One tile on a chip. All weights are tile weights w, [outs, ins], without mapping scales.
-#[derive(Clone, Debug)]
-pub struct ProgrammedTile {
-    /// Conductances after programming, and the drift of each device.
-    pub programmed: Programmed,
-    /// The weights that reads use at present.
-    pub present: Tensor,
-    /// The compensation's statistic of the readout right after programming; `None` without a compensation.
-    pub baseline: Option<Tensor>,
-    /// The factor on outputs in evaluation, of one element or `[outs]`; `None`, which is 1, until the first drift
-    /// and without a compensation.
-    pub alpha: Option<Tensor>,
-    /// The mean magnitude that the readout of weights of 0 has: noise alone.
-    pub noise_floor: f32,
-}
-
-/// A tile whose readout is mostly noise, so that its drift compensation means little: the noise hides the decay of the
-/// weights, and α stays near 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct WeakReadout {
-    /// The number of the tile in its array.
-    pub tile: usize,
-    /// The mean magnitude of the weights, which is that of a readout without noise.
-    pub signal: f32,
-    /// The mean magnitude of the noise.
-    pub noise: f32,
-}
-
-/// A readout below so many times its noise is weak.
-const WEAK: f32 = 3.0;
-
-impl std::fmt::Display for WeakReadout {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { tile, signal, noise } = self;
-        write!(
-            f,
-            "tile {tile}: the readout for drift compensation has mean magnitude {signal:.4} over noise of {noise:.4}, so \
-             that α is too small; weights mapped with weight_scaling_omega = 1 give the strongest"
-        )
-    }
-}
-
-impl ProgrammedTiles {
-    /// The tiles, in the order of [`TileArray::tiles`].
-    pub fn tiles(&self) -> &[ProgrammedTile] {
-        &self.tiles
-    }
-
-    /// The time drifted to, in seconds since programming; `None` until the first drift.
-    pub fn time(&self) -> Option<f32> {
-        self.t
-    }
-
-    /// The tiles whose readout is below three times its noise.
-    pub fn warnings(&self) -> Vec<WeakReadout> {
-        let weak = |(tile, on): (usize, &ProgrammedTile)| {
-            let readout = WeakReadout { tile, signal: mean_magnitude(&on.present), noise: on.noise_floor };
-            (on.baseline.is_some() && readout.signal < WEAK * readout.noise).then_some(readout)
-        };
-        self.tiles.iter().enumerate().filter_map(weak).collect()
-    }
-}
+use crate::tile::{Hardware, ProgrammedTile, ProgrammedTiles, Tile, mean_magnitude};
 
 impl TileArray {
     /// Programs the present weight onto devices of the configuration's noise model: from now on reads use the
@@ -242,19 +171,8 @@ impl TileArray {
     }
 }
 
-impl ProgrammedTile {
-    /// α as a row [1, outs].
-    pub(crate) fn alpha_row(&self, tile: &Tile) -> Option<Tensor> {
-        Some(self.alpha.as_ref()?.unsqueeze(0).broadcast_to(&[1, tile.outs.len()]))
-    }
-}
-
 /// Programmed chips exist from t = 0 on.
 pub(crate) fn check_time(t: f32) -> Result<(), Error> {
     let known = t.is_finite() && t >= 0.0;
     known.then_some(()).ok_or_else(|| Error::Time { model: "a chip", t, allowed: "a number of at least 0".into() })
-}
-
-fn mean_magnitude(w: &Tensor) -> f32 {
-    if w.is_empty() { 0.0 } else { w.abs().mean() }
 }

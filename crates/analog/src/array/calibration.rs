@@ -17,10 +17,11 @@ use ohmgrad_autograd::{Param, Tape};
 use ohmgrad_tensor::{Array, Im2col, Key, Tensor, random};
 
 use super::input_range::{InputRanges, follow, for_each_column};
-use super::{TileArray, refuse_analog_bias, running_mean};
+use super::{TileArray, refuse_analog_bias};
 use crate::config::{Calibration, CalibrationMode, InferenceRpuConfig, NoiseManagement};
 use crate::error::Error;
 use crate::statistics::{Spread, quantile};
+use crate::tile::running_mean;
 
 /// Ranges that a calibration has found for the tiles of a weight.
 #[derive(Clone, Debug, PartialEq)]

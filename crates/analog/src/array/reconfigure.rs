@@ -5,11 +5,11 @@ use std::sync::Arc;
 use ohmgrad_autograd::Param;
 use ohmgrad_tensor::Tensor;
 
-use super::grid::Grid;
-use super::{InputRanges, TileArray, check_columns, refuse_analog_bias, running_mean};
+use super::{InputRanges, TileArray, check_columns, refuse_analog_bias};
 use crate::config::RpuConfig;
 use crate::error::Error;
 use crate::mvm::{Direction, Pattern};
+use crate::tile::{Grid, Tile, running_mean};
 
 impl TileArray {
     /// Puts the same tiles under another configuration: other converters, noise, management, backward, modifier, clipping,
@@ -75,7 +75,7 @@ impl TileArray {
             return Ok(());
         }
         let places = |array: &Self| -> Vec<_> {
-            let place = |tile: &super::Tile| (tile.outs.clone(), array.hardware.grid.weight_ins(&tile.ins));
+            let place = |tile: &Tile| (tile.outs.clone(), array.hardware.grid.weight_ins(&tile.ins));
             array.tiles().iter().map(place).collect()
         };
         if places(self) != places(other) {
@@ -106,7 +106,8 @@ impl TileArray {
         let found = |ranges: &InputRanges| {
             ranges.calls.value.iter().any(|&calls| calls > 0.0) || ranges.values.value.iter().any(|&r| r != initial)
         };
-        self.input_ranges.as_ref().is_some_and(found) || self.averages.value.iter().any(|&mean| mean >= 0.0)
+        self.input_ranges.as_ref().is_some_and(found)
+            || self.averages.value.iter().any(|&mean| running_mean::is_found(mean))
     }
 
     /// Checks that [`set_config`](Self::set_config) can put these tiles under a configuration.

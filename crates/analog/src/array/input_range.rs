@@ -7,9 +7,9 @@ use ohmgrad_autograd::{Param, Tape};
 use ohmgrad_tensor::{Im2col, Key, Tensor};
 
 use super::TileArray;
-use super::grid::{Column, Grid};
 use crate::config::InferenceRpuConfig;
 use crate::statistics::Spread;
+use crate::tile::{Column, Grid};
 
 /// The input ranges of the tiles of a weight.
 #[derive(Clone, Debug)]

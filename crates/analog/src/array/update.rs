@@ -10,13 +10,12 @@ use std::ops::Range;
 
 use ohmgrad_tensor::{Im2col, Key, Tensor};
 
-use super::grid::Grid;
-use super::read::within;
-use super::{Tile, TileArray, out_scaling};
+use super::TileArray;
 use crate::cell::{Cell, Update};
 use crate::config::RpuConfig;
 use crate::device::slice;
 use crate::error::Error;
+use crate::tile::{Grid, Tile, out_scaling, within};
 use crate::update::{Pairs, Statistics, UpdateParameters};
 
 /// The devices of tiles that train by pulses.
