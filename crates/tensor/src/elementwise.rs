@@ -157,8 +157,7 @@ impl<T: Copy + Send + Sync> Array<T> {
         if !self.is_dense() {
             *self = self.compact();
         }
-        let range = self.offset..self.offset + self.len();
-        &mut Arc::make_mut(&mut self.data)[range]
+        self.storage_of_own()
     }
 
     /// The same elements without gaps or repetition in storage.

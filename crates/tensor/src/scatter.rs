@@ -2,6 +2,7 @@
 
 use crate::array::Array;
 use crate::scalar::Scalar;
+use crate::simd::vectorized;
 
 impl<T: Scalar> Array<T> {
     /// Adds `part` at the indices `start`, `start + step`, … of one axis: the gradient of
@@ -26,13 +27,20 @@ impl<T: Scalar> Array<T> {
         let part = part.contiguous();
         let source = part.as_slice().expect("made contiguous above");
         let run: usize = shape[axis + 1..].iter().product();
+        // Neighbours are added together.
+        let (pieces, length) = if step == 1 { (1, n * run) } else { (n, run) };
         let target = self.make_mut();
-        for block in 0..shape[..axis].iter().product() {
-            for i in 0..n {
-                let (from, to) = ((block * n + i) * run, (block * shape[axis] + start + i * step) * run);
-                add(&mut target[to..to + run], &source[from..from + run]);
-            }
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for block in 0..shape[..axis].iter().product() {
+                    for i in 0..pieces {
+                        let (from, to) = (block * n * run + i * length, (block * shape[axis] + start + i * step) * run);
+                        add(&mut target[to..to + length], &source[from..from + length]);
+                    }
+                }
+            },
+        );
     }
 
     /// Adds `part[i]` to row `rows[i]` (first-axis entry), in order: the gradient of [`take_rows`](Self::take_rows),
@@ -60,6 +68,7 @@ impl<T: Scalar> Array<T> {
     }
 }
 
+#[inline(always)]
 fn add<T: Scalar>(target: &mut [T], source: &[T]) {
     for (t, &s) in target.iter_mut().zip(source) {
         *t += s;
