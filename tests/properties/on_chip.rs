@@ -10,6 +10,7 @@ use ohmgrad::analog::config::{
 };
 use ohmgrad::analog::device::{ConstantStep, DeviceConfig, SoftBounds};
 use ohmgrad::analog::update::{PulseType, UpdateParameters};
+use ohmgrad::models::Slot;
 use ohmgrad::prelude::*;
 
 const KEY: Key = Key::new(5);
@@ -236,4 +237,23 @@ fn a_preset_of_a_transfer_cell_trains() {
     net.to_analog(preset, KEY).unwrap();
     let mut sgd = Sgd::new(0.1);
     assert!((0..6).map(|step| step_of(&mut net, &mut sgd, step)).all(f32::is_finite));
+}
+
+/// A step copies the weights that its pulses have changed; no other may have.
+#[test]
+fn the_logical_weight_is_what_the_devices_hold() {
+    for config in every_kind() {
+        let mut net = net();
+        net.to_analog(config.clone(), KEY.fold("hardware")).unwrap();
+        let mut sgd = Sgd::new(0.1);
+        for step in 0..12 {
+            step_of(&mut net, &mut sgd, step);
+            net.visit("", &mut |path, slot| {
+                if let Slot::Affine(affine) = slot {
+                    let tiles = affine.tiles().expect("on tiles");
+                    assert_eq!(tiles.weight.value, tiles.effective_weights(None).0, "{path} under {config:?}");
+                }
+            });
+        }
+    }
 }

@@ -118,6 +118,18 @@ pub fn prepared<T: Scalar>(w: &Array<T>) -> Right<'static, T> {
     right_of(w).owned(w.clone())
 }
 
+/// As [`prepared`], for one product of few rows, which would not make up for a packed copy of the weight. The results are
+/// the same, bit for bit.
+///
+/// # Panics
+/// As [`right_of`].
+pub fn prepared_for_once<T: Scalar>(w: &Array<T>) -> Right<'static, T> {
+    assert!(w.rank() == 2, "right_of: shape {:?} is no matrix", w.shape);
+    let Strided { data, row, column } = strided(w);
+    let right = Right::for_once(Strided { data, row: column, column: row }, w.shape[1], w.shape[0]);
+    right.owned(w.clone())
+}
+
 impl<T: Scalar> Array<T> {
     /// The matrix product over the last two axes; leading axes are batches and broadcast.
     ///

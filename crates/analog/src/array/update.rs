@@ -163,18 +163,21 @@ impl TileArray {
     /// Sets the logical weight, and an analog bias, to the weight of the devices.
     pub(crate) fn take_from_devices(&mut self, mut bias: Option<&mut Tensor>) {
         let grid = &self.hardware.grid;
-        let pulsed = self.pulsed.as_ref().expect("asked for weights that live in devices");
+        let pulsed = self.pulsed.as_mut().expect("asked for weights that live in devices");
         // In place: a new matrix in each step would cost as much as the pulses of a single pair.
         let weight = self.weight.value.make_mut();
-        let columns = grid.ins;
-        for (tile, cell) in self.hardware.tiles.iter().zip(&pulsed.cells) {
+        let matrix_columns = grid.ins;
+        for (tile, cell) in self.hardware.tiles.iter().zip(&mut pulsed.cells) {
+            let changed = cell.take_changed();
             let (own, width) = (grid.weight_ins(&tile.ins), tile.ins.len());
             let scales = tile.scales.as_ref().map(|s| s.contiguous());
             let scales = scales.as_ref().map(slice);
-            for (i, held) in slice(cell.weights()).chunks_exact(width.max(1)).enumerate() {
-                let row = tile.outs.start + i;
-                let weight = &mut weight[row * columns + own.start..row * columns + own.end];
-                weight.copy_from_slice(&held[..own.len()]);
+            let ((rows, columns), cell) = (changed.rows(), slice(cell.weights()));
+            let (from, to) = (columns.start.min(own.len()), columns.end.min(own.len()));
+            for i in rows {
+                let (held, row) = (&cell[i * width..(i + 1) * width], tile.outs.start + i);
+                let weight = &mut weight[row * matrix_columns + own.start..][from..to];
+                weight.copy_from_slice(&held[from..to]);
                 let scale = scales.map(|s| s[i % s.len()]);
                 if let Some(scale) = scale {
                     weight.iter_mut().for_each(|w| *w *= scale);

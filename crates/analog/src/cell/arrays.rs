@@ -72,6 +72,9 @@ impl Scratch {
         trains.prepare(p, granularity, &[rate], pairs, None, key);
         let written = of_gradients.written + trains.sent().coincidences;
         trains.put_statistics(Statistics { written, ..of_gradients });
+        if let Slice::Column(column) = line {
+            trains.reaches(column);
+        }
         device.pulse(trains, Side::Both, key);
     }
 }

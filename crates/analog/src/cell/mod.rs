@@ -40,7 +40,7 @@ use ohmgrad_tensor::{Key, Tensor};
 
 use crate::Error;
 use crate::config::setting::{Setting, invalid};
-use crate::device::{DeviceArray, Ideal};
+use crate::device::{Changed, DeviceArray, Ideal};
 use crate::update::{Pairs, Statistics, UpdateParameters};
 
 use arrays::Arrays;
@@ -125,6 +125,19 @@ impl Cell {
     /// The weights that reads see, [out, in].
     pub fn weights(&self) -> &Tensor {
         each!(&self.0, cell => cell.weights())
+    }
+
+    /// Takes the weights that may have changed since the last call.
+    pub(crate) fn take_changed(&mut self) -> Changed {
+        match &mut self.0 {
+            Kind::Single(cell) => cell.arrays.devices[0].take_changed(),
+            Kind::Transfer(cell) => cell.take_changed(),
+            Kind::Mixed(cell) => cell.cell.take_changed(),
+            Kind::Vector(_) | Kind::OneSided(_) => {
+                let shape = self.weights().shape();
+                Changed::all([shape[0], shape[1]])
+            }
+        }
     }
 
     /// The weight change by which pulses are counted.

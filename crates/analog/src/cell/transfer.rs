@@ -15,7 +15,7 @@ use super::read::read;
 use super::transfer_parameters::{Shared, TransferCompound};
 use super::{Period, Slice, Slot, Update, below, chance};
 use crate::Error;
-use crate::device::Pulses;
+use crate::device::{Changed, Pulses};
 use crate::update::Side;
 
 /// What is done between the read of a line and the write of the next array.
@@ -112,6 +112,12 @@ impl Transfer {
 
     pub(super) fn weights(&self) -> &Tensor {
         self.weights.as_ref().unwrap_or_else(|| self.arrays.devices[self.arrays.devices.len() - 1].weights())
+    }
+
+    /// Those of the slow array, where the tile's weights are its.
+    pub(super) fn take_changed(&mut self) -> Changed {
+        let slow = self.arrays.devices.last_mut().expect("two arrays or more");
+        if self.weights.is_some() { Changed::all(slow.size()) } else { slow.take_changed() }
     }
 
     /// That of the fast array.

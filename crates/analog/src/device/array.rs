@@ -2,6 +2,7 @@
 
 use ohmgrad_tensor::{Key, Tensor, random, rows};
 
+use super::changed::Changed;
 use super::drift::Clocks;
 use super::{Common, DeviceConfig, Draw, Pulses};
 use crate::config::setting::{Setting, invalid};
@@ -34,6 +35,7 @@ pub struct DeviceArray {
     clocks: Option<Clocks>,
     /// Pulses so far, where they are counted.
     wear: Option<Tensor>,
+    changed: Changed,
 }
 
 impl DeviceArray {
@@ -86,6 +88,7 @@ impl DeviceArray {
             reset,
             clocks,
             wear: None,
+            changed: Changed::all(shape),
             config: config.clone(),
         };
         devices.set(&zeros, key.fold("set"));
@@ -122,6 +125,11 @@ impl DeviceArray {
         self.wear.as_ref()
     }
 
+    /// Takes the weights that have changed since the last call.
+    pub(crate) fn take_changed(&mut self) -> Changed {
+        std::mem::replace(&mut self.changed, Changed::none(self.shape[0]))
+    }
+
     /// Rows and columns.
     pub(crate) fn size(&self) -> [usize; 2] {
         self.shape
@@ -143,6 +151,7 @@ impl DeviceArray {
     pub fn set(&mut self, w: &Tensor, key: Key) {
         assert!(w.shape() == self.shape, "set weights: {:?} on devices {:?}", w.shape(), self.shape);
         self.w = w.contiguous();
+        self.changed = Changed::all(self.shape);
         self.clip();
         if self.common.apply_write_noise_on_set {
             self.show(key);
@@ -168,6 +177,7 @@ impl DeviceArray {
 
     /// A step of a random walk.
     pub fn diffuse(&mut self, key: Key) {
+        self.changed = Changed::all(self.shape);
         if let Some(diffusion) = &self.diffusion {
             let (sigmas, columns) = (slice(diffusion), self.shape[1]);
             rows::for_each_row(self.w.make_mut(), columns, |row, w| {
@@ -180,6 +190,7 @@ impl DeviceArray {
 
     /// Decay towards the weights after a reset: `alpha` steps of it, to first order.
     pub fn decay(&mut self, alpha: f32, key: Key) {
+        self.changed = Changed::all(self.shape);
         if let Some(decay) = &self.decay {
             let (reset, decay) = (self.reset.as_ref().map(slice), slice(decay));
             for (i, w) in self.w.make_mut().iter_mut().enumerate() {
@@ -209,6 +220,7 @@ impl DeviceArray {
 
     /// Resets the crosspoints that `which` marks in each row: to their weight after a reset, with its noise.
     pub(crate) fn reset_where(&mut self, key: Key, mut which: impl FnMut(usize, &mut [bool])) {
+        self.changed = Changed::all(self.shape);
         let columns = self.shape[1];
         let (mut xi, mut mask) = (vec![0.0; columns], vec![false; columns]);
         let (reset, sigma) = (self.reset.as_ref().map(slice), self.common.reset_std);
@@ -231,6 +243,7 @@ impl DeviceArray {
     /// Lets weights drift for a time; nothing without drift.
     pub fn drift(&mut self, delta_t: f32, key: Key) {
         let Some(mut clocks) = self.clocks.take() else { return };
+        self.changed = Changed::all(self.shape);
         let (max, min) = (slice(&self.max), slice(&self.min));
         let within = |i: usize, w: f32| if max.is_empty() { w } else { clip(w, min[i], max[i]) };
         clocks.advance(&self.common.drift, &mut self.w, delta_t, within, key.fold("drift"));
@@ -243,6 +256,7 @@ impl DeviceArray {
         if trains.is_empty() {
             return;
         }
+        self.changed.add(trains.reach(), |row| trains.is_pulsed(row));
         if let Some(wear) = &mut self.wear {
             count_pulses(trains, side, wear.make_mut());
         }
@@ -268,11 +282,14 @@ impl DeviceArray {
 
     /// The exact update of an ideal device.
     pub(crate) fn add(&mut self, change: &Tensor) {
+        self.changed = Changed::all(self.shape);
         self.w.add_assign(change);
     }
 
     /// Visits all that the array remembers, each under its name.
     pub(crate) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, cell::Slot<'_>)) {
+        // Whoever visits may replace what is there.
+        self.changed = Changed::all(self.shape);
         let mut piece = |name: &str, slot: cell::Slot<'_>| f(&format!("{path}{name}"), slot);
         let names = self.config.step().arrays();
         piece("weight", cell::Slot::Array(&mut self.w));

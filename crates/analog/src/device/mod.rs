@@ -14,6 +14,7 @@
 //! `rpu_*_device.cpp`).
 
 mod array;
+mod changed;
 pub(crate) mod common;
 mod constant_step;
 mod draw;
@@ -42,6 +43,7 @@ use crate::update::{Job, pulse};
 
 pub use array::DeviceArray;
 pub(crate) use array::slice;
+pub(crate) use changed::Changed;
 pub use common::Common;
 pub use constant_step::ConstantStep;
 pub use draw::Draw;

@@ -75,7 +75,12 @@ impl Mvm<'_> {
     /// # Panics
     /// If `x` and `w` do not fit, or the pattern is one of another size.
     pub fn read(&self, x: &Tensor, w: &Tensor) -> Tensor {
-        self.read_scaled(x, &Prepared::new(w, self.io, self.pattern), None, None)
+        self.read_scaled(
+            x,
+            &Prepared::for_once(w, self.io, self.pattern, x.shape().first().map_or(0, |&rows| rows)),
+            None,
+            None,
+        )
     }
 
     /// The noise-management scales of the rows of `x` [batch, in] under AVERAGE_ABS_MAX, whose running mean the rows

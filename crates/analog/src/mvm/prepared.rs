@@ -5,6 +5,9 @@ use ohmgrad_tensor::{Right, Tensor, product};
 use super::{Pattern, ir_drop, weight_noise};
 use crate::config::{IoParameters, MvType};
 
+/// Rows that do not make up for a packed copy of the weights.
+const FEW: usize = 8;
+
 /// Weights [out, in] as the products of reads need them. They share storage with the weights and can be kept as long as
 /// these do not change.
 pub struct Prepared {
@@ -13,6 +16,7 @@ pub struct Prepared {
     operands: Option<Operands>,
     /// Operands for negative inputs, where these have other weights.
     negative: Option<Operands>,
+    is_packed: bool,
 }
 
 /// One set of weights as right operands of products.
@@ -30,19 +34,38 @@ impl Prepared {
     /// # Panics
     /// If `w` is no matrix, or the pattern is one of another size.
     pub fn new(w: &Tensor, io: &IoParameters, pattern: &Pattern) -> Self {
+        Self::with(w, io, pattern, true)
+    }
+
+    /// As [`new`](Self::new), for a single read of so many rows: few do not make up for a packed copy of the weights. The
+    /// results are the same, bit for bit.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn for_once(w: &Tensor, io: &IoParameters, pattern: &Pattern, rows: usize) -> Self {
+        Self::with(w, io, pattern, rows > FEW)
+    }
+
+    fn with(w: &Tensor, io: &IoParameters, pattern: &Pattern, is_packed: bool) -> Self {
+        let right = if is_packed { product::prepared } else { product::prepared_for_once };
         assert!(w.rank() == 2, "analog product: weights {:?} are no matrix", w.shape());
         if io.is_ideal() {
-            return Self { w: w.clone(), operands: None, negative: None };
+            return Self { w: w.clone(), operands: None, negative: None, is_packed };
         }
         pattern.check(w.shape()[0], w.shape()[1]);
         let asymmetric = io.mv_type != MvType::OnePass && !pattern.w_asymmetry.is_empty();
-        let negative = asymmetric.then(|| Operands::new(&(w * &pattern.w_asymmetry), io));
-        Self { w: w.clone(), operands: Some(Operands::new(w, io)), negative }
+        let negative = asymmetric.then(|| Operands::new(&(w * &pattern.w_asymmetry), io, right));
+        Self { w: w.clone(), operands: Some(Operands::new(w, io, right)), negative, is_packed }
     }
 
     /// The weights [out, in].
     pub fn weights(&self) -> &Tensor {
         &self.w
+    }
+
+    /// Returns `true` if the weights were packed, for any number of reads.
+    pub fn is_packed(&self) -> bool {
+        self.is_packed
     }
 
     /// The operands for positive and for negative inputs.
@@ -56,9 +79,9 @@ impl Prepared {
 }
 
 impl Operands {
-    fn new(w: &Tensor, io: &IoParameters) -> Self {
-        let magnitude = (io.ir_drop > 0.0 || weight_noise::needs_magnitude(io)).then(|| product::prepared(&w.abs()));
-        let far = (io.ir_drop > 0.0).then(|| product::prepared(&ir_drop::far(w)));
-        Self { w: product::prepared(w), magnitude, far }
+    fn new(w: &Tensor, io: &IoParameters, right: fn(&Tensor) -> Right<'static, f32>) -> Self {
+        let magnitude = (io.ir_drop > 0.0 || weight_noise::needs_magnitude(io)).then(|| right(&w.abs()));
+        let far = (io.ir_drop > 0.0).then(|| right(&ir_drop::far(w)));
+        Self { w: right(w), magnitude, far }
     }
 }

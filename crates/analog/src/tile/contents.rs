@@ -90,15 +90,15 @@ pub(crate) struct Contents {
     tiles: OnceLock<Vec<Tensor>>,
     logical: OnceLock<(Tensor, Option<Tensor>)>,
     timed: OnceLock<Vec<TimedArray>>,
-    /// The weights of each tile, prepared for forward reads.
-    prepared: Vec<OnceLock<Prepared>>,
+    /// The weights of each tile, prepared for the first forward read, and for others if that did not pack them.
+    prepared: Vec<[OnceLock<Prepared>; 2]>,
 }
 
 impl Contents {
     /// The contents of tiles with a weight [out, in, …] and, if the tiles hold it, a bias.
     pub fn new(hardware: Hardware, weight: Tensor, bias: Option<Tensor>, effective: Effective, training: bool) -> Self {
         let (tiles, logical, timed) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        let prepared = hardware.tiles.iter().map(|_| OnceLock::new()).collect();
+        let prepared = hardware.tiles.iter().map(|_| [OnceLock::new(), OnceLock::new()]).collect();
         Self { hardware, weight, bias, effective, training, tiles, logical, timed, prepared }
     }
 
@@ -158,10 +158,16 @@ impl Contents {
         matches!(self.effective, Effective::PerSample { .. })
     }
 
-    /// The weights of a tile prepared for forward reads, if all samples have the same.
-    pub fn prepared(&self, number: usize) -> &Prepared {
+    /// The weights of a tile prepared for a forward read of so many rows, if all samples have the same.
+    pub fn prepared(&self, number: usize, rows: usize) -> &Prepared {
         let (io, pattern) = (&self.hardware.config.forward, &self.hardware.tiles[number].forward);
-        self.prepared[number].get_or_init(|| Prepared::new(self.weights(number), io, pattern))
+        let [first, others] = &self.prepared[number];
+        let (w, mut is_first) = (self.weights(number), false);
+        let prepared = first.get_or_init(|| {
+            is_first = true;
+            Prepared::for_once(w, io, pattern, rows)
+        });
+        if is_first || prepared.is_packed() { prepared } else { others.get_or_init(|| Prepared::new(w, io, pattern)) }
     }
 
     /// A tile whose reads are followed over time, if they are and all samples have the same weights.

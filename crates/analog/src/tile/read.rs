@@ -161,10 +161,10 @@ impl<'a> Reader<'a> {
         self.contents.read_by_sample(number, rows, rows_per_sample, |part, w| {
             let of_sample;
             let (timed, w) = match self.contents.is_per_sample() {
-                false => (self.contents.timed(number), self.contents.prepared(number)),
+                false => (self.contents.timed(number), self.contents.prepared(number, n)),
                 true => {
                     let timed = self.hardware.timed_array(number, w, self.call.training);
-                    of_sample = (timed, Prepared::new(w, io, pattern));
+                    of_sample = (timed, Prepared::for_once(w, io, pattern, part.len()));
                     (of_sample.0.as_ref(), &of_sample.1)
                 }
             };
@@ -224,6 +224,6 @@ impl Hardware {
         let mean = mean.filter(|_| io.noise_management == NoiseManagement::AverageAbsMax);
         let scales = mean.map(|mean| vec![mean; rows.shape()[0]]);
         let mvm = Mvm { io, pattern, direction: Direction::Forward, key, first_row: 0, timed: timed.as_ref() };
-        mvm.read_scaled(rows, &Prepared::new(w, io, pattern), scales.as_deref(), None)
+        mvm.read_scaled(rows, &Prepared::for_once(w, io, pattern, rows.shape()[0]), scales.as_deref(), None)
     }
 }

@@ -176,7 +176,7 @@ impl<'a> Transposed<'a> {
             let scales = scales.map(|scales| &scales[first + part.start..first + part.end]);
             let of_sample = OnceLock::new();
             let prepared = if self.reader.contents.is_per_sample() { &of_sample } else { prepared };
-            let w = prepared.get_or_init(|| Prepared::new(&w.t(), io, pattern));
+            let w = prepared.get_or_init(|| Prepared::for_once(&w.t(), io, pattern, driven.shape()[0]));
             mvm.read_scaled(&driven.slice(0, part), w, scales, counters)
         })
     }

@@ -4,6 +4,8 @@
 //! row over the times of all samples, so that a row that gets no pulse costs a test per 32 times. Samples with so many
 //! coincidences that lists would be longer than rows keep the words of their x lines, and are counted.
 
+use std::ops::Range;
+
 use ohmgrad_tensor::{Key, rows};
 
 use super::bits::{LANES, Line, each_bit};
@@ -49,6 +51,8 @@ pub struct Trains {
     pub(super) values: Vec<f32>,
     /// Coincidences, or what they cost if not counted.
     pub(super) work: u64,
+    /// The columns that may be pulsed.
+    reach: Range<usize>,
     /// What was sent since it was last taken.
     statistics: Statistics,
     scratch: Scratch,
@@ -82,6 +86,7 @@ impl Trains {
         key: Key,
     ) {
         (self.ins, self.outs) = (pairs.ins(), pairs.outs());
+        self.reach = 0..self.ins;
         self.clear(pairs.len());
         let mut times = 0;
         for (i, &rate) in rates.iter().enumerate() {
@@ -188,6 +193,27 @@ impl Trains {
     /// What was sent since this was last asked.
     pub(crate) fn take_statistics(&mut self) -> Statistics {
         std::mem::take(&mut self.statistics)
+    }
+
+    /// Tells that x is 0 but for the given column.
+    pub(crate) fn reaches(&mut self, column: usize) {
+        self.reach = column..column + 1;
+    }
+
+    /// The columns that may change.
+    pub(crate) fn reach(&self) -> Range<usize> {
+        if self.is_drawn() { self.reach.clone() } else { 0..self.ins }
+    }
+
+    /// Whether a row may change.
+    pub(crate) fn is_pulsed(&self, row: usize) -> bool {
+        !self.is_drawn() || self.strings[row * self.string..(row + 1) * self.string].iter().any(|&bits| bits != 0)
+    }
+
+    /// Whether there are bits of all lines.
+    fn is_drawn(&self) -> bool {
+        let drawn = |stretch: &Stretch| matches!(stretch, Stretch::Lists { .. } | Stretch::Bits { .. });
+        self.stretches.iter().all(drawn)
     }
 
     /// Whether no crosspoint changes.

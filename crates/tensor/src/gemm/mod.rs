@@ -151,6 +151,19 @@ impl<'a, T: Gemm> Right<'a, T> {
         }
     }
 
+    /// A right operand for a single product of few rows, which packs no more of the matrix at a time than it multiplies
+    /// with.
+    pub(crate) fn for_once(matrix: Strided<'a, T>, terms: usize, columns: usize) -> Self {
+        matrix.check(terms, columns);
+        Self {
+            matrix: Matrix::Borrowed(matrix),
+            terms,
+            columns,
+            #[cfg(target_arch = "x86_64")]
+            packed: None,
+        }
+    }
+
     /// The same, which shares the matrix instead of borrowing it.
     pub(crate) fn owned(self, matrix: Array<T>) -> Right<'static, T> {
         let Strided { row, column, .. } = self.matrix.get();
@@ -197,6 +210,13 @@ impl<'a, T: Gemm> Right<'a, T> {
             }
         };
         let b = self.matrix.get();
+        if rows == 1 || stride == n {
+            let parts = if self.terms * n < PARALLEL { Parts::One } else { Parts::Columns(8) };
+            let a = Strided { data: a, row, column: term };
+            if product(a, b, [rows, self.terms, n], parts, &mut out[..rows * n]) {
+                return;
+            }
+        }
         let [row, term, brs, bcs, stride] = [row, term, b.row, b.column, stride].map(|stride| stride as isize);
         // SAFETY: both operands were checked to lie in their slices, and so was the result.
         unsafe {
@@ -215,6 +235,9 @@ impl<'a, T: Gemm> Right<'a, T> {
         self.columns
     }
 }
+
+/// Elements of a right operand from which packing is given to all threads.
+const PARALLEL: usize = 1 << 16;
 
 /// Division of a product among threads.
 #[derive(Clone, Copy)]

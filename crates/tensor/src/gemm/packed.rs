@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::kernels::{AVX2, AVX512, KernelTile, Kernels, LINE, ROWS, SIDE, transpose};
-use super::{Left, Offsets, Parts, Strided};
+use super::{Left, Offsets, PARALLEL, Parts, Strided};
 use crate::parallel;
 use crate::simd::{self, Level};
 
@@ -23,9 +23,6 @@ const PAGE: usize = 1 << 10;
 
 /// Distance of rows in the copy of a stretch of a left operand.
 const COPY_STRIDE: usize = STRETCH + LINE;
-
-/// Elements from which packing is given to all threads.
-const PARALLEL: usize = 1 << 16;
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]
