@@ -6,12 +6,13 @@ use ohmgrad_tensor::{Key, Tensor};
 use crate::affine::Affine;
 use crate::init;
 use crate::module::Module;
-use crate::visit::{Slot, SlotMut, Visit};
+use crate::visit::Visit;
 
 /// `y = x·Wᵀ + b` over the last axis, digital or on tiles.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Visit)]
 pub struct Linear {
     /// The weight [out, in] and the bias of each output.
+    #[visit(flatten)]
     pub affine: Affine,
 }
 
@@ -42,16 +43,6 @@ impl Module for Linear {
             1 => self.affine.forward(x.unsqueeze(0)).squeeze(0),
             _ => self.affine.forward(x),
         }
-    }
-}
-
-impl Visit for Linear {
-    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        f(path, Slot::Affine(&self.affine));
-    }
-
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
-        f(path, SlotMut::Affine(&mut self.affine));
     }
 }
 

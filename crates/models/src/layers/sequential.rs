@@ -8,11 +8,12 @@ use super::{
     MaxPool, RecurrentOptions, Rnn, Sizes,
 };
 use crate::module::Module;
-use crate::visit::{Slot, SlotMut, Visit};
+use crate::visit::Visit;
 
 /// A network of layers one after the other; each is named by its place, as in PyTorch.
-#[derive(Clone)]
+#[derive(Clone, Visit)]
 pub struct Sequential {
+    #[visit(flatten)]
     layers: Vec<Box<dyn Module>>,
 }
 
@@ -185,15 +186,5 @@ impl Module for Sequential {
     /// That of the first layer which has one.
     fn batch_axis(&self) -> Option<usize> {
         self.layers.iter().find_map(|layer| layer.batch_axis())
-    }
-}
-
-impl Visit for Sequential {
-    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        self.layers.visit(path, f);
-    }
-
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
-        self.layers.visit_mut(path, f);
     }
 }

@@ -105,8 +105,7 @@ use ohmgrad_autograd::{Gradients, Id, Param};
 use ohmgrad_tensor::Tensor;
 
 use crate::convert::Network;
-use crate::visit::Visit;
-use crate::visit::{each_affine, each_slot, find_array, owned};
+use crate::visit::{Visit, owned};
 
 pub use adam::Adam;
 pub use schedule::Schedule;
@@ -148,7 +147,7 @@ pub type Memory<M> = BTreeMap<String, M>;
 ///
 /// # Panics
 /// If a gradient, a deposit or a piece of state belongs to nothing in the network: it is another network's, a clone's (which
-/// has parameters of its own), or of a layer that the network's [`visit!`](crate::visit!) leaves out. Nothing is changed then.
+/// has parameters of its own), or of a layer that the network's [`Visit`] skips. Nothing is changed then.
 /// A part of a network is stepped with [its gradients](Network::take_gradients), parameters that shall stay are
 /// [frozen](Network::freeze).
 pub fn update<M: Default>(
@@ -161,17 +160,15 @@ pub fn update<M: Default>(
     refuse_others(net, gradients);
     // An input range may be both: found from the data by the forward, then stepped.
     net.apply(gradients.state());
-    each_slot(net, |path, param, trained| {
-        let Some(gradient) = gradients.get(param.id()).filter(|_| trained) else { return };
-        if !memory.contains_key(path) {
-            memory.insert(path.into(), M::default());
+    for (path, param) in net.parameters_mut() {
+        if let Some(gradient) = gradients.get(param.id()) {
+            update(param, gradient, memory.entry(path).or_default());
         }
-        update(param, gradient, memory.get_mut(path).expect("inserted above"));
-    });
-    each_affine(net, |affine| {
+    }
+    for (_, affine) in net.affines_mut() {
         affine.update_devices(gradients, rate);
         affine.after_step();
-    });
+    }
 }
 
 /// Says once on standard error which settings of an optimizer weights that live in devices do not have: pulses follow each
@@ -181,8 +178,8 @@ pub(crate) fn tell_what_devices_ignore(told: &mut bool, net: &dyn Visit, setting
         return;
     }
     let ignored: Vec<&str> = settings.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
-    let layer = find_array(net, |path, tiles| tiles.trains_on_chip().then(|| path.to_owned()));
-    if let (Some(layer), false) = (layer, ignored.is_empty()) {
+    let on_chip = net.tile_arrays().into_iter().find(|(_, tiles)| tiles.trains_on_chip());
+    if let (Some((layer, _)), false) = (on_chip, ignored.is_empty()) {
         eprintln!(
             "note: {} has no effect on weights that live in devices, as those of layer `{layer}`",
             ignored.join(", ")
@@ -200,17 +197,14 @@ fn refuse_others(net: &dyn Visit, gradients: &Gradients) {
     let others: HashSet<Id> = gradients.owners().filter(|id| !owned.contains(id)).collect();
     let shapes: Vec<_> =
         gradients.iter().filter(|(id, _)| others.contains(id)).map(|(_, gradient)| gradient.shape()).collect();
-    let mut without = vec![];
-    net.each_parameter(|path, param| {
-        if gradients.of(param).is_none() && !param.is_frozen() {
-            without.push(path.to_owned());
-        }
-    });
+    let without =
+        |(path, param): (String, &Param)| (gradients.of(param).is_none() && !param.is_frozen()).then_some(path);
+    let without: Vec<String> = net.parameters().into_iter().filter_map(without).collect();
     let without = if without.is_empty() { "none".into() } else { without.join(", ") };
     panic!(
         "step: {} parameters or buffers that have been trained are not in this network (gradients of shapes {shapes:?}); \
-         those in it without a gradient: {without}. Are the gradients another network's, or a clone's? Does its visit! name \
-         every layer? A part of a network takes its own with take_gradients; freeze keeps parameters as they are",
+         those in it without a gradient: {without}. Are the gradients another network's, or a clone's? Does its Visit \
+         skip a layer? A part of a network takes its own with take_gradients; freeze keeps parameters as they are",
         others.len()
     );
 }
@@ -218,7 +212,7 @@ fn refuse_others(net: &dyn Visit, gradients: &Gradients) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Linear, Module, Sequential, visit};
+    use crate::{Linear, Module, Sequential};
     use ohmgrad_analog::config::{InputRangeParameter, NoiseManagement, PrePostProcessingParameter};
     use ohmgrad_analog::{InferenceRpuConfig, IoParameters, MappingParameter};
     use ohmgrad_autograd::Tape;
@@ -230,13 +224,12 @@ mod tests {
         (y * y).mean().backward()
     }
 
-    #[derive(Clone)]
+    #[derive(Clone, Visit)]
     struct Forgetful {
+        #[visit(skip)]
         hidden: Linear,
         out: Linear,
     }
-
-    visit!(Forgetful { out });
 
     impl Module for Forgetful {
         fn forward<'t>(&self, x: ohmgrad_autograd::Var<'t>) -> ohmgrad_autograd::Var<'t> {
@@ -249,7 +242,7 @@ mod tests {
         expected = "step: 2 parameters or buffers that have been trained are not in this network (gradients of \
                                shapes [[4, 3], [4]]); those in it without a gradient: none."
     )]
-    fn a_field_that_visit_forgets_is_said() {
+    fn a_layer_that_is_skipped_is_said() {
         let mut net = Forgetful { hidden: Linear::new(3, 4, Key::new(1)), out: Linear::new(4, 2, Key::new(2)) };
         let gradients = gradients(&net, &[5, 3]);
         Sgd::new(0.1).step(&mut net, gradients);
@@ -262,7 +255,7 @@ mod tests {
         Adam::new(0.1).step(&mut net.clone(), gradients(&net, &[5, 3]));
     }
 
-    /// A batch norm that visit! forgets has state and nothing else.
+    /// A batch norm that is no part of the network has state and nothing else.
     #[test]
     #[should_panic(expected = "step: 3 parameters or buffers")]
     fn running_means_go_nowhere_in_silence_neither() {
@@ -289,7 +282,7 @@ mod tests {
             ..Default::default()
         };
         let mut net = Sequential::new().linear(3, 4).tanh().linear(4, 2).init(Key::new(1));
-        net.each_parameter_mut(|path, param| param.set_frozen(path.starts_with("0.")));
+        net.parameters_mut().into_iter().for_each(|(path, param)| param.set_frozen(path.starts_with("0.")));
         let step = |net: &mut Sequential| {
             let before = net.state_dict();
             let of_all = gradients(net, &[5, 3]);
