@@ -9,6 +9,7 @@ use ohmgrad_autograd::{Gradients, Id, State};
 use ohmgrad_tensor::{Key, Tensor};
 
 use crate::affine::{Affine, in_layer};
+use crate::alike::alike;
 use crate::checkpoint::{self, CheckpointError, Restored};
 use crate::chip::Chip;
 use crate::summary::Summary;
@@ -353,7 +354,7 @@ pub trait Network: Visit {
 
     /// What the network consists of: its weights, where they live, and how well they fill their tiles.
     fn summary(&self) -> Summary {
-        let mut summary = Summary::default();
+        let mut summary = Summary { alike: alike(self), ..Default::default() };
         for (path, slot) in self.slots() {
             match slot {
                 Slot::Affine(affine) => summary.add_affine(&path, affine),

@@ -9,6 +9,7 @@
 extern crate self as ohmgrad_models;
 
 mod affine;
+mod alike;
 mod calibrate;
 pub mod checkpoint;
 mod chip;

@@ -17,7 +17,9 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A layer with PyTorch's default initialisation: uniform within ±1/√in.
+    /// A layer with PyTorch's default initialisation: uniform within ±1/√in. Each layer needs a key of its own,
+    /// `key.fold("hidden")`, `key.fold("out")`: two layers from one key begin alike, which
+    /// [`summary`](crate::Network::summary) and the first step of an optimizer say.
     pub fn new(ins: usize, outs: usize, key: Key) -> Self {
         let weight = init::torch_default(&[outs, ins], ins, key.fold("weight"));
         let bias = init::torch_default(&[outs], ins, key.fold("bias"));

@@ -2,97 +2,8 @@
 //!
 //! An optimizer is an [`Optimizer`]: a step, a learning rate, and a state that checkpoints write down. [`update`] is the walk
 //! that a step consists of: it commits running means, refuses gradients of another network, hands over each parameter with
-//! its gradient and what is remembered of it, and has weights on tiles clipped and mapped anew. This is Lion (Chen et al.
-//! 2023), whole:
-//!
-//! ```
-//! use ohmgrad_autograd::Gradients;
-//! use ohmgrad_models::optim::{Memory, Optimizer, OptimizerState, Remembered, StateError, finite, update};
-//! use ohmgrad_models::Visit;
-//! use ohmgrad_tensor::Tensor;
-//! use serde::{Deserialize, Serialize};
-//!
-//! /// `w ← w − lr·sign(β₁m + (1−β₁)g)`, `m ← β₂m + (1−β₂)g`.
-//! struct Lion {
-//!     lr: f32,
-//!     betas: [f32; 2],
-//!     means: Memory<Option<Tensor>>,
-//! }
-//!
-//! /// Hyper-parameters as a checkpoint has them.
-//! #[derive(Serialize, Deserialize)]
-//! #[serde(deny_unknown_fields)]
-//! struct Settings {
-//!     #[serde(deserialize_with = "finite")]
-//!     lr: f32,
-//!     betas: [f32; 2],
-//! }
-//!
-//! impl Optimizer for Lion {
-//!     fn step(&mut self, net: &mut dyn Visit, gradients: Gradients) {
-//!         let &mut Self { lr, betas: [b1, b2], ref mut means } = self;
-//!         update(net, &gradients, lr, means, |param, gradient, mean| {
-//!             let mean = mean.get_or_insert_with(|| Tensor::full(gradient.shape(), 0.0));
-//!             let step = mean.zip(gradient, |m, g| lr * (b1 * m + (1.0 - b1) * g).signum());
-//!             param.value.zip_mut(&step, |w, s| *w -= s);
-//!             mean.zip_mut(gradient, |m, g| *m = b2 * *m + (1.0 - b2) * g);
-//!         });
-//!     }
-//!
-//!     fn lr(&self) -> f32 {
-//!         self.lr
-//!     }
-//!
-//!     fn set_lr(&mut self, lr: f32) {
-//!         self.lr = lr;
-//!     }
-//!
-//!     fn state(&self) -> OptimizerState {
-//!         let of = |(path, mean): (&String, &Option<Tensor>)| {
-//!             Some((path.clone(), Remembered::new(0, [("mean", mean.clone()?)])))
-//!         };
-//!         let settings = Settings { lr: self.lr, betas: self.betas };
-//!         OptimizerState::new("lion", settings, self.means.iter().filter_map(of).collect())
-//!     }
-//!
-//!     fn set_state(&mut self, state: OptimizerState) -> Result<(), StateError> {
-//!         let Settings { lr, betas } = state.settings("lion")?;
-//!         let of = |(path, remembered): (String, Remembered)| {
-//!             let [mean] = remembered.take(&path, ["mean"])?;
-//!             Ok((path, Some(mean)))
-//!         };
-//!         let means = state.memory.into_iter().map(of).collect::<Result<_, _>>()?;
-//!         *self = Self { lr, betas, means };
-//!         Ok(())
-//!     }
-//! }
-//!
-//! # use ohmgrad_analog::InferenceRpuConfig;
-//! # use ohmgrad_autograd::Tape;
-//! # use ohmgrad_models::{Checkpoint, Module, Network, Sequential, Tiles, TrainingState};
-//! # use ohmgrad_tensor::Key;
-//! # let folder = tempfile::tempdir()?;
-//! # let file = folder.path().join("run.safetensors");
-//! // It trains tiles, and checkpoints hold it.
-//! let network = || Sequential::new().linear(4, 8).tanh().linear(8, 2).init(Key::new(1));
-//! let lion = || Lion { lr: 1e-3, betas: [0.9, 0.99], means: Memory::new() };
-//! let step = |net: &mut Sequential, lion: &mut Lion, step: usize| {
-//!     let tape = Tape::train(Key::new(2).fold(step));
-//!     let y = net.forward(tape.constant(Tensor::normal(&[16, 4], Key::new(3).fold(step))));
-//!     lion.step(net, (y * y).mean().backward());
-//! };
-//! let (mut net, mut optimizer) = (network(), lion());
-//! net.to_analog(&InferenceRpuConfig::default(), Key::new(4))?;
-//! step(&mut net, &mut optimizer, 0);
-//! Checkpoint::save(&file, &net, Some(&optimizer), &TrainingState::new(Key::new(2)))?;
-//!
-//! let (mut resumed, mut again) = (network(), lion());
-//! Checkpoint::load(&file)?.restore(&mut resumed, Some(&mut again), Tiles::FromFile)?;
-//! step(&mut net, &mut optimizer, 1);
-//! step(&mut resumed, &mut again, 1);
-//! assert_eq!(resumed.state_dict(), net.state_dict());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! its gradient and what is remembered of it, and has weights on tiles clipped and mapped anew. The example
+//! `own_optimizer` is Lion (Chen et al. 2023), whole, with a checkpoint from which its training goes on bit for bit.
 
 mod adam;
 mod schedule;
@@ -104,6 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 use ohmgrad_autograd::{Gradients, Id, Param};
 use ohmgrad_tensor::Tensor;
 
+use crate::alike::{self, alike};
 use crate::convert::Network;
 use crate::visit::{Visit, owned};
 
@@ -143,7 +55,9 @@ pub type Memory<M> = BTreeMap<String, M>;
 /// What every step of an optimizer consists of: commits the state that the step's forwards changed, and calls `update` with
 /// each parameter that has a gradient, the gradient, and what is remembered of the parameter. Weights on tiles are then
 /// clipped and mapped anew, if their configuration says so. Weights that live in devices have no gradient: they are updated by
-/// pulses at the learning rate `rate`. The [module's documentation](self) has an example.
+/// pulses at the learning rate `rate`. The example `own_optimizer` is made of it.
+///
+/// The first step, which has no memory yet, says on standard error which layers were made from one key, and so begin alike.
 ///
 /// # Panics
 /// If a gradient, a deposit or a piece of state belongs to nothing in the network: it is another network's, a clone's (which
@@ -158,6 +72,8 @@ pub fn update<M: Default>(
     mut update: impl FnMut(&mut Param, &Tensor, &mut M),
 ) {
     refuse_others(net, gradients);
+    // Before the first step weights are as their keys made them.
+    let pairs = if memory.is_empty() { alike(&*net) } else { vec![] };
     // An input range may be both: found from the data by the forward, then stepped.
     net.apply(gradients.state());
     for (path, param) in net.parameters_mut() {
@@ -165,6 +81,8 @@ pub fn update<M: Default>(
             update(param, gradient, memory.entry(path).or_default());
         }
     }
+    // A memory that stays empty, as of weights that all live in devices, would say it at every step.
+    pairs.iter().filter(|_| !memory.is_empty()).for_each(|pair| eprintln!("note: {}", alike::say(pair)));
     for (_, affine) in net.affines_mut() {
         affine.update_devices(gradients, rate);
         affine.after_step();
