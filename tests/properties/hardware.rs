@@ -114,12 +114,10 @@ proptest! {
 /// All that tiles hold, by its names, and the parameters of layers.
 fn parameters(net: &Sequential) -> Vec<(String, Vec<u32>)> {
     let mut found: Vec<_> = net.state_dict().into_iter().map(|(name, value)| (name, bits(&value))).collect();
-    net.visit("", &mut |path, slot| {
-        if let Slot::Affine(affine) = slot {
-            let tensors = affine.tiles().into_iter().flat_map(|tiles| tiles.state().tensors);
-            found.extend(tensors.map(|(name, value)| (format!("{path}: {name}"), bits(&value))));
-        }
-    });
+    for (path, tiles) in net.tile_arrays() {
+        let tensors = tiles.state().tensors.into_iter();
+        found.extend(tensors.map(|(name, value)| (format!("{path}: {name}"), bits(&value))));
+    }
     // A mean before its first row says nothing.
     found.retain(|(name, value)| !(name.ends_with("averages") && value.iter().all(|v| f32::from_bits(*v) == -1.0)));
     found

@@ -2,7 +2,6 @@
 
 use std::mem::MaybeUninit;
 use std::ops::{Add, Div, Mul, Neg, Sub};
-use std::sync::Arc;
 
 use crate::array::Array;
 use crate::parallel;
