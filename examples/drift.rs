@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use ohmgrad::analog::config::{WeightModifier, WeightModifierParameter};
-use ohmgrad::models::{AtTime, Slot};
+use ohmgrad::models::AtTime;
 use ohmgrad::prelude::*;
 use ohmgrad_plots::{Band, Figure, histogram, programming_error};
 use serde_json::json;
@@ -280,31 +280,23 @@ fn age(seconds: f32) -> String {
 /// What programming does to the first layer's first tile: its weights, the conductances of its first devices, and by how
 /// much these miss their targets.
 fn devices(chip: &Chip<Sequential>, key: Key) -> Vec<Figure> {
-    let mut figures = vec![];
-    chip.network().visit("", &mut |_, slot| {
-        let Slot::Affine(affine) = slot else { return };
-        let Some((tiles, on)) = affine.tiles().and_then(|tiles| Some((tiles, &tiles.programmed()?.tiles()[0]))) else {
-            return;
-        };
-        let Some((model, target)) = tiles.config().noise_model.model().zip(on.programmed.targets.first()) else {
-            return;
-        };
-        if figures.is_empty() {
-            let (target, programmed) = (target.to_vec(), model.program(target, key).to_vec());
-            let scales = tiles.tiles()[0].scales.clone().unwrap_or(Tensor::from([[1.0]]));
-            let w = &tiles.weight.value;
-            let outs = w.shape()[0];
-            let part = w.reshape(&[outs, w.len() / outs]).slice(0, tiles.tiles()[0].outs.clone());
-            let ins = tiles.tiles()[0].ins.start..tiles.tiles()[0].ins.end.min(part.shape()[1]);
-            let meant = (&part.slice(1, ins) / &scales).to_vec();
-            figures = vec![
-                histogram("tile weight", &[("trained", &meant), ("programmed", &on.programmed.weights.to_vec())]),
-                histogram("conductance / µS", &[("target", &target), ("programmed", &programmed)]),
-                programming_error(&target, &programmed),
-            ];
-        }
+    let first = chip.network().tile_arrays().into_iter().find_map(|(_, tiles)| {
+        let on = &tiles.programmed()?.tiles()[0];
+        Some((tiles, on, tiles.config().noise_model.model()?, on.programmed.targets.first()?))
     });
-    figures
+    let Some((tiles, on, model, target)) = first else { return vec![] };
+    let (target, programmed) = (target.to_vec(), model.program(target, key).to_vec());
+    let scales = tiles.tiles()[0].scales.clone().unwrap_or(Tensor::from([[1.0]]));
+    let w = &tiles.weight.value;
+    let outs = w.shape()[0];
+    let part = w.reshape(&[outs, w.len() / outs]).slice(0, tiles.tiles()[0].outs.clone());
+    let ins = tiles.tiles()[0].ins.start..tiles.tiles()[0].ins.end.min(part.shape()[1]);
+    let meant = (&part.slice(1, ins) / &scales).to_vec();
+    vec![
+        histogram("tile weight", &[("trained", &meant), ("programmed", &on.programmed.weights.to_vec())]),
+        histogram("conductance / µS", &[("target", &target), ("programmed", &programmed)]),
+        programming_error(&target, &programmed),
+    ]
 }
 
 fn draw(figures: &[Figure], name: &Path, args: &Args) -> Result<(), Box<dyn Error>> {

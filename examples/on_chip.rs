@@ -12,7 +12,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ohmgrad::analog::cell::presets;
-use ohmgrad::models::{Slot, SlotMut, Weight};
 use ohmgrad::prelude::*;
 use ohmgrad_plots::{Axis, Corner, Figure, Mark, Scale, Series};
 use serde_json::json;
@@ -81,11 +80,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
 
     if args.plot.is_some() {
-        on_chip.visit_mut("", &mut |_, slot| {
-            if let SlotMut::Affine(Affine { weight: Weight::Analog(tiles), .. }) = slot {
-                tiles.count_pulses();
-            }
-        });
+        on_chip.tile_arrays_mut().into_iter().for_each(|(_, tiles)| tiles.count_pulses());
     }
 
     let runs = [("digital", &mut digital), ("on the chip", &mut on_chip)];
@@ -95,13 +90,10 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
     if let Some(file) = &args.plot {
         let mut worn: Vec<(String, Vec<f32>)> = vec![];
-        on_chip.visit("", &mut |path, slot| {
-            if let Slot::Affine(affine) = slot {
-                let devices =
-                    affine.tiles().into_iter().flat_map(|tiles| tiles.cells()).flat_map(|cell| cell.devices());
-                worn.push((path.to_owned(), devices.filter_map(|d| d.pulses()).flat_map(|n| n.to_vec()).collect()));
-            }
-        });
+        for (path, tiles) in on_chip.tile_arrays() {
+            let devices = tiles.cells().iter().flat_map(|cell| cell.devices());
+            worn.push((path, devices.filter_map(|d| d.pulses()).flat_map(|n| n.to_vec()).collect()));
+        }
         let worn: Vec<(&str, &[f32])> = worn.iter().map(|(path, pulses)| (path.as_str(), &pulses[..])).collect();
         let [loss, error] = figures(&curves);
         ohmgrad_plots::save(file, &[loss, error, ohmgrad_plots::wear(&worn)])?;

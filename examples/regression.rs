@@ -291,11 +291,11 @@ fn cosines(config: &InferenceRpuConfig, data: &Dataset<Tensor>, args: &Args) -> 
             let analog = loss.backward_under(&BackwardIoParameters::default());
             let perfect = loss.backward_under(&BackwardIoParameters::perfect());
             last = vec![];
-            net.each_parameter(|path, param| {
+            for (path, param) in net.parameters() {
                 if let (Some(a), Some(p)) = (analog.of(param), perfect.of(param)) {
-                    last.push((path.to_string(), cosine(a, p)));
+                    last.push((path, cosine(a, p)));
                 }
-            });
+            }
             first.get_or_insert_with(|| last.clone());
         }
         adam.step(&mut net, loss.backward());

@@ -44,13 +44,27 @@
 pub use ohmgrad_analog as analog;
 pub use ohmgrad_autograd as autograd;
 pub use ohmgrad_files as files;
-pub use ohmgrad_models as models;
 pub use ohmgrad_tensor as tensor;
 
-pub use ohmgrad_models::visit;
+/// Layers, conversion to analog tiles, optimizers, data and evaluation: the crate `ohmgrad_models`, with a
+/// [`derive(Visit)`](macro@Visit) for programs that depend on this crate.
+pub mod models {
+    pub use ohmgrad_derive::FacadeVisit as Visit;
+    pub use ohmgrad_models::*;
+}
+
+pub use models::Visit;
 
 /// What most programs need: `use ohmgrad::prelude::*`.
 pub mod prelude {
+    pub use crate::models::data::{Dataset, Mnist};
+    pub use crate::models::{
+        Activation, Adam, AdaptiveAvgPool1d, AdaptiveAvgPool2d, Affine, AvgPool1d, AvgPool2d, BatchNorm1d, BatchNorm2d,
+        Checkpoint, Chip, Conv1d, Conv2d, Conv3d, Diagnostics, Dropout, Embedding, Flatten, Gates, Gru, LayerNorm,
+        Linear, Lstm, MaxPool1d, MaxPool2d, Module, Network, Optimizer, Progress, RecurrentOptions, Rnn, Schedule,
+        Sequential, Sgd, Tiles, Trainer, TrainingState, Visit, accuracy, accuracy_over_time, calibrate_input_ranges,
+        diagnose, over_time, predict,
+    };
     pub use ohmgrad_analog::config::{
         BoundManagement, InputRangeParameter, MvType, NoiseManagement, PrePostProcessingParameter, WeightClip,
         WeightClipParameter, WeightModifier, WeightModifierParameter, WeightNoise, WeightRemap, WeightRemapParameter,
@@ -60,14 +74,6 @@ pub mod prelude {
         MappingParameter, TileArray,
     };
     pub use ohmgrad_autograd::{Gradients, Param, Tape, Var};
-    pub use ohmgrad_models::data::{Dataset, Mnist};
-    pub use ohmgrad_models::{
-        Activation, Adam, AdaptiveAvgPool1d, AdaptiveAvgPool2d, Affine, AvgPool1d, AvgPool2d, BatchNorm1d, BatchNorm2d,
-        Checkpoint, Chip, Conv1d, Conv2d, Conv3d, Diagnostics, Dropout, Embedding, Flatten, Gates, Gru, LayerNorm,
-        Linear, Lstm, MaxPool1d, MaxPool2d, Module, Network, Optimizer, Progress, RecurrentOptions, Rnn, Schedule,
-        Sequential, Sgd, Tiles, Trainer, TrainingState, Visit, accuracy, accuracy_over_time, calibrate_input_ranges,
-        diagnose, over_time, predict, visit,
-    };
     pub use ohmgrad_tensor::parallel::use_threads;
     pub use ohmgrad_tensor::{Array, Key, Tensor};
 }

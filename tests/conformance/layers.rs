@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ohmgrad::autograd::{Param, Tape, Var};
 use ohmgrad::models::{
     Activation, AdaptiveAvgPool, AvgPool, BatchNorm, Cell, Conv, Embedding, Flatten, Gru, LayerNorm, Linear, Lstm,
-    MaxPool, Module, Network, Recurrent, RecurrentOptions, Rnn, Slot, SlotMut, Visit,
+    MaxPool, Module, Network, Recurrent, RecurrentOptions, Rnn, SlotMut, Visit,
 };
 use ohmgrad::tensor::pool::PoolWindow;
 use ohmgrad::tensor::{Key, Tensor};
@@ -94,18 +94,12 @@ pub fn check(case: &Case) -> Result<Check, String> {
                 let gradient = gradient.ok_or_else(|| format!("no gradient of initial state {i}"))?;
                 near(&mut check, &format!("gradient of initial state {i}"), gradient, expected)?;
             }
-            let mut found = BTreeMap::new();
-            layer.each_parameter(|name, param| {
-                found.extend(gradients.of(param).map(|gradient| (name.to_owned(), gradient.clone())));
-            });
+            let parameters = layer.parameters().into_iter();
+            let found = parameters.filter_map(|(name, param)| Some((name, gradients.of(param)?.clone()))).collect();
             compare(&mut check, "gradient of ", "", &found, &expected.gradients)?;
             layer.apply(gradients.state());
-            let mut found = BTreeMap::new();
-            layer.visit("", &mut |name, slot| {
-                if let Slot::Buffer(buffer) = slot {
-                    found.insert(name.to_owned(), buffer.value.clone());
-                }
-            });
+            let buffers = layer.buffers().into_iter();
+            let found = buffers.map(|(name, buffer)| (name, buffer.value.clone())).collect();
             compare(&mut check, "", " after the call", &found, &expected.buffers_after)?;
         }
         Kind::Loss { loss, args, input, target, expected } => {
@@ -228,25 +222,27 @@ fn apply<'t>(loss: &str, x: Var<'t>, target: &Numbers, args: &mut Args) -> Resul
 
 /// Sets parameters and buffers by their names in a state dict.
 fn load(layer: &mut dyn Layer, mut params: BTreeMap<String, Numbers>) -> Result<(), String> {
-    let mut error = None;
     let counted = params.contains_key("num_batches_tracked");
     let mut set = |name: &str, param: &mut Param| match params.remove(name) {
-        Some(value) if value.shape == param.value.shape() => param.value = value.tensor(),
-        Some(value) => error = Some(format!("params: `{name}` is {:?}, not {:?}", param.value.shape(), value.shape)),
-        None => error = Some(format!("params: `{name}` is missing")),
+        Some(value) if value.shape == param.value.shape() => {
+            param.value = value.tensor();
+            Ok(())
+        }
+        Some(value) => Err(format!("params: `{name}` is {:?}, not {:?}", param.value.shape(), value.shape)),
+        None => Err(format!("params: `{name}` is missing")),
     };
-    layer.each_parameter_mut(&mut set);
-    layer.visit_mut("", &mut |name, slot| match slot {
-        // Cases whose batch norm has a momentum do not mention what it then does not use.
-        SlotMut::Buffer(_) if name == "num_batches_tracked" && !counted => {}
-        SlotMut::Buffer(buffer) => set(name, buffer),
-        _ => {}
-    });
-    match (error, params.keys().next()) {
-        (Some(error), _) => Err(error),
-        (None, Some(name)) => Err(format!("params: the layer has no `{name}`")),
-        (None, None) => Ok(()),
+    for (name, param) in layer.parameters_mut() {
+        set(&name, param)?;
     }
+    for (name, slot) in layer.slots_mut() {
+        match slot {
+            // Cases whose batch norm has a momentum do not mention what it then does not use.
+            SlotMut::Buffer(_) if name == "num_batches_tracked" && !counted => {}
+            SlotMut::Buffer(buffer) => set(&name, buffer)?,
+            SlotMut::Param(_) | SlotMut::Affine(_) => {}
+        }
+    }
+    params.keys().next().map_or(Ok(()), |name| Err(format!("params: the layer has no `{name}`")))
 }
 
 /// Arguments under PyTorch's names; those that nobody asked for are complained about.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ohmgrad::analog::InferenceRpuConfig;
 use ohmgrad::autograd::{Gradients, Tape, Var};
-use ohmgrad::models::{Adam, Conv2d, Module, Network, Optimizer, Sequential, Sgd};
+use ohmgrad::models::{Adam, Conv2d, Module, Network, Optimizer, Sequential, Sgd, Visit};
 use ohmgrad::tensor::{Array, Key, Tensor};
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -177,16 +177,14 @@ pub fn network(layers: &[Layer], init: &BTreeMap<String, Numbers>) -> Result<Seq
     });
     let mut net = layers.init(Key::new(0));
     let mut left = init.clone();
-    let mut error = None;
-    net.each_parameter_mut(|name, param| match left.remove(name) {
-        Some(init) if init.shape == param.value.shape() => param.value = init.tensor(),
-        Some(init) => error = Some(format!("init: `{name}` is {:?}, not {:?}", param.value.shape(), init.shape)),
-        None => error = Some(format!("init: `{name}` is missing")),
-    });
-    if let Some(name) = left.keys().next() {
-        error = Some(format!("init: the network has no `{name}`"));
+    for (name, param) in net.parameters_mut() {
+        match left.remove(&name) {
+            Some(init) if init.shape == param.value.shape() => param.value = init.tensor(),
+            Some(init) => return Err(format!("init: `{name}` is {:?}, not {:?}", param.value.shape(), init.shape)),
+            None => return Err(format!("init: `{name}` is missing")),
+        }
     }
-    error.map_or(Ok(net), Err)
+    left.keys().next().map_or(Ok(net), |name| Err(format!("init: the network has no `{name}`")))
 }
 
 impl Training {
@@ -236,11 +234,8 @@ impl Rule {
 
 /// The standard deviation of the gradients of all weights and biases together.
 fn spread(net: &Sequential, gradients: &Gradients) -> f32 {
-    let mut all = vec![];
-    net.each_parameter(|name, param| {
-        if !["out_scaling", "input_range"].iter().any(|other| name.ends_with(other)) {
-            all.extend(gradients.of(param).into_iter().map(|g| g.reshape(&[g.len()])));
-        }
-    });
-    Array::concat(&all, 0).std(1)
+    let mut parameters = net.parameters();
+    parameters.retain(|(name, _)| !["out_scaling", "input_range"].iter().any(|other| name.ends_with(other)));
+    let gradients = parameters.iter().filter_map(|(_, param)| gradients.of(param));
+    Array::concat(&gradients.map(|g| g.reshape(&[g.len()])).collect::<Vec<_>>(), 0).std(1)
 }

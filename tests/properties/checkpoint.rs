@@ -5,40 +5,25 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ohmgrad::models::checkpoint::{CheckpointError, Reshaped};
-use ohmgrad::models::{Slot, SlotMut};
 use ohmgrad::prelude::*;
 
 /// A network with everything that a checkpoint has to keep: layers, a parameter of its own, a buffer.
-#[derive(Clone)]
+#[derive(Clone, Visit)]
 struct Net {
     hidden: Linear,
     gain: Param,
-    seen: Buffer,
+    /// State that no optimizer changes.
+    #[visit(buffer)]
+    seen: Param,
     out: Linear,
-}
-
-visit!(Net { hidden, gain, seen, out });
-
-/// State that no optimizer changes.
-#[derive(Clone)]
-struct Buffer(Param);
-
-impl Visit for Buffer {
-    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        f(path, Slot::Buffer(&self.0));
-    }
-
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
-        f(path, SlotMut::Buffer(&mut self.0));
-    }
 }
 
 impl Module for Net {
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let tape = x.tape();
         if tape.is_training() {
-            let seen = tape.state(self.seen.0.id(), &self.seen.0.value);
-            tape.set_state(self.seen.0.id(), &seen + 1.0);
+            let seen = tape.state(self.seen.id(), &self.seen.value);
+            tape.set_state(self.seen.id(), &seen + 1.0);
         }
         self.out.forward((self.hidden.forward(x) * tape.param(&self.gain)).tanh())
     }
@@ -51,7 +36,7 @@ fn net(seed: u64) -> Net {
     Net {
         hidden: Linear::new(5, 7, key.fold("hidden")),
         gain: Param::new(Tensor::uniform(&[7], key.fold("gain"))),
-        seen: Buffer(Param::new(Tensor::from([0.0]))),
+        seen: Param::new(Tensor::from([0.0])),
         out: Linear::new(7, 3, key.fold("out")),
     }
 }
@@ -176,7 +161,7 @@ fn a_resumed_training_is_one_that_never_stopped() {
             let file = std::fs::read(&path).unwrap();
             Checkpoint::save(&path, &resumed, Some(other.as_ref()), &state).unwrap();
             assert!(file == std::fs::read(&path).unwrap());
-            assert_eq!(resumed.seen.0.value.item(), 9.0);
+            assert_eq!(resumed.seen.value.item(), 9.0);
         }
     }
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
@@ -293,11 +278,9 @@ fn what_could_not_be_loaded_is_not_saved() {
     refused(None, &TrainingState { schedule, ..training.clone() }, &good);
     let mut measured = good.clone();
     measured.to_analog(InferenceRpuConfig::default(), KEY).unwrap();
-    measured.visit_mut("", &mut |_, slot| {
-        if let SlotMut::Affine(Affine { weight: ohmgrad::models::Weight::Analog(tiles), .. }) = slot {
-            tiles.tiles_mut()[0].forward.out_noise = vec![0.06; 6];
-        }
-    });
+    for (_, tiles) in measured.tile_arrays_mut() {
+        tiles.tiles_mut()[0].forward.out_noise = vec![0.06; 6];
+    }
     let error = refused(None, &training, &measured);
     assert!(
         error.ends_with("@tiles/hidden.weight/0.forward.out_noise: found shape [6], expected shape [7]"),
@@ -305,15 +288,8 @@ fn what_could_not_be_loaded_is_not_saved() {
     );
 
     /// Two parameters under one name.
-    struct Twice(Param, Param);
-    impl Visit for Twice {
-        fn visit(&self, _: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-            [&self.0, &self.1].into_iter().for_each(|param| f("w", Slot::Param(param)));
-        }
-        fn visit_mut(&mut self, _: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
-            [&mut self.0, &mut self.1].into_iter().for_each(|param| f("w", SlotMut::Param(param)));
-        }
-    }
+    #[derive(Visit)]
+    struct Twice(#[visit(rename = "w")] Param, #[visit(rename = "w")] Param);
     let twice = Twice(Param::new(Tensor::from([1.0])), Param::new(Tensor::from([2.0])));
     let error = Checkpoint::save(&path, &twice, None, &training).unwrap_err();
     assert!(error.to_string().ends_with("w: found two of this path, expected one"), "{error}");

@@ -192,17 +192,8 @@ fn a_readout_of_noise_is_warned_of() {
         let mut chip = net.program(Key::new(3)).unwrap();
         let warnings: Vec<String> = chip.warnings().iter().map(ToString::to_string).collect();
         chip.drift_to(3.15e7).unwrap();
-        let alpha = {
-            let mut alpha = f32::NAN;
-            chip.network().visit("", &mut |_, slot| {
-                if let ohmgrad::models::Slot::Affine(affine) = slot {
-                    let on = affine.tiles().unwrap().programmed().unwrap();
-                    alpha = on.tiles()[0].alpha.as_ref().unwrap().item();
-                }
-            });
-            alpha
-        };
-        (warnings, alpha)
+        let on = chip.network().tile_arrays()[0].1.programmed().unwrap();
+        (warnings, on.tiles()[0].alpha.as_ref().unwrap().item())
     };
     let (warnings, alpha) = chip(0.0);
     assert!(warnings[0].starts_with("layer `0`, tile 0: the readout for drift compensation"), "{warnings:?}");

@@ -2,7 +2,6 @@
 
 use crate::common::{bits, full_config};
 use ohmgrad::analog::config::{InputRangeParameter, NoiseManagement, PrePostProcessingParameter};
-use ohmgrad::models::Slot;
 use ohmgrad::prelude::*;
 use proptest::prelude::*;
 
@@ -31,15 +30,8 @@ fn trained(config: &InferenceRpuConfig, key: Key) -> Sequential {
 }
 
 fn ranges(net: &impl Network) -> Vec<Vec<f32>> {
-    let mut found = vec![];
-    net.visit("", &mut |_, slot| {
-        if let Slot::Affine(affine) = slot
-            && let Some(ranges) = affine.tiles().and_then(|tiles| tiles.input_ranges.as_ref())
-        {
-            found.push(ranges.values.value.to_vec());
-        }
-    });
-    found
+    let ranges = net.tile_arrays().into_iter().filter_map(|(_, tiles)| tiles.input_ranges.as_ref());
+    ranges.map(|ranges| ranges.values.value.to_vec()).collect()
 }
 
 fn outputs(net: &dyn Module) -> Vec<u32> {
@@ -122,12 +114,10 @@ proptest! {
 /// All that tiles hold, by its names, and the parameters of layers.
 fn parameters(net: &Sequential) -> Vec<(String, Vec<u32>)> {
     let mut found: Vec<_> = net.state_dict().into_iter().map(|(name, value)| (name, bits(&value))).collect();
-    net.visit("", &mut |path, slot| {
-        if let Slot::Affine(affine) = slot {
-            let tensors = affine.tiles().into_iter().flat_map(|tiles| tiles.state().tensors);
-            found.extend(tensors.map(|(name, value)| (format!("{path}: {name}"), bits(&value))));
-        }
-    });
+    for (path, tiles) in net.tile_arrays() {
+        let tensors = tiles.state().tensors.into_iter();
+        found.extend(tensors.map(|(name, value)| (format!("{path}: {name}"), bits(&value))));
+    }
     // A mean before its first row says nothing.
     found.retain(|(name, value)| !(name.ends_with("averages") && value.iter().all(|v| f32::from_bits(*v) == -1.0)));
     found
@@ -268,15 +258,8 @@ trait Configured {
 
 impl<N: Network> Configured for N {
     fn tiles_config(&self, path: &str) -> InferenceRpuConfig {
-        let mut found = None;
-        self.visit("", &mut |at, slot| {
-            if let Slot::Affine(affine) = slot
-                && at == path
-            {
-                found = affine.tiles().map(|tiles| tiles.config().clone());
-            }
-        });
-        found.expect("a layer on tiles")
+        let (_, tiles) = self.tile_arrays().into_iter().find(|(at, _)| at == path).expect("a layer on tiles");
+        tiles.config().clone()
     }
 }
 
@@ -302,11 +285,11 @@ fn effective_weights_are_what_a_perfect_read_of_the_chip_shows() {
 #[test]
 fn an_input_range_that_is_no_number_gives_none() {
     let mut net = trained(&with_ranges(), Key::new(1));
-    net.each_parameter_mut(|path, param| {
+    for (path, param) in net.parameters_mut() {
         if path.ends_with("input_range") {
             param.value = param.value.map(|_| f32::NAN);
         }
-    });
+    }
     let tape = Tape::train(Key::new(2));
     let y = net.forward(tape.constant(Tensor::normal(&[4, 6], Key::new(3))));
     let loss = (y * y).mean();

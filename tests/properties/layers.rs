@@ -1,7 +1,7 @@
 //! What the project promises of layers with several slots or with state: recurrent layers and batch norm.
 
 use ohmgrad::autograd::{Back, Op};
-use ohmgrad::models::{Cell, Recurrent, Slot};
+use ohmgrad::models::{Cell, Recurrent};
 use ohmgrad::prelude::*;
 use proptest::prelude::*;
 
@@ -65,13 +65,7 @@ impl Op for Instead {
 }
 
 fn slots(net: &dyn Visit) -> Vec<Affine> {
-    let mut slots = vec![];
-    net.visit("", &mut |_, slot| {
-        if let Slot::Affine(affine) = slot {
-            slots.push(affine.clone());
-        }
-    });
-    slots
+    net.affines().into_iter().map(|(_, affine)| affine.clone()).collect()
 }
 
 /// A layer walked along [time, batch, in] by hand, with digital products whose values are those that the tiles read.
@@ -134,7 +128,7 @@ fn both_ways<C: Cell<N>, const N: usize>(
     let output = bits(&y.value());
     let gradients = y.backward_from(d.clone());
     let mut on_tiles = vec![output, bits(gradients.wrt(input).expect("asked for"))];
-    analog.each_parameter(|_, param| on_tiles.push(bits(gradients.of(param).expect("all are used"))));
+    on_tiles.extend(analog.parameters().iter().map(|(_, param)| bits(gradients.of(param).expect("all are used"))));
 
     let (digital, analog, tape, reads) = (slots(&net), slots(&analog), Tape::train(key), Tape::train(key));
     let input = tape.variable(x);

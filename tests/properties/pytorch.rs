@@ -17,13 +17,11 @@ fn on_perfect_tiles(net: &mut impl Visit) {
     net.to_analog(&InferenceRpuConfig { forward: perfect, ..Default::default() }, KEY).unwrap();
 }
 
-#[derive(Clone)]
+#[derive(Clone, Visit)]
 struct Torch {
     hidden: Linear,
     layers: Sequential,
 }
-
-visit!(Torch { hidden, layers });
 
 impl Module for Torch {
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
@@ -58,15 +56,13 @@ fn pytorch_weights_give_pytorch_outputs() {
     assert!(error.contains("\n  0.weight: not in the file") && error.contains("\n  hidden.bias: not in the network"));
 }
 /// A convolutional network, whose batch norm has buffers, one of them of integers.
-#[derive(Clone)]
+#[derive(Clone, Visit)]
 struct TorchConv {
     conv1: Conv2d,
     bn1: BatchNorm2d,
     conv2: Conv2d,
     fc: Linear,
 }
-
-visit!(TorchConv { conv1, bn1, conv2, fc });
 
 impl Module for TorchConv {
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {

@@ -267,11 +267,11 @@ fn learned_scales_are_ordinary_factors() {
         let forward = IoParameters { is_perfect: true, ..Default::default() };
         let config = InferenceRpuConfig { forward, mapping, ..Default::default() };
         let (_, mut analog, x, d) = twins([4, 7, 5], &config, Key::new(1));
-        analog.each_parameter_mut(|path, param| {
+        for (path, param) in analog.parameters_mut() {
             if path == "out_scaling" {
                 param.value = Tensor::from_fn(param.value.shape(), |i| 1.0 + 0.25 * (i[0] + 2 * i[1]) as f32);
             }
-        });
+        }
         let loss = |analog: &Linear| {
             let tape = Tape::train(Key::new(2));
             let x = tape.variable(x.clone());
@@ -280,19 +280,13 @@ fn learned_scales_are_ordinary_factors() {
         let tape = Tape::train(Key::new(2));
         let input = tape.variable(x.clone());
         let gradients = analog.forward(input).backward_from(d.clone());
-        let mut expected = vec![];
-        analog.each_parameter(|path, param| {
-            expected.push((path.to_string(), gradients.of(param).expect("all are trained").clone()));
-        });
-        for (path, gradient) in expected {
+        for (path, param) in analog.parameters() {
+            let gradient = gradients.of(param).expect("all are trained");
             let at = gradient.len() / 2;
             let moved = |by: f32| {
                 let mut moved = analog.clone();
-                moved.each_parameter_mut(|name, param| {
-                    if name == path {
-                        param.value.make_mut()[at] += by;
-                    }
-                });
+                let (_, param) = moved.parameters_mut().into_iter().find(|(name, _)| *name == path).expect("a clone");
+                param.value.make_mut()[at] += by;
                 loss(&moved)
             };
             let numeric = (moved(0.125) - moved(-0.125)) / 0.25;
@@ -403,16 +397,15 @@ fn a_step_copies_no_weight() {
     let mut analog = digital.clone();
     // A clone shares storage until it is written: make each network its own before counting.
     for net in [&mut digital, &mut analog] {
-        net.each_parameter_mut(|_, param| {
+        for (_, param) in net.parameters_mut() {
             param.value.make_mut();
-        });
+        }
     }
     analog.to_analog(InferenceRpuConfig::default(), Key::new(2)).expect("the default is valid");
     for net in [&mut digital, &mut analog] {
         let places = |net: &Sequential| {
-            let mut places = vec![];
-            net.each_parameter(|_, param| places.push(param.value.as_slice().expect("weights are whole").as_ptr()));
-            places
+            let place = |(_, param): &(String, &Param)| param.value.as_slice().expect("weights are whole").as_ptr();
+            net.parameters().iter().map(place).collect::<Vec<_>>()
         };
         let mut adam = Adam::new(1e-3);
         let before = places(net);

@@ -2,13 +2,10 @@
 
 use ohmgrad::autograd::Var;
 use ohmgrad::prelude::*;
-use ohmgrad::visit;
 
 /// Of sequences [batch, time, features] the last features, [batch, features].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Visit)]
 pub struct LastStep;
-
-visit!(LastStep {});
 
 impl Module for LastStep {
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {

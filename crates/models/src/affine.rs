@@ -82,6 +82,14 @@ impl Affine {
         }
     }
 
+    /// The tiles, for changing them, if the weight lives on some.
+    pub fn tiles_mut(&mut self) -> Option<&mut TileArray> {
+        match &mut self.weight {
+            Weight::Digital(_) => None,
+            Weight::Analog(tiles) => Some(tiles),
+        }
+    }
+
     /// The product of rows [batch, …, in] with the weight, plus the bias: [batch, …, out].
     ///
     /// # Panics
@@ -228,7 +236,7 @@ impl Affine {
     }
 
     /// As [`params`](Self::params), for changing them; then the buffers.
-    pub(crate) fn slots_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Param, bool)> {
+    pub(crate) fn states_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Param, bool)> {
         let (weight, others) = match &mut self.weight {
             Weight::Digital(weight) => (weight, vec![]),
             Weight::Analog(tiles) => tiles.slots_mut(),
@@ -239,11 +247,11 @@ impl Affine {
 
     /// The identities of all that is trained, and of the buffers of the tiles.
     pub(crate) fn ids(&self) -> impl Iterator<Item = Id> {
-        self.params().map(|(_, param)| param).chain(self.buffers()).map(Param::id)
+        self.params().map(|(_, param)| param).chain(self.tile_buffers()).map(Param::id)
     }
 
     /// What forwards change of the tiles.
-    pub(crate) fn buffers(&self) -> impl Iterator<Item = &Param> {
+    pub(crate) fn tile_buffers(&self) -> impl Iterator<Item = &Param> {
         self.tiles().into_iter().flat_map(|tiles| {
             let ranges = tiles.input_ranges.as_ref().map(|ranges| [&ranges.values, &ranges.calls]);
             ranges.into_iter().flatten().chain([&tiles.averages])
@@ -259,7 +267,7 @@ impl Affine {
     pub(crate) fn stay_frozen(&mut self, before: &[(&str, bool)]) {
         let of = |name: &str| before.iter().find(|(old, _)| *old == name).map(|(_, frozen)| *frozen);
         let of_weight = of("weight").unwrap_or(false);
-        self.slots_mut().for_each(|(name, param, _)| param.set_frozen(of(name).unwrap_or(of_weight)));
+        self.states_mut().for_each(|(name, param, _)| param.set_frozen(of(name).unwrap_or(of_weight)));
     }
 
     /// Updates a weight that lives in devices by the calls of a step, at a learning rate.

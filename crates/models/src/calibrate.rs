@@ -4,10 +4,7 @@ use ohmgrad_analog::{CalibratedRanges, Calibration, Error, TileArray};
 use ohmgrad_autograd::Tape;
 use ohmgrad_tensor::{Key, Tensor};
 
-use crate::affine::Weight;
 use crate::module::Module;
-use crate::visit::Slot;
-use crate::visit::each_affine;
 
 /// What a calibration has found for a layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,57 +42,42 @@ pub fn calibrate_input_ranges(
     how: &Calibration,
     key: Key,
 ) -> Result<Vec<CalibratedLayer>, Error> {
-    let (mut paths, mut failed) = (vec![], None);
-    net.visit("", &mut |path, slot| {
-        if let Slot::Affine(affine) = slot
-            && let Some(tiles) = affine.tiles()
-        {
-            match tiles.can_calibrate(how, path) {
-                Ok(takes_part) => paths.push(takes_part.then(|| path.to_owned())),
-                Err(error) => failed = failed.take().or(Some(error)),
-            }
-        }
-    });
-    if let Some(error) = failed {
-        return Err(error);
+    let mut takes_part = vec![];
+    for (path, tiles) in net.tile_arrays() {
+        takes_part.push(tiles.can_calibrate(how, &path)?);
     }
-    let each = |net: &mut _, f: &mut dyn FnMut(&str, &mut TileArray)| {
-        let mut paths = paths.iter();
-        each_affine(net, |affine| {
-            if let Weight::Analog(tiles) = &mut affine.weight
-                && let Some(path) = paths.next().expect("every walk finds the same tiles")
-            {
-                f(path, tiles);
-            }
-        });
-    };
-    each(net, &mut |_, tiles| tiles.begin_calibration(how));
+    chosen(net, &takes_part).for_each(|(_, tiles)| tiles.begin_calibration(how));
     for (i, batch) in batches.into_iter().enumerate() {
         let tape = Tape::eval(key.fold(i));
         net.forward(tape.constant(batch));
-        each(net, &mut |_, tiles| tiles.commit_calibration(&tape));
+        chosen(net, &takes_part).for_each(|(_, tiles)| tiles.commit_calibration(&tape));
     }
-    let mut lost = None;
-    each(net, &mut |path, tiles| {
-        let ranges = tiles.input_ranges.as_ref().filter(|ranges| ranges.values.value.iter().any(|r| r.is_nan()));
-        lost = lost.take().or(ranges.map(|_| path.to_owned()));
-    });
+    let has_no_range = |(_, tiles): &(String, &mut TileArray)| {
+        tiles.input_ranges.as_ref().is_some_and(|ranges| ranges.values.value.iter().any(|r| r.is_nan()))
+    };
+    let lost = chosen(net, &takes_part).find(has_no_range).map(|(path, _)| path);
     if let Some(layer) = lost {
-        each(net, &mut |_, tiles| tiles.abort_calibration());
+        chosen(net, &takes_part).for_each(|(_, tiles)| tiles.abort_calibration());
         let reason = "an input is NaN or infinite, so that there is no range for it".into();
         return Err(Error::Convert { layer, reason });
     }
-    let mut layers = vec![];
-    each(net, &mut |path, tiles| {
-        layers.extend(tiles.finish_calibration().map(|found| CalibratedLayer { path: path.to_owned(), found }));
-    });
-    Ok(layers)
+    let layer = |(path, tiles): (_, &mut TileArray)| Some(CalibratedLayer { path, found: tiles.finish_calibration()? });
+    Ok(chosen(net, &takes_part).filter_map(layer).collect())
+}
+
+/// The tiles of a network that take part in its calibration.
+fn chosen<'a>(
+    net: &'a mut (impl Module + ?Sized),
+    takes_part: &[bool],
+) -> impl Iterator<Item = (String, &'a mut TileArray)> {
+    let arrays = net.tile_arrays_mut().into_iter().zip(takes_part);
+    arrays.filter_map(|(array, takes_part)| takes_part.then_some(array))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Network, Sequential, predict};
+    use crate::{Network, Sequential, Visit, predict};
     use ohmgrad_analog::config::{InputRangeParameter, NoiseManagement, PrePostProcessingParameter};
     use ohmgrad_analog::{CalibrationMode, InferenceRpuConfig, IoParameters, MappingParameter};
 
@@ -157,16 +139,9 @@ mod tests {
         };
         let top = batches().into_iter().map(hidden).fold(0.0, f32::max);
         assert!((found[1].ranges[0] - top).abs() < 1e-5 * top);
-        let range = |net: &Sequential| {
-            let mut all = vec![];
-            net.each_parameter(|path, param| {
-                if path.ends_with("input_range") {
-                    all.push(param.value.to_vec());
-                }
-            });
-            all
-        };
-        assert_eq!(range(&after), [found[0].ranges.clone(), found[1].ranges.clone()]);
+        let ranges = after.parameters().into_iter().filter(|(path, _)| path.ends_with("input_range"));
+        let ranges: Vec<_> = ranges.map(|(_, param)| param.value.to_vec()).collect();
+        assert_eq!(ranges, [found[0].ranges.clone(), found[1].ranges.clone()]);
     }
 
     #[test]
@@ -220,27 +195,13 @@ mod tests {
         let config = InferenceRpuConfig { forward, ..Default::default() };
         for mode in CalibrationMode::ALL {
             let (after, _) = calibrated(&config, Calibration::new(*mode));
-            after.visit_tiles(|tiles| {
+            for (_, tiles) in after.tile_arrays() {
                 let mut expected = config.clone();
                 expected.forward.noise_management = NoiseManagement::None;
                 expected.pre_post.input_range.enable = true;
                 expected.pre_post.input_range.learn_input_range = false;
                 assert_eq!(*tiles.config(), expected, "{mode}");
-            });
-        }
-    }
-
-    trait VisitTiles {
-        fn visit_tiles(&self, f: impl FnMut(&TileArray));
-    }
-
-    impl VisitTiles for Sequential {
-        fn visit_tiles(&self, mut f: impl FnMut(&TileArray)) {
-            crate::Visit::visit(self, "", &mut |_, slot| {
-                if let Slot::Affine(affine) = slot {
-                    affine.tiles().into_iter().for_each(&mut f);
-                }
-            });
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use ohmgrad_tensor::Key;
 
 use crate::affine::{Affine, Weight};
 use crate::module::Module;
-use crate::visit::{Slot, SlotMut, Visit, each_array, find_array};
+use crate::visit::Visit;
 
 /// A network after [`program`](crate::Network::program): one chip, at one time.
 ///
@@ -51,8 +51,9 @@ use crate::visit::{Slot, SlotMut, Visit, each_array, find_array};
 /// read.drift_to(60.0)?; // and on, or back
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Visit)]
 pub struct Chip<N> {
+    #[visit(flatten)]
     net: N,
 }
 
@@ -73,26 +74,25 @@ impl fmt::Display for Weak {
 
 impl<N: Visit> Chip<N> {
     pub(crate) fn program(mut net: N, model: Option<&NoiseModelConfig>, key: Key) -> Result<Self, Error> {
-        let mut result = Err(Error::NoAnalogWeights { missing: "lives on tiles: call to_analog first" });
-        if let Some(layer) = find_array(&net, |path, tiles| tiles.trains_on_chip().then(|| path.to_owned())) {
-            let reason = "its weight lives in devices already; there is no chip to program".into();
-            return Err(Error::Convert { layer, reason });
-        }
-        net.visit_mut("", &mut |_, slot| {
-            let SlotMut::Affine(Affine { weight: Weight::Analog(tiles), bias, .. }) = slot else { return };
-            let bias = bias.as_ref().map(|bias| &bias.value);
-            let programmed = match model {
-                Some(model) => tiles.program_with(model.clone(), bias, key),
-                None => {
-                    tiles.program(bias, key);
-                    Ok(())
-                }
-            };
-            if !matches!(result, Err(Error::InvalidField { .. })) {
-                result = programmed;
+        let mut arrays = vec![];
+        for (path, affine) in net.affines_mut() {
+            let Affine { weight: Weight::Analog(tiles), bias, .. } = affine else { continue };
+            if tiles.trains_on_chip() {
+                let reason = "its weight lives in devices already; there is no chip to program".into();
+                return Err(Error::Convert { layer: path, reason });
             }
-        });
-        result.map(|()| Self { net })
+            arrays.push((tiles, bias.as_ref().map(|bias| &bias.value)));
+        }
+        if arrays.is_empty() {
+            return Err(Error::NoAnalogWeights { missing: "lives on tiles: call to_analog first" });
+        }
+        for (tiles, bias) in arrays {
+            match model {
+                Some(model) => tiles.program_with(model.clone(), bias, key)?,
+                None => tiles.program(bias, key),
+            }
+        }
+        Ok(Self { net })
     }
 
     /// A network that a checkpoint of a chip was restored into.
@@ -100,9 +100,11 @@ impl<N: Visit> Chip<N> {
     /// # Errors
     /// If none of its weights is programmed.
     pub fn from_programmed(net: N) -> Result<Self, Error> {
-        match find_array(&net, |_, tiles| tiles.programmed().map(drop)) {
-            Some(()) => Ok(Self { net }),
-            None => Err(Error::NoAnalogWeights { missing: "was programmed: call program, or restore Tiles::FromFile" }),
+        match net.tile_arrays().iter().any(|(_, tiles)| tiles.programmed().is_some()) {
+            true => Ok(Self { net }),
+            false => {
+                Err(Error::NoAnalogWeights { missing: "was programmed: call program, or restore Tiles::FromFile" })
+            }
         }
     }
 
@@ -116,32 +118,22 @@ impl<N: Visit> Chip<N> {
     /// If a noise model has no data for the time, or nothing is programmed (the network was taken off the chip); the chip
     /// is then as it was.
     pub fn drift_to(&mut self, t: f32) -> Result<(), Error> {
-        let mut states = vec![];
-        let mut result = Err(Error::NoAnalogWeights { missing: "is programmed: program the network again" });
-        each_array(&self.net, |_, tiles| match tiles.drifted(t) {
-            Ok(state) => {
-                if state.is_some() && matches!(result, Err(Error::NoAnalogWeights { .. })) {
-                    result = Ok(());
-                }
-                states.push(state);
-            }
-            Err(error) => result = Err(error),
-        });
-        result?;
-        let mut states = states.into_iter();
-        self.net.visit_mut("", &mut |_, slot| {
-            if let SlotMut::Affine(Affine { weight: Weight::Analog(tiles), .. }) = slot
-                && let Some(state) = states.next().expect("both walks find the same tiles")
-            {
+        let arrays = self.net.tile_arrays_mut();
+        let states = arrays.iter().map(|(_, tiles)| tiles.drifted(t)).collect::<Result<Vec<_>, _>>()?;
+        if states.iter().all(Option::is_none) {
+            return Err(Error::NoAnalogWeights { missing: "is programmed: program the network again" });
+        }
+        for ((_, tiles), state) in arrays.into_iter().zip(states) {
+            if let Some(state) = state {
                 tiles.set_programmed(state);
             }
-        });
+        }
         Ok(())
     }
 
     /// The time drifted to, in seconds since programming; `None` until the first drift.
     pub fn time(&self) -> Option<f32> {
-        find_array(&self.net, |_, tiles| tiles.programmed()?.time())
+        self.net.tile_arrays().into_iter().find_map(|(_, tiles)| tiles.programmed()?.time())
     }
 
     /// The tiles whose drift compensation measures noise rather than weights, with what to do about it.
@@ -150,10 +142,10 @@ impl<N: Visit> Chip<N> {
     /// the noise, α stays near 1 however far the weights have decayed.
     pub fn warnings(&self) -> Vec<Weak> {
         let mut weak = vec![];
-        each_array(&self.net, |path, tiles| {
+        for (layer, tiles) in self.net.tile_arrays() {
             let readouts = tiles.programmed().map_or(vec![], |chip| chip.warnings());
-            weak.extend(readouts.into_iter().map(|readout| Weak { layer: path.into(), readout }));
-        });
+            weak.extend(readouts.into_iter().map(|readout| Weak { layer: layer.clone(), readout }));
+        }
         weak
     }
 
@@ -176,16 +168,6 @@ impl<N: Visit> Chip<N> {
     /// Gives the network away, programmed as it is.
     pub fn into_network(self) -> N {
         self.net
-    }
-}
-
-impl<N: Visit> Visit for Chip<N> {
-    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        self.net.visit(path, f);
-    }
-
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
-        self.net.visit_mut(path, f);
     }
 }
 

@@ -5,52 +5,32 @@ use std::path::Path;
 
 use ohmgrad_analog::Error;
 use ohmgrad_analog::config::{NoiseModelConfig, RpuConfig};
-use ohmgrad_autograd::{Gradients, Id, Param, State};
+use ohmgrad_autograd::{Gradients, Id, State};
 use ohmgrad_tensor::{Key, Tensor};
 
-use crate::affine::{Affine, Weight, in_layer};
+use crate::affine::{Affine, in_layer};
+use crate::alike::alike;
 use crate::checkpoint::{self, CheckpointError, Restored};
 use crate::chip::Chip;
 use crate::summary::Summary;
-use crate::visit::{Slot, SlotMut, Visit, each_affine, each_array, each_slot, find_array, owned};
+use crate::visit::{Slot, Visit, owned, states_mut};
 
 /// Functions of every network, by way of its [`Visit`].
 pub trait Network: Visit {
-    /// Calls `f` with the path and each parameter that is trained.
-    fn each_parameter(&self, mut f: impl FnMut(&str, &Param)) {
-        self.visit("", &mut |path, slot| match slot {
-            Slot::Param(param) => f(path, param),
-            Slot::Affine(affine) => {
-                affine.params().for_each(|(name, param)| f(&affine.naming.path(path, name), param));
-            }
-            Slot::Buffer(_) => {}
-        });
-    }
-
-    /// As [`each_parameter`](Self::each_parameter), for changing them.
-    fn each_parameter_mut(&mut self, mut f: impl FnMut(&str, &mut Param)) {
-        each_slot(self, |path, param, trained| {
-            if trained {
-                f(path, param);
-            }
-        });
-    }
-
     /// Freezes every parameter of a network or of a part of it: training leaves them as they are, also where clipping or
     /// remapping would change weights on tiles. Moving onto tiles and back, cloning and restoring keep them frozen. Buffers,
     /// such as the running means of a batch norm, still follow.
     ///
     /// ```
     /// use ohmgrad_autograd::Tape;
-    /// use ohmgrad_models::{Linear, Module, Network, Sgd, visit};
+    /// use ohmgrad_models::{Linear, Module, Network, Sgd, Visit};
     /// use ohmgrad_tensor::{Key, Tensor};
     ///
+    /// #[derive(Visit)]
     /// struct Net {
     ///     body: Linear,
     ///     head: Linear,
     /// }
-    ///
-    /// visit!(Net { body, head });
     ///
     /// let mut net = Net { body: Linear::new(3, 4, Key::new(1)), head: Linear::new(4, 2, Key::new(2)) };
     /// net.body.freeze();
@@ -63,12 +43,12 @@ pub trait Network: Visit {
     /// assert_ne!(before[2..], after[2..]);
     /// ```
     fn freeze(&mut self) {
-        self.each_parameter_mut(|_, param| param.set_frozen(true));
+        self.parameters_mut().into_iter().for_each(|(_, param)| param.set_frozen(true));
     }
 
     /// Trains every parameter again that was [frozen](Self::freeze).
     fn unfreeze(&mut self) {
-        self.each_parameter_mut(|_, param| param.set_frozen(false));
+        self.parameters_mut().into_iter().for_each(|(_, param)| param.set_frozen(false));
     }
 
     /// Takes the gradients of this part of a network out of those of the whole, and with them what else belongs to its
@@ -94,44 +74,25 @@ pub trait Network: Visit {
 
     /// The paths of all parameters, in order.
     fn parameter_names(&self) -> Vec<String> {
-        let mut names = vec![];
-        self.each_parameter(|path, _| names.push(path.into()));
-        names
+        self.parameters().into_iter().map(|(path, _)| path).collect()
     }
 
     /// The number of trained numbers.
     fn parameter_count(&self) -> usize {
-        let mut count = 0;
-        self.each_parameter(|_, param| count += param.value.len());
-        count
+        self.parameters().iter().map(|(_, param)| param.value.len()).sum()
     }
 
     /// The paths of all parameters by their identity, for [`Trace::named`](ohmgrad_autograd::Trace::named).
     fn names(&self) -> HashMap<Id, String> {
-        let mut names = HashMap::new();
-        self.each_parameter(|path, param| {
-            names.insert(param.id(), path.into());
-        });
-        names
-    }
-
-    /// Calls `f` with the path and the value of each of the layers' buffers, such as running means.
-    fn each_buffer(&self, mut f: impl FnMut(&str, &Param)) {
-        self.visit("", &mut |path, slot| {
-            if let Slot::Buffer(param) = slot {
-                f(path, param);
-            }
-        });
+        self.parameters().into_iter().map(|(path, param)| (param.id(), path)).collect()
     }
 
     /// All parameters, then all buffers, with their paths, like a PyTorch state dict. These are what training steps: of a
     /// chip the weights that were programmed, not those that its devices hold, which
     /// [`effective_weights`](Self::effective_weights) gives.
     fn state_dict(&self) -> Vec<(String, Tensor)> {
-        let mut dict = vec![];
-        self.each_parameter(|path, param| dict.push((path.into(), param.value.clone())));
-        self.each_buffer(|path, param| dict.push((path.into(), param.value.clone())));
-        dict
+        let states = self.parameters().into_iter().chain(self.buffers());
+        states.map(|(path, param)| (path, param.value.clone())).collect()
     }
 
     /// Moves every weight onto tiles, in place: all of them, or none if one can't be.
@@ -181,25 +142,16 @@ pub trait Network: Visit {
     /// # Errors
     /// As for [`to_analog`](Self::to_analog).
     fn to_analog_with<C: Into<RpuConfig>>(&mut self, key: Key, pick: impl Fn(&str) -> Option<C>) -> Result<(), Error> {
-        let mut moved = vec![];
-        let mut failed = None;
-        self.visit("", &mut |path, slot| {
-            if let Slot::Affine(affine) = slot {
-                match pick(path).map(|config| affine.on_tiles(config, path, key)).transpose() {
-                    Ok(analog) => moved.push(analog),
-                    Err(error) => failed = failed.take().or(Some(error)),
-                }
+        let affines = self.affines_mut();
+        let on_tiles = |(path, affine): &(String, &mut Affine)| {
+            pick(path).map(|config| affine.on_tiles(config, path, key)).transpose()
+        };
+        let moved = affines.iter().map(on_tiles).collect::<Result<Vec<_>, _>>()?;
+        for ((_, affine), moved) in affines.into_iter().zip(moved) {
+            if let Some(moved) = moved {
+                *affine = moved;
             }
-        });
-        if let Some(error) = failed {
-            return Err(error);
         }
-        let mut moved = moved.into_iter();
-        each_affine(self, |affine| {
-            if let Some(analog) = moved.next().expect("both walks find the same slots") {
-                *affine = analog;
-            }
-        });
         Ok(())
     }
 
@@ -240,29 +192,21 @@ pub trait Network: Visit {
     /// # Errors
     /// As for [`set_config`](Self::set_config).
     fn set_config_with<C: Into<RpuConfig>>(&mut self, pick: impl Fn(&str) -> Option<C>) -> Result<(), Error> {
-        let mut result = Ok(());
-        each_array(self, |path, tiles| {
-            if let (Ok(()), Some(config)) = (&result, pick(path)) {
-                result = tiles.check_config(&config.into()).map_err(in_layer(path));
+        let mut chosen = vec![];
+        for (path, tiles) in self.tile_arrays_mut() {
+            if let Some(config) = pick(&path).map(Into::into) {
+                tiles.check_config(&config).map_err(in_layer(&path))?;
+                chosen.push((path, tiles, config));
             }
-        });
-        result?;
-        let mut result = Ok(());
-        self.visit_mut("", &mut |path, slot| {
-            if let SlotMut::Affine(Affine { weight: Weight::Analog(tiles), .. }) = slot
-                && let (Ok(()), Some(config)) = (&result, pick(path))
-            {
-                result = tiles.set_config(config).map_err(in_layer(path));
-            }
-        });
-        result
+        }
+        chosen.into_iter().try_for_each(|(path, tiles, config)| tiles.set_config(config).map_err(in_layer(&path)))
     }
 
     /// Moves every weight back into digital memory, in place, learned output scales included. Of a chip these are the weights
     /// that its devices hold now, with drift compensation. Input ranges, running means, mapping scales and devices are
     /// dropped with the tiles.
     fn to_digital(&mut self) {
-        each_affine(self, Affine::to_digital);
+        self.affines_mut().into_iter().for_each(|(_, affine)| affine.to_digital());
     }
 
     /// The weights and biases that evaluations stand for, exactly, with all other parameters and buffers of layers, like a
@@ -270,15 +214,17 @@ pub trait Network: Visit {
     /// with drift compensation.
     fn effective_weights(&self) -> Vec<(String, Tensor)> {
         let (mut dict, mut buffers) = (vec![], vec![]);
-        self.visit("", &mut |path, slot| match slot {
-            Slot::Param(param) => dict.push((path.into(), param.value.clone())),
-            Slot::Buffer(param) => buffers.push((path.into(), param.value.clone())),
-            Slot::Affine(affine) => {
-                let (weight, bias) = affine.effective();
-                dict.push((affine.naming.path(path, "weight"), weight));
-                dict.extend(bias.map(|bias| (affine.naming.path(path, "bias"), bias)));
+        for (path, slot) in self.slots() {
+            match slot {
+                Slot::Param(param) => dict.push((path, param.value.clone())),
+                Slot::Buffer(param) => buffers.push((path, param.value.clone())),
+                Slot::Affine(affine) => {
+                    let (weight, bias) = affine.effective();
+                    dict.push((affine.naming.path(&path, "weight"), weight));
+                    dict.extend(bias.map(|bias| (affine.naming.path(&path, "bias"), bias)));
+                }
             }
-        });
+        }
         dict.extend(buffers);
         dict
     }
@@ -306,12 +252,12 @@ pub trait Network: Visit {
             let (field, value) = ("omega".into(), omega.to_string());
             return Err(Error::InvalidField { field, value, allowed: "at least 0 and finite".into() });
         }
-        if let Some(layer) = find_array(self, |path, tiles| tiles.programmed().map(|_| path.to_owned())) {
+        if let Some((layer, _)) = self.tile_arrays().into_iter().find(|(_, tiles)| tiles.programmed().is_some()) {
             let reason =
                 "its weight is programmed onto a chip, and this maps weights that are not on devices yet".into();
             return Err(Error::Convert { layer, reason });
         }
-        each_affine(self, |affine| affine.remap_weights(omega));
+        self.affines_mut().into_iter().for_each(|(_, affine)| affine.remap_weights(omega));
         Ok(())
     }
 
@@ -321,11 +267,7 @@ pub trait Network: Visit {
     /// drifted, drift compensation included. All else is dropped with the tiles.
     #[doc(alias = "realistic")]
     fn to_digital_realistic(&mut self, key: Key) {
-        self.visit_mut("", &mut |path, slot| {
-            if let SlotMut::Affine(affine) = slot {
-                affine.read_back(key.fold(path));
-            }
-        });
+        self.affines_mut().into_iter().for_each(|(path, affine)| affine.read_back(key.fold(path.as_str())));
     }
 
     /// Programs every weight on tiles onto the devices of its configuration's noise model, giving a chip; the network is
@@ -407,27 +349,29 @@ pub trait Network: Visit {
 
     /// Whether a weight lives on tiles.
     fn is_analog(&self) -> bool {
-        find_array(self, |_, _| Some(())).is_some()
+        !self.tile_arrays().is_empty()
     }
 
     /// What the network consists of: its weights, where they live, and how well they fill their tiles.
     fn summary(&self) -> Summary {
-        let mut summary = Summary::default();
-        self.visit("", &mut |path, slot| match slot {
-            Slot::Affine(affine) => summary.add_affine(path, affine),
-            Slot::Param(param) => summary.add_param(path, param),
-            Slot::Buffer(_) => {}
-        });
+        let mut summary = Summary { alike: alike(self), ..Default::default() };
+        for (path, slot) in self.slots() {
+            match slot {
+                Slot::Affine(affine) => summary.add_affine(&path, affine),
+                Slot::Param(param) => summary.add_param(&path, param),
+                Slot::Buffer(_) => {}
+            }
+        }
         summary
     }
 
     /// Commits state that forwards have changed (running means), as an optimizer's step does.
     fn apply(&mut self, state: &State) {
-        each_slot(self, |_, param, _| {
+        for (_, param, _) in states_mut(self) {
             if let Some(value) = state.get(param.id()) {
                 param.value = value.clone();
             }
-        });
+        }
     }
 }
 

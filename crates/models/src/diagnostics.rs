@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::evaluate::{BATCH, in_blocks};
 use crate::module::Module;
-use crate::visit::{Slot, Visit};
+use crate::visit::Visit;
 
 /// What the reads of a network's tiles did to their signals, added up over batches: the share of clipped inputs, of
 /// saturated and masked outputs, the rounds of bound management, and how well converters are used.
@@ -79,13 +79,9 @@ impl Diagnostics {
     /// own.
     pub fn of<V: Visit + ?Sized>(net: &V) -> Self {
         let mut diagnostics = Self::default();
-        net.visit("", &mut |path, slot| {
-            if let Slot::Affine(affine) = slot
-                && let Some(tiles) = affine.tiles()
-            {
-                diagnostics.add_layer(path, tiles);
-            }
-        });
+        for (path, tiles) in net.tile_arrays() {
+            diagnostics.add_layer(&path, tiles);
+        }
         diagnostics
     }
 

@@ -52,14 +52,12 @@ pub(crate) fn in_blocks(
 /// Whether a forward left all state as it was. A running mean that follows the rows of an evaluation makes each depend on
 /// those before: that of AVERAGE_ABS_MAX does, until a training has found one.
 fn keeps_state(net: &dyn Module, tape: &Tape) -> bool {
-    let mut keeps = true;
-    let mut compare = |param: &Param| keeps &= tape.state(param.id(), &param.value) == param.value;
-    net.visit("", &mut |_, slot| match slot {
-        Slot::Param(_) => {}
-        Slot::Buffer(param) => compare(param),
-        Slot::Affine(affine) => affine.buffers().for_each(&mut compare),
-    });
-    keeps
+    let keeps = |param: &Param| tape.state(param.id(), &param.value) == param.value;
+    net.slots().into_iter().all(|(_, slot)| match slot {
+        Slot::Param(_) => true,
+        Slot::Buffer(param) => keeps(param),
+        Slot::Affine(affine) => affine.tile_buffers().all(keeps),
+    })
 }
 
 /// The outputs for a data set: a row of scores for each sample.

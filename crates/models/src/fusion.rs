@@ -13,9 +13,7 @@ use ohmgrad_analog::noise::{Converter, Fusion, Scales};
 use ohmgrad_analog::{Error, Tile, TileArray};
 use ohmgrad_tensor::Tensor;
 
-use crate::affine::{Affine, Weight};
-use crate::visit::each_array;
-use crate::visit::{SlotMut, Visit};
+use crate::visit::Visit;
 
 /// What the lines of a file say of each layer, before the conductances.
 const HEADER: [&str; 6] = ["id", "class", "number of weights", "height", "width", "name"];
@@ -133,13 +131,9 @@ pub fn fusion_import<V: Visit + ?Sized>(
 ) -> Result<(), FusionError> {
     export.expect_layers_of(net)?;
     let measured = export.read(path.as_ref())?;
-    let mut layers = export.layers.iter().zip(measured);
-    net.visit_mut("", &mut |_, slot| {
-        if let SlotMut::Affine(Affine { weight: Weight::Analog(array), .. }) = slot {
-            let (layer, measured) = layers.next().expect("the network has the layers of the export");
-            layer.put(array, &measured, &export.converter);
-        }
-    });
+    for ((_, array), (layer, measured)) in net.tile_arrays_mut().into_iter().zip(export.layers.iter().zip(measured)) {
+        layer.put(array, &measured, &export.converter);
+    }
     Ok(())
 }
 
@@ -150,8 +144,8 @@ impl FusionExport {
     /// If no weight is on tiles, one is not finite, or the converter's `g_max` is out of its range.
     pub fn new<V: Visit + ?Sized>(net: &V, converter: Fusion) -> Result<Self, FusionError> {
         converter.validate()?;
-        let mut layers = vec![];
-        each_array(net, |path, array| layers.push(Layer::new(path, array, &converter)));
+        let arrays = net.tile_arrays().into_iter();
+        let layers: Vec<_> = arrays.map(|(path, array)| Layer::new(path, array, &converter)).collect();
         if layers.is_empty() {
             return Err(Error::NoAnalogWeights { missing: "lives on tiles: call to_analog first" }.into());
         }
@@ -254,30 +248,31 @@ impl FusionExport {
     }
 
     fn expect_layers_of<V: Visit + ?Sized>(&self, net: &V) -> Result<(), FusionError> {
+        let refuse = |layer: &str, reason| Err(FusionError::Layer { layer: layer.into(), reason });
         let mut exported = self.layers.iter();
-        let mut result = Ok(());
-        let mut refuse = |layer: &str, reason| {
-            if result.is_ok() {
-                result = Err(FusionError::Layer { layer: layer.into(), reason });
+        for (path, array) in net.tile_arrays() {
+            match exported.next() {
+                Some(layer) if !layer.fits(&path, array) => {
+                    return refuse(&path, "not the layer that was exported in its place");
+                }
+                None => return refuse(&path, "was not exported"),
+                Some(_) if array.programmed().is_some() => {
+                    let reason =
+                        "was programmed, and reads would not see what is imported: import into the network itself";
+                    return refuse(&path, reason);
+                }
+                Some(_) => {}
             }
-        };
-        each_array(net, |path, array| match exported.next() {
-            Some(layer) if !layer.fits(path, array) => refuse(path, "not the layer that was exported in its place"),
-            None => refuse(path, "was not exported"),
-            Some(_) if array.programmed().is_some() => {
-                refuse(path, "was programmed, and reads would not see what is imported: import into the network itself")
-            }
-            Some(_) => {}
-        });
-        if let Some(layer) = exported.next() {
-            refuse(&layer.name, "was exported, and is not on tiles of this network");
         }
-        result
+        match exported.next() {
+            Some(layer) => refuse(&layer.name, "was exported, and is not on tiles of this network"),
+            None => Ok(()),
+        }
     }
 }
 
 impl Layer {
-    fn new(path: &str, array: &TileArray, converter: &Fusion) -> Self {
+    fn new(name: String, array: &TileArray, converter: &Fusion) -> Self {
         let weight = &array.weight.value;
         let (conductances, scales) = array
             .tiles()
@@ -289,7 +284,7 @@ impl Layer {
                 (g[0].clone(), scales)
             })
             .unzip();
-        Self { name: path.into(), shape: weight.shape().to_vec(), conductances, scales }
+        Self { name, shape: weight.shape().to_vec(), conductances, scales }
     }
 
     /// The reference's name for the type of a layer with such a weight.

@@ -1,11 +1,15 @@
 //! Layers, conversion to analog tiles, optimizers, data and evaluation.
 //!
-//! A network is anything that implements [`Module`]: a [`Sequential`], or a struct of layers with [`visit!`]. Layers with
-//! weights hold them in an [`Affine`], which does not tell them whether the weight is digital or on tiles;
+//! A network is anything that implements [`Module`]: a [`Sequential`], or a struct of layers with [`derive(Visit)`](Visit).
+//! Layers with weights hold them in an [`Affine`], which does not tell them whether the weight is digital or on tiles;
 //! [`Network::to_analog`] moves all of them in place.
 #![forbid(unsafe_code)]
 
+// `#[derive(Visit)]` names this crate, in its own modules too.
+extern crate self as ohmgrad_models;
+
 mod affine;
+mod alike;
 mod calibrate;
 pub mod checkpoint;
 mod chip;

@@ -2,7 +2,7 @@
 
 use ohmgrad_autograd::Var;
 
-use crate::visit::{Slot, SlotMut, Visit};
+use crate::visit::Visit;
 
 /// A network, or a part of one: a function of a tape value with parameters that can be walked.
 ///
@@ -37,17 +37,3 @@ impl Clone for Box<dyn Module> {
         self.as_ref().clone_box()
     }
 }
-
-/// Implements [`Visit`] for modules without parameters.
-macro_rules! visits_nothing {
-    ($($(const $n:ident:)? $name:ty),*) => {
-        $(impl$(<const $n: usize>)? Visit for $name {
-            fn visit(&self, _: &str, _: &mut dyn FnMut(&str, Slot<'_>)) {}
-            fn visit_mut(&mut self, _: &str, _: &mut dyn FnMut(&str, SlotMut<'_>)) {}
-        })*
-    };
-}
-
-visits_nothing!(Activation, Dropout, Flatten, const N: MaxPool<N>, const N: AvgPool<N>, const N: AdaptiveAvgPool<N>);
-
-use crate::layers::{Activation, AdaptiveAvgPool, AvgPool, Dropout, Flatten, MaxPool};

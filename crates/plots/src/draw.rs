@@ -6,6 +6,7 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
 use plotters::prelude::*;
 
 use crate::axis::Tick;
+use crate::file::font;
 use crate::{Corner, Figure, Mark, Series};
 
 /// The size of one chart, before scaling.
@@ -74,7 +75,7 @@ pub(crate) fn figure<B: DrawingBackend>(
     let y_floor = if bars { 0.0 } else { f64::INFINITY };
     let (x, y) = (side(|p| p.0, &figure.x, f64::INFINITY), side(|p| p.1, &figure.y, y_floor));
     let px = |n: u32| n * scale;
-    let font = |size: u32| ("sans-serif", px(size));
+    let font = |size: u32| font(size, scale);
     let mut chart = ChartBuilder::on(area)
         .margin(px(14))
         .margin_right(px(26))

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::register_font;
 
@@ -13,26 +14,60 @@ use crate::{Figure, PlotError};
 /// Pixels of a PNG for one unit of an SVG: enough to print a column at 300 dots per inch.
 const PIXELS: u32 = 3;
 
-pub(crate) fn save(path: &Path, panels: &[Figure]) -> Result<(), PlotError> {
+/// What can be drawn on any backend.
+pub(crate) trait Picture {
+    /// Width and height before scaling.
+    fn size(&self) -> (u32, u32);
+
+    /// Draws on white; all lengths are times `scale`.
+    fn draw<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, Shift>,
+        scale: u32,
+    ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>>;
+}
+
+/// Panels side by side.
+impl Picture for [Figure] {
+    fn size(&self) -> (u32, u32) {
+        (SIZE.0 * self.len().max(1) as u32, SIZE.1)
+    }
+
+    fn draw<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, Shift>,
+        scale: u32,
+    ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+        let areas = area.split_evenly((1, self.len().max(1)));
+        self.iter().zip(areas).try_for_each(|(panel, area)| draw::figure(panel, &area, scale))
+    }
+}
+
+/// The type of labels, of a size before scaling.
+pub(crate) fn font(size: u32, scale: u32) -> (&'static str, u32) {
+    ("sans-serif", size * scale)
+}
+
+pub(crate) fn save<P: Picture + ?Sized>(path: &Path, picture: &P) -> Result<(), PlotError> {
     let bytes = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("svg") => svg(panels)?.into_bytes(),
-        Some("png") => png(panels)?,
+        Some("svg") => svg(picture)?.into_bytes(),
+        Some("png") => png(picture)?,
         _ => return Err(PlotError::UnknownFormat { path: path.into() }),
     };
     ohmgrad_files::replace(path, &bytes).map_err(|error| PlotError::Io { path: path.into(), error })
 }
 
-fn svg(panels: &[Figure]) -> Result<String, PlotError> {
+pub(crate) fn svg<P: Picture + ?Sized>(picture: &P) -> Result<String, PlotError> {
     let mut text = String::new();
-    let backend = SVGBackend::with_string(&mut text, size(panels, 1));
-    on(backend, panels, 1).map_err(drawing)?;
+    on(SVGBackend::with_string(&mut text, picture.size()), picture, 1).map_err(drawing)?;
     Ok(text)
 }
 
-fn png(panels: &[Figure]) -> Result<Vec<u8>, PlotError> {
-    let (width, height) = size(panels, PIXELS);
+fn png<P: Picture + ?Sized>(picture: &P) -> Result<Vec<u8>, PlotError> {
+    let (width, height) = picture.size();
+    let (width, height) = (width * PIXELS, height * PIXELS);
     let mut pixels = vec![0; 3 * (width * height) as usize];
-    on(BitMapBackend::with_buffer(&mut pixels, (width, height)), panels, PIXELS).map_err(drawing)?;
+    on(BitMapBackend::with_buffer(&mut pixels, (width, height)), picture, PIXELS).map_err(drawing)?;
     let mut bytes = vec![];
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
@@ -43,18 +78,15 @@ fn png(panels: &[Figure]) -> Result<Vec<u8>, PlotError> {
     Ok(bytes)
 }
 
-fn size(panels: &[Figure], scale: u32) -> (u32, u32) {
-    (SIZE.0 * scale * panels.len().max(1) as u32, SIZE.1 * scale)
-}
-
-/// All panels side by side.
-fn on<B: DrawingBackend>(backend: B, panels: &[Figure], scale: u32) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+fn on<B: DrawingBackend, P: Picture + ?Sized>(
+    backend: B,
+    picture: &P,
+    scale: u32,
+) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
     register_type();
     let area = backend.into_drawing_area();
     area.fill(&WHITE)?;
-    for (panel, area) in panels.iter().zip(area.split_evenly((1, panels.len().max(1)))) {
-        draw::figure(panel, &area, scale)?;
-    }
+    picture.draw(&area, scale)?;
     area.present()
 }
 
@@ -93,7 +125,7 @@ mod tests {
 
     #[test]
     fn vectors_say_what_is_on_the_axes() {
-        let text = svg(&every_kind()).unwrap();
+        let text = svg(every_kind().as_slice()).unwrap();
         for words in [
             "time since programming",
             "10 years",
@@ -124,9 +156,9 @@ mod tests {
         let nothing = [training_curves(&[]), accuracy_over_time(&[]), histogram("w", &[]), programming_error(&[], &[])];
         for figure in nothing {
             svg(std::slice::from_ref(&figure)).unwrap();
-            png(&[figure]).unwrap();
+            png([figure].as_slice()).unwrap();
         }
-        svg(&[]).unwrap();
+        svg::<[Figure]>(&[]).unwrap();
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ohmgrad::models::Slot;
 use ohmgrad::prelude::*;
 use serde_json::json;
 
@@ -115,16 +114,7 @@ pub fn run(args: &CompareArgs, output: Output) -> Outcome<u8> {
 
 /// The paths of the layers with weights on tiles.
 fn layers(net: &Sequential) -> Vec<String> {
-    let mut layers: Vec<String> = vec![];
-    net.visit("", &mut |path, slot| {
-        if let Slot::Affine(affine) = slot
-            && affine.tiles().is_some()
-            && layers.last().is_none_or(|last| last != path)
-        {
-            layers.push(path.into());
-        }
-    });
-    layers
+    net.tile_arrays().into_iter().map(|(path, _)| path).collect()
 }
 
 fn at(scores: &[Vec<f64>], time: usize) -> Vec<f64> {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 use ohmgrad::analog::config::{NoiseManagement, RpuConfig, WeightNoise};
 use ohmgrad::analog::presets;
-use ohmgrad::models::Slot;
 use ohmgrad::prelude::*;
 use serde_json::json;
 
@@ -166,16 +165,14 @@ fn weights(model: &Model, rows: Option<usize>) -> Vec<Matrix> {
         }
     }
     let mut weights = vec![];
-    net.visit("", &mut |path, slot| {
-        if let Slot::Affine(affine) = slot {
-            let value = &affine.weight().value;
-            let outs = value.shape()[0];
-            let weight = value.reshape(&[outs, value.len() / outs]);
-            let given: Option<&Tensor> = path.parse().ok().and_then(|i: usize| inputs.get(i));
-            let inputs = given.filter(|x| x.rank() == 2 && x.shape()[1] == weight.shape()[1]).cloned();
-            weights.push(Matrix { name: path.to_owned(), weight, inputs });
-        }
-    });
+    for (name, affine) in net.affines() {
+        let value = &affine.weight().value;
+        let outs = value.shape()[0];
+        let weight = value.reshape(&[outs, value.len() / outs]);
+        let given: Option<&Tensor> = name.parse().ok().and_then(|i: usize| inputs.get(i));
+        let inputs = given.filter(|x| x.rank() == 2 && x.shape()[1] == weight.shape()[1]).cloned();
+        weights.push(Matrix { name, weight, inputs });
+    }
     let hardware = &model.recipe.hardware;
     weights.retain(|matrix| hardware.of_layer(&hardware.rpu, &matrix.name).is_some());
     weights

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ohmgrad::models::Slot;
 use ohmgrad::prelude::*;
 use ohmgrad_plots::{Figure, histogram};
 use serde_json::{Value, json};
@@ -83,23 +82,18 @@ const COLUMNS: [&str; 6] = ["layer", "mean", "std", "min", "max", "histogram"];
 
 /// The weights of each layer, and the conductances that chip 0 is programmed to.
 fn values(net: &Sequential, key: Key) -> Outcome<(Sets, Sets)> {
-    let (mut weights, mut conductances) = (vec![], vec![]);
-    net.visit("", &mut |path, slot| {
-        if let Slot::Affine(affine) = slot {
-            weights.push((path.to_owned(), affine.weight().value.to_vec()));
-        }
-    });
+    let weights = net.affines().into_iter().map(|(path, affine)| (path, affine.weight().value.to_vec())).collect();
+    let mut conductances = vec![];
     if net.is_analog() {
         let chip = net.program(key.fold("chip").fold(0usize))?;
-        chip.network().visit("", &mut |path, slot| {
-            let Slot::Affine(affine) = slot else { return };
-            let Some(programmed) = affine.tiles().and_then(|tiles| tiles.programmed()) else { return };
+        for (path, tiles) in chip.network().tile_arrays() {
+            let Some(programmed) = tiles.programmed() else { continue };
             let targets = programmed.tiles().iter().flat_map(|tile| &tile.programmed.targets);
             let values: Vec<f32> = targets.flat_map(|target| target.to_vec()).collect();
             if !values.is_empty() {
-                conductances.push((path.to_owned(), values));
+                conductances.push((path, values));
             }
-        });
+        }
     }
     Ok((weights, conductances))
 }

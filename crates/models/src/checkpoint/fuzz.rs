@@ -11,6 +11,7 @@ use ohmgrad_autograd::Tape;
 use ohmgrad_tensor::Key;
 use serde_json::Value;
 
+use super::restore::Plan;
 use super::*;
 use crate::{Adam, BatchNorm1d, Module, Network, Schedule, Sequential, Sgd, Tiles};
 
@@ -85,7 +86,7 @@ fn foreign() -> Vec<u8> {
     }
     header.replace_range(header.len() - 1.., "}");
     let bytes = with_header(header.as_bytes(), &data);
-    parse_weights(&bytes, Path::new("x")).unwrap().plan(&net(), Tiles::FromNetwork).unwrap();
+    parse_weights(&bytes, Path::new("x")).unwrap().plan(&mut net(), Tiles::FromNetwork).unwrap();
     bytes
 }
 
@@ -198,8 +199,8 @@ fn shred_text(text: &mut Vec<u8>, dice: &mut Dice) {
 /// Reads a file, and uses whatever it gave; whether it gave anything.
 fn read(bytes: &[u8], optimizers: [&mut dyn Optimizer; 2]) -> bool {
     let mut plain = net();
-    if let Ok(plan) = parse_weights(bytes, Path::new("shredded")).and_then(|w| w.plan(&plain, Tiles::FromNetwork)) {
-        plan.carry_out(&mut plain);
+    let weights = parse_weights(bytes, Path::new("shredded"));
+    if weights.and_then(|w| w.plan(&mut plain, Tiles::FromNetwork).map(Plan::carry_out)).is_ok() {
         step(&mut plain, &mut Sgd::new(0.1));
     }
     let Ok(checkpoint) = Checkpoint::parse(bytes, Path::new("shredded")) else { return false };

@@ -1,18 +1,17 @@
 //! The way of a file's weights into a network.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ohmgrad_analog::TileArray;
-use ohmgrad_autograd::{Id, Param};
+use ohmgrad_autograd::Param;
 use ohmgrad_tensor::Tensor;
 
 use super::Checkpoint;
 use super::error::{CheckpointError, Reshaped};
 use crate::affine::{Affine, Weight};
-use crate::convert::Network;
 use crate::optim::Optimizer;
-use crate::visit::{Slot, SlotMut, Visit};
+use crate::visit::{SlotMut, Visit};
 
 /// Whose hardware a restored network has: that of the file, or that of the network as the program built it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,17 +54,17 @@ pub(super) struct OnTiles {
     pub others: Vec<String>,
 }
 
-/// What a slot of the network becomes.
-enum New {
-    Value(Tensor),
+/// What becomes of a slot of the network.
+enum Change<'a> {
+    Value(&'a mut Param, Tensor),
     /// A weight where the file has it.
-    Moved(Weight, Option<Tensor>),
+    Moved(&'a mut Affine, Weight, Option<Tensor>),
     /// A weight for wherever the network has it, and the tiles that the file has it on.
-    Set(String, Tensor, Option<Tensor>, Option<Box<TileArray>>),
+    Set(&'a mut Affine, String, Tensor, Option<Tensor>, Option<&'a TileArray>),
 }
 
-/// What every slot of a network becomes, in the order of the walk.
-pub(super) struct Plan(Vec<New>);
+/// What becomes of every slot of a network.
+pub(super) struct Plan<'a>(Vec<Change<'a>>);
 
 impl Checkpoint {
     /// Gives a network, built as the saved one was, the parameters and buffers of the file; and the optimizer, if there
@@ -84,7 +83,7 @@ impl Checkpoint {
         if let Some(optimizer) = optimizer {
             self.restore_optimizer(optimizer, tiles)?;
         }
-        Ok(plan.carry_out(net))
+        Ok(plan.carry_out())
     }
 
     fn restore_optimizer(&self, optimizer: &mut dyn Optimizer, tiles: Tiles) -> Result<(), CheckpointError> {
@@ -103,79 +102,75 @@ impl Checkpoint {
 }
 
 impl Weights {
-    /// What each slot of a network becomes.
-    pub fn plan(&self, net: &(impl Visit + ?Sized), tiles: Tiles) -> Result<Plan, CheckpointError> {
-        let names = net.names();
+    /// What becomes of each slot of a network.
+    pub fn plan<'a>(&'a self, net: &'a mut (impl Visit + ?Sized), tiles: Tiles) -> Result<Plan<'a>, CheckpointError> {
         let mut fit = Fit { weights: self, used: BTreeSet::new(), missing: vec![], reshaped: vec![] };
-        let mut plan = vec![];
-        let (mut without_bias, mut programmed) = (None, None);
-        net.visit("", &mut |path, slot| match slot {
-            // PyTorch itself loads files without the count, as they were written before it was kept.
-            Slot::Buffer(param) if self.foreign && is_count(path) && !self.parameters.contains_key(path) => {
-                plan.push(New::Value(param.value.clone()));
-            }
-            Slot::Param(param) | Slot::Buffer(param) => {
-                plan.extend(fit.tensor(path, param.value.shape()).map(New::Value));
-            }
-            Slot::Affine(affine) => {
-                let (weight, bias) = fit.affine(affine, &names);
-                let name = &names[&affine.weight().id()];
-                let array = self.tiles.get(name).map(|on| &on.array);
-                if affine.bias.is_none() && array.is_some_and(TileArray::has_analog_bias) {
-                    without_bias = Some(name.clone());
+        let (mut changes, mut refused) = (vec![], None);
+        for (path, slot) in net.slots_mut() {
+            let affine = match slot {
+                SlotMut::Affine(affine) => affine,
+                // PyTorch itself loads files without the count, as they were written before it was kept.
+                SlotMut::Buffer(_) if self.foreign && is_count(&path) && !self.parameters.contains_key(&path) => {
+                    continue;
                 }
-                if affine.is_programmed() && tiles == Tiles::FromNetwork {
-                    programmed = Some(name.clone());
+                SlotMut::Param(param) | SlotMut::Buffer(param) => {
+                    let value = fit.tensor(&path, param.value.shape());
+                    changes.extend(value.map(|value| Change::Value(param, value)));
+                    continue;
                 }
-                if let Some(weight) = weight.filter(|_| bias.is_some() == affine.bias.is_some()) {
-                    plan.push(match tiles {
-                        Tiles::FromFile => New::Moved(placed(array, weight), bias),
-                        Tiles::FromNetwork => effective(path, array, weight, bias),
-                    });
-                }
+            };
+            let name = affine.naming.path(&path, "weight");
+            let (weight, bias) = fit.affine(affine, &path, &name);
+            let array = self.tiles.get(&name).map(|on| &on.array);
+            let refuse = |found, expected| Some(CheckpointError::entry(&self.path, &name, found, expected));
+            if affine.bias.is_none() && array.is_some_and(TileArray::has_analog_bias) {
+                refused = refused.or_else(|| refuse("a bias on its tiles", "none, as the layer has no bias"));
             }
-        });
-        fit.finish()?;
-        let wrong = |name, found, expected| Err(CheckpointError::entry(&self.path, name, found, expected));
-        match (without_bias, programmed) {
-            (None, None) => Ok(Plan(plan)),
-            (Some(name), _) => wrong(name, "a bias on its tiles", "none, as the layer has no bias"),
-            (_, Some(name)) => {
-                wrong(name, "a weight", "none, as the network's weight is programmed onto a chip; use Tiles::FromFile")
+            if affine.is_programmed() && tiles == Tiles::FromNetwork {
+                let expected = "none, as the network's weight is programmed onto a chip; use Tiles::FromFile";
+                refused = refused.or_else(|| refuse("a weight", expected));
+            }
+            if let Some(weight) = weight.filter(|_| bias.is_some() == affine.bias.is_some()) {
+                changes.push(match tiles {
+                    Tiles::FromFile => Change::Moved(affine, placed(array, weight), bias),
+                    Tiles::FromNetwork => effective(affine, path, array, weight, bias),
+                });
             }
         }
+        fit.finish()?;
+        refused.map_or(Ok(Plan(changes)), Err)
     }
 }
 
-impl Plan {
+impl Plan<'_> {
     /// Changes the network that the plan was made for, and says what could not be taken over.
-    pub fn carry_out(self, net: &mut (impl Visit + ?Sized)) -> Restored {
+    pub fn carry_out(self) -> Restored {
         let mut restored = Restored::default();
-        let mut plan = self.0.into_iter();
-        net.visit_mut("", &mut |_, slot| match (slot, plan.next()) {
-            (SlotMut::Param(param) | SlotMut::Buffer(param), Some(New::Value(value))) => param.value = value,
-            (SlotMut::Affine(affine), Some(New::Set(path, weight, bias, array))) => {
-                affine.set(weight, bias);
-                let Some(array) = array else { return };
-                let taken = match &mut affine.weight {
-                    Weight::Analog(tiles) => tiles.inherit(&array).map_err(|error| error.to_string()),
-                    Weight::Digital(_) if array.has_found_inputs() => {
-                        Err("input ranges and running means stay behind, as the weight is digital".into())
+        for change in self.0 {
+            match change {
+                Change::Value(param, value) => param.value = value,
+                Change::Set(affine, path, weight, bias, array) => {
+                    affine.set(weight, bias);
+                    let Some(array) = array else { continue };
+                    let taken = match affine.tiles_mut() {
+                        Some(tiles) => tiles.inherit(array).map_err(|error| error.to_string()),
+                        None if array.has_found_inputs() => {
+                            Err("input ranges and running means stay behind, as the weight is digital".into())
+                        }
+                        None => Ok(()),
+                    };
+                    restored.left.extend(taken.err().map(|reason| format!("{path}: {reason}")));
+                }
+                Change::Moved(affine, weight, bias) => {
+                    let frozen = affine.frozen();
+                    affine.weight = weight;
+                    affine.stay_frozen(&frozen);
+                    if let (Some(param), Some(bias)) = (&mut affine.bias, bias) {
+                        param.value = bias;
                     }
-                    Weight::Digital(_) => Ok(()),
-                };
-                restored.left.extend(taken.err().map(|reason| format!("{path}: {reason}")));
-            }
-            (SlotMut::Affine(affine), Some(New::Moved(weight, bias))) => {
-                let frozen = affine.frozen();
-                affine.weight = weight;
-                affine.stay_frozen(&frozen);
-                if let (Some(param), Some(bias)) = (&mut affine.bias, bias) {
-                    param.value = bias;
                 }
             }
-            _ => unreachable!("both walks find the same slots"),
-        });
+        }
         restored
     }
 }
@@ -194,9 +189,15 @@ fn placed(array: Option<&TileArray>, weight: Tensor) -> Weight {
 }
 
 /// A weight and a bias as evaluations see them.
-fn effective(path: &str, array: Option<&TileArray>, weight: Tensor, bias: Option<Tensor>) -> New {
+fn effective<'a>(
+    affine: &'a mut Affine,
+    path: String,
+    array: Option<&'a TileArray>,
+    weight: Tensor,
+    bias: Option<Tensor>,
+) -> Change<'a> {
     let (weight, of_tile) = array.map_or((weight, None), |array| array.effective_weights(bias.as_ref()));
-    New::Set(path.into(), weight, of_tile.or(bias), array.cloned().map(Box::new))
+    Change::Set(affine, path, weight, of_tile.or(bias), array)
 }
 
 /// Finds a network's tensors in a file, and remembers what was not as it should be.
@@ -228,14 +229,15 @@ impl Fit<'_> {
         None
     }
 
-    /// The weight and the bias of a slot.
-    fn affine(&mut self, affine: &Affine, names: &HashMap<Id, String>) -> (Option<Tensor>, Option<Tensor>) {
-        let mut tensor = |param: &Param| self.tensor(&names[&param.id()], param.value.shape());
-        let found = (tensor(affine.weight()), affine.bias.as_ref().and_then(tensor));
-        if let Some(on) = self.weights.tiles.get(&names[&affine.weight().id()]) {
+    /// The weight, which is called `name`, and the bias of a slot.
+    fn affine(&mut self, affine: &Affine, path: &str, name: &str) -> (Option<Tensor>, Option<Tensor>) {
+        let weight = self.tensor(name, affine.weight().value.shape());
+        let bias = affine.bias.as_ref();
+        let bias = bias.and_then(|bias| self.tensor(&affine.naming.path(path, "bias"), bias.value.shape()));
+        if let Some(on) = self.weights.tiles.get(name) {
             self.used.extend(on.others.iter().cloned());
         }
-        found
+        (weight, bias)
     }
 
     fn finish(self) -> Result<(), CheckpointError> {
@@ -250,5 +252,5 @@ impl Fit<'_> {
 
 /// Reads weights into a network; see [`Network::load_weights`].
 pub(crate) fn load_weights(net: &mut (impl Visit + ?Sized), path: &Path) -> Result<Restored, CheckpointError> {
-    Ok(super::read_weights(path)?.plan(net, Tiles::FromNetwork)?.carry_out(net))
+    Ok(super::read_weights(path)?.plan(net, Tiles::FromNetwork)?.carry_out())
 }

@@ -20,7 +20,7 @@ use super::header::{Header, OptimizerHeader, TilesHeader, TrainingState, VERSION
 use super::restore::{OnTiles, Weights};
 use crate::convert::Network;
 use crate::optim::{Optimizer, OptimizerState, Remembered};
-use crate::visit::{Slot, Visit};
+use crate::visit::Visit;
 
 const TILES: &str = "@tiles/";
 const OPTIMIZER: &str = "@optimizer/";
@@ -35,19 +35,15 @@ pub(super) fn take_apart(
     let mut tensors: Vec<(String, Tensor)> = net.state_dict();
     let names = net.names();
     let mut tiles = BTreeMap::new();
-    net.visit("", &mut |_, slot| match slot {
-        Slot::Param(_) | Slot::Buffer(_) => {}
-        Slot::Affine(affine) => {
-            let Some(array) = affine.tiles() else { return };
-            let weight = &names[&array.weight.id()];
-            let mut state = array.state();
-            let parameters: BTreeMap<_, _> =
-                array.params().map(|(name, param)| (name.to_owned(), names[&param.id()].clone())).collect();
-            state.tensors.retain(|name, _| !parameters.contains_key(name));
-            tensors.extend(state.tensors.into_iter().map(|(name, part)| (format!("{TILES}{weight}/{name}"), part)));
-            tiles.insert(weight.clone(), TilesHeader { parameters, layout: state.layout });
-        }
-    });
+    for (_, array) in net.tile_arrays() {
+        let weight = &names[&array.weight.id()];
+        let mut state = array.state();
+        let parameters: BTreeMap<_, _> =
+            array.params().map(|(name, param)| (name.to_owned(), names[&param.id()].clone())).collect();
+        state.tensors.retain(|name, _| !parameters.contains_key(name));
+        tensors.extend(state.tensors.into_iter().map(|(name, part)| (format!("{TILES}{weight}/{name}"), part)));
+        tiles.insert(weight.clone(), TilesHeader { parameters, layout: state.layout });
+    }
     let optimizer = optimizer.map(Optimizer::state).map(|OptimizerState { kind, settings, memory }| {
         let mut steps = BTreeMap::new();
         for (parameter, remembered) in memory {

@@ -10,15 +10,14 @@ use ohmgrad_autograd::Var;
 use proptest::prelude::*;
 
 /// A network of one's own: from sequences [batch, time, features] to the last output of a layer with time first.
-#[derive(Clone)]
+#[derive(Clone, Visit)]
 struct LastOutput {
     rnn: Gru,
     out: Linear,
     /// Whether it takes [time, batch, features] as they are.
+    #[visit(skip)]
     time_first: bool,
 }
-
-visit!(LastOutput { rnn, out });
 
 impl Module for LastOutput {
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
@@ -33,18 +32,8 @@ impl Module for LastOutput {
 }
 
 /// Attention of all rows to each other, made of plain operations.
-#[derive(Clone)]
+#[derive(Clone, Visit)]
 struct Mixing(Linear);
-
-impl Visit for Mixing {
-    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        self.0.visit(path, f);
-    }
-
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
-        self.0.visit_mut(path, f);
-    }
-}
 
 impl Module for Mixing {
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {

@@ -32,12 +32,8 @@ fn network(mapping: MappingParameter) -> Sequential {
     let conv = (0..8).map(|i| ratio(i, 7, 13, 6.0) / 16.0).collect();
     let mut linear: Vec<f32> = (0..24).map(|i| ratio(i, 5, 17, 8.0) / 32.0).collect();
     linear[1] = 1e-7;
-    let mut weights = [Tensor::from_vec(conv, &[2, 1, 2, 2]), Tensor::from_vec(linear, &[3, 8])].into_iter();
-    net.visit_mut("", &mut |_, slot| {
-        if let SlotMut::Affine(affine) = slot {
-            affine.set(weights.next().unwrap(), None);
-        }
-    });
+    let weights = [Tensor::from_vec(conv, &[2, 1, 2, 2]), Tensor::from_vec(linear, &[3, 8])];
+    net.affines_mut().into_iter().zip(weights).for_each(|((_, affine), weight)| affine.set(weight, None));
     net.to_analog(&InferenceRpuConfig { mapping, ..Default::default() }, Key::new(2)).unwrap();
     net
 }
@@ -47,9 +43,7 @@ fn mapping() -> MappingParameter {
 }
 
 fn weights(net: &Sequential) -> Vec<Vec<f32>> {
-    let mut weights = vec![];
-    each_array(net, |_, array| weights.push(array.weight.value.to_vec()));
-    weights
+    net.tile_arrays().iter().map(|(_, array)| array.weight.value.to_vec()).collect()
 }
 
 fn assert_near(found: &[Vec<f32>], expected: &[impl AsRef<[f32]>]) {
@@ -109,13 +103,11 @@ fn what_was_exported_comes_back_whatever_the_mapping_and_the_measurement_before(
     fs::write(&measured, MEASURED).unwrap();
     for mapping in mappings {
         let mut net = network(mapping);
-        net.visit_mut("", &mut |_, slot| {
-            if let SlotMut::Affine(Affine { weight: Weight::Analog(array), .. }) = slot
-                && let Some(scaling) = &mut array.out_scaling
-            {
+        for (_, array) in net.tile_arrays_mut() {
+            if let Some(scaling) = &mut array.out_scaling {
                 scaling.value = &scaling.value * 3.0;
             }
-        });
+        }
         let (before, all) = (weights(&net), net.state_dict());
         let export = fusion_export(&net, Fusion { g_max: 25.0 }, &targets).unwrap();
         fusion_import(&mut net, &export, &measured).unwrap();
@@ -132,12 +124,7 @@ fn a_single_layer_has_a_quoted_empty_name() {
     let config = InferenceRpuConfig::default();
     let weight = Tensor::from([[1.0, 0.5]]);
     let mut layer = crate::Linear::new(2, 1, Key::new(1));
-    let set = |slot: SlotMut<'_>| {
-        if let SlotMut::Affine(affine) = slot {
-            affine.set(weight.clone(), None);
-        }
-    };
-    layer.visit_mut("", &mut |_, slot| set(slot));
+    layer.affine.set(weight, None);
     layer.to_analog(&config, Key::new(2)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chip.csv");
@@ -200,11 +187,8 @@ fn a_network_that_does_not_fit_is_refused() {
     assert_eq!(export(&digital, 40.0), "no weight of the network lives on tiles: call to_analog first");
     assert!(export(&net, 41.0).starts_with("g_max = 41"));
     let mut broken = net.clone();
-    broken.visit_mut("", &mut |path, slot| {
-        if let (true, SlotMut::Affine(affine)) = (path == "3", slot) {
-            affine.set(Tensor::full(&[3, 8], f32::NAN), None);
-        }
-    });
+    let (_, last) = broken.affines_mut().pop().unwrap();
+    last.set(Tensor::full(&[3, 8], f32::NAN), None);
     assert_eq!(export(&broken, 40.0), "layer `3`: a weight is not finite");
     let missing = folder.path().join("none").join("chip.csv");
     assert!(matches!(fusion_export(&net, Fusion::default(), &missing), Err(FusionError::Io { .. })));

@@ -3,9 +3,11 @@
 use ohmgrad_autograd::Var;
 
 use crate::module::Module;
+use crate::visit::Visit;
 
 /// An elementwise function (or one over the last axis) as a layer.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Visit)]
+#[visit(skip)]
 pub enum Activation {
     /// `max(x, 0)`.
     Relu,
@@ -48,7 +50,8 @@ impl Module for Activation {
 }
 
 /// Sets elements to 0 with a probability in training, and scales the others up; nothing in evaluation.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Visit)]
+#[visit(skip)]
 pub struct Dropout(
     /// The probability, 0 ≤ p < 1.
     pub f64,
@@ -61,7 +64,8 @@ impl Module for Dropout {
 }
 
 /// All axes but the first become one.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Visit)]
+#[visit(skip)]
 pub struct Flatten;
 
 impl Module for Flatten {

@@ -4,7 +4,7 @@ use ohmgrad_autograd::{Param, Var};
 use ohmgrad_tensor::Tensor;
 
 use crate::module::Module;
-use crate::visit::{Slot, SlotMut, Visit, join};
+use crate::visit::Visit;
 
 /// Batch norm (Ioffe & Szegedy 2015) of [batch, features, …] with N axes behind the features:
 /// `(x − μ)/√(σ² + ε)·weight + bias` for each feature.
@@ -14,31 +14,38 @@ use crate::visit::{Slot, SlotMut, Visit, join};
 /// far. They are state: a step of the optimizer commits them (or
 /// [`Network::apply`](crate::Network::apply)). On an evaluation tape, or if it is [`frozen`](Self::frozen), the layer uses
 /// the running ones and changes nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Visit)]
 pub struct BatchNorm<const N: usize> {
     /// The factor of each feature, 1 at first.
     pub weight: Option<Param>,
     /// What is added to each feature, 0 at first.
     pub bias: Option<Param>,
     /// The running statistics; without them the batch's are used in evaluation too.
+    #[visit(flatten)]
     pub running: Option<Running>,
     /// The share of a new batch in the running statistics; `None` for as much as each batch before had: the n-th batch
     /// counts 1/n.
+    #[visit(skip)]
     pub momentum: Option<f32>,
     /// Added to the variance.
+    #[visit(skip)]
     pub eps: f32,
     /// Whether to use the running statistics in training too, and leave them as they are.
+    #[visit(skip)]
     pub frozen: bool,
 }
 
 /// Means over past batches, one for each feature.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Visit)]
 pub struct Running {
     /// The mean, 0 at first.
+    #[visit(buffer, rename = "running_mean")]
     pub mean: Param,
     /// The unbiased variance, 1 at first.
+    #[visit(buffer, rename = "running_var")]
     pub var: Param,
     /// The number of batches so far, a single number: PyTorch's `num_batches_tracked`. Exact up to 2²⁴ batches.
+    #[visit(buffer, rename = "num_batches_tracked")]
     pub batches: Param,
 }
 
@@ -143,28 +150,6 @@ impl<const N: usize> Module for BatchNorm<N> {
 
     fn batch_axis(&self) -> Option<usize> {
         Some(0)
-    }
-}
-
-impl<const N: usize> Visit for BatchNorm<N> {
-    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        self.weight.visit(&join(path, "weight"), f);
-        self.bias.visit(&join(path, "bias"), f);
-        if let Some(running) = &self.running {
-            f(&join(path, "running_mean"), Slot::Buffer(&running.mean));
-            f(&join(path, "running_var"), Slot::Buffer(&running.var));
-            f(&join(path, "num_batches_tracked"), Slot::Buffer(&running.batches));
-        }
-    }
-
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
-        self.weight.visit_mut(&join(path, "weight"), f);
-        self.bias.visit_mut(&join(path, "bias"), f);
-        if let Some(running) = &mut self.running {
-            f(&join(path, "running_mean"), SlotMut::Buffer(&mut running.mean));
-            f(&join(path, "running_var"), SlotMut::Buffer(&mut running.var));
-            f(&join(path, "num_batches_tracked"), SlotMut::Buffer(&mut running.batches));
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use ohmgrad_tensor::{ConvWindow, Key};
 use crate::affine::Affine;
 use crate::init;
 use crate::module::Module;
-use crate::visit::{Slot, SlotMut, Visit};
+use crate::visit::Visit;
 
 /// A convolution over `AXES` axes, digital or on tiles: input [batch, in, …], output [batch, out, …].
 ///
@@ -22,10 +22,12 @@ use crate::visit::{Slot, SlotMut, Visit};
 /// let y = layer.forward(tape.constant(Tensor::normal(&[4, 3, 28, 28], Key::new(2))));
 /// assert_eq!(y.shape().as_slice(), [4, 8, 14, 14]);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Visit)]
 pub struct Conv<const AXES: usize> {
     /// The weight [out, in/groups, …kernel] and the bias of each output channel.
+    #[visit(flatten)]
     pub affine: Affine,
+    #[visit(skip)]
     window: ConvWindow,
 }
 
@@ -122,15 +124,5 @@ impl<const AXES: usize> Module for Conv<AXES> {
 
     fn batch_axis(&self) -> Option<usize> {
         Some(0)
-    }
-}
-
-impl<const AXES: usize> Visit for Conv<AXES> {
-    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        f(path, Slot::Affine(&self.affine));
-    }
-
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
-        f(path, SlotMut::Affine(&mut self.affine));
     }
 }

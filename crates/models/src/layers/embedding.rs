@@ -4,14 +4,15 @@ use ohmgrad_autograd::{Param, Tape, Var};
 use ohmgrad_tensor::{Key, Tensor};
 
 use crate::module::Module;
-use crate::visit::{Slot, SlotMut, Visit, join};
+use crate::visit::Visit;
 
 /// A table of vectors, looked up by row. It is always digital: a look-up is no product.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Visit)]
 pub struct Embedding {
     /// The table [count, width].
     pub weight: Param,
     /// A row that gets no gradient: what fills up short sequences.
+    #[visit(skip)]
     pub padding: Option<usize>,
 }
 
@@ -62,16 +63,6 @@ impl Module for Embedding {
         let mut shape = x.shape();
         shape.push(self.weight.value.shape()[1]);
         self.look_up(x.tape(), &rows).reshape(&shape)
-    }
-}
-
-impl Visit for Embedding {
-    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        self.weight.visit(&join(path, "weight"), f);
-    }
-
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
-        self.weight.visit_mut(&join(path, "weight"), f);
     }
 }
 

@@ -4,18 +4,20 @@ use ohmgrad_autograd::{Param, Var};
 use ohmgrad_tensor::Tensor;
 
 use crate::module::Module;
-use crate::visit::{Slot, SlotMut, Visit, join};
+use crate::visit::Visit;
 
 /// Layer norm (Ba et al. 2016): `(x − μ)/√(σ² + ε)·weight + bias`, with mean and (biased) variance over the last axes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Visit)]
 pub struct LayerNorm {
     /// The shape of the last axes.
+    #[visit(skip)]
     shape: Vec<usize>,
     /// The factor of each place, 1 at first.
     pub weight: Option<Param>,
     /// What is added to each place, 0 at first.
     pub bias: Option<Param>,
     /// Added to the variance.
+    #[visit(skip)]
     pub eps: f32,
 }
 
@@ -45,17 +47,5 @@ impl Module for LayerNorm {
         assert!(x.shape().ends_with(&self.shape), "layer_norm: {:?} for last axes {:?}", x.shape(), self.shape);
         let [weight, bias] = [&self.weight, &self.bias].map(|param| param.as_ref().map(|param| tape.param(param)));
         x.layer_norm(self.shape.len(), weight, bias, self.eps)
-    }
-}
-
-impl Visit for LayerNorm {
-    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        self.weight.visit(&join(path, "weight"), f);
-        self.bias.visit(&join(path, "bias"), f);
-    }
-
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
-        self.weight.visit_mut(&join(path, "weight"), f);
-        self.bias.visit_mut(&join(path, "bias"), f);
     }
 }

@@ -6,17 +6,20 @@ use ohmgrad_tensor::{Key, Tensor};
 use crate::affine::Affine;
 use crate::init;
 use crate::module::Module;
-use crate::visit::{Slot, SlotMut, Visit};
+use crate::visit::Visit;
 
 /// `y = x·Wᵀ + b` over the last axis, digital or on tiles.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Visit)]
 pub struct Linear {
     /// The weight [out, in] and the bias of each output.
+    #[visit(flatten)]
     pub affine: Affine,
 }
 
 impl Linear {
-    /// A layer with PyTorch's default initialisation: uniform within ±1/√in.
+    /// A layer with PyTorch's default initialisation: uniform within ±1/√in. Each layer needs a key of its own,
+    /// `key.fold("hidden")`, `key.fold("out")`: two layers from one key begin alike, which
+    /// [`summary`](crate::Network::summary) and the first step of an optimizer say.
     pub fn new(ins: usize, outs: usize, key: Key) -> Self {
         let weight = init::torch_default(&[outs, ins], ins, key.fold("weight"));
         let bias = init::torch_default(&[outs], ins, key.fold("bias"));
@@ -42,16 +45,6 @@ impl Module for Linear {
             1 => self.affine.forward(x.unsqueeze(0)).squeeze(0),
             _ => self.affine.forward(x),
         }
-    }
-}
-
-impl Visit for Linear {
-    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        f(path, Slot::Affine(&self.affine));
-    }
-
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
-        f(path, SlotMut::Affine(&mut self.affine));
     }
 }
 

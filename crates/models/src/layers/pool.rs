@@ -4,6 +4,7 @@ use ohmgrad_autograd::Var;
 use ohmgrad_tensor::pool::PoolWindow;
 
 use crate::module::Module;
+use crate::visit::Visit;
 
 /// A size for each of N axes: one number for all of them, or an array.
 pub trait Sizes<const N: usize> {
@@ -44,7 +45,8 @@ fn set<const N: usize>(windows: &mut [PoolWindow; N], sizes: impl Sizes<N>, fiel
 /// assert_eq!(MaxPool2d::new(2).forward(x).shape().as_slice(), [8, 3, 14, 14]);
 /// assert_eq!(MaxPool2d::new([3, 1]).with_stride(2).with_padding([1, 0]).forward(x).shape().as_slice(), [8, 3, 14, 14]);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Visit)]
+#[visit(skip)]
 pub struct MaxPool<const N: usize> {
     /// The windows, one an axis.
     pub windows: [PoolWindow; N],
@@ -97,7 +99,8 @@ impl<const N: usize> Module for MaxPool<N> {
 }
 
 /// The mean of each window over the last N axes, [batch, channels, …].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Visit)]
+#[visit(skip)]
 pub struct AvgPool<const N: usize> {
     /// The windows, one an axis.
     pub windows: [PoolWindow; N],
@@ -151,7 +154,8 @@ impl<const N: usize> Module for AvgPool<N> {
 }
 
 /// The means of as many equal parts of the last N axes as asked for: 1 is the mean over whole images.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Visit)]
+#[visit(skip)]
 pub struct AdaptiveAvgPool<const N: usize> {
     /// The sizes of the last axes of the result.
     pub output: [usize; N],

@@ -1,5 +1,7 @@
 //! Layers one after the other.
 
+use std::collections::BTreeMap;
+
 use ohmgrad_autograd::Var;
 use ohmgrad_tensor::Key;
 
@@ -8,21 +10,41 @@ use super::{
     MaxPool, RecurrentOptions, Rnn, Sizes,
 };
 use crate::module::Module;
-use crate::visit::{Slot, SlotMut, Visit};
+use crate::visit::{Slot, SlotMut, Visit, join};
 
-/// A network of layers one after the other; each is named by its place, as in PyTorch.
+/// A network of layers one after the other, as PyTorch's; each is named by its place, or as the builder was
+/// [told](SequentialBuilder::named).
 #[derive(Clone)]
 pub struct Sequential {
     layers: Vec<Box<dyn Module>>,
+    /// By the place of a layer.
+    names: BTreeMap<usize, String>,
 }
 
 /// What makes a layer from its key.
 type Init = Box<dyn FnOnce(Key) -> Box<dyn Module>>;
 
 /// A list of layers that are yet to be initialised; it has no forward before [`init`](Self::init).
+///
+/// Common layers have a function with their usual arguments. [`layer`](Self::layer) takes any layer without a key,
+/// [`layer_with`](Self::layer_with) any that is made from one, and [`named`](Self::named) any under a name, all of them with
+/// every option that the layer has:
+///
+/// ```
+/// use ohmgrad_models::{Conv2d, MaxPool2d, Network, Rnn, Sequential};
+/// use ohmgrad_tensor::Key;
+///
+/// let net = Sequential::new()
+///     .named("stem", |key| Conv2d::grouped(4, 8, [3, 3], 2, key).with_stride([2, 2]).with_padding([1, 1]))
+///     .layer(MaxPool2d::new(3).with_stride(2).with_padding(1))
+///     .flatten()
+///     .layer_with(|key| Rnn::new(128, 32, Default::default(), key).with_relu())
+///     .init(Key::new(42));
+/// assert_eq!(net.parameter_names()[..3], ["stem.weight", "stem.bias", "3.weight_ih_l0"]);
+/// ```
 #[derive(Default)]
 pub struct SequentialBuilder {
-    layers: Vec<Init>,
+    layers: Vec<(Option<String>, Init)>,
 }
 
 impl Sequential {
@@ -48,31 +70,64 @@ impl Sequential {
         &self.layers
     }
 
-    /// The layers, for exchanging some.
+    /// The layers, for exchanging some. A name stays at its place.
     pub fn layers_mut(&mut self) -> &mut Vec<Box<dyn Module>> {
         &mut self.layers
     }
 }
 
 impl SequentialBuilder {
-    fn add(mut self, layer: impl FnOnce(Key) -> Box<dyn Module> + 'static) -> Self {
-        self.layers.push(Box::new(layer));
+    fn add<M: Module + 'static>(mut self, name: Option<&str>, layer: impl FnOnce(Key) -> M + 'static) -> Self {
+        self.layers.push((name.map(str::to_owned), Box::new(|key| Box::new(layer(key)))));
         self
     }
 
     /// Any module.
     pub fn layer(self, module: impl Module + 'static) -> Self {
-        self.add(|_| Box::new(module))
+        self.add(None, |_| module)
+    }
+
+    /// Any module that is made from a key: its own, from that of [`init`](Self::init).
+    pub fn layer_with<M: Module + 'static>(self, layer: impl FnOnce(Key) -> M + 'static) -> Self {
+        self.add(None, layer)
+    }
+
+    /// Any module under a name, under which its parameters are in state dicts: weights of a PyTorch module of that name
+    /// load. A name may have several steps, as `features.0`. The module's key is folded from the name, and so does not
+    /// depend on its place:
+    ///
+    /// ```
+    /// use ohmgrad_models::{Conv2d, Linear, Network, Sequential};
+    /// use ohmgrad_tensor::Key;
+    ///
+    /// let net = Sequential::new()
+    ///     .named("conv1", |key| Conv2d::new(1, 4, [3, 3], key).with_padding([1, 1]))
+    ///     .relu()
+    ///     .flatten()
+    ///     .named("fc", |key| Linear::new(64, 10, key))
+    ///     .init(Key::new(42));
+    /// assert_eq!(net.parameter_names(), ["conv1.weight", "conv1.bias", "fc.weight", "fc.bias"]);
+    /// assert_eq!(net.state_dict()[2].1, Linear::new(64, 10, Key::new(42).fold("fc")).affine.weight().value);
+    /// ```
+    ///
+    /// # Panics
+    /// If the name is empty, or another layer has it.
+    pub fn named<M: Module + 'static>(self, name: &str, layer: impl FnOnce(Key) -> M + 'static) -> Self {
+        let is_free = self.layers.iter().all(|(other, _)| other.as_deref() != Some(name));
+        assert!(is_free && !name.is_empty(), "sequential: `{name}` is empty or the name of another layer");
+        self.add(Some(name), layer)
     }
 
     /// A fully connected layer with a bias.
     pub fn linear(self, ins: usize, outs: usize) -> Self {
-        self.add(move |key| Box::new(Linear::new(ins, outs, key)))
+        self.layer_with(move |key| Linear::new(ins, outs, key))
     }
 
-    /// A convolution over two axes with a square kernel, stride 1, no padding, and a bias.
-    pub fn conv2d(self, ins: usize, outs: usize, kernel: usize) -> Self {
-        self.add(move |key| Box::new(Conv2d::new(ins, outs, [kernel; 2], key)))
+    /// A convolution over two axes, with a window of `kernel` (or `[rows, columns]`), stride 1, no padding, and a bias; one
+    /// with other options is [`layer_with`](Self::layer_with)`(|key| Conv2d::new(…, key).with_stride(…))`.
+    pub fn conv2d(self, ins: usize, outs: usize, kernel: impl Sizes<2>) -> Self {
+        let kernel = kernel.sizes();
+        self.layer_with(move |key| Conv2d::new(ins, outs, kernel, key))
     }
 
     /// `max(x, 0)`.
@@ -147,22 +202,22 @@ impl SequentialBuilder {
 
     /// A table of `count` rows of `width`, which the input numbers.
     pub fn embedding(self, count: usize, width: usize) -> Self {
-        self.add(move |key| Box::new(Embedding::new(count, width, key)))
+        self.layer_with(move |key| Embedding::new(count, width, key))
     }
 
     /// A plain recurrent layer; it passes on the whole sequence of outputs.
     pub fn rnn(self, ins: usize, hidden: usize, options: RecurrentOptions) -> Self {
-        self.add(move |key| Box::new(Rnn::new(ins, hidden, options, key)))
+        self.layer_with(move |key| Rnn::new(ins, hidden, options, key))
     }
 
     /// An LSTM; it passes on the whole sequence of outputs.
     pub fn lstm(self, ins: usize, hidden: usize, options: RecurrentOptions) -> Self {
-        self.add(move |key| Box::new(Lstm::new(ins, hidden, options, key)))
+        self.layer_with(move |key| Lstm::new(ins, hidden, options, key))
     }
 
     /// A GRU; it passes on the whole sequence of outputs.
     pub fn gru(self, ins: usize, hidden: usize, options: RecurrentOptions) -> Self {
-        self.add(move |key| Box::new(Gru::new(ins, hidden, options, key)))
+        self.layer_with(move |key| Gru::new(ins, hidden, options, key))
     }
 
     /// All axes but the first become one.
@@ -170,10 +225,14 @@ impl SequentialBuilder {
         self.layer(Flatten)
     }
 
-    /// The network, with weights drawn from `key` under the number of their layer.
+    /// The network, with weights drawn from `key` under the number of their layer, or its name if it has one.
     pub fn init(self, key: Key) -> Sequential {
-        let layers = self.layers.into_iter().enumerate().map(|(i, layer)| layer(key.fold(i))).collect();
-        Sequential { layers }
+        let (mut layers, mut names) = (vec![], BTreeMap::new());
+        for (i, (name, layer)) in self.layers.into_iter().enumerate() {
+            layers.push(layer(name.as_ref().map_or_else(|| key.fold(i), |name| key.fold(name.as_str()))));
+            names.extend(name.map(|name| (i, name)));
+        }
+        Sequential { layers, names }
     }
 }
 
@@ -188,12 +247,21 @@ impl Module for Sequential {
     }
 }
 
+/// The path of the layer at a place.
+fn path_of(path: &str, place: usize, names: &BTreeMap<usize, String>) -> String {
+    names.get(&place).map_or_else(|| join(path, &place.to_string()), |name| join(path, name))
+}
+
 impl Visit for Sequential {
-    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
-        self.layers.visit(path, f);
+    fn visit<'a>(&'a self, path: &str, f: &mut dyn FnMut(&str, Slot<'a>)) {
+        for (i, layer) in self.layers.iter().enumerate() {
+            layer.visit(&path_of(path, i, &self.names), f);
+        }
     }
 
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
-        self.layers.visit_mut(path, f);
+    fn visit_mut<'a>(&'a mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'a>)) {
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            layer.visit_mut(&path_of(path, i, &self.names), f);
+        }
     }
 }

@@ -2,97 +2,8 @@
 //!
 //! An optimizer is an [`Optimizer`]: a step, a learning rate, and a state that checkpoints write down. [`update`] is the walk
 //! that a step consists of: it commits running means, refuses gradients of another network, hands over each parameter with
-//! its gradient and what is remembered of it, and has weights on tiles clipped and mapped anew. This is Lion (Chen et al.
-//! 2023), whole:
-//!
-//! ```
-//! use ohmgrad_autograd::Gradients;
-//! use ohmgrad_models::optim::{Memory, Optimizer, OptimizerState, Remembered, StateError, finite, update};
-//! use ohmgrad_models::Visit;
-//! use ohmgrad_tensor::Tensor;
-//! use serde::{Deserialize, Serialize};
-//!
-//! /// `w ← w − lr·sign(β₁m + (1−β₁)g)`, `m ← β₂m + (1−β₂)g`.
-//! struct Lion {
-//!     lr: f32,
-//!     betas: [f32; 2],
-//!     means: Memory<Option<Tensor>>,
-//! }
-//!
-//! /// Hyper-parameters as a checkpoint has them.
-//! #[derive(Serialize, Deserialize)]
-//! #[serde(deny_unknown_fields)]
-//! struct Settings {
-//!     #[serde(deserialize_with = "finite")]
-//!     lr: f32,
-//!     betas: [f32; 2],
-//! }
-//!
-//! impl Optimizer for Lion {
-//!     fn step(&mut self, net: &mut dyn Visit, gradients: Gradients) {
-//!         let &mut Self { lr, betas: [b1, b2], ref mut means } = self;
-//!         update(net, &gradients, lr, means, |param, gradient, mean| {
-//!             let mean = mean.get_or_insert_with(|| Tensor::full(gradient.shape(), 0.0));
-//!             let step = mean.zip(gradient, |m, g| lr * (b1 * m + (1.0 - b1) * g).signum());
-//!             param.value.zip_mut(&step, |w, s| *w -= s);
-//!             mean.zip_mut(gradient, |m, g| *m = b2 * *m + (1.0 - b2) * g);
-//!         });
-//!     }
-//!
-//!     fn lr(&self) -> f32 {
-//!         self.lr
-//!     }
-//!
-//!     fn set_lr(&mut self, lr: f32) {
-//!         self.lr = lr;
-//!     }
-//!
-//!     fn state(&self) -> OptimizerState {
-//!         let of = |(path, mean): (&String, &Option<Tensor>)| {
-//!             Some((path.clone(), Remembered::new(0, [("mean", mean.clone()?)])))
-//!         };
-//!         let settings = Settings { lr: self.lr, betas: self.betas };
-//!         OptimizerState::new("lion", settings, self.means.iter().filter_map(of).collect())
-//!     }
-//!
-//!     fn set_state(&mut self, state: OptimizerState) -> Result<(), StateError> {
-//!         let Settings { lr, betas } = state.settings("lion")?;
-//!         let of = |(path, remembered): (String, Remembered)| {
-//!             let [mean] = remembered.take(&path, ["mean"])?;
-//!             Ok((path, Some(mean)))
-//!         };
-//!         let means = state.memory.into_iter().map(of).collect::<Result<_, _>>()?;
-//!         *self = Self { lr, betas, means };
-//!         Ok(())
-//!     }
-//! }
-//!
-//! # use ohmgrad_analog::InferenceRpuConfig;
-//! # use ohmgrad_autograd::Tape;
-//! # use ohmgrad_models::{Checkpoint, Module, Network, Sequential, Tiles, TrainingState};
-//! # use ohmgrad_tensor::Key;
-//! # let folder = tempfile::tempdir()?;
-//! # let file = folder.path().join("run.safetensors");
-//! // It trains tiles, and checkpoints hold it.
-//! let network = || Sequential::new().linear(4, 8).tanh().linear(8, 2).init(Key::new(1));
-//! let lion = || Lion { lr: 1e-3, betas: [0.9, 0.99], means: Memory::new() };
-//! let step = |net: &mut Sequential, lion: &mut Lion, step: usize| {
-//!     let tape = Tape::train(Key::new(2).fold(step));
-//!     let y = net.forward(tape.constant(Tensor::normal(&[16, 4], Key::new(3).fold(step))));
-//!     lion.step(net, (y * y).mean().backward());
-//! };
-//! let (mut net, mut optimizer) = (network(), lion());
-//! net.to_analog(&InferenceRpuConfig::default(), Key::new(4))?;
-//! step(&mut net, &mut optimizer, 0);
-//! Checkpoint::save(&file, &net, Some(&optimizer), &TrainingState::new(Key::new(2)))?;
-//!
-//! let (mut resumed, mut again) = (network(), lion());
-//! Checkpoint::load(&file)?.restore(&mut resumed, Some(&mut again), Tiles::FromFile)?;
-//! step(&mut net, &mut optimizer, 1);
-//! step(&mut resumed, &mut again, 1);
-//! assert_eq!(resumed.state_dict(), net.state_dict());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! its gradient and what is remembered of it, and has weights on tiles clipped and mapped anew. The example
+//! `own_optimizer` is Lion (Chen et al. 2023), whole, with a checkpoint from which its training goes on bit for bit.
 
 mod adam;
 mod schedule;
@@ -104,9 +15,9 @@ use std::collections::{BTreeMap, HashSet};
 use ohmgrad_autograd::{Gradients, Id, Param};
 use ohmgrad_tensor::Tensor;
 
+use crate::alike::{self, alike};
 use crate::convert::Network;
-use crate::visit::Visit;
-use crate::visit::{each_affine, each_slot, find_array, owned};
+use crate::visit::{Visit, owned};
 
 pub use adam::Adam;
 pub use schedule::Schedule;
@@ -144,11 +55,13 @@ pub type Memory<M> = BTreeMap<String, M>;
 /// What every step of an optimizer consists of: commits the state that the step's forwards changed, and calls `update` with
 /// each parameter that has a gradient, the gradient, and what is remembered of the parameter. Weights on tiles are then
 /// clipped and mapped anew, if their configuration says so. Weights that live in devices have no gradient: they are updated by
-/// pulses at the learning rate `rate`. The [module's documentation](self) has an example.
+/// pulses at the learning rate `rate`. The example `own_optimizer` is made of it.
+///
+/// The first step, which has no memory yet, says on standard error which layers were made from one key, and so begin alike.
 ///
 /// # Panics
 /// If a gradient, a deposit or a piece of state belongs to nothing in the network: it is another network's, a clone's (which
-/// has parameters of its own), or of a layer that the network's [`visit!`](crate::visit!) leaves out. Nothing is changed then.
+/// has parameters of its own), or of a layer that the network's [`Visit`] skips. Nothing is changed then.
 /// A part of a network is stepped with [its gradients](Network::take_gradients), parameters that shall stay are
 /// [frozen](Network::freeze).
 pub fn update<M: Default>(
@@ -159,19 +72,21 @@ pub fn update<M: Default>(
     mut update: impl FnMut(&mut Param, &Tensor, &mut M),
 ) {
     refuse_others(net, gradients);
+    // Before the first step weights are as their keys made them.
+    let pairs = if memory.is_empty() { alike(&*net) } else { vec![] };
     // An input range may be both: found from the data by the forward, then stepped.
     net.apply(gradients.state());
-    each_slot(net, |path, param, trained| {
-        let Some(gradient) = gradients.get(param.id()).filter(|_| trained) else { return };
-        if !memory.contains_key(path) {
-            memory.insert(path.into(), M::default());
+    for (path, param) in net.parameters_mut() {
+        if let Some(gradient) = gradients.get(param.id()) {
+            update(param, gradient, memory.entry(path).or_default());
         }
-        update(param, gradient, memory.get_mut(path).expect("inserted above"));
-    });
-    each_affine(net, |affine| {
+    }
+    // A memory that stays empty, as of weights that all live in devices, would say it at every step.
+    pairs.iter().filter(|_| !memory.is_empty()).for_each(|pair| eprintln!("note: {}", alike::say(pair)));
+    for (_, affine) in net.affines_mut() {
         affine.update_devices(gradients, rate);
         affine.after_step();
-    });
+    }
 }
 
 /// Says once on standard error which settings of an optimizer weights that live in devices do not have: pulses follow each
@@ -181,8 +96,8 @@ pub(crate) fn tell_what_devices_ignore(told: &mut bool, net: &dyn Visit, setting
         return;
     }
     let ignored: Vec<&str> = settings.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
-    let layer = find_array(net, |path, tiles| tiles.trains_on_chip().then(|| path.to_owned()));
-    if let (Some(layer), false) = (layer, ignored.is_empty()) {
+    let on_chip = net.tile_arrays().into_iter().find(|(_, tiles)| tiles.trains_on_chip());
+    if let (Some((layer, _)), false) = (on_chip, ignored.is_empty()) {
         eprintln!(
             "note: {} has no effect on weights that live in devices, as those of layer `{layer}`",
             ignored.join(", ")
@@ -200,17 +115,14 @@ fn refuse_others(net: &dyn Visit, gradients: &Gradients) {
     let others: HashSet<Id> = gradients.owners().filter(|id| !owned.contains(id)).collect();
     let shapes: Vec<_> =
         gradients.iter().filter(|(id, _)| others.contains(id)).map(|(_, gradient)| gradient.shape()).collect();
-    let mut without = vec![];
-    net.each_parameter(|path, param| {
-        if gradients.of(param).is_none() && !param.is_frozen() {
-            without.push(path.to_owned());
-        }
-    });
+    let without =
+        |(path, param): (String, &Param)| (gradients.of(param).is_none() && !param.is_frozen()).then_some(path);
+    let without: Vec<String> = net.parameters().into_iter().filter_map(without).collect();
     let without = if without.is_empty() { "none".into() } else { without.join(", ") };
     panic!(
         "step: {} parameters or buffers that have been trained are not in this network (gradients of shapes {shapes:?}); \
-         those in it without a gradient: {without}. Are the gradients another network's, or a clone's? Does its visit! name \
-         every layer? A part of a network takes its own with take_gradients; freeze keeps parameters as they are",
+         those in it without a gradient: {without}. Are the gradients another network's, or a clone's? Does its Visit \
+         skip a layer? A part of a network takes its own with take_gradients; freeze keeps parameters as they are",
         others.len()
     );
 }
@@ -218,7 +130,7 @@ fn refuse_others(net: &dyn Visit, gradients: &Gradients) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Linear, Module, Sequential, visit};
+    use crate::{Linear, Module, Sequential};
     use ohmgrad_analog::config::{InputRangeParameter, NoiseManagement, PrePostProcessingParameter};
     use ohmgrad_analog::{InferenceRpuConfig, IoParameters, MappingParameter};
     use ohmgrad_autograd::Tape;
@@ -230,13 +142,12 @@ mod tests {
         (y * y).mean().backward()
     }
 
-    #[derive(Clone)]
+    #[derive(Clone, Visit)]
     struct Forgetful {
+        #[visit(skip)]
         hidden: Linear,
         out: Linear,
     }
-
-    visit!(Forgetful { out });
 
     impl Module for Forgetful {
         fn forward<'t>(&self, x: ohmgrad_autograd::Var<'t>) -> ohmgrad_autograd::Var<'t> {
@@ -249,7 +160,7 @@ mod tests {
         expected = "step: 2 parameters or buffers that have been trained are not in this network (gradients of \
                                shapes [[4, 3], [4]]); those in it without a gradient: none."
     )]
-    fn a_field_that_visit_forgets_is_said() {
+    fn a_layer_that_is_skipped_is_said() {
         let mut net = Forgetful { hidden: Linear::new(3, 4, Key::new(1)), out: Linear::new(4, 2, Key::new(2)) };
         let gradients = gradients(&net, &[5, 3]);
         Sgd::new(0.1).step(&mut net, gradients);
@@ -262,7 +173,7 @@ mod tests {
         Adam::new(0.1).step(&mut net.clone(), gradients(&net, &[5, 3]));
     }
 
-    /// A batch norm that visit! forgets has state and nothing else.
+    /// A batch norm that is no part of the network has state and nothing else.
     #[test]
     #[should_panic(expected = "step: 3 parameters or buffers")]
     fn running_means_go_nowhere_in_silence_neither() {
@@ -289,7 +200,7 @@ mod tests {
             ..Default::default()
         };
         let mut net = Sequential::new().linear(3, 4).tanh().linear(4, 2).init(Key::new(1));
-        net.each_parameter_mut(|path, param| param.set_frozen(path.starts_with("0.")));
+        net.parameters_mut().into_iter().for_each(|(path, param)| param.set_frozen(path.starts_with("0.")));
         let step = |net: &mut Sequential| {
             let before = net.state_dict();
             let of_all = gradients(net, &[5, 3]);

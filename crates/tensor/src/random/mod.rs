@@ -3,6 +3,7 @@
 //! The same key gives the same bits on every machine, with or without vector instructions, in this and every later
 //! version: the tests pin them.
 
+mod generator;
 mod lanes;
 mod math;
 mod permutation;

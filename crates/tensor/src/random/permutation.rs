@@ -1,7 +1,6 @@
-use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use rand_xoshiro::rand_core::Rng;
 
-use super::lanes::{LANES, seed};
+use super::generator::generator;
 use crate::Key;
 
 /// A permutation of `0..n`, each of the n! with the same probability (Fisher–Yates).
@@ -22,17 +21,6 @@ pub fn permutation(n: usize, key: Key) -> Vec<usize> {
         order.swap(i, below(i as u64 + 1, || rng.next_u64()) as usize);
     }
     order
-}
-
-/// Xoshiro256++ (Blackman & Vigna 2021), seeded where the [`Lanes`](super::Lanes) of the same key stop.
-fn generator(key: Key) -> Xoshiro256PlusPlus {
-    let [a, b] = key.to_words();
-    let mut bytes = [0; 32];
-    let next = LANES as u64;
-    for (word, bytes) in [seed(a, b, next), seed(a, b, next + 1)].as_flattened().iter().zip(bytes.as_chunks_mut().0) {
-        *bytes = word.to_le_bytes();
-    }
-    Xoshiro256PlusPlus::from_seed(bytes)
 }
 
 /// Uniform in `0..n`, without bias (Lemire 2019).

@@ -1,7 +1,6 @@
 //! `ohmgrad sweep` and `ohmgrad merge`: every point of a grid times chips, equal keys in all points.
 
 mod grid;
-mod heat_map;
 mod results;
 
 use std::path::{Path, PathBuf};

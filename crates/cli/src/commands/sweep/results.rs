@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ohmgrad_plots::{Axis, Corner, Figure, Mark, Scale, Series};
+use ohmgrad_plots::{Axis, Corner, Figure, HeatMap, Mark, Scale, Series};
 use serde_json::json;
 
 use super::grid::{Grid, short, shown};
-use super::heat_map::{self, HeatMap};
 use crate::failure::Outcome;
 use crate::output::Output;
 use crate::recipe::{Recipe, time};
@@ -67,7 +66,7 @@ impl Results<'_> {
             1 => report.picture("Scores over the swept field", &draw(folder, "sweep.svg", &self.lines())?)?,
             2 => {
                 let maps: Vec<HeatMap> = (0..self.times.len()).map(|time| self.heat_map(time)).collect();
-                let svg = heat_map::svg(&maps);
+                let svg = HeatMap::svg(&maps)?;
                 folder.write("sweep.svg", &svg)?;
                 report.svg("Means over both swept fields", &svg);
             }

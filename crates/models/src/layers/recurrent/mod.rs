@@ -227,14 +227,14 @@ impl<C: Cell<N>, const N: usize> Module for Recurrent<C, N> {
 }
 
 impl<C: Cell<N>, const N: usize> Visit for Recurrent<C, N> {
-    fn visit(&self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
+    fn visit<'a>(&'a self, path: &str, f: &mut dyn FnMut(&str, Slot<'a>)) {
         let directions = 1 + usize::from(self.options.bidirectional);
         for (i, pass) in self.passes.iter().enumerate() {
             pass.visit(path, &name(i, directions), C::GATES, f);
         }
     }
 
-    fn visit_mut(&mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'_>)) {
+    fn visit_mut<'a>(&'a mut self, path: &str, f: &mut dyn FnMut(&str, SlotMut<'a>)) {
         let directions = 1 + usize::from(self.options.bidirectional);
         for (i, pass) in self.passes.iter_mut().enumerate() {
             pass.visit_mut(path, &name(i, directions), C::GATES, f);

@@ -75,7 +75,7 @@ impl Pass {
         (outputs, state)
     }
 
-    pub fn visit(&self, path: &str, name: &str, gates: &[&str], f: &mut dyn FnMut(&str, Slot<'_>)) {
+    pub fn visit<'a>(&'a self, path: &str, name: &str, gates: &[&str], f: &mut dyn FnMut(&str, Slot<'a>)) {
         for (what, slots) in [("ih", &self.input), ("hh", &self.hidden)] {
             for (i, affine) in slots.iter().enumerate() {
                 f(&slot(path, what, name, slots.len(), gates[i]), Slot::Affine(affine));
@@ -86,7 +86,7 @@ impl Pass {
         }
     }
 
-    pub fn visit_mut(&mut self, path: &str, name: &str, gates: &[&str], f: &mut dyn FnMut(&str, SlotMut<'_>)) {
+    pub fn visit_mut<'a>(&'a mut self, path: &str, name: &str, gates: &[&str], f: &mut dyn FnMut(&str, SlotMut<'a>)) {
         for (what, slots) in [("ih", &mut self.input), ("hh", &mut self.hidden)] {
             let count = slots.len();
             for (i, affine) in slots.iter_mut().enumerate() {

@@ -1,0 +1,46 @@
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+use super::lanes::{LANES, seed};
+use crate::Key;
+
+impl Key {
+    /// A generator for crates that draw from a [`rand::Rng`](https://docs.rs/rand), such as `rand_distr`: Xoshiro256++
+    /// (Blackman & Vigna 2021). Its words are those of this key on every machine; what a distribution makes of them may
+    /// change with the version of its crate.
+    ///
+    /// ```
+    /// use ohmgrad_tensor::Key;
+    /// use rand_xoshiro::rand_core::Rng;
+    ///
+    /// let key = Key::new(42).fold("stuck devices");
+    /// assert_eq!(key.rng().next_u64(), key.rng().next_u64());
+    /// assert_ne!(key.rng().next_u64(), key.fold(1).rng().next_u64());
+    /// ```
+    pub fn rng(self) -> impl Rng + Clone {
+        generator(self)
+    }
+}
+
+/// Xoshiro256++, seeded where the [`Lanes`](super::Lanes) of the same key stop.
+pub(super) fn generator(key: Key) -> Xoshiro256PlusPlus {
+    let [a, b] = key.to_words();
+    let mut bytes = [0; 32];
+    let next = LANES as u64;
+    for (word, bytes) in [seed(a, b, next), seed(a, b, next + 1)].as_flattened().iter().zip(bytes.as_chunks_mut().0) {
+        *bytes = word.to_le_bytes();
+    }
+    Xoshiro256PlusPlus::from_seed(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a user's noise model draws is part of what "same key, same bits" promises.
+    #[test]
+    fn words_are_pinned() {
+        let mut rng = Key::new(42).rng();
+        assert_eq!([rng.next_u64(), rng.next_u64()], [0, 0]);
+    }
+}
