@@ -53,7 +53,7 @@ pub mod models {
     pub use ohmgrad_models::*;
 }
 
-pub use models::Visit;
+pub use models::{Error, Visit};
 
 /// What most programs need: `use ohmgrad::prelude::*`.
 pub mod prelude {

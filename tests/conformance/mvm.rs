@@ -116,12 +116,14 @@ fn code_distance(io: &IoParameters, inputs: &Numbers, row: usize, outputs: &[f64
         NoiseManagement::AbsMax | NoiseManagement::Max => largest(x),
         NoiseManagement::AverageAbsMax => largest(&inputs.values),
         NoiseManagement::AbsMaxNpSum => worst_case.max(largest(x)),
+        other => unimplemented!("the scale of {other:?}"),
     };
     let fitting = 2.0 * largest(outputs) / (bound * out_scale);
     let reduced = match io.bound_management {
         BoundManagement::None => 0.0,
         BoundManagement::Iterative => fitting,
         BoundManagement::IterativeWorstCase => worst_case.max(fitting),
+        other => unimplemented!("the reduction of {other:?}"),
     };
     step * out_scale * first.max(reduced)
 }

@@ -99,3 +99,37 @@ fn a_convolutional_network_loads_and_moves_onto_tiles() {
     assert!(error.contains("bn1.num_batches_tracked: not in the network"), "{error}");
     assert!(error.contains("0.running_mean: not in the file"), "{error}");
 }
+
+/// A `Sequential` with PyTorch's names is the same network, also by a map of the names in the file.
+#[test]
+fn names_and_maps_of_names_load_the_same_weights() {
+    let network = |names: [&str; 4]| {
+        Sequential::new()
+            .named(names[0], |key| Conv2d::new(1, 4, [3, 3], key).with_padding([1, 1]))
+            .named(names[1], |_| BatchNorm2d::new(4))
+            .relu()
+            .named(names[2], |key| Conv2d::grouped(4, 6, [3, 3], 2, key).with_stride([2, 2]))
+            .flatten()
+            .named(names[3], |key| Linear::new(6, 2, key))
+            .init(KEY)
+    };
+    let path = file("pytorch_conv.safetensors");
+    let x = Tensor::from_fn(&[2, 1, 4, 4], |i| (i[0] * 16 + i[2] * 4 + i[3]) as f32 / 16.0 - 1.0);
+    let mut named = network(["conv1", "bn1", "conv2", "fc"]);
+    named.load_weights(&path).unwrap();
+    let y = predict(&named, &x, KEY);
+    assert!((y.row(0).to_vec()[0] + 0.418_204_9).abs() < 1e-6);
+
+    let map = |pairs: &[(&str, &str)]| pairs.iter().map(|&(there, here)| (there.into(), here.into())).collect();
+    let mut other = network(["body.conv1", "body.bn1", "body.conv2", "head"]);
+    other.load_weights_as(&path, &map(&[("", "body"), ("fc.weight", "head.weight"), ("fc", "head")])).unwrap();
+    assert_eq!(predict(&other, &x, KEY), y);
+    named.load_weights_as(&path, &map(&[("conv1", "conv1")])).unwrap();
+    assert_eq!(predict(&named, &x, KEY), y);
+
+    let error = |pairs: &[(&str, &str)]| network(["a", "b", "c", "d"]).load_weights_as(&path, &map(pairs)).unwrap_err();
+    let text = error(&[("conv", "a")]).to_string();
+    assert!(text.contains("conv: found no such tensor, expected one of bn1.bias, "), "{text}");
+    let text = error(&[("conv1", "conv2")]).to_string();
+    assert!(text.ends_with("conv2.bias: found two tensors that get this name, expected one"), "{text}");
+}

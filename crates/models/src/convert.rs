@@ -1,6 +1,6 @@
 //! What can be done with a whole network: naming, counting, moving it onto tiles and back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use ohmgrad_analog::Error;
@@ -345,6 +345,36 @@ pub trait Network: Visit {
     /// listed), or a weight of the network is programmed onto a chip.
     fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<Restored, CheckpointError> {
         checkpoint::load_weights(self, path.as_ref())
+    }
+
+    /// As [`load_weights`](Self::load_weights), of a file whose tensors have other names: `names` has, for a name in the file
+    /// or for its first steps, what these are here. The longest that fits a name is taken; an empty one fits all names, and
+    /// to an empty one steps are left out.
+    ///
+    /// ```no_run
+    /// use ohmgrad_models::{Conv2d, Linear, Network, Sequential};
+    /// use ohmgrad_tensor::Key;
+    ///
+    /// let mut net = Sequential::new()
+    ///     .named("conv1", |key| Conv2d::new(1, 4, [3, 3], key))
+    ///     .flatten()
+    ///     .named("head", |key| Linear::new(16, 10, key))
+    ///     .init(Key::new(0));
+    /// // module.conv1.weight is conv1.weight here, module.fc.bias is head.bias.
+    /// let names = [("module", ""), ("module.fc", "head")].map(|(there, here)| (there.into(), here.into()));
+    /// net.load_weights_as("weights.safetensors", &names.into())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`load_weights`](Self::load_weights), and if no name in the file is fitted by one of `names`, or two become
+    /// one.
+    fn load_weights_as(
+        &mut self,
+        path: impl AsRef<Path>,
+        names: &BTreeMap<String, String>,
+    ) -> Result<Restored, CheckpointError> {
+        checkpoint::load_weights_as(self, path.as_ref(), names)
     }
 
     /// Whether a weight lives on tiles.

@@ -16,6 +16,7 @@ mod chip;
 mod convert;
 pub mod data;
 mod diagnostics;
+mod error;
 mod evaluate;
 mod fusion;
 pub mod init;
@@ -34,6 +35,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, EpochState, Restored, Tiles, T
 pub use chip::{Chip, Weak};
 pub use convert::Network;
 pub use diagnostics::{Diagnostics, TileDiagnostics, diagnose};
+pub use error::Error;
 pub use evaluate::{accuracy, confusion_matrix, predict};
 pub use fusion::{FusionError, FusionExport, fusion_export, fusion_import};
 pub use layers::{

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 /// How numbers lie along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Scale {
     /// Evenly.
     Linear,

@@ -75,6 +75,7 @@ impl Series {
 
 /// How a series is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Mark {
     /// A line through the points.
     Line,

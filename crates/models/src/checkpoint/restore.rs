@@ -11,7 +11,7 @@ use super::Checkpoint;
 use super::error::{CheckpointError, Reshaped};
 use crate::affine::{Affine, Weight};
 use crate::optim::Optimizer;
-use crate::visit::{SlotMut, Visit};
+use crate::visit::{SlotMut, Visit, join};
 
 /// Whose hardware a restored network has: that of the file, or that of the network as the program built it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,6 +248,53 @@ impl Fit<'_> {
         }
         Err(CheckpointError::Mismatch { path: weights.path.clone(), missing, unexpected, reshaped })
     }
+}
+
+impl Weights {
+    /// Gives tensors other names: `names` has, for a name in the file or for the first steps of some, what they are here.
+    fn rename(&mut self, names: &BTreeMap<String, String>) -> Result<(), CheckpointError> {
+        let wrong = |name, found, expected: String| Err(CheckpointError::entry(&self.path, name, found, expected));
+        let there = || self.parameters.keys();
+        if let Some(first) = names.keys().find(|first| there().all(|name| below(name, first).is_none())) {
+            let names: Vec<&str> = there().map(String::as_str).collect();
+            return wrong(first, "no such tensor", format!("one of {}, or their first steps", names.join(", ")));
+        }
+        let here = |name: &str| {
+            let fits = names.iter().filter_map(|(first, here)| Some((first.len(), here, below(name, first)?)));
+            match fits.max_by_key(|(length, ..)| *length) {
+                Some((_, here, "")) => here.clone(),
+                Some((_, here, rest)) => join(here, rest),
+                None => name.to_owned(),
+            }
+        };
+        let mut seen = BTreeSet::new();
+        if let Some(name) = there().map(|name| here(name)).find(|name| !seen.insert(name.clone())) {
+            return wrong(&name, "two tensors that get this name", "one".into());
+        }
+        let renamed = |on: OnTiles| OnTiles { others: on.others.iter().map(|name| here(name)).collect(), ..on };
+        self.parameters = std::mem::take(&mut self.parameters).into_iter().map(|(name, t)| (here(&name), t)).collect();
+        self.tiles = std::mem::take(&mut self.tiles).into_iter().map(|(name, on)| (here(&name), renamed(on))).collect();
+        Ok(())
+    }
+}
+
+/// What follows the first steps of a name; nothing if these are the whole name.
+fn below<'a>(name: &'a str, first: &str) -> Option<&'a str> {
+    match name.strip_prefix(first)? {
+        rest if rest.is_empty() || first.is_empty() => Some(rest),
+        rest => rest.strip_prefix('.'),
+    }
+}
+
+/// Reads weights of other names into a network; see [`Network::load_weights_as`](crate::Network::load_weights_as).
+pub(crate) fn load_weights_as(
+    net: &mut (impl Visit + ?Sized),
+    path: &Path,
+    names: &BTreeMap<String, String>,
+) -> Result<Restored, CheckpointError> {
+    let mut weights = super::read_weights(path)?;
+    weights.rename(names)?;
+    Ok(weights.plan(net, Tiles::FromNetwork)?.carry_out())
 }
 
 /// Reads weights into a network; see [`Network::load_weights`].

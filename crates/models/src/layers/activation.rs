@@ -8,6 +8,7 @@ use crate::visit::Visit;
 /// An elementwise function (or one over the last axis) as a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Visit)]
 #[visit(skip)]
+#[non_exhaustive]
 pub enum Activation {
     /// `max(x, 0)`.
     Relu,

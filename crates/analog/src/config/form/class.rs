@@ -15,6 +15,7 @@ macro_rules! classes {
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug)]
+        #[non_exhaustive]
         pub enum $name {
             $($(#[$none_doc])* $none,)?
             $(
