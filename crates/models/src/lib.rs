@@ -18,6 +18,7 @@ pub mod data;
 mod diagnostics;
 mod evaluate;
 mod fusion;
+mod gradcheck;
 pub mod init;
 mod layers;
 mod module;
@@ -36,11 +37,13 @@ pub use convert::Network;
 pub use diagnostics::{Diagnostics, TileDiagnostics, diagnose};
 pub use evaluate::{accuracy, confusion_matrix, predict};
 pub use fusion::{FusionError, FusionExport, fusion_export, fusion_import};
+pub use gradcheck::{ModuleMismatch, gradcheck_module};
 pub use layers::{
     Activation, AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AvgPool, AvgPool1d,
     AvgPool2d, AvgPool3d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, Cell, Conv, Conv1d, Conv2d, Conv3d,
-    Dropout, Embedding, Flatten, Gates, Gru, GruCell, LayerNorm, Linear, Lstm, LstmCell, MaxPool, MaxPool1d, MaxPool2d,
-    MaxPool3d, Recurrent, RecurrentOptions, Rnn, RnnCell, Running, Sequential, SequentialBuilder, Sizes,
+    Dropout, Embedding, Flatten, Gates, Gru, GruCell, LayerNorm, LearnedPositions, Linear, Lstm, LstmCell, MaxPool,
+    MaxPool1d, MaxPool2d, MaxPool3d, MultiHeadAttention, Recurrent, RecurrentOptions, Rnn, RnnCell, Running,
+    Sequential, SequentialBuilder, SinusoidalPositions, Sizes, TransformerEncoderLayer,
 };
 pub use module::{CloneBox, Module};
 pub use monte_carlo::{AtTime, accuracy_over_time, over_time};
