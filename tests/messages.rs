@@ -97,6 +97,14 @@ fn wrong_shapes_name_the_operation_and_the_line_of_the_caller() {
             "attention: an input of shape [5, 2, 4] is not [batch, time, 6]",
             message(|tape| _ = MultiHeadAttention::new(6, 2, KEY).forward(tape.constant(full(&[5, 2, 4])))),
         ),
+        (
+            "layer head.0: linear: an input of shape [4, 5] is not [batch, …, 3]",
+            message(|tape| {
+                let inner = Sequential::new().linear(3, 2).init(KEY);
+                let net = Sequential::new().linear(4, 5).relu().named("head", |_| inner).init(KEY);
+                net.forward(tape.constant(full(&[4, 4])));
+            }),
+        ),
         ("data set: 4 rows and 3 targets", message(|_| drop(Dataset::new(full(&[4, 2]), vec![0; 3])))),
     ];
     let _ = panic::take_hook();
