@@ -41,12 +41,12 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let key = Key::new(args.seed);
-    let block = |i: usize| TransformerEncoderLayer::new(WIDTH, 4, 2 * WIDTH, key.fold("block").fold(i));
+    let block = |key| TransformerEncoderLayer::new(WIDTH, 4, 2 * WIDTH, key);
     let mut net = Sequential::new()
         .embedding(10, WIDTH)
-        .layer(LearnedPositions::new(LENGTH, WIDTH, key.fold("positions")))
-        .layer(block(0))
-        .layer(block(1))
+        .layer_with(|key| LearnedPositions::new(LENGTH, WIDTH, key))
+        .layer_with(block)
+        .layer_with(block)
         .linear(WIDTH, 10)
         .init(key.fold("weights"));
     net.to_analog(presets::standard_hwa_training(), key.fold("hardware"))?;

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 
-
 use ohmgrad_autograd::Var;
 use ohmgrad_tensor::Key;
 
