@@ -61,9 +61,10 @@ pub mod prelude {
     pub use crate::models::{
         Activation, Adam, AdaptiveAvgPool1d, AdaptiveAvgPool2d, Affine, AvgPool1d, AvgPool2d, BatchNorm1d, BatchNorm2d,
         Checkpoint, Chip, Conv1d, Conv2d, Conv3d, Diagnostics, Dropout, Embedding, Flatten, Gates, Gru, LayerNorm,
-        Linear, Lstm, MaxPool1d, MaxPool2d, Module, Network, Optimizer, Progress, RecurrentOptions, Rnn, Schedule,
-        Sequential, Sgd, Tiles, Trainer, TrainingState, Visit, accuracy, accuracy_over_time, calibrate_input_ranges,
-        diagnose, over_time, predict,
+        LearnedPositions, Linear, Lstm, MaxPool1d, MaxPool2d, Module, MultiHeadAttention, Network, Optimizer, Progress,
+        RecurrentOptions, Rnn, Schedule, Sequential, Sgd, SinusoidalPositions, Tiles, Trainer, TrainingState,
+        TransformerEncoderLayer, Visit, accuracy, accuracy_over_time, calibrate_input_ranges, diagnose, over_time,
+        predict,
     };
     pub use ohmgrad_analog::config::{
         BoundManagement, InputRangeParameter, MvType, NoiseManagement, PrePostProcessingParameter, WeightClip,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use ohmgrad::autograd::{Param, Tape, Var};
 use ohmgrad::models::{
     Activation, AdaptiveAvgPool, AvgPool, BatchNorm, Cell, Conv, Embedding, Flatten, Gru, LayerNorm, Linear, Lstm,
-    MaxPool, Module, Network, Recurrent, RecurrentOptions, Rnn, SlotMut, Visit,
+    MaxPool, Module, MultiHeadAttention, Network, Recurrent, RecurrentOptions, Rnn, SlotMut, TransformerEncoderLayer,
+    Visit,
 };
 use ohmgrad::tensor::pool::PoolWindow;
 use ohmgrad::tensor::{Key, Tensor};
@@ -199,6 +200,8 @@ fn build(layer: &str, mode: Mode, args: &mut Args) -> Result<Box<dyn Layer>, Str
         }),
         "lstm" => Box::new(args.recurrent(Lstm::new)?),
         "gru" => Box::new(args.recurrent(Gru::new)?),
+        "attention" => plain(args.attention()?),
+        "transformer_encoder_layer" => plain(args.transformer_encoder_layer()?),
         "conv1d" => plain(args.conv::<1>()?),
         "conv2d" => plain(args.conv::<2>()?),
         "conv3d" => plain(args.conv::<3>()?),
@@ -342,6 +345,26 @@ impl Args {
     fn embedding(&mut self) -> Result<Embedding, String> {
         let layer = Embedding::new(self.need("num_embeddings")?, self.need("embedding_dim")?, Key::new(0));
         Ok(Embedding { padding: self.get("padding_idx")?, ..layer })
+    }
+
+    fn attention(&mut self) -> Result<MultiHeadAttention, String> {
+        let mut layer = MultiHeadAttention::new(self.need("embed_dim")?, self.need("num_heads")?, Key::new(0));
+        layer.causal = self.get("causal")?.unwrap_or(false);
+        Ok(if self.get("bias")?.unwrap_or(true) { layer } else { layer.without_bias() })
+    }
+
+    fn transformer_encoder_layer(&mut self) -> Result<TransformerEncoderLayer, String> {
+        let [width, heads, hidden] = [self.need("d_model")?, self.need("nhead")?, self.need("dim_feedforward")?];
+        let mut layer = TransformerEncoderLayer::new(width, heads, hidden, Key::new(0));
+        layer.norm_first = self.get("norm_first")?.unwrap_or(false);
+        layer.norm1.eps = self.get("layer_norm_eps")?.unwrap_or(layer.norm1.eps);
+        layer.norm2.eps = layer.norm1.eps;
+        layer.activation = match self.get::<String>("activation")?.as_deref() {
+            None | Some("relu") => Activation::Relu,
+            Some("gelu") => Activation::Gelu,
+            Some(other) => return Err(format!("unknown activation `{other}`")),
+        };
+        Ok(layer)
     }
 
     fn recurrent<R>(&mut self, new: fn(usize, usize, RecurrentOptions, Key) -> R) -> Result<R, String> {

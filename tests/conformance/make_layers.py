@@ -11,6 +11,21 @@ import zlib
 import torch
 
 FOLDER = pathlib.Path(__file__).parent / "data" / "layers_more"
+
+
+class Attention(torch.nn.MultiheadAttention):
+    """Attention of a sequence to itself."""
+
+    def __init__(self, causal=False, **args):
+        super().__init__(batch_first=True, **args)
+        self.causal = causal
+
+    def forward(self, x):
+        time = x.shape[1]
+        mask = torch.ones(time, time, dtype=torch.bool).triu(1) if self.causal else None
+        return super().forward(x, x, x, need_weights=False, attn_mask=mask)[0]
+
+
 LAYERS = {
     "linear": torch.nn.Linear,
     "flatten": torch.nn.Flatten,
@@ -35,6 +50,8 @@ LAYERS = {
     "rnn": torch.nn.RNN,
     "lstm": torch.nn.LSTM,
     "gru": torch.nn.GRU,
+    "attention": Attention,
+    "transformer_encoder_layer": lambda **args: torch.nn.TransformerEncoderLayer(batch_first=True, dropout=0, **args),
     "conv1d": torch.nn.Conv1d,
     "conv2d": torch.nn.Conv2d,
     "conv3d": torch.nn.Conv3d,
@@ -196,6 +213,16 @@ def main():
     layer(
         "lstm_projection_everything", "lstm", (2, 4, 3), initial_state=True,
         **sizes, proj_size=3, num_layers=2, bidirectional=True, batch_first=True,
+    )
+
+    layer("attention", "attention", (2, 5, 6), embed_dim=6, num_heads=2)
+    layer("attention_causal", "attention", (3, 4, 6), embed_dim=6, num_heads=3, causal=True)
+    layer("attention_wide", "attention", (2, 5, 4), scale=20.0, embed_dim=4, num_heads=1, bias=False)
+    block = {"d_model": 6, "nhead": 2, "dim_feedforward": 7}
+    layer("transformer_encoder_layer", "transformer_encoder_layer", (2, 5, 6), **block)
+    layer(
+        "transformer_encoder_layer_norm_first", "transformer_encoder_layer", (2, 5, 6),
+        **block, activation="gelu", norm_first=True, layer_norm_eps=1e-3,
     )
 
     channels = {"in_channels": 4, "out_channels": 6}

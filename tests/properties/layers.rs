@@ -1,7 +1,7 @@
 //! What the project promises of layers with several slots or with state: recurrent layers and batch norm.
 
 use ohmgrad::autograd::{Back, Op};
-use ohmgrad::models::{Cell, Recurrent};
+use ohmgrad::models::{Cell, Recurrent, SequentialBuilder};
 use ohmgrad::prelude::*;
 use proptest::prelude::*;
 
@@ -44,6 +44,11 @@ fn options() -> impl Strategy<Value = RecurrentOptions> {
 /// Time steps, batch, inputs, hidden.
 fn sizes() -> impl Strategy<Value = [usize; 4]> {
     [1usize..5, 1usize..4, 1usize..6, 1usize..5]
+}
+
+fn transformer(words: usize, width: usize, heads: usize, key: Key) -> SequentialBuilder {
+    let block = TransformerEncoderLayer::new(width, heads, 2 * width, key.fold("block")).causal().with_dropout(0.2);
+    Sequential::new().embedding(words, width).layer(SinusoidalPositions).layer(block).linear(width, 3)
 }
 
 fn bits(x: &Tensor) -> Vec<u32> {
@@ -204,21 +209,42 @@ proptest! {
         prop_assert_eq!(train(analog, &x, key), train(digital, &x, key));
     }
 
+    /// On perfect tiles a transformer is the digital one, over whole trainings.
+    #[test]
+    fn perfect_tiles_are_the_digital_transformer(
+        steps in 1usize..5, batch in 1usize..4, heads in 1usize..4, mapping in mapping(), seed: u64
+    ) {
+        let key = Key::new(seed);
+        let forward = IoParameters { is_perfect: true, ..Default::default() };
+        let config = InferenceRpuConfig { forward, mapping, ..Default::default() };
+        let digital = transformer(7, 2 * heads, heads, key).init(key.fold("weights"));
+        let mut analog = digital.clone();
+        analog.to_analog(&config, key.fold("hardware")).expect("the strategies give valid configurations");
+        let x = Tensor::uniform(&[batch, steps], key.fold("x")).map(|u| (u * 7.0).floor());
+        prop_assert_eq!(train(analog, &x, key), train(digital, &x, key));
+    }
+
     /// In evaluation, how a data set of sequences is cut into batches changes nothing.
     #[test]
     fn batches_change_no_noise(sizes in sizes(), options in options(), forward in io(), cut: prop::sample::Index, seed: u64) {
         let ([steps, batch, ins, hidden], key) = (sizes, Key::new(seed));
         let config = InferenceRpuConfig { forward, ..Default::default() };
-        let mut net = Gru::new(ins, hidden, RecurrentOptions { batch_first: true, ..options }, key);
-        net.to_analog(&config, key).expect("the strategies give valid configurations");
+        let mut gru = Gru::new(ins, hidden, RecurrentOptions { batch_first: true, ..options }, key);
+        gru.to_analog(&config, key).expect("the strategies give valid configurations");
+        let mut attention = MultiHeadAttention::new(ins, 1, key);
+        attention.to_analog(&config, key).expect("the strategies give valid configurations");
         let x = Tensor::normal(&[batch, steps, ins], key.fold("x"));
-        let read = |from: usize, to: usize| {
-            let tape = Tape::eval(key).rows_from(from);
-            bits(&net.forward(tape.constant(x.slice(0, from..to))).value())
-        };
         let cut = cut.index(batch);
-        let parts = if cut == 0 { vec![] } else { read(0, cut) };
-        prop_assert_eq!(read(0, batch), [parts, read(cut, batch)].concat());
+        for net in [&gru as &dyn Module, &attention] {
+            let read = |from: usize, to: usize| {
+                let tape = Tape::eval(key).rows_from(from);
+                let y = bits(&net.forward(tape.constant(x.slice(0, from..to))).value());
+                assert!(!tape.combines_rows());
+                y
+            };
+            let parts = if cut == 0 { vec![] } else { read(0, cut) };
+            prop_assert_eq!(read(0, batch), [parts, read(cut, batch)].concat());
+        }
     }
 
     /// Batch statistics are state: only a step commits them, and evaluation uses what was committed.
@@ -251,15 +277,16 @@ proptest! {
     }
 }
 
-/// A convolution's usual company, and a recurrent layer with all options.
-fn networks(key: Key) -> [(Sequential, Tensor); 2] {
+/// A convolution's usual company, a recurrent layer with all options, and a transformer.
+fn networks(key: Key) -> [(Sequential, Tensor); 3] {
     let options = RecurrentOptions { layers: 2, bidirectional: true, dropout: 0.3, ..Default::default() };
     let images = Sequential::new().batch_norm2d(3).max_pool2d(2).avg_pool2d([2, 1]).flatten().linear(3 * 7 * 15, 5);
     let words = Sequential::new().embedding(50, 40).layer_norm(&[40]).lstm(40, 70, options).linear(140, 5);
     let numbers = Tensor::uniform(&[9, 30], key.fold("numbers")).map(|u| (u * 50.0).floor());
     [
         (images.init(key.fold("images")), Tensor::normal(&[80, 3, 30, 31], key.fold("x"))),
-        (words.init(key.fold("words")), numbers),
+        (words.init(key.fold("words")), numbers.clone()),
+        (transformer(50, 40, 4, key).init(key.fold("transformer")), numbers),
     ]
 }
 

@@ -92,7 +92,7 @@ impl AnalogMatrix {
             d.shape(),
             x.shape()
         );
-        self.tiles.weight.value.add_assign(&(&product::linear_weight_gradient(&rows_d, &rows_x) * alpha));
+        self.tiles.weight.value += product::linear_weight_gradient(&rows_d, &rows_x) * alpha;
     }
 
     /// The exact matrix, read digitally: no noise.

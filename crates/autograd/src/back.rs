@@ -83,7 +83,7 @@ impl<'a, T: Scalar> Back<'a, T> {
             return;
         }
         match &mut self.walk.arrived[parent] {
-            Some(sum) => sum.add_assign(&gradient),
+            Some(sum) => *sum += gradient,
             empty => *empty = Some(gradient),
         }
     }
@@ -132,6 +132,7 @@ impl<'a, T: Scalar> Back<'a, T> {
 }
 
 /// Walks back from `root` with output gradient `d`.
+#[track_caller]
 pub(crate) fn run<T: Scalar>(root: Var<'_, T>, d: Array<T>, setting: &dyn Any) -> Gradients<T> {
     let tape = root.tape();
     let inner = tape.inner.borrow();

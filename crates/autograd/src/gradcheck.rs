@@ -50,37 +50,80 @@ impl std::error::Error for Mismatch {}
 /// # Errors
 /// The element with the largest deviation, if that exceeds the tolerance.
 pub fn gradcheck(f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>, inputs: &[Array<f64>]) -> Result<(), Mismatch> {
+    gradcheck_surrogate(&f, &f, inputs)
+}
+
+/// As [`gradcheck`], of a backward that is by intent the gradient of another function, the surrogate: gradients of `f` are
+/// compared with central differences of `surrogate`, which has outputs of the same shape.
+///
+/// A rounding whose backward passes the gradient straight through has the identity as its surrogate:
+///
+/// ```
+/// use ohmgrad_autograd::{Back, Op, Var, gradcheck, gradcheck_surrogate};
+/// use ohmgrad_tensor::{Array, Key};
+///
+/// struct Round;
+///
+/// impl Op<f64> for Round {
+///     fn name(&self) -> &'static str {
+///         "round"
+///     }
+///
+///     fn backward(&self, cx: &mut Back<'_, f64>) {
+///         cx.give(0, cx.grad.clone());
+///     }
+/// }
+///
+/// fn round(x: Var<'_, f64>) -> Var<'_, f64> {
+///     x.tape().push(x.value().map(f64::round), &[x], Round)
+/// }
+///
+/// let x = [Array::normal(&[2, 3], Key::new(1))];
+/// gradcheck_surrogate(|v| round(v[0]), |v| v[0] * 1.0, &x).unwrap();
+/// assert!(gradcheck(|v| round(v[0]), &x).is_err());
+/// ```
+///
+/// # Errors
+/// The element with the largest deviation, if that exceeds the tolerance.
+///
+/// # Panics
+/// If the outputs of the two functions differ in shape.
+pub fn gradcheck_surrogate(
+    f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>,
+    surrogate: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>,
+    inputs: &[Array<f64>],
+) -> Result<(), Mismatch> {
     const STEP: f64 = 1e-5;
     const TOLERANCE: f64 = 1e-6;
     let key = Key::new(0).fold("gradcheck");
-    let loss = |values: &[Array<f64>], backward: bool| {
+    let tape = Tape::train(key.fold("tape"));
+    let vars: Vec<_> = inputs.iter().map(|input| tape.variable(input.clone())).collect();
+    let y = f(&vars);
+    let weights = Array::normal(&y.shape(), key.fold("weights"));
+    let gradients = y.backward_from(weights.clone());
+    let gradients: Vec<_> = vars
+        .iter()
+        .zip(inputs)
+        .map(|(var, input)| gradients.wrt(*var).cloned().unwrap_or_else(|| Array::full(input.shape(), 0.0)))
+        .collect();
+    let total = |inputs: &[Array<f64>]| {
         let tape = Tape::train(key.fold("tape"));
-        let vars: Vec<_> = values.iter().map(|v| tape.variable(v.clone())).collect();
-        let y = f(&vars);
-        let weights = Array::normal(&y.shape(), key.fold("weights"));
-        let total = (&y.value() * &weights).sum();
-        let gradients = backward.then(|| {
-            let gradients = y.backward_from(weights);
-            let of = |(i, v): (usize, &Var<'_, f64>)| match gradients.wrt(*v) {
-                Some(g) => g.clone(),
-                None => Array::full(values[i].shape(), 0.0),
-            };
-            vars.iter().enumerate().map(of).collect::<Vec<_>>()
-        });
-        (total, gradients.unwrap_or_default())
+        let vars: Vec<_> = inputs.iter().map(|input| tape.variable(input.clone())).collect();
+        let y = surrogate(&vars).value();
+        let (found, expected) = (y.shape(), weights.shape());
+        assert!(found == expected, "gradcheck: the surrogate has an output {found:?}, not {expected:?}");
+        (y * &weights).sum()
     };
-    let (_, gradients) = loss(inputs, true);
     let scale = gradients.iter().flat_map(|g| g.to_vec()).fold(1.0, |m: f64, g| m.max(g.abs()));
     let mut worst: Option<Mismatch> = None;
     for (input, gradient) in gradients.iter().enumerate() {
         for (element, &analytic) in gradient.iter().enumerate() {
             let at = |sign: f64| {
                 let mut moved = inputs.to_vec();
-                let strided = inputs[input].clone();
-                let mut values = strided.to_vec();
+                let mut values = inputs[input].to_vec();
                 values[element] += sign * STEP;
-                moved[input] = Array::from_vec(values, strided.shape());
-                loss(&moved, false).0
+                moved[input] = Array::from_vec(values, inputs[input].shape());
+                total(&moved)
             };
             let numeric = (at(1.0) - at(-1.0)) / (2.0 * STEP);
             let relative = (analytic - numeric).abs() / scale;

@@ -137,12 +137,30 @@ impl<T: Scalar> Gradients<T> {
     pub fn add(&mut self, other: Self) {
         for (id, gradient) in other.params {
             match self.params.iter_mut().find(|(i, _)| *i == id) {
-                Some((_, sum)) => sum.add_assign(&gradient),
+                Some((_, sum)) => *sum += gradient,
                 None => self.params.push((id, gradient)),
             }
         }
         self.deposits.extend(other.deposits);
         other.state.entries.into_iter().for_each(|(id, value)| self.state.set(id, value));
+    }
+
+    /// The entries of all parameters' gradients in one row, parameter after parameter in the order of [`iter`](Self::iter):
+    /// for moments, or for the angle between two gradients.
+    ///
+    /// ```
+    /// use ohmgrad_autograd::{Param, Tape};
+    /// use ohmgrad_tensor::{Key, Tensor};
+    ///
+    /// let (a, b) = (Param::new(Tensor::from([1.0, 2.0])), Param::new(Tensor::from([[3.0], [4.0]])));
+    /// let tape = Tape::train(Key::new(0));
+    /// let loss = (tape.param(&a) * tape.param(&a)).sum() + tape.param(&b).sum();
+    /// let flat = loss.backward().flat();
+    /// assert_eq!(flat.to_vec(), [2.0, 4.0, 1.0, 1.0]);
+    /// assert_eq!((flat.mean(), flat.var(0)), (2.0, 1.5));
+    /// ```
+    pub fn flat(&self) -> Array<T> {
+        self.params.iter().flat_map(|(_, gradient)| gradient.to_vec()).collect::<Vec<_>>().into()
     }
 
     /// The Euclidean norm of all parameters' gradients together.

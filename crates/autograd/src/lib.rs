@@ -27,7 +27,7 @@ mod trace;
 mod var;
 
 pub use back::{Back, Op};
-pub use gradcheck::{Mismatch, gradcheck};
+pub use gradcheck::{Mismatch, gradcheck, gradcheck_surrogate};
 pub use gradients::{Gradients, State};
 pub use param::{Id, Param};
 pub use tape::Tape;

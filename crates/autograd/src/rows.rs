@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn operations_within_a_row_combine_none() {
         assert!(!combined(|x, w| {
-            let y = x.reshape(&[12, 4]).matmul(w.t()).reshape(&[6, 2, 6]);
+            let y = x.reshape(&[12, 4]).matmul(w.t()).reshape(&[6, 2, 6]).tril(1).cumsum(2);
             y.transpose(1, 2).softmax(2).layer_norm(2, None, None, 1e-5).slice(1, 0..3).sum_axes(&[1, 2]);
             x.max_pool(&[PoolWindow::new(2)]).max_axes(&[1])
         }));
@@ -101,10 +101,12 @@ mod tests {
 
     #[test]
     fn operations_across_rows_are_noted() {
-        let all: [for<'t> fn(Var<'t>, Var<'t>) -> Var<'t>; 14] = [
+        let all: [for<'t> fn(Var<'t>, Var<'t>) -> Var<'t>; 16] = [
             |x, _| x.sum(),
             |x, _| x.mean_axes(&[0, 2]),
             |x, _| x.max_axes(&[0]),
+            |x, _| x.cumsum(0),
+            |x, _| x.reshape(&[6, 8]).tril(0),
             |x, _| x.softmax(0),
             |x, _| x.log_softmax(0),
             |x, _| x.layer_norm(3, None, None, 1e-5),

@@ -5,7 +5,7 @@ use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ohmgrad_tensor::{Array, Dims, Key, Scalar};
+use ohmgrad_tensor::{Array, Dims, Key, Scalar, Signed};
 use smallvec::SmallVec;
 
 use crate::back::Op;
@@ -165,17 +165,20 @@ impl<T: Scalar> Tape<T> {
     ///
     /// # Panics
     /// If a backward has ended this tape (as do all functions here that add a node).
+    #[track_caller]
     pub fn constant(&self, value: Array<T>) -> Var<'_, T> {
         self.add(Node::leaf(value, Kind::Constant, false))
     }
 
     /// A value whose gradient is asked for, to be read with [`Gradients::wrt`](crate::Gradients::wrt).
+    #[track_caller]
     pub fn variable(&self, value: Array<T>) -> Var<'_, T> {
         self.add(Node::leaf(value, Kind::Variable, self.training))
     }
 
     /// The value of a parameter, which gets a gradient unless it is frozen. A parameter is one node per tape, however often
     /// it is asked for.
+    #[track_caller]
     pub fn param(&self, param: &Param<T>) -> Var<'_, T> {
         let known = self.inner.borrow().leaves.get(&param.id()).copied();
         if let Some(index) = known {
@@ -236,6 +239,7 @@ impl<T: Scalar> Tape<T> {
     ///
     /// # Panics
     /// If a parent is on another tape.
+    #[track_caller]
     pub fn push(&self, value: Array<T>, parents: &[Var<'_, T>], op: impl Op<T> + 'static) -> Var<'_, T> {
         assert!(parents.iter().all(|p| std::ptr::eq(p.tape(), self)), "{}: an operand is on another tape", op.name());
         let mut node = Node::leaf(value, Kind::Unrecorded, false);
@@ -251,6 +255,7 @@ impl<T: Scalar> Tape<T> {
         self.add(node)
     }
 
+    #[track_caller]
     fn add(&self, node: Node<T>) -> Var<'_, T> {
         let mut inner = self.inner.borrow_mut();
         assert!(!inner.ended, "a backward has ended this tape: start another one for the next step");
@@ -287,7 +292,8 @@ impl<T: Scalar> Tape<T> {
     ///
     /// # Panics
     /// If there are none, or their shapes differ in another axis.
-    pub fn concat(&self, parts: &[Var<'_, T>], axis: usize) -> Var<'_, T> {
+    #[track_caller]
+    pub fn concat(&self, parts: &[Var<'_, T>], axis: impl Signed) -> Var<'_, T> {
         crate::ops::shape::concat(self, parts, axis)
     }
 
@@ -304,6 +310,7 @@ impl<T: Scalar> Node<T> {
         Self { value: Some(value), shape, parents: SmallVec::new(), kind, wants, keep, rows }
     }
 
+    #[track_caller]
     pub(crate) fn value(&self) -> &Array<T> {
         self.value.as_ref().expect("a backward has released this parameter: read it from the network instead")
     }

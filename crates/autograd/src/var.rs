@@ -51,6 +51,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If this is a parameter, or a view of one, and a backward has released it.
+    #[track_caller]
     pub fn value(self) -> Array<T> {
         self.tape.nodes()[self.index].value().clone()
     }
@@ -59,6 +60,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If there is not exactly one element.
+    #[track_caller]
     pub fn item(self) -> T {
         self.tape.nodes()[self.index].value().item()
     }
@@ -77,6 +79,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If no gradient would arrive, because the value depends on nothing that gets one and has been used already.
+    #[track_caller]
     pub fn keep_gradient(self) -> Self {
         let mut inner = self.tape.inner.borrow_mut();
         let used = inner.nodes.iter().skip(self.index).any(|node| node.parents.contains(&self.index));
@@ -91,6 +94,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If this is not a scalar, the tape has ended already, or it is an evaluation tape.
+    #[track_caller]
     pub fn backward(self) -> Gradients<T> {
         self.backward_from(self.one())
     }
@@ -99,6 +103,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If `d` has another shape, the tape has ended already, or it is an evaluation tape.
+    #[track_caller]
     pub fn backward_from(self, d: Array<T>) -> Gradients<T> {
         let gradients = back::run(self, d, &());
         back::end(self.tape);
@@ -114,10 +119,12 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// # Panics
     /// If this is not a scalar, the tape has ended, it is an evaluation tape, or no operation asks for a setting of this
     /// type.
+    #[track_caller]
     pub fn backward_under(self, setting: &dyn Any) -> Gradients<T> {
         back::run(self, self.one(), setting)
     }
 
+    #[track_caller]
     fn one(self) -> Array<T> {
         let shape = self.shape();
         assert!(shape.iter().product::<usize>() == 1, "backward: shape {shape:?} is not a scalar");

@@ -37,6 +37,8 @@ pub(crate) enum Naming {
     Inside,
     /// `rnn.ih_l0` has `rnn.weight_ih_l0` and `rnn.bias_ih_l0`, as PyTorch's recurrent layers.
     Prefixed,
+    /// `attn.in_proj` has `attn.in_proj_weight` and `attn.in_proj_bias`, as PyTorch's attention.
+    Suffixed,
 }
 
 impl Naming {
@@ -46,6 +48,7 @@ impl Naming {
             (Self::Inside, _) => join(path, name),
             (Self::Prefixed, Some((layer, slot))) => format!("{layer}.{name}_{slot}"),
             (Self::Prefixed, None) => format!("{name}_{path}"),
+            (Self::Suffixed, _) => format!("{path}_{name}"),
         }
     }
 }
@@ -64,6 +67,11 @@ impl Affine {
     /// The same with parameters named after the slot: for layers with several slots, as PyTorch's recurrent ones.
     pub(crate) fn prefixed(self) -> Self {
         Self { naming: Naming::Prefixed, ..self }
+    }
+
+    /// The same with parameters named after the slot, as those of PyTorch's attention.
+    pub(crate) fn suffixed(self) -> Self {
+        Self { naming: Naming::Suffixed, ..self }
     }
 
     /// The logical weight: without learned output scales, as training sees it.
@@ -94,9 +102,14 @@ impl Affine {
     ///
     /// # Panics
     /// If the rows do not fit the weight.
+    #[track_caller]
     pub fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let mut shape = x.shape();
-        assert!(shape.len() >= 2, "an input of shape {shape:?} is not [batch, …, in]");
+        let ins = self.weight().value.shape()[1];
+        assert!(
+            shape.len() >= 2 && shape.last() == Some(&ins),
+            "linear: an input of shape {shape:?} is not [batch, …, {ins}]"
+        );
         if shape.len() == 2 {
             return self.forward_rows(x, 1);
         }
@@ -107,6 +120,7 @@ impl Affine {
         y.reshape(&shape)
     }
 
+    #[track_caller]
     fn forward_rows<'t>(&self, x: Var<'t>, per_sample: usize) -> Var<'t> {
         let tape = x.tape();
         let bias = || self.bias.as_ref().map(|b| tape.param(b));
@@ -126,8 +140,15 @@ impl Affine {
     ///
     /// # Panics
     /// If the input or the window do not fit the weight.
+    #[track_caller]
     pub fn convolve<'t>(&self, x: Var<'t>, window: ConvWindow) -> Var<'t> {
-        let tape = x.tape();
+        let (tape, shape) = (x.tape(), x.shape());
+        let channels = self.weight().value.shape()[1] * self.groups;
+        assert!(
+            shape.len() == self.weight().value.rank() && shape[1] == channels,
+            "convolution: an input of shape {shape:?} is not [batch, {channels}, …], of {} axes",
+            self.weight().value.rank()
+        );
         let bias = || self.bias.as_ref().map(|b| tape.param(b));
         match &self.weight {
             Weight::Analog(tiles) if tiles.has_analog_bias() => tiles.convolve(x, window, bias()),
@@ -213,6 +234,7 @@ impl Affine {
     ///
     /// # Panics
     /// If a shape differs from what it replaces, or a bias is given where there is none.
+    #[track_caller]
     pub fn set(&mut self, weight: Tensor, bias: Option<Tensor>) {
         if let Some(new) = bias {
             let old = self.bias.as_mut().expect("set: there is no bias");

@@ -19,6 +19,7 @@ mod diagnostics;
 mod error;
 mod evaluate;
 mod fusion;
+mod gradcheck;
 pub mod init;
 mod layers;
 mod module;
@@ -38,11 +39,13 @@ pub use diagnostics::{Diagnostics, TileDiagnostics, diagnose};
 pub use error::Error;
 pub use evaluate::{accuracy, confusion_matrix, predict};
 pub use fusion::{FusionError, FusionExport, fusion_export, fusion_import};
+pub use gradcheck::{ModuleMismatch, gradcheck_module};
 pub use layers::{
     Activation, AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AvgPool, AvgPool1d,
     AvgPool2d, AvgPool3d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, Cell, Conv, Conv1d, Conv2d, Conv3d,
-    Dropout, Embedding, Flatten, Gates, Gru, GruCell, LayerNorm, Linear, Lstm, LstmCell, MaxPool, MaxPool1d, MaxPool2d,
-    MaxPool3d, Recurrent, RecurrentOptions, Rnn, RnnCell, Running, Sequential, SequentialBuilder, Sizes,
+    Dropout, Embedding, Flatten, Gates, Gru, GruCell, LayerNorm, LearnedPositions, Linear, Lstm, LstmCell, MaxPool,
+    MaxPool1d, MaxPool2d, MaxPool3d, MultiHeadAttention, Recurrent, RecurrentOptions, Rnn, RnnCell, Running,
+    Sequential, SequentialBuilder, SinusoidalPositions, Sizes, TransformerEncoderLayer,
 };
 pub use module::{CloneBox, Module};
 pub use monte_carlo::{AtTime, accuracy_over_time, over_time};

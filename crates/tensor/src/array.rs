@@ -40,12 +40,14 @@ impl<T: Clone + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If the shape does not hold exactly `data.len()` elements.
+    #[track_caller]
     pub fn from_vec(data: Vec<T>, shape: &[usize]) -> Self {
         assert!(shape::len(shape) == data.len(), "from_vec: shape {shape:?} does not hold {} elements", data.len());
         Self { data: Arc::new(Storage::new(data)), offset: 0, shape: shape.into(), strides: shape::row_major(shape) }
     }
 
     /// An array of the given shape filled with one value.
+    #[track_caller]
     pub fn full(shape: &[usize], value: T) -> Self {
         Self::from_vec(storage::filled(shape::len(shape), value), shape)
     }
@@ -273,11 +275,13 @@ impl<T: Clone + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If there is not exactly one element.
+    #[track_caller]
     pub fn item(&self) -> T {
         assert!(self.len() == 1, "item: shape {:?} does not hold exactly one element", self.shape);
         self.data[self.offset].clone()
     }
 
+    #[track_caller]
     fn at(&self, index: &[usize]) -> usize {
         assert!(
             index.len() == self.rank() && index.iter().zip(&self.shape).all(|(i, n)| i < n),
@@ -295,6 +299,7 @@ impl<T: Clone + Send + Sync> Array<T> {
 impl<T: Clone + Send + Sync, const N: usize> Index<[usize; N]> for Array<T> {
     type Output = T;
 
+    #[track_caller]
     fn index(&self, index: [usize; N]) -> &T {
         &self.data[self.at(&index)]
     }

@@ -1,7 +1,6 @@
-//! Elementwise functions and arithmetic with broadcasting.
+//! Elementwise functions with broadcasting; operators are in `operators.rs`.
 
 use std::mem::MaybeUninit;
-use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::array::Array;
 use crate::parallel;
@@ -47,6 +46,7 @@ impl<T: Copy + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If the shapes do not broadcast to a common one.
+    #[track_caller]
     pub fn zip<U: Copy + Send + Sync, V: Copy + Send + Sync>(
         &self,
         other: &Array<U>,
@@ -55,6 +55,7 @@ impl<T: Copy + Send + Sync> Array<T> {
         self.zip_named("zip", other, f)
     }
 
+    #[track_caller]
     pub(crate) fn zip_named<U: Copy + Send + Sync, V: Copy + Send + Sync>(
         &self,
         operation: &str,
@@ -74,8 +75,9 @@ impl<T: Copy + Send + Sync> Array<T> {
             });
             return self.with_storage(data);
         }
-        let shape = shape::broadcast(&self.shape, &other.shape)
-            .unwrap_or_else(|| panic!("{operation}: shapes {:?} and {:?} do not broadcast", self.shape, other.shape));
+        let Some(shape) = shape::broadcast(&self.shape, &other.shape) else {
+            panic!("{operation}: shapes {:?} and {:?} do not broadcast", self.shape, other.shape)
+        };
         // The result's memory has the order of the first operand's.
         if self.shape == shape && self.is_dense() && !self.is_contiguous() {
             let order = self.memory_order();
@@ -117,13 +119,25 @@ impl<T: Copy + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If the other array does not broadcast to this shape.
+    #[track_caller]
     pub fn zip_mut<U: Copy + Send + Sync>(&mut self, other: &Array<U>, f: impl Fn(&mut T, U) + Sync + Send) {
-        let other = if other.shape == self.shape { other.clone() } else { other.broadcast_to(&self.shape) };
+        self.zip_mut_named("zip_mut", other, f);
+    }
+
+    #[track_caller]
+    pub(crate) fn zip_mut_named<U: Copy + Send + Sync>(
+        &mut self,
+        operation: &str,
+        other: &Array<U>,
+        f: impl Fn(&mut T, U) + Sync + Send,
+    ) {
+        let other =
+            if other.shape == self.shape { other.clone() } else { other.broadcast_named(operation, &self.shape) };
         if self.strides != other.strides && self.shape == other.shape && self.is_dense() && other.is_dense() {
             let order = self.memory_order();
             let other = other.permute(&order).contiguous().permute(&shape::inverse(&order));
             if self.strides == other.strides {
-                return self.zip_mut(&other, f);
+                return self.zip_mut_named(operation, &other, f);
             }
         }
         if !self.is_dense() {
@@ -253,6 +267,7 @@ impl<T: Scalar> Array<T> {
     ///
     /// # Panics
     /// If the shapes do not broadcast.
+    #[track_caller]
     pub fn maximum(&self, other: &Self) -> Self {
         self.zip_named("maximum", other, larger)
     }
@@ -261,16 +276,9 @@ impl<T: Scalar> Array<T> {
     ///
     /// # Panics
     /// If the shapes do not broadcast.
+    #[track_caller]
     pub fn minimum(&self, other: &Self) -> Self {
         self.zip_named("minimum", other, |x, y| -larger(-x, -y))
-    }
-
-    /// Adds another array in place, broadcast to this one's shape.
-    ///
-    /// # Panics
-    /// If it does not broadcast to this shape.
-    pub fn add_assign(&mut self, other: &Self) {
-        self.zip_mut(other, |x, y| *x += y);
     }
 }
 
@@ -287,39 +295,6 @@ pub(crate) fn clamp<T: Scalar>(x: T, low: T, high: T) -> T {
 /// The larger number, NaN if either is: `f32::max` would drop the NaN.
 pub(crate) fn larger<T: Scalar>(x: T, y: T) -> T {
     if x > y || x.is_nan() { x } else { y }
-}
-
-macro_rules! operator {
-    ($trait:ident, $method:ident, $name:literal, $op:tt) => {
-        #[doc = concat!("Elementwise `a ", stringify!($op), " b` under NumPy's broadcasting rules; panics if the shapes do not broadcast.")]
-        impl<T: Scalar> $trait<&Array<T>> for &Array<T> {
-            type Output = Array<T>;
-            fn $method(self, other: &Array<T>) -> Array<T> {
-                self.zip_named($name, other, |x, y| x $op y)
-            }
-        }
-
-        #[doc = concat!("Elementwise `a ", stringify!($op), " number`.")]
-        impl<T: Scalar> $trait<T> for &Array<T> {
-            type Output = Array<T>;
-            fn $method(self, other: T) -> Array<T> {
-                self.map(|x| x $op other)
-            }
-        }
-    };
-}
-
-operator!(Add, add, "add", +);
-operator!(Sub, sub, "sub", -);
-operator!(Mul, mul, "mul", *);
-operator!(Div, div, "div", /);
-
-/// The elements with the opposite sign.
-impl<T: Scalar> Neg for &Array<T> {
-    type Output = Array<T>;
-    fn neg(self) -> Array<T> {
-        self.map(|x| -x)
-    }
 }
 
 #[cfg(test)]
@@ -341,12 +316,6 @@ mod tests {
             assert!(y.item().is_nan());
         }
         assert!(Tensor::from([1.0]).maximum(&x).item().is_nan());
-    }
-
-    #[test]
-    #[should_panic(expected = "add: shapes [2] and [3] do not broadcast")]
-    fn shapes_that_do_not_fit_name_themselves() {
-        let _ = &Tensor::from([1.0, 2.0]) + &Tensor::from([1.0, 2.0, 3.0]);
     }
 
     proptest! {

@@ -7,14 +7,17 @@
 //! `unsafe` occurs in the matrix product, and where loops are compiled for several processors or fill new storage.
 
 mod array;
+pub mod axis;
 mod display;
 mod elementwise;
 mod fill;
 mod gemm;
 mod im2col;
 mod key;
+mod mask;
 mod math;
 mod npy;
+mod operators;
 pub mod parallel;
 pub mod pool;
 pub mod product;
@@ -22,6 +25,7 @@ pub mod random;
 mod reduce;
 pub mod rows;
 mod scalar;
+mod scan;
 mod scatter;
 mod shape;
 pub mod simd;
@@ -30,10 +34,11 @@ mod storage;
 mod view;
 
 pub use array::{Array, Tensor};
+pub use axis::Signed;
 pub use gemm::Right;
 pub use im2col::{ConvWindow, Im2col, Patches};
 pub use key::{Fold, Key, ParseKeyError};
-pub use npy::NpyError;
+pub use npy::{NpyElement, NpyError};
 pub use scalar::Scalar;
 pub use shape::{Dims, fits};
 pub use simd::vectorized;

@@ -1,11 +1,12 @@
 //! NumPy's `.npy` and `.npz` files.
 //!
 //! Reading is linear in the file. Memory grows with the data that is there, never with the size that a header claims.
-//! `header.rs` parses the header of an array.
+//! `header.rs` parses the header of an array, `element.rs` converts its numbers.
 
+mod element;
 mod header;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,8 @@ use thiserror::Error;
 use zip::write::FileOptions;
 use zip::{ZipArchive, ZipWriter};
 
-use self::header::Header;
+pub use self::element::NpyElement;
+use self::header::{Header, Kind};
 use crate::array::Array;
 use crate::scalar::Scalar;
 
@@ -39,7 +41,7 @@ pub enum NpyError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The content is not an array of floating-point numbers in NumPy's format, or one that this type can't hold.
+    /// The content is not an array of numbers in NumPy's format, or has one that this type can't hold.
     #[error("{}: {what}", path.display())]
     Format {
         /// The file, with the entry of an archive.
@@ -59,17 +61,79 @@ impl NpyError {
     }
 }
 
-impl<T: Scalar> Array<T> {
-    /// Reads a `.npy` file; `f4` and `f8` are both read, and converted to this element type. NaN and infinities stay what
-    /// they are.
+impl<T: NpyElement> Array<T> {
+    /// Reads a `.npy` file of floats (`f4`, `f8`) or whole numbers (`i1` to `i8`, `u1` to `u8`, `b1`), which are converted to
+    /// this element type: to `f32` or `f64`, or whole numbers to `usize`, as labels are. NaN and infinities stay what they
+    /// are.
+    ///
+    /// ```no_run
+    /// use ohmgrad_tensor::{Array, Tensor};
+    /// let x = Tensor::read_npy("x.npy")?;
+    /// let labels: Vec<usize> = Array::<usize>::read_npy("labels.npy")?.to_vec();
+    /// # Ok::<(), ohmgrad_tensor::NpyError>(())
+    /// ```
     ///
     /// # Errors
-    /// If the file can't be read, is not a whole array of floats, or has a finite number that overflows this type.
+    /// If the file can't be read, is not a whole array of numbers, or has one that this type can't hold: a finite float
+    /// that overflows, a whole number that a float would round, for `usize` a float or a negative number.
     pub fn read_npy(path: impl AsRef<Path>) -> Result<Self, NpyError> {
         let path = path.as_ref();
         read(BufReader::new(File::open(path).map_err(NpyError::io(path))?), path)
     }
 
+    /// Reads all arrays of a `.npz` archive by their names, with numbers converted as by [`read_npy`](Self::read_npy). They
+    /// may unpack to 16 MiB and 128 times the size of the file; for more there is
+    /// [`read_npz_within`](Self::read_npz_within).
+    ///
+    /// ```no_run
+    /// let arrays = ohmgrad_tensor::Tensor::read_npz("weights.npz")?;
+    /// println!("{:?} of {:?}", arrays["fc"].shape(), arrays.keys());
+    /// # Ok::<(), ohmgrad_tensor::NpyError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the file can't be read, or unpacks to more, has two entries of one name, or an entry that
+    /// [`read_npy`](Self::read_npy) would refuse.
+    pub fn read_npz(path: impl AsRef<Path>) -> Result<BTreeMap<String, Self>, NpyError> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(NpyError::io(path))?;
+        read_archive(&bytes, path, usual_limit(&bytes), |_| true)
+    }
+
+    /// As [`read_npz`](Self::read_npz), for archives that may unpack to so many bytes.
+    ///
+    /// # Errors
+    /// As for [`read_npz`](Self::read_npz).
+    pub fn read_npz_within(path: impl AsRef<Path>, bytes: u64) -> Result<BTreeMap<String, Self>, NpyError> {
+        let path = path.as_ref();
+        read_archive(&fs::read(path).map_err(NpyError::io(path))?, path, bytes, |_| true)
+    }
+
+    /// Reads one array of a `.npz` archive: floats and labels lie in one archive, and are read one by one.
+    ///
+    /// ```no_run
+    /// use ohmgrad_tensor::{Array, Tensor};
+    /// let x = Tensor::read_npz_array("digits.npz", "x")?;
+    /// let labels: Vec<usize> = Array::<usize>::read_npz_array("digits.npz", "y")?.to_vec();
+    /// # Ok::<(), ohmgrad_tensor::NpyError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`read_npz`](Self::read_npz), or if there is no array of the name.
+    pub fn read_npz_array(path: impl AsRef<Path>, name: &str) -> Result<Self, NpyError> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(NpyError::io(path))?;
+        let mut names = vec![];
+        let array = read_archive(&bytes, path, usual_limit(&bytes), |other| {
+            names.push(other.to_owned());
+            other == name
+        })?;
+        let missing = || NpyError::format(path, format!("has no array `{name}`; it has {}", names.join(", ")));
+        array.into_values().next().ok_or_else(missing)
+    }
+}
+
+impl<T: Scalar> Array<T> {
     /// Writes a `.npy` file. It is replaced as a whole: an interrupted write leaves the old one.
     ///
     /// # Errors
@@ -77,28 +141,6 @@ impl<T: Scalar> Array<T> {
     pub fn write_npy(&self, path: impl AsRef<Path>) -> Result<(), NpyError> {
         let path = path.as_ref();
         ohmgrad_files::replace_with(path, |file| self.write(file)).map_err(NpyError::io(path))
-    }
-
-    /// Reads all arrays of a `.npz` archive, in the archive's order. They may unpack to 16 MiB and 128 times the size of the
-    /// file; for more there is [`read_npz_within`](Self::read_npz_within).
-    ///
-    /// # Errors
-    /// If the file can't be read, or unpacks to more, has two entries of one name, or an entry that is not a whole array of
-    /// floats.
-    pub fn read_npz(path: impl AsRef<Path>) -> Result<Vec<(String, Self)>, NpyError> {
-        let path = path.as_ref();
-        let bytes = fs::read(path).map_err(NpyError::io(path))?;
-        let limit = ALWAYS_ALLOWED + MOST_EXPANSION * bytes.len() as u64;
-        read_archive(&bytes, path, limit)
-    }
-
-    /// As [`read_npz`](Self::read_npz), for archives that may unpack to so many bytes.
-    ///
-    /// # Errors
-    /// As for [`read_npz`](Self::read_npz).
-    pub fn read_npz_within(path: impl AsRef<Path>, bytes: u64) -> Result<Vec<(String, Self)>, NpyError> {
-        let path = path.as_ref();
-        read_archive(&fs::read(path).map_err(NpyError::io(path))?, path, bytes)
     }
 
     /// Writes named arrays as a `.npz` archive, which is replaced as a whole.
@@ -128,7 +170,13 @@ impl<T: Scalar> Array<T> {
     fn write(&self, mut to: impl Write) -> io::Result<()> {
         let double = size_of::<T>() == 8;
         to.write_all(
-            &Header { double, big_endian: false, fortran_order: false, shape: self.shape().to_vec() }.bytes(),
+            &Header {
+                kind: Kind::Float(size_of::<T>()),
+                big_endian: false,
+                fortran_order: false,
+                shape: self.shape().to_vec(),
+            }
+            .bytes(),
         )?;
         let mut block = Vec::with_capacity(BLOCK);
         for &x in self.iter() {
@@ -145,14 +193,28 @@ impl<T: Scalar> Array<T> {
     }
 }
 
-fn read_archive<T: Scalar>(bytes: &[u8], path: &Path, limit: u64) -> Result<Vec<(String, Array<T>)>, NpyError> {
+/// Bytes to which an archive may unpack.
+fn usual_limit(archive: &[u8]) -> u64 {
+    ALWAYS_ALLOWED + MOST_EXPANSION * archive.len() as u64
+}
+
+/// Reads the arrays of an archive whose names are wanted.
+fn read_archive<T: NpyElement>(
+    bytes: &[u8],
+    path: &Path,
+    limit: u64,
+    mut wanted: impl FnMut(&str) -> bool,
+) -> Result<BTreeMap<String, Array<T>>, NpyError> {
     let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| NpyError::format(path, e))?;
-    let (mut arrays, mut names, mut left) = (vec![], BTreeSet::new(), limit.saturating_add(1));
+    let (mut arrays, mut names, mut left) = (BTreeMap::new(), BTreeSet::new(), limit.saturating_add(1));
     for i in 0..zip.len() {
         let entry = zip.by_index(i).map_err(|e| NpyError::format(path, e))?;
         let name = entry.name().strip_suffix(".npy").unwrap_or(entry.name()).to_string();
         if !names.insert(name.clone()) {
             return Err(NpyError::format(path, format!("`{name}` is in the archive twice")));
+        }
+        if !wanted(&name) {
+            continue;
         }
         let mut entry = entry.take(left);
         let array = read(&mut entry, &path.join(&name));
@@ -160,57 +222,22 @@ fn read_archive<T: Scalar>(bytes: &[u8], path: &Path, limit: u64) -> Result<Vec<
         if left == 0 {
             return Err(NpyError::format(path, format!("unpacks to more than {limit} bytes")));
         }
-        arrays.push((name, array?));
+        arrays.insert(name, array?);
     }
     Ok(arrays)
 }
 
 /// Reads one array.
-fn read<T: Scalar>(mut from: impl Read, path: &Path) -> Result<Array<T>, NpyError> {
-    let Header { double, big_endian, fortran_order, shape } =
-        Header::read(&mut from).map_err(|what| NpyError::format(path, what))?;
-    let len = shape.iter().product::<usize>();
-    let data: Vec<T> = if double {
-        collect(from, len, |bytes| {
-            let value = if big_endian { f64::from_be_bytes(bytes) } else { f64::from_le_bytes(bytes) };
-            let converted = T::of(value);
-            if value.is_finite() && !converted.is_finite() { Err(value) } else { Ok(converted) }
-        })
-    } else {
-        collect(from, len, |bytes| {
-            Ok(T::from_f32(if big_endian { f32::from_be_bytes(bytes) } else { f32::from_le_bytes(bytes) }))
-        })
-    }
-    .map_err(|what| NpyError::format(path, what))?;
+fn read<T: NpyElement>(mut from: impl Read, path: &Path) -> Result<Array<T>, NpyError> {
+    let header = Header::read(&mut from).map_err(|what| NpyError::format(path, what))?;
+    let Header { fortran_order, ref shape, .. } = header;
+    let data = element::read_all(from, &header).map_err(|what| NpyError::format(path, what))?;
     if !fortran_order {
-        return Ok(Array::from_vec(data, &shape));
+        return Ok(Array::from_vec(data, shape));
     }
     let reversed: Vec<_> = shape.iter().rev().copied().collect();
     let axes: Vec<_> = (0..shape.len()).rev().collect();
     Ok(Array::from_vec(data, &reversed).permute(&axes))
-}
-
-/// Reads `len` numbers of N bytes. The vector grows as they arrive.
-fn collect<T: Scalar, const N: usize>(
-    mut from: impl Read,
-    len: usize,
-    convert: impl Fn([u8; N]) -> Result<T, f64>,
-) -> Result<Vec<T>, String> {
-    let mut block = vec![0; BLOCK.min(len.saturating_mul(N))];
-    let mut data = Vec::with_capacity(len.min(BLOCK / N));
-    while data.len() < len {
-        let part = &mut block[..BLOCK.min((len - data.len()) * N)];
-        from.read_exact(part)
-            .map_err(|error| format!("is cut off or damaged after element {}: {error}", data.len()))?;
-        for &bytes in part.as_chunks().0 {
-            let index = data.len();
-            let value = convert(bytes).map_err(|value| {
-                format!("element {index} is {value:e}, beyond the largest number here, {:e}", T::max_value().as_f64())
-            })?;
-            data.push(value);
-        }
-    }
-    Ok(data)
 }
 
 #[cfg(test)]
@@ -241,7 +268,10 @@ mod tests {
         let path = dir.path().join("a.npz");
         Tensor::write_npz(&path, &[("w", &a), ("b", &a.row(0))]).unwrap();
         let read = Tensor::read_npz(&path).unwrap();
-        assert_eq!((read[0].0.as_str(), &read[0].1, &read[1].1), ("w", &a, &a.row(0)));
+        assert_eq!((read.len(), &read["w"], &read["b"]), (2, &a, &a.row(0)));
+        assert_eq!(Tensor::read_npz_array(&path, "b").unwrap(), a.row(0));
+        let error = Tensor::read_npz_array(&path, "c").unwrap_err().to_string();
+        assert!(error.ends_with("a.npz: has no array `c`; it has w, b"), "{error}");
     }
 
     #[test]
@@ -273,7 +303,7 @@ mod tests {
         for beyond in [1e39, -1e300] {
             Array::<f64>::from([0.0, beyond]).write_npy(&path).unwrap();
             let error = Tensor::read_npy(&path).unwrap_err().to_string();
-            let end = format!("a.npy: element 1 is {beyond:e}, beyond the largest number here, 3.4028234663852886e38");
+            let end = format!("a.npy: element 1 is {beyond:e}, which f32 can't hold");
             assert!(error.ends_with(&end), "{error}");
             assert_eq!(Array::<f64>::read_npy(&path).unwrap().to_vec(), [0.0, beyond]);
         }
@@ -296,11 +326,30 @@ mod tests {
     }
 
     #[test]
-    fn other_types_are_named() {
-        let mut file = bytes(&Tensor::normal(&[2], Key::new(1)));
-        let at = file.windows(3).position(|w| w == b"<f4").unwrap();
-        file[at..at + 3].copy_from_slice(b"<i4");
-        assert!(parse(&file).unwrap_err().to_string().contains("f4 and f8 are allowed"));
+    fn whole_numbers_are_labels_or_floats() {
+        let file = |descr: &str, data: &[u8], len: usize| {
+            let mut file = bytes(&Tensor::full(&[len], 0.0));
+            let at = file.windows(3).position(|w| w == b"<f4").unwrap();
+            file[at..at + 3].copy_from_slice(descr.as_bytes());
+            file.truncate(file.len() - 4 * len);
+            file.extend(data);
+            file
+        };
+        let labels = |bytes: &[u8]| read::<usize>(bytes, Path::new("y.npy")).map(|labels| labels.to_vec());
+        let i64s: Vec<u8> = [7i64, 0, 255].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let i16s: Vec<u8> = [7i16, 0, 255].iter().flat_map(|v| v.to_be_bytes()).collect();
+        for file in [file("<i8", &i64s, 3), file(">i2", &i16s, 3), file("|u1", &[7, 0, 255], 3)] {
+            assert_eq!(labels(&file).unwrap(), [7, 0, 255]);
+            assert_eq!(parse(&file).unwrap().to_vec(), [7.0, 0.0, 255.0]);
+        }
+        assert_eq!(labels(&file("|b1", &[1, 0], 2)).unwrap(), [1, 0]);
+        let error = |bytes: Vec<u8>| labels(&bytes).unwrap_err().to_string();
+        assert_eq!(error(file("|i1", &[3, 0xff], 2)), "y.npy: element 1 is -1, which usize can't hold");
+        assert_eq!(error(bytes(&Tensor::full(&[2], 1.0))), "y.npy: holds floats, where whole numbers belong");
+        let large = file("<i4", &((1i32 << 24) + 1).to_le_bytes(), 1);
+        let error = parse(&large).unwrap_err().to_string();
+        assert_eq!(error, "test.npy: element 0 is 16777217, which f32 can't hold");
+        assert!(parse(&file("<c8", &[0; 8], 1)).unwrap_err().to_string().contains("holds <c8; numbers f4, f8, i1"));
     }
 
     proptest! {

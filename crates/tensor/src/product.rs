@@ -104,6 +104,7 @@ fn block_size(rows: usize) -> usize {
 ///
 /// # Panics
 /// If `w` is no matrix.
+#[track_caller]
 pub fn right_of<T: Scalar>(w: &Array<T>) -> Right<'_, T> {
     assert!(w.rank() == 2, "right_of: shape {:?} is no matrix", w.shape);
     let Strided { data, row, column } = strided(w);
@@ -114,6 +115,7 @@ pub fn right_of<T: Scalar>(w: &Array<T>) -> Right<'_, T> {
 ///
 /// # Panics
 /// As [`right_of`].
+#[track_caller]
 pub fn prepared<T: Scalar>(w: &Array<T>) -> Right<'static, T> {
     right_of(w).owned(w.clone())
 }
@@ -141,6 +143,7 @@ impl<T: Scalar> Array<T> {
     ///
     /// # Panics
     /// If an operand has fewer than two axes, the inner dimensions differ, or the batches do not broadcast.
+    #[track_caller]
     pub fn matmul(&self, other: &Self) -> Self {
         let (r, q) = (self.rank(), other.rank());
         assert!(r >= 2 && q >= 2, "matmul: {:?} × {:?}: both need two axes or more", self.shape, other.shape);
@@ -152,8 +155,9 @@ impl<T: Scalar> Array<T> {
             other.shape,
             other.shape[q - 2]
         );
-        let mut shape = shape::broadcast(&self.shape[..r - 2], &other.shape[..q - 2])
-            .unwrap_or_else(|| panic!("matmul: {:?} × {:?}: batches do not broadcast", self.shape, other.shape));
+        let Some(mut shape) = shape::broadcast(&self.shape[..r - 2], &other.shape[..q - 2]) else {
+            panic!("matmul: {:?} × {:?}: batches do not broadcast", self.shape, other.shape)
+        };
         let batch = shape.clone();
         shape.extend([m, n]);
         let len = shape::len(&shape);
@@ -192,6 +196,7 @@ impl<T: Scalar> Array<T> {
 ///
 /// # Panics
 /// If the inner dimensions differ.
+#[track_caller]
 pub fn linear<T: Scalar>(x: &Array<T>, w: &Array<T>) -> Array<T> {
     x.matmul(&w.t())
 }
@@ -200,6 +205,7 @@ pub fn linear<T: Scalar>(x: &Array<T>, w: &Array<T>) -> Array<T> {
 ///
 /// # Panics
 /// If the inner dimensions differ.
+#[track_caller]
 pub fn linear_input_gradient<T: Scalar>(d: &Array<T>, w: &Array<T>) -> Array<T> {
     d.matmul(w)
 }
@@ -208,6 +214,7 @@ pub fn linear_input_gradient<T: Scalar>(d: &Array<T>, w: &Array<T>) -> Array<T> 
 ///
 /// # Panics
 /// If `d` and `x` have different numbers of rows.
+#[track_caller]
 pub fn linear_weight_gradient<T: Scalar>(d: &Array<T>, x: &Array<T>) -> Array<T> {
     d.t().matmul(x)
 }

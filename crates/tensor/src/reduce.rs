@@ -3,6 +3,7 @@
 //! Sums are taken in an order that depends on shape and strides alone, never on the number of threads.
 
 use crate::array::Array;
+use crate::axis::{self, Signed};
 use crate::elementwise::larger;
 use crate::parallel;
 use crate::scalar::Scalar;
@@ -88,45 +89,55 @@ impl<T: Scalar> Array<T> {
     ///
     /// # Panics
     /// If an axis does not exist.
-    pub fn sum_axes(&self, axes: &[usize]) -> Self {
-        self.reduce("sum_axes", axes, T::zero(), |a, b| a + b, sum_run)
+    #[track_caller]
+    pub fn sum_axes(&self, axes: &[impl Signed]) -> Self {
+        let axes = &axis::axes(axes, "sum_axes", &self.shape);
+        self.reduce(axes, T::zero(), |a, b| a + b, sum_run)
     }
 
     /// The mean over the given axes, which stay with size 1.
     ///
     /// # Panics
     /// If an axis does not exist.
-    pub fn mean_axes(&self, axes: &[usize]) -> Self {
+    #[track_caller]
+    pub fn mean_axes(&self, axes: &[impl Signed]) -> Self {
+        let axes = axis::axes(axes, "mean_axes", &self.shape);
         let n: usize = axes.iter().map(|&a| self.shape[a]).product();
         let n = T::of(n as f64);
-        self.sum_axes(axes).map(|s| s / n)
+        self.sum_axes(&axes).map(|s| s / n)
     }
 
     /// The variance over the given axes, which stay with size 1: the sum of squares over `n − ddof`.
     ///
     /// # Panics
     /// If an axis does not exist.
-    pub fn var_axes(&self, axes: &[usize], ddof: usize) -> Self {
+    #[track_caller]
+    pub fn var_axes(&self, axes: &[impl Signed], ddof: usize) -> Self {
+        let axes = axis::axes(axes, "var_axes", &self.shape);
         let n: usize = axes.iter().map(|&a| self.shape[a]).product();
         let n = T::of(n as f64 - ddof as f64);
-        self.zip(&self.mean_axes(axes), |x, m| (x - m) * (x - m)).sum_axes(axes).map(|s| s / n)
+        self.zip(&self.mean_axes(&axes), |x, m| (x - m) * (x - m)).sum_axes(&axes).map(|s| s / n)
     }
 
     /// The largest element over the given axes, which stay with size 1; NaN if one is NaN.
     ///
     /// # Panics
     /// If an axis does not exist.
-    pub fn max_axes(&self, axes: &[usize]) -> Self {
-        self.reduce("max_axes", axes, T::neg_infinity(), larger, |run| run.iter().copied().fold(run[0], larger))
+    #[track_caller]
+    pub fn max_axes(&self, axes: &[impl Signed]) -> Self {
+        let axes = &axis::axes(axes, "max_axes", &self.shape);
+        self.reduce(axes, T::neg_infinity(), larger, |run| run.iter().copied().fold(run[0], larger))
     }
 
     /// The smallest element over the given axes, which stay with size 1; NaN if one is NaN.
     ///
     /// # Panics
     /// If an axis does not exist.
-    pub fn min_axes(&self, axes: &[usize]) -> Self {
+    #[track_caller]
+    pub fn min_axes(&self, axes: &[impl Signed]) -> Self {
+        let axes = &axis::axes(axes, "min_axes", &self.shape);
         let f = |a: T, b: T| -larger(-a, -b);
-        self.reduce("min_axes", axes, T::infinity(), f, |run| run.iter().copied().fold(run[0], f))
+        self.reduce(axes, T::infinity(), f, |run| run.iter().copied().fold(run[0], f))
     }
 
     /// The index of the first largest element of each row along `axis`, in row-major order of the other axes.
@@ -139,8 +150,9 @@ impl<T: Scalar> Array<T> {
     ///
     /// # Panics
     /// If the axis does not exist or has size 0.
-    pub fn argmax(&self, axis: usize) -> Vec<usize> {
-        assert!(axis < self.rank(), "argmax: axis {axis} is outside of shape {:?}", self.shape);
+    #[track_caller]
+    pub fn argmax(&self, axis: impl Signed) -> Vec<usize> {
+        let axis = axis::axis(axis, "argmax", &self.shape);
         let n = self.shape[axis];
         assert!(n > 0, "argmax: axis {axis} of shape {:?} is empty", self.shape);
         let mut order: Vec<_> = (0..self.rank()).filter(|&a| a != axis).collect();
@@ -154,12 +166,14 @@ impl<T: Scalar> Array<T> {
     ///
     /// # Panics
     /// If `shape` does not broadcast to this array's shape.
+    #[track_caller]
     pub fn sum_to(&self, shape: &[usize]) -> Self {
         if self.shape() == shape {
             return self.clone();
         }
-        let new = self.rank().checked_sub(shape.len());
-        let new = new.unwrap_or_else(|| panic!("sum_to: {shape:?} does not broadcast to {:?}", self.shape));
+        let Some(new) = self.rank().checked_sub(shape.len()) else {
+            panic!("sum_to: {shape:?} does not broadcast to {:?}", self.shape)
+        };
         let axes: Vec<_> =
             (0..self.rank()).filter(|&a| a < new || (shape[a - new] == 1 && self.shape[a] != 1)).collect();
         self.sum_axes(&axes).reshape(shape)
@@ -167,7 +181,6 @@ impl<T: Scalar> Array<T> {
 
     fn reduce(
         &self,
-        operation: &str,
         axes: &[usize],
         start: T,
         pair: impl Fn(T, T) -> T + Sync,
@@ -175,14 +188,13 @@ impl<T: Scalar> Array<T> {
     ) -> Self {
         let mut shape = self.shape.clone();
         for &axis in axes {
-            assert!(axis < self.rank(), "{operation}: axis {axis} is outside of shape {:?}", self.shape);
             shape[axis] = 1;
         }
         if self.is_dense() && !self.is_contiguous() {
             let order = self.memory_order();
             let inverse = shape::inverse(&order);
             let axes: crate::Dims = axes.iter().map(|&axis| inverse[axis]).collect();
-            return self.permute(&order).reduce(operation, &axes, start, pair, run).permute(&inverse);
+            return self.permute(&order).reduce(&axes, start, pair, run).permute(&inverse);
         }
         let mut out = Self::full(&shape, start);
         if self.is_empty() || out.is_empty() {

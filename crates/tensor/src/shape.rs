@@ -9,6 +9,7 @@ pub type Dims = SmallVec<[usize; 4]>;
 ///
 /// # Panics
 /// If there are more than memory can hold: pointers are computed from this number. Sizes of 0 hide no others.
+#[track_caller]
 pub(crate) fn len(shape: &[usize]) -> usize {
     assert!(fits(shape), "shape {shape:?} has more elements than memory can hold");
     shape.iter().product()

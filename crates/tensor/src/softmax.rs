@@ -1,6 +1,7 @@
 //! Softmax, its logarithm, and indexing by class labels.
 
 use crate::array::Array;
+use crate::axis::{self, Signed};
 use crate::scalar::Scalar;
 
 impl<T: Scalar> Array<T> {
@@ -8,7 +9,9 @@ impl<T: Scalar> Array<T> {
     ///
     /// # Panics
     /// If the axis does not exist.
-    pub fn softmax(&self, axis: usize) -> Self {
+    #[track_caller]
+    pub fn softmax(&self, axis: impl Signed) -> Self {
+        let axis = axis::axis(axis, "softmax", self.shape());
         let e = self.zip(&self.max_axes(&[axis]), |x, m| (x - m).exponential());
         &e / &e.sum_axes(&[axis])
     }
@@ -23,7 +26,9 @@ impl<T: Scalar> Array<T> {
     ///
     /// # Panics
     /// If the axis does not exist.
-    pub fn log_softmax(&self, axis: usize) -> Self {
+    #[track_caller]
+    pub fn log_softmax(&self, axis: impl Signed) -> Self {
+        let axis = axis::axis(axis, "log_softmax", self.shape());
         let shifted = self - &self.max_axes(&[axis]);
         let log_sum = shifted.exp().sum_axes(&[axis]).ln();
         &shifted - &log_sum

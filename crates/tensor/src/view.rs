@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::array::Array;
+use crate::axis::{self, Signed};
 use crate::shape::{self, Dims};
 
 impl<T: Clone + Send + Sync> Array<T> {
@@ -13,18 +14,15 @@ impl<T: Clone + Send + Sync> Array<T> {
         Self { data: Arc::clone(&self.data), offset, shape, strides }
     }
 
-    fn check_axis(&self, operation: &str, axis: usize) {
-        assert!(axis < self.rank(), "{operation}: axis {axis} is outside of shape {:?}", self.shape);
-    }
-
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this array.
     ///
     /// # Panics
     /// If `axes` does not name every axis once.
-    pub fn permute(&self, axes: &[usize]) -> Self {
+    #[track_caller]
+    pub fn permute(&self, axes: &[impl Signed]) -> Self {
+        let axes = axis::axes(axes, "permute", &self.shape);
         let mut seen: SmallVec<[bool; 4]> = SmallVec::from_elem(false, self.rank());
-        let valid = axes.len() == self.rank()
-            && axes.iter().all(|&a| a < self.rank() && !std::mem::replace(&mut seen[a], true));
+        let valid = axes.len() == self.rank() && axes.iter().all(|&a| !std::mem::replace(&mut seen[a], true));
         assert!(valid, "permute: {axes:?} is not an order of the axes of shape {:?}", self.shape);
         self.view(
             axes.iter().map(|&a| self.shape[a]).collect(),
@@ -37,8 +35,9 @@ impl<T: Clone + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If an axis does not exist.
-    pub fn transpose(&self, a: usize, b: usize) -> Self {
-        self.check_axis("transpose", a.max(b));
+    #[track_caller]
+    pub fn transpose(&self, a: impl Signed, b: impl Signed) -> Self {
+        let (a, b) = (axis::axis(a, "transpose", &self.shape), axis::axis(b, "transpose", &self.shape));
         let mut view = self.clone();
         view.shape.swap(a, b);
         view.strides.swap(a, b);
@@ -49,6 +48,7 @@ impl<T: Clone + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If there are fewer than two axes.
+    #[track_caller]
     pub fn t(&self) -> Self {
         assert!(self.rank() >= 2, "t: shape {:?} has fewer than two axes", self.shape);
         self.transpose(self.rank() - 2, self.rank() - 1)
@@ -58,7 +58,8 @@ impl<T: Clone + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If the axis does not exist or the range reaches outside of it.
-    pub fn slice(&self, axis: usize, range: Range<usize>) -> Self {
+    #[track_caller]
+    pub fn slice(&self, axis: impl Signed, range: Range<usize>) -> Self {
         self.slice_step(axis, range, 1)
     }
 
@@ -72,8 +73,9 @@ impl<T: Clone + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If the axis does not exist, the range reaches outside of it, or the step is 0.
-    pub fn slice_step(&self, axis: usize, range: Range<usize>, step: usize) -> Self {
-        self.check_axis("slice", axis);
+    #[track_caller]
+    pub fn slice_step(&self, axis: impl Signed, range: Range<usize>, step: usize) -> Self {
+        let axis = axis::axis(axis, "slice", &self.shape);
         assert!(
             range.start <= range.end && range.end <= self.shape[axis] && step > 0,
             "slice: {range:?} in steps of {step} does not fit axis {axis} of shape {:?}",
@@ -95,8 +97,10 @@ impl<T: Clone + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If the axis or the index does not exist.
-    pub fn select(&self, axis: usize, index: usize) -> Self {
-        self.check_axis("select", axis);
+    #[track_caller]
+    pub fn select(&self, axis: impl Signed, index: usize) -> Self {
+        let axis = axis::axis(axis, "select", &self.shape);
+        assert!(index < self.shape[axis], "select: index {index} is outside of axis {axis} of shape {:?}", self.shape);
         self.slice(axis, index..index + 1).squeeze(axis)
     }
 
@@ -104,6 +108,7 @@ impl<T: Clone + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If there is no axis or no such row.
+    #[track_caller]
     pub fn row(&self, index: usize) -> Self {
         self.select(0, index)
     }
@@ -112,18 +117,28 @@ impl<T: Clone + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If `shape` can't be reached by NumPy's broadcasting rules.
+    #[track_caller]
     pub fn broadcast_to(&self, shape: &[usize]) -> Self {
-        let strides = shape::broadcast_strides(&self.shape, &self.strides, shape)
-            .unwrap_or_else(|| panic!("broadcast_to: shape {:?} does not broadcast to {shape:?}", self.shape));
+        self.broadcast_named("broadcast_to", shape)
+    }
+
+    #[track_caller]
+    pub(crate) fn broadcast_named(&self, operation: &str, shape: &[usize]) -> Self {
+        let Some(strides) = shape::broadcast_strides(&self.shape, &self.strides, shape) else {
+            panic!("{operation}: shape {:?} does not broadcast to {shape:?}", self.shape)
+        };
         shape::len(shape); // refuses shapes that nothing could walk through
         self.view(shape.into(), strides, self.offset)
     }
 
-    /// The elements in the same row-major order under another shape; copies only if strides can't express it.
+    /// The elements in the same row-major order under another shape; copies only if strides can't express it. One size may
+    /// be −1, and is then what the others leave.
     ///
     /// # Panics
     /// If the shapes hold different numbers of elements.
-    pub fn reshape(&self, shape: &[usize]) -> Self {
+    #[track_caller]
+    pub fn reshape(&self, shape: &[impl Signed]) -> Self {
+        let shape = &axis::sizes(shape, &self.shape)[..];
         assert!(
             shape::len(shape) == self.len(),
             "reshape: {:?} holds {} elements, {shape:?} does not",
@@ -136,12 +151,46 @@ impl<T: Clone + Send + Sync> Array<T> {
         }
     }
 
+    /// The axes from `first` to the last as one.
+    ///
+    /// ```
+    /// use ohmgrad_tensor::Tensor;
+    /// assert_eq!(Tensor::full(&[8, 1, 28, 28], 0.0).flatten(1).shape(), [8, 784]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis does not exist.
+    #[track_caller]
+    pub fn flatten(&self, first: impl Signed) -> Self {
+        let first = axis::axis(first, "flatten", &self.shape);
+        let mut shape = self.shape.clone();
+        shape[first] = shape.drain(first + 1..).product::<usize>() * self.shape[first];
+        self.reshape(&shape)
+    }
+
+    /// The indices of an axis in the opposite order, copied.
+    ///
+    /// ```
+    /// use ohmgrad_tensor::Tensor;
+    /// assert_eq!(Tensor::from([1.0, 2.0, 3.0]).flip(0).to_vec(), [3.0, 2.0, 1.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis does not exist.
+    #[track_caller]
+    pub fn flip(&self, axis: impl Signed) -> Self {
+        let axis = axis::axis(axis, "flip", &self.shape);
+        let backwards: Vec<usize> = (0..self.shape[axis]).rev().collect();
+        self.transpose(0, axis).take_rows(&backwards).transpose(0, axis)
+    }
+
     /// An axis of size 1 removed.
     ///
     /// # Panics
     /// If the axis does not exist or has another size.
-    pub fn squeeze(&self, axis: usize) -> Self {
-        self.check_axis("squeeze", axis);
+    #[track_caller]
+    pub fn squeeze(&self, axis: impl Signed) -> Self {
+        let axis = axis::axis(axis, "squeeze", &self.shape);
         assert!(self.shape[axis] == 1, "squeeze: axis {axis} of shape {:?} is not 1", self.shape);
         let mut view = self.clone();
         view.shape.remove(axis);
@@ -149,12 +198,13 @@ impl<T: Clone + Send + Sync> Array<T> {
         view
     }
 
-    /// A new axis of size 1 before `axis`.
+    /// A new axis of size 1 before `axis`; −1 is behind the last.
     ///
     /// # Panics
     /// If `axis` is larger than the number of axes.
-    pub fn unsqueeze(&self, axis: usize) -> Self {
-        assert!(axis <= self.rank(), "unsqueeze: axis {axis} is outside of shape {:?}", self.shape);
+    #[track_caller]
+    pub fn unsqueeze(&self, axis: impl Signed) -> Self {
+        let axis = axis::new_axis(axis, "unsqueeze", &self.shape);
         let mut view = self.clone();
         view.shape.insert(axis, 1);
         view.strides.insert(axis, 1);
@@ -165,9 +215,10 @@ impl<T: Clone + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If there are none, or their shapes differ in another axis.
-    pub fn concat(parts: &[Self], axis: usize) -> Self {
+    #[track_caller]
+    pub fn concat(parts: &[Self], axis: impl Signed) -> Self {
         let first = parts.first().expect("concat: needs at least one array");
-        first.check_axis("concat", axis);
+        let axis = axis::axis(axis, "concat", &first.shape);
         for part in parts {
             let fits =
                 part.rank() == first.rank() && (0..first.rank()).all(|a| a == axis || part.shape[a] == first.shape[a]);
@@ -190,17 +241,23 @@ impl<T: Clone + Send + Sync> Array<T> {
     ///
     /// # Panics
     /// If there are none, their shapes differ, or the axis lies beyond the end.
-    pub fn stack(parts: &[Self], axis: usize) -> Self {
-        let parts: Vec<_> = parts.iter().map(|p| p.unsqueeze(axis)).collect();
-        Self::concat(&parts, axis)
+    #[track_caller]
+    pub fn stack(parts: &[Self], axis: impl Signed) -> Self {
+        let first = parts.first().expect("stack: needs at least one array");
+        let axis = axis::new_axis(axis, "stack", &first.shape);
+        for part in parts {
+            assert!(part.shape == first.shape, "stack: shapes {:?} and {:?} differ", first.shape, part.shape);
+        }
+        Self::concat(&parts.iter().map(|part| part.unsqueeze(axis)).collect::<Vec<_>>(), axis)
     }
 
     /// The rows (first-axis entries) of the given indices, in that order, copied.
     ///
     /// # Panics
     /// If there is no axis or an index lies outside of it.
+    #[track_caller]
     pub fn take_rows(&self, rows: &[usize]) -> Self {
-        self.check_axis("take_rows", 0);
+        axis::axis(0, "take_rows", &self.shape);
         let source = self.contiguous();
         let slice = source.as_slice().expect("made contiguous above");
         let run: usize = self.shape[1..].iter().product();
@@ -256,6 +313,15 @@ mod tests {
     fn reshape_of_a_transpose_copies_in_order() {
         let a = counting(&[2, 3]).t().reshape(&[6]);
         assert_eq!(a.to_vec(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+    }
+
+    #[test]
+    fn a_flip_undoes_itself() {
+        let a = counting(&[2, 3, 4]);
+        for axis in 0..3 {
+            assert_eq!(a.flip(axis).flip(axis), a);
+            assert_eq!(a.flip(axis).select(axis, 0), a.select(axis, a.shape()[axis] - 1));
+        }
     }
 
     #[test]

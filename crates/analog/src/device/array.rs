@@ -283,7 +283,7 @@ impl DeviceArray {
     /// The exact update of an ideal device.
     pub(crate) fn add(&mut self, change: &Tensor) {
         self.changed = Changed::all(self.shape);
-        self.w.add_assign(change);
+        self.w += change;
     }
 
     /// Visits all that the array remembers, each under its name.

@@ -177,10 +177,10 @@ impl<'a, P: Probe> Rounds<'a, P> {
         if io.mv_type == MvType::PosNegSeparateDigitalSum {
             let mut inside = adc(&mut minus, "negative");
             inside.iter_mut().zip(adc(&mut plus, "positive")).for_each(|(a, b)| *a &= b);
-            plus.add_assign(&minus);
+            plus += minus;
             return (None, plus, inside);
         }
-        plus.add_assign(&minus);
+        plus += minus;
         let inside = adc(&mut plus, "single");
         (None, plus, inside)
     }

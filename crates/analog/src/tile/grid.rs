@@ -187,7 +187,7 @@ fn joined(mut parts: Vec<Tensor>, axis: usize) -> Tensor {
 /// The sum of matrices, one after the other.
 pub(crate) fn sum(parts: impl Iterator<Item = Tensor>) -> Tensor {
     let add = |mut sum: Tensor, part: Tensor| {
-        sum.add_assign(&part);
+        sum += part;
         sum
     };
     parts.reduce(add).expect("an array has tiles")

@@ -13,6 +13,7 @@ struct AddOp;
 impl<'t, T: Scalar> Add for Var<'t, T> {
     type Output = Self;
 
+    #[track_caller]
     fn add(self, other: Self) -> Self {
         self.tape().push(&self.value() + &other.value(), &[self, other], AddOp)
     }
@@ -35,6 +36,7 @@ struct SubOp;
 impl<'t, T: Scalar> Sub for Var<'t, T> {
     type Output = Self;
 
+    #[track_caller]
     fn sub(self, other: Self) -> Self {
         self.tape().push(&self.value() - &other.value(), &[self, other], SubOp)
     }
@@ -57,6 +59,7 @@ struct MulOp;
 impl<'t, T: Scalar> Mul for Var<'t, T> {
     type Output = Self;
 
+    #[track_caller]
     fn mul(self, other: Self) -> Self {
         self.tape().push(&self.value() * &other.value(), &[self, other], MulOp)
     }
@@ -79,6 +82,7 @@ struct DivOp;
 impl<'t, T: Scalar> Div for Var<'t, T> {
     type Output = Self;
 
+    #[track_caller]
     fn div(self, other: Self) -> Self {
         self.tape().push(&self.value() / &other.value(), &[self, other], DivOp)
     }
@@ -165,8 +169,97 @@ impl<T: Scalar> Op<T> for Shift {
     }
 }
 
+/// `number / a` for a constant. Gradient: `−d·y/a`.
+struct Over<T>(T);
+
+impl<T: Scalar> Op<T> for Over<T> {
+    fn name(&self) -> &'static str {
+        "over"
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        vec![("number", self.0.to_string())]
+    }
+
+    fn backward(&self, cx: &mut Back<'_, T>) {
+        cx.give(0, -(cx.grad * cx.output() / cx.input(0)));
+    }
+}
+
+/// Numbers on the left.
+macro_rules! numbers {
+    ($($number:ty),*) => {$(
+        impl<'t> Add<Var<'t, $number>> for $number {
+            type Output = Var<'t, $number>;
+
+            fn add(self, x: Var<'t, $number>) -> Self::Output {
+                x + self
+            }
+        }
+
+        impl<'t> Sub<Var<'t, $number>> for $number {
+            type Output = Var<'t, $number>;
+
+            fn sub(self, x: Var<'t, $number>) -> Self::Output {
+                -x + self
+            }
+        }
+
+        impl<'t> Mul<Var<'t, $number>> for $number {
+            type Output = Var<'t, $number>;
+
+            fn mul(self, x: Var<'t, $number>) -> Self::Output {
+                x * self
+            }
+        }
+
+        impl<'t> Div<Var<'t, $number>> for $number {
+            type Output = Var<'t, $number>;
+
+            fn div(self, x: Var<'t, $number>) -> Self::Output {
+                x.tape().push(self / x.value(), &[x], Over(self))
+            }
+        }
+    )*};
+}
+
+numbers!(f32, f64);
+
+/// Arrays on either side, as constants.
+macro_rules! arrays {
+    ($trait:ident, $method:ident, $array:ty) => {
+        impl<'t, T: Scalar> $trait<$array> for Var<'t, T> {
+            type Output = Self;
+
+            #[track_caller]
+            fn $method(self, constant: $array) -> Self {
+                self.$method(self.tape().constant(constant.clone()))
+            }
+        }
+
+        impl<'t, T: Scalar> $trait<Var<'t, T>> for $array {
+            type Output = Var<'t, T>;
+
+            #[track_caller]
+            fn $method(self, x: Var<'t, T>) -> Var<'t, T> {
+                x.tape().constant(self.clone()).$method(x)
+            }
+        }
+    };
+    ($($trait:ident, $method:ident;)*) => {
+        $(arrays!($trait, $method, Array<T>); arrays!($trait, $method, &Array<T>);)*
+    };
+}
+
+arrays! {
+    Add, add;
+    Sub, sub;
+    Mul, mul;
+    Div, div;
+}
+
 /// Gives a gradient of the output's shape to an input that may have been broadcast.
-fn give<T: Scalar>(cx: &mut Back<'_, T>, input: usize, gradient: impl Fn(&Back<'_, T>) -> Array<T>) {
+pub(super) fn give<T: Scalar>(cx: &mut Back<'_, T>, input: usize, gradient: impl Fn(&Back<'_, T>) -> Array<T>) {
     if cx.wants(input) {
         let gradient = gradient(cx).sum_to(cx.input(input).shape());
         cx.give(input, gradient);
@@ -176,6 +269,12 @@ fn give<T: Scalar>(cx: &mut Back<'_, T>, input: usize, gradient: impl Fn(&Back<'
 #[cfg(test)]
 mod tests {
     use crate::testing::{gradcheck, gradcheck_pairs, off_zero};
+    use crate::{Tape, Var};
+    use ohmgrad_tensor::{Array, Key, Tensor};
+
+    fn fixed(x: Var<'_, f64>) -> Array<f64> {
+        Array::normal(&x.shape(), Key::new(1))
+    }
 
     gradcheck_pairs! {
         add: |x, y| x + y;
@@ -189,6 +288,23 @@ mod tests {
         over: |x| x / 3.0;
         neg: |x| -x;
         shift: |x| x - 2.0 + 5.0;
+        numbers_on_the_left: |x| 2.0 * x + (1.0 - x) * (3.0 + x) / 4.0;
+        number_over: |x| 2.0 / x, on |x: &Array<f64>| off_zero(&x.abs()) + 1.0;
+        arrays_are_constants: |x| x * fixed(x) - Array::scalar(2.0) * x + fixed(x) / (x * x + 1.0);
         the_same_operand_twice: |x| x * x - x;
+    }
+
+    #[test]
+    fn mixed_operands_compute_what_arrays_do() {
+        let (a, b) = (Tensor::from([1.0, 2.0]), Tensor::from([[3.0], [4.0]]));
+        let tape = Tape::eval(Key::new(0));
+        let x = tape.constant(a.clone());
+        let equal = |y: Var<'_>, expected: Tensor| assert_eq!(y.value(), expected);
+        equal(x + &b, &a + &b);
+        equal(&b - x, &b - &a);
+        equal(b.clone() * x, &b * &a);
+        equal(x / b.clone(), &a / &b);
+        equal(1.0 - x, 1.0 - &a);
+        equal(1.0 / x, 1.0 / &a);
     }
 }

@@ -30,11 +30,12 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If the shapes, the window and the groups do not fit.
+    #[track_caller]
     pub fn convolution(self, weight: Self, bias: Option<Self>, window: ConvWindow, groups: usize) -> Self {
         let (x, w, b) = (self.value(), weight.value(), bias.map(|bias| bias.value()));
         let im2col = Im2col::patches(window, groups, x.shape());
         let fits = w.rank() == x.rank()
-            && w.shape()[0] % groups == 0
+            && w.shape()[0].is_multiple_of(groups)
             && w.shape()[1] * groups == x.shape()[1]
             && w.shape()[2..] == window.kernel[5 - x.rank()..];
         assert!(

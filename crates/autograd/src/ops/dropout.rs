@@ -17,6 +17,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If `p` is not in 0 ≤ p < 1.
+    #[track_caller]
     pub fn dropout(self, p: f64) -> Self {
         assert!((0.0..1.0).contains(&p), "dropout: p = {p} is not in 0 ≤ p < 1");
         if !self.tape().is_training() || p == 0.0 {

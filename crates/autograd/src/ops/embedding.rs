@@ -46,7 +46,13 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If there is no axis or no such row.
+    #[track_caller]
     pub fn embedding(self, rows: &[usize], padding: Option<usize>) -> Self {
+        let shape = self.shape();
+        assert!(!shape.is_empty(), "embedding: a table without axes has no rows");
+        if let Some(row) = rows.iter().find(|&&row| row >= shape[0]) {
+            panic!("embedding: row {row} is not below the {} rows of a table {shape:?}", shape[0]);
+        }
         let op = Embedding { rows: rows.to_vec(), padding };
         self.tape().push(self.value().take_rows(rows), &[self], op).for_rows()
     }

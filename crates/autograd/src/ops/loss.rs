@@ -83,11 +83,32 @@ impl<T: Scalar> Op<T> for BceWithLogits {
     }
 }
 
+/// Refuses labels that are not one column for each row of a matrix.
+#[track_caller]
+fn check_labels(operation: &str, shape: &[usize], labels: &[usize]) {
+    assert!(
+        shape.len() == 2,
+        "{operation}: scores of shape {shape:?} are no matrix [rows, classes]; reshape(&[-1, classes]) makes rows of \
+         sequences"
+    );
+    assert!(
+        shape[0] == labels.len(),
+        "{operation}: {} labels for the {} rows of scores {shape:?}",
+        labels.len(),
+        shape[0]
+    );
+    if let Some((row, label)) = labels.iter().enumerate().find(|&(_, &label)| label >= shape[1]) {
+        let classes = shape[1];
+        panic!("{operation}: label {label} of row {row} is none of the {classes} classes 0 … {}", classes.max(1) - 1);
+    }
+}
+
 impl<'t, T: Scalar> Var<'t, T> {
     /// The mean squared difference to a target.
     ///
     /// # Panics
     /// If the shapes differ (as in all losses: a broadcast target is nearly always a mistake).
+    #[track_caller]
     pub fn mse(self, target: Self) -> Self {
         self.residual("mse", target, |r| r * r, |r| r + r)
     }
@@ -96,6 +117,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If the shapes differ.
+    #[track_caller]
     pub fn l1(self, target: Self) -> Self {
         let sign = |r: T| if r == T::zero() { r } else { r.signum() };
         self.residual("l1", target, T::abs, sign)
@@ -105,6 +127,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If the shapes differ.
+    #[track_caller]
     pub fn huber(self, target: Self, delta: T) -> Self {
         let half = T::of(0.5);
         let loss = move |r: T| match r.abs() {
@@ -114,6 +137,7 @@ impl<'t, T: Scalar> Var<'t, T> {
         self.residual("huber", target, loss, move |r: T| if r.abs() <= delta { r } else { delta * r.signum() })
     }
 
+    #[track_caller]
     fn residual(
         self,
         name: &'static str,
@@ -136,8 +160,11 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If this is no matrix with one row per label, or a label is no column.
+    #[track_caller]
     pub fn nll(self, labels: &[usize]) -> Self {
-        let value = -self.value().pick(labels).mean();
+        let log_p = self.value();
+        check_labels("nll", log_p.shape(), labels);
+        let value = -log_p.pick(labels).mean();
         self.tape().push(Array::scalar(value), &[self], Nll { labels: labels.to_vec() })
     }
 
@@ -153,8 +180,11 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If this is no matrix with one row per label, or a label is no column.
+    #[track_caller]
     pub fn cross_entropy(self, labels: &[usize]) -> Self {
-        let log_p = self.value().log_softmax(1);
+        let scores = self.value();
+        check_labels("cross_entropy", scores.shape(), labels);
+        let log_p = scores.log_softmax(1);
         let value = -log_p.pick(labels).mean();
         self.tape().push(Array::scalar(value), &[self], CrossEntropy { log_p, labels: labels.to_vec() })
     }
@@ -163,6 +193,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If the shapes differ.
+    #[track_caller]
     pub fn bce_with_logits(self, target: Self) -> Self {
         let (x, t) = (self.value(), target.value());
         assert!(

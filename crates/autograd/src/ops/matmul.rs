@@ -13,6 +13,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If an operand has fewer than two axes, the inner dimensions differ, or the batches do not broadcast.
+    #[track_caller]
     pub fn matmul(self, other: Self) -> Self {
         // Rows of the right operand are summed over, unless they are a batch of matrices.
         other.combines(!self.has_rows() && other.shape().len() == 2);
@@ -46,9 +47,20 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If an operand is no matrix, or the inner dimensions differ.
+    #[track_caller]
     pub fn linear(self, weight: Self) -> Self {
         let (x, w) = (self.value(), weight.value());
-        assert!(x.rank() == 2 && w.rank() == 2, "linear: {:?} × {:?}ᵀ: both must be matrices", x.shape(), w.shape());
+        let (rows, weight_shape) = (x.shape(), w.shape());
+        assert!(
+            rows.len() == 2 && weight_shape.len() == 2,
+            "linear: {rows:?} × {weight_shape:?}ᵀ: both must be matrices"
+        );
+        assert!(
+            rows[1] == weight_shape[1],
+            "linear: {rows:?} × {weight_shape:?}ᵀ: {} and {} inputs differ",
+            rows[1],
+            weight_shape[1]
+        );
         self.tape().push(product::linear(&x, &w), &[self, weight], Linear)
     }
 }

@@ -7,6 +7,7 @@ mod dropout;
 mod elementwise;
 mod embedding;
 mod loss;
+mod mask;
 mod matmul;
 mod norm;
 mod pool;

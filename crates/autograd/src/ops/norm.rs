@@ -1,5 +1,6 @@
 //! Normalisation: layer norm and batch norm, which are one operation over different axes.
 
+use ohmgrad_tensor::axis::{self, Signed};
 use ohmgrad_tensor::{Array, Dims, Scalar};
 use smallvec::SmallVec;
 
@@ -35,8 +36,9 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If an axis does not exist.
-    pub fn standardize(self, axes: &[usize], eps: T) -> Self {
-        self.standardize_with(axes, eps).0
+    #[track_caller]
+    pub fn standardize(self, axes: &[impl Signed], eps: T) -> Self {
+        self.standardize_with(&axis::axes(axes, "standardize", &self.shape()), eps).0
     }
 
     /// As [`standardize`](Self::standardize), with the mean and the variance that were found: they keep the axes, with
@@ -64,10 +66,12 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If there are fewer axes, or weight or bias does not fit.
+    #[track_caller]
     pub fn layer_norm(self, axes: usize, weight: Option<Self>, bias: Option<Self>, eps: T) -> Self {
         let shape = self.shape();
-        let outer = shape.len().checked_sub(axes);
-        let outer = outer.unwrap_or_else(|| panic!("layer_norm: shape {shape:?} has fewer than {axes} axes"));
+        let Some(outer) = shape.len().checked_sub(axes) else {
+            panic!("layer_norm: shape {shape:?} has fewer than {axes} axes")
+        };
         for part in [weight, bias].into_iter().flatten() {
             assert!(part.shape()[..] == shape[outer..], "layer_norm: weight or bias {:?} for {shape:?}", part.shape());
         }
@@ -80,6 +84,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If there are fewer than two axes, or weight or bias does not fit.
+    #[track_caller]
     pub fn batch_norm(self, weight: Option<Self>, bias: Option<Self>, eps: T) -> (Self, Array<T>, Array<T>) {
         let channels = self.channels();
         let axes: Dims = (0..self.shape().len()).filter(|&axis| axis != 1).collect();
@@ -92,6 +97,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If there are fewer than two axes, or a statistic, weight or bias does not fit.
+    #[track_caller]
     pub fn batch_norm_with(
         self,
         mean: &Array<T>,
@@ -105,15 +111,21 @@ impl<'t, T: Scalar> Var<'t, T> {
         ((self - constant(mean.clone())) / deviation).scaled_channels(weight, bias)
     }
 
+    #[track_caller]
     fn scaled(self, weight: Option<Self>, bias: Option<Self>) -> Self {
-        let y = weight.map_or(self, |weight| self * weight);
-        bias.map_or(y, |bias| y + bias)
+        let y = if let Some(weight) = weight { self * weight } else { self };
+        if let Some(bias) = bias { y + bias } else { y }
     }
 
+    #[track_caller]
     fn scaled_channels(self, weight: Option<Self>, bias: Option<Self>) -> Self {
-        self.scaled(weight.map(|weight| self.along_channels(weight)), bias.map(|bias| self.along_channels(bias)))
+        // No closures: they would be the caller that a panic names.
+        let weight = if let Some(weight) = weight { Some(self.along_channels(weight)) } else { None };
+        let bias = if let Some(bias) = bias { Some(self.along_channels(bias)) } else { None };
+        self.scaled(weight, bias)
     }
 
+    #[track_caller]
     fn channels(self) -> usize {
         let shape = self.shape();
         assert!(shape.len() >= 2, "batch_norm: shape {shape:?} is not [batch, channels, …]");
@@ -121,6 +133,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     }
 
     /// A value [channels] as it broadcasts to this one.
+    #[track_caller]
     fn along_channels(self, value: Self) -> Self {
         let (channels, all) = (self.channels(), self.shape());
         assert!(value.shape()[..] == [channels], "batch_norm: {:?} for the channels of {all:?}", value.shape());

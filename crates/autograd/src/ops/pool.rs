@@ -78,6 +78,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If there are fewer axes than windows, or a window does not fit.
+    #[track_caller]
     pub fn max_pool(self, windows: &[PoolWindow]) -> Self {
         let pooling = Pooling::new(&self.shape(), windows, true);
         let (y, places) = pooling.max(&self.value());
@@ -93,6 +94,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If there are fewer axes than windows, or a window does not fit.
+    #[track_caller]
     pub fn avg_pool(self, windows: &[PoolWindow], count_padding: bool) -> Self {
         self.combines(windows.len() == self.shape().len());
         self.mean_of(Pooling::new(&self.shape(), windows, count_padding), windows)
@@ -102,11 +104,13 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If there are fewer axes, or a size is 0.
+    #[track_caller]
     pub fn adaptive_avg_pool(self, outputs: &[usize]) -> Self {
         self.combines(outputs.len() == self.shape().len());
         self.mean_of(Pooling::adaptive(&self.shape(), outputs), &[])
     }
 
+    #[track_caller]
     fn mean_of(self, pooling: Pooling, windows: &[PoolWindow]) -> Self {
         let y = pooling.mean(&self.value());
         self.tape().push(y, &[self], AvgPool { pooling, windows: windows.to_vec() })

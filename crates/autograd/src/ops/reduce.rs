@@ -1,12 +1,16 @@
 //! Sums, means and maxima over axes.
 
 use ohmgrad_tensor::Scalar;
+use ohmgrad_tensor::axis::{self, Signed};
 use smallvec::SmallVec;
 
 use crate::back::{Back, Op};
 use crate::var::Var;
 
 type Axes = SmallVec<[usize; 4]>;
+
+/// The shape without axes.
+const SCALAR: [usize; 0] = [];
 
 fn shown(axes: &Axes) -> Vec<(&'static str, String)> {
     vec![("axes", format!("{:?}", axes.as_slice()))]
@@ -67,39 +71,74 @@ impl<T: Scalar> Op<T> for Max {
     }
 }
 
+/// The sums of each element and all before it along an axis. Gradient: the sums of `d` and all behind it.
+struct CumSum {
+    axis: usize,
+}
+
+impl<T: Scalar> Op<T> for CumSum {
+    fn name(&self) -> &'static str {
+        "cumsum"
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        vec![("axis", self.axis.to_string())]
+    }
+
+    fn backward(&self, cx: &mut Back<'_, T>) {
+        cx.give(0, cx.grad.flip(self.axis).cumsum(self.axis).flip(self.axis));
+    }
+}
+
 impl<'t, T: Scalar> Var<'t, T> {
     /// The sum of all elements, a scalar.
     pub fn sum(self) -> Self {
-        self.sum_axes(&self.all_axes()).reshape(&[])
+        self.sum_axes(&self.all_axes()).reshape(&SCALAR)
     }
 
     /// The mean of all elements, a scalar.
     pub fn mean(self) -> Self {
-        self.mean_axes(&self.all_axes()).reshape(&[])
+        self.mean_axes(&self.all_axes()).reshape(&SCALAR)
     }
 
     /// The sum over the given axes, which stay with size 1.
     ///
     /// # Panics
     /// If an axis does not exist.
-    pub fn sum_axes(self, axes: &[usize]) -> Self {
-        self.combines_along(axes).tape().push(self.value().sum_axes(axes), &[self], Sum(axes.into()))
+    #[track_caller]
+    pub fn sum_axes(self, axes: &[impl Signed]) -> Self {
+        let axes = axis::axes(axes, "sum_axes", &self.shape());
+        self.combines_along(&axes).tape().push(self.value().sum_axes(&axes), &[self], Sum(axes))
     }
 
     /// The mean over the given axes, which stay with size 1.
     ///
     /// # Panics
     /// If an axis does not exist.
-    pub fn mean_axes(self, axes: &[usize]) -> Self {
-        self.combines_along(axes).tape().push(self.value().mean_axes(axes), &[self], Mean(axes.into()))
+    #[track_caller]
+    pub fn mean_axes(self, axes: &[impl Signed]) -> Self {
+        let axes = axis::axes(axes, "mean_axes", &self.shape());
+        self.combines_along(&axes).tape().push(self.value().mean_axes(&axes), &[self], Mean(axes))
     }
 
     /// The largest element over the given axes, which stay with size 1.
     ///
     /// # Panics
     /// If an axis does not exist.
-    pub fn max_axes(self, axes: &[usize]) -> Self {
-        self.combines_along(axes).tape().push(self.value().max_axes(axes), &[self], Max(axes.into()))
+    #[track_caller]
+    pub fn max_axes(self, axes: &[impl Signed]) -> Self {
+        let axes = axis::axes(axes, "max_axes", &self.shape());
+        self.combines_along(&axes).tape().push(self.value().max_axes(&axes), &[self], Max(axes))
+    }
+
+    /// The sums of each element and all before it along an axis.
+    ///
+    /// # Panics
+    /// If the axis does not exist.
+    #[track_caller]
+    pub fn cumsum(self, axis: impl Signed) -> Self {
+        let axis = axis::axis(axis, "cumsum", &self.shape());
+        self.combines(axis == 0).tape().push(self.value().cumsum(axis), &[self], CumSum { axis })
     }
 
     fn all_axes(self) -> Axes {
@@ -128,6 +167,8 @@ mod tests {
         sum_axes: |x| x.sum_axes(&[0]), on |x: &Array<f64>| x.unsqueeze(x.rank());
         mean_axes: |x| x.mean_axes(&[x.shape().len() - 1]), on |x: &Array<f64>| x.unsqueeze(0);
         max_axes: |x| x.max_axes(&[0]), on distinct;
+        cumsum_first: |x| x.cumsum(0) * x, on |x: &Array<f64>| x.unsqueeze(x.rank());
+        cumsum_last: |x| x.cumsum(x.shape().len() - 1) * x, on |x: &Array<f64>| x.unsqueeze(0);
     }
 
     #[test]

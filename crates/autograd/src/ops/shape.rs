@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use ohmgrad_tensor::axis::{self, Signed};
 use ohmgrad_tensor::{Array, Scalar};
 use smallvec::SmallVec;
 
@@ -105,7 +106,10 @@ impl<T: Scalar> Op<T> for Concat {
     }
 }
 
-pub(crate) fn concat<'t, T: Scalar>(tape: &'t Tape<T>, parts: &[Var<'_, T>], axis: usize) -> Var<'t, T> {
+#[track_caller]
+pub(crate) fn concat<'t, T: Scalar>(tape: &'t Tape<T>, parts: &[Var<'_, T>], axis: impl Signed) -> Var<'t, T> {
+    let first = parts.first().expect("concat: needs at least one variable");
+    let axis = axis::axis(axis, "concat", &first.shape());
     for part in parts {
         part.combines(axis == 0);
     }
@@ -114,27 +118,43 @@ pub(crate) fn concat<'t, T: Scalar>(tape: &'t Tape<T>, parts: &[Var<'_, T>], axi
 }
 
 impl<'t, T: Scalar> Var<'t, T> {
-    /// The elements in the same order under another shape.
+    /// The elements in the same order under another shape. One size may be −1, and is then what the others leave.
     ///
     /// # Panics
     /// If the shapes hold different numbers of elements.
-    pub fn reshape(self, shape: &[usize]) -> Self {
-        self.combines(!keeps_rows(&self.shape(), shape)).tape().push(self.value().reshape(shape), &[self], Reshape)
+    #[track_caller]
+    pub fn reshape(self, shape: &[impl Signed]) -> Self {
+        let value = self.value().reshape(shape);
+        self.combines(!keeps_rows(&self.shape(), value.shape())).tape().push(value, &[self], Reshape)
+    }
+
+    /// The axes from `first` to the last as one: `x.flatten(1)` makes a row of each sample.
+    ///
+    /// # Panics
+    /// If the axis does not exist.
+    #[track_caller]
+    pub fn flatten(self, first: impl Signed) -> Self {
+        let value = self.value().flatten(first);
+        self.tape().push(value, &[self], Reshape)
     }
 
     /// An axis of size 1 removed.
     ///
     /// # Panics
     /// If the axis does not exist or has another size.
-    pub fn squeeze(self, axis: usize) -> Self {
+    #[track_caller]
+    pub fn squeeze(self, axis: impl Signed) -> Self {
+        let axis = axis::axis(axis, "squeeze", &self.shape());
         self.combines(axis == 0).tape().push(self.value().squeeze(axis), &[self], Reshape)
     }
 
-    /// A new axis of size 1 before `axis`.
+    /// A new axis of size 1 before `axis`; −1 is behind the last.
     ///
     /// # Panics
     /// If `axis` is larger than the number of axes.
-    pub fn unsqueeze(self, axis: usize) -> Self {
+    #[track_caller]
+    pub fn unsqueeze(self, axis: impl Signed) -> Self {
+        let axis = axis::new_axis(axis, "unsqueeze", &self.shape());
         self.combines(axis == 0).tape().push(self.value().unsqueeze(axis), &[self], Reshape)
     }
 
@@ -142,17 +162,22 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If `axes` does not name every axis once.
-    pub fn permute(self, axes: &[usize]) -> Self {
-        self.combines(axes.first() != Some(&0)).tape().push(self.value().permute(axes), &[self], Permute(axes.into()))
+    #[track_caller]
+    pub fn permute(self, axes: &[impl Signed]) -> Self {
+        let axes = axis::axes(axes, "permute", &self.shape());
+        let value = self.value().permute(&axes);
+        self.combines(axes.first() != Some(&0)).tape().push(value, &[self], Permute(axes))
     }
 
     /// Two axes exchanged.
     ///
     /// # Panics
     /// If an axis does not exist.
-    pub fn transpose(self, a: usize, b: usize) -> Self {
-        let mut axes: SmallVec<[usize; 4]> = (0..self.shape().len()).collect();
-        assert!(a.max(b) < axes.len(), "transpose: axis {} is outside of shape {:?}", a.max(b), self.shape());
+    #[track_caller]
+    pub fn transpose(self, a: impl Signed, b: impl Signed) -> Self {
+        let shape = self.shape();
+        let (a, b) = (axis::axis(a, "transpose", &shape), axis::axis(b, "transpose", &shape));
+        let mut axes: SmallVec<[usize; 4]> = (0..shape.len()).collect();
         axes.swap(a, b);
         self.permute(&axes)
     }
@@ -161,6 +186,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If there are fewer than two axes.
+    #[track_caller]
     pub fn t(self) -> Self {
         let rank = self.shape().len();
         assert!(rank >= 2, "t: shape {:?} has fewer than two axes", self.shape());
@@ -171,7 +197,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If the axis does not exist or the range reaches outside of it.
-    pub fn slice(self, axis: usize, range: Range<usize>) -> Self {
+    #[track_caller]
+    pub fn slice(self, axis: impl Signed, range: Range<usize>) -> Self {
         self.slice_step(axis, range, 1)
     }
 
@@ -179,7 +206,9 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If the axis does not exist, the range reaches outside of it, or the step is 0.
-    pub fn slice_step(self, axis: usize, range: Range<usize>, step: usize) -> Self {
+    #[track_caller]
+    pub fn slice_step(self, axis: impl Signed, range: Range<usize>, step: usize) -> Self {
+        let axis = axis::axis(axis, "slice", &self.shape());
         let op = Slice { axis, start: range.start, step };
         self.combines(axis == 0).tape().push(self.value().slice_step(axis, range, step), &[self], op)
     }
@@ -188,6 +217,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If `shape` can't be reached by NumPy's broadcasting rules.
+    #[track_caller]
     pub fn broadcast_to(self, shape: &[usize]) -> Self {
         self.combines(shape.len() > self.shape().len()).tape().push(
             self.value().broadcast_to(shape),
@@ -207,7 +237,8 @@ mod tests {
     }
 
     gradcheck! {
-        reshape: |x| x.reshape(&[x.shape().iter().product()]);
+        reshape: |x| x.reshape(&[-1]);
+        flatten: |x| x.flatten(1).exp(), on matrix;
         squeeze: |x| x.squeeze(0) * 2.0, on matrix;
         unsqueeze: |x| x.unsqueeze(0) * 2.0;
         permute: |x| x.permute(&(0..x.shape().len()).rev().collect::<Vec<_>>()) * 2.0;

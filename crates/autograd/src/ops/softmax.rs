@@ -1,6 +1,7 @@
 //! Softmax and its logarithm.
 
 use ohmgrad_tensor::Scalar;
+use ohmgrad_tensor::axis::{self, Signed};
 
 use crate::back::{Back, Op};
 use crate::var::Var;
@@ -51,7 +52,9 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If the axis does not exist.
-    pub fn softmax(self, axis: usize) -> Self {
+    #[track_caller]
+    pub fn softmax(self, axis: impl Signed) -> Self {
+        let axis = axis::axis(axis, "softmax", &self.shape());
         self.combines(axis == 0).tape().push(self.value().softmax(axis), &[self], Softmax { axis })
     }
 
@@ -59,7 +62,9 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// # Panics
     /// If the axis does not exist.
-    pub fn log_softmax(self, axis: usize) -> Self {
+    #[track_caller]
+    pub fn log_softmax(self, axis: impl Signed) -> Self {
+        let axis = axis::axis(axis, "log_softmax", &self.shape());
         self.combines(axis == 0).tape().push(self.value().log_softmax(axis), &[self], LogSoftmax { axis })
     }
 }

@@ -11,10 +11,10 @@ use crate::recipe::Columns;
 /// Reads arrays of an `.npz` file; `NAME_test`, if it is there, has the rows for testing.
 pub fn read_npz(path: &Path, columns: &Columns) -> Outcome<Read> {
     let arrays = Tensor::read_npz(path).map_err(Failure::mistake)?;
-    let find = |name: &str| arrays.iter().find(|(other, _)| other == name).map(|(_, array)| array.clone());
+    let find = |name: &str| arrays.get(name).cloned();
     let get = |name: &str| {
         find(name).ok_or_else(|| {
-            let names: Vec<&str> = arrays.iter().map(|(name, _)| name.as_str()).collect();
+            let names: Vec<&str> = arrays.keys().map(String::as_str).collect();
             let (near, there) = (did_you_mean(name, names.iter().copied()), names.join(", "));
             Failure::mistake(format!("{}: has no array `{name}`{near}; it has {there}", path.display()))
         })

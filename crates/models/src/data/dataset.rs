@@ -2,7 +2,8 @@
 
 use ohmgrad_tensor::{Array, Key, Tensor, random};
 
-/// Targets of a data set, one per row: class labels (`Vec<usize>`) or rows of numbers ([`Tensor`]).
+/// Targets of a data set, one per row: class labels (`Vec<usize>`), rows of numbers ([`Tensor`]), or sequences of labels
+/// (`Array<usize>` [row, time]).
 pub trait Targets: Clone {
     /// The number of targets.
     fn count(&self) -> usize;
@@ -21,7 +22,7 @@ impl Targets for Vec<usize> {
     }
 }
 
-impl Targets for Tensor {
+impl<T: Clone + Send + Sync> Targets for Array<T> {
     fn count(&self) -> usize {
         self.shape().first().copied().unwrap_or(0)
     }
@@ -70,6 +71,22 @@ fn take_samples(x: &Tensor, axis: usize, rows: &[usize]) -> Tensor {
 /// let sizes: Vec<_> = data.batches(32, Key::new(2)).map(|batch| batch.y.len()).collect();
 /// assert_eq!(sizes, [32, 32, 32, 4]);
 /// ```
+///
+/// A label for each step of a sequence is a row of labels, which a loss takes one by one:
+///
+/// ```
+/// use ohmgrad_autograd::Tape;
+/// use ohmgrad_models::data::Dataset;
+/// use ohmgrad_tensor::{Array, Key, Tensor};
+///
+/// let data = Dataset::new(Tensor::normal(&[100, 20, 3], Key::new(1)), Array::full(&[100, 20], 2_usize));
+/// for batch in data.batches(32, Key::new(2)) {
+///     let tape = Tape::train(Key::new(3));
+///     let scores = tape.constant(batch.x); // of a network: [batch, time, classes]
+///     let loss = scores.reshape(&[-1, 3]).cross_entropy(&batch.y.to_vec());
+/// #   assert!(loss.item() > 0.0);
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Dataset<Y> {
     /// The inputs.
@@ -94,6 +111,7 @@ impl<Y: Targets> Dataset<Y> {
     ///
     /// # Panics
     /// If there is not one target per row.
+    #[track_caller]
     pub fn new(x: Tensor, y: Y) -> Self {
         let rows = Targets::count(&x);
         assert!(rows == y.count(), "data set: {rows} rows and {} targets", y.count());
@@ -116,6 +134,7 @@ impl<Y: Targets> Dataset<Y> {
     ///
     /// # Panics
     /// If there is no second axis, or not one target per sequence.
+    #[track_caller]
     pub fn time_first(x: Tensor, y: Y) -> Self {
         let shape = x.shape();
         assert!(shape.len() >= 2, "data set: sequences of shape {shape:?} are not [time, sample, …]");

@@ -1,6 +1,7 @@
-//! The full MNIST from public mirrors.
+//! The full MNIST and Fashion-MNIST from public mirrors.
 //!
-//! With the feature `download`. What is checked is the SHA-256 of the *uncompressed* files: mirrors may compress them again.
+//! With the feature `download`. The SHA-256 is that of the *uncompressed* files where it is known: mirrors may compress them
+//! again.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,16 +18,37 @@ use ureq::{Agent, Proxy};
 use super::mnist::FILES;
 use super::{DataError, Digits, Idx, RawMnist};
 
-const MIRRORS: [&str; 2] =
-    ["https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"];
+/// A published set of four files.
+struct Published {
+    mirrors: &'static [&'static str],
+    /// Uncompressed lengths, and SHA-256, in the order of [`FILES`].
+    contents: [(u64, &'static str); 4],
+    /// `true` if the sums are those of the compressed files.
+    packed: bool,
+}
 
-/// Lengths and SHA-256 of the uncompressed files, in the order of [`FILES`].
-const CONTENTS: [(u64, &str); 4] = [
-    (47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
-    (60_008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
-    (7_840_016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
-    (10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
-];
+const MNIST: Published = Published {
+    mirrors: &["https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"],
+    contents: [
+        (47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+        (60_008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+        (7_840_016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+        (10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+    ],
+    packed: false,
+};
+
+/// The sums are those that TensorFlow Datasets lists.
+const FASHION: Published = Published {
+    mirrors: &["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"],
+    contents: [
+        (47_040_016, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+        (60_008, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+        (7_840_016, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+        (10_008, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+    ],
+    packed: true,
+};
 
 impl RawMnist {
     /// The full MNIST, downloaded into the directory `cache` where it is not there yet.
@@ -48,7 +70,17 @@ impl RawMnist {
     /// [`DataError::Mirrors`] says for each mirror what went wrong; [`DataError::Io`] if `cache`
     /// cannot be written.
     pub fn download(cache: impl AsRef<Path>) -> Result<Self, DataError> {
-        download(&agent(Proxy::try_from_env()), &MIRRORS, cache.as_ref())
+        download(&agent(Proxy::try_from_env()), &MNIST, cache.as_ref())
+    }
+
+    /// The full Fashion-MNIST (Xiao et al. 2017), downloaded into the directory `cache` where it is not there yet, which must
+    /// be another than that of the digits: the files have the same names. Otherwise as [`download`](Self::download).
+    ///
+    /// # Errors
+    ///
+    /// As [`download`](Self::download).
+    pub fn download_fashion(cache: impl AsRef<Path>) -> Result<Self, DataError> {
+        download(&agent(Proxy::try_from_env()), &FASHION, cache.as_ref())
     }
 
     /// `$OHMGRAD_DATA` if set, else `ohmgrad/mnist` in the user's cache directory
@@ -73,12 +105,12 @@ fn cache_dir(variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
     user.unwrap_or_else(env::temp_dir).join("ohmgrad").join("mnist")
 }
 
-fn download(agent: &Agent, mirrors: &[&str], cache: &Path) -> Result<RawMnist, DataError> {
+fn download(agent: &Agent, published: &Published, cache: &Path) -> Result<RawMnist, DataError> {
     let file = |i: usize| {
-        let (len, sha256) = CONTENTS[i];
+        let (len, sha256) = published.contents[i];
         let name = format!("{}.gz", FILES[i]);
-        let remote = Remote { name: &name, len, sha256 };
-        let content = remote.get(agent, mirrors, cache)?;
+        let remote = Remote { name: &name, len, sha256, packed: published.packed };
+        let content = remote.get(agent, published.mirrors, cache)?;
         Idx::read(&content[..], cache.join(name))
     };
     let files = FILES.map(|file| cache.join(file));
@@ -91,6 +123,8 @@ struct Remote<'a> {
     name: &'a str,
     len: u64,
     sha256: &'a str,
+    /// `true` if the sum is that of the compressed file.
+    packed: bool,
 }
 
 impl Remote<'_> {
@@ -131,12 +165,11 @@ impl Remote<'_> {
 
     /// Unpacks, no further than expected, and compares.
     fn check(&self, gz: impl Read, url: &str) -> Result<Vec<u8>, DataError> {
-        let mut content = Vec::new();
-        MultiGzDecoder::new(gz)
-            .take(self.len + 1)
-            .read_to_end(&mut content)
-            .map_err(|e| DataError::Download { url: url.into(), reason: format!("damaged gzip: {e}") })?;
-        let found = sha256(&content);
+        let damaged = |e| DataError::Download { url: url.into(), reason: format!("damaged gzip: {e}") };
+        let (mut packed, mut content) = (Vec::new(), Vec::new());
+        gz.take(self.len + 1).read_to_end(&mut packed).map_err(damaged)?;
+        MultiGzDecoder::new(&packed[..]).take(self.len + 1).read_to_end(&mut content).map_err(damaged)?;
+        let found = sha256(if self.packed { &packed } else { &content });
         if found != self.sha256 {
             let expected = self.sha256.into();
             return Err(DataError::Checksum { url: url.into(), expected, found });
@@ -241,7 +274,7 @@ mod tests {
 
     fn get(servers: &[&Server], cache: &Path) -> Result<Vec<u8>, DataError> {
         let sum = sha256(CONTENT);
-        let file = Remote { name: "digits.gz", len: 200, sha256: &sum };
+        let file = Remote { name: "digits.gz", len: 200, sha256: &sum, packed: false };
         let mirrors: Vec<_> = servers.iter().map(|server| &server.url[..]).collect();
         file.get(&agent(None), &mirrors, cache)
     }
@@ -334,6 +367,14 @@ mod tests {
         assert!(matches!(&error, DataError::Io { path, .. } if *path == file), "{error:?}");
     }
 
+    #[test]
+    fn a_sum_may_be_that_of_the_compressed_file() {
+        let gz = gzip(CONTENT);
+        let check = |sha256: &str| Remote { name: "digits.gz", len: 200, sha256, packed: true }.check(&gz[..], "here");
+        assert_eq!(check(&sha256(&gz)).unwrap(), CONTENT);
+        assert!(matches!(check(&sha256(CONTENT)), Err(DataError::Checksum { .. })));
+    }
+
     #[cfg(unix)]
     #[test]
     fn others_may_read_the_cache() {
@@ -352,8 +393,8 @@ mod tests {
             (2, &include_bytes!("../../data/mnist/t10k-images-idx3-ubyte.gz")[..]),
             (3, &include_bytes!("../../data/mnist/t10k-labels-idx1-ubyte.gz")[..]),
         ] {
-            let (len, sha256) = CONTENTS[i];
-            let content = Remote { name: FILES[i], len, sha256 }.check(gz, FILES[i]).unwrap();
+            let (len, sha256) = MNIST.contents[i];
+            let content = Remote { name: FILES[i], len, sha256, packed: false }.check(gz, FILES[i]).unwrap();
             assert_eq!(content.len() as u64, len);
         }
     }

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use ohmgrad_tensor::Tensor;
+
 use super::{DataError, Idx};
 
 /// The names of the files: images and labels to train with, then to test with.
@@ -74,6 +76,19 @@ impl Digits {
         self.labels.is_empty()
     }
 
+    /// All pixels as images [n, 1, rows, columns] of 0 (paper) to 1 (ink), as torchvision's `ToTensor` gives them.
+    ///
+    /// ```
+    /// use ohmgrad_models::data::RawMnist;
+    ///
+    /// let pixels = RawMnist::embedded().test.pixels();
+    /// assert_eq!((pixels.shape(), pixels.min(), pixels.max()), (&[10_000, 1, 28, 28][..], 0.0, 1.0));
+    /// ```
+    pub fn pixels(&self) -> Tensor {
+        let pixels = self.images.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+        Tensor::from_vec(pixels, &[self.len(), 1, self.rows, self.cols])
+    }
+
     /// The pixels of image `i`, row by row.
     ///
     /// # Panics
@@ -93,7 +108,7 @@ impl fmt::Debug for Digits {
     }
 }
 
-/// The two halves of the data set.
+/// The two halves of the data set, as bytes: raw pixels. [`Mnist`](super::Mnist) has them as normalised data sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawMnist {
     /// What to train with.

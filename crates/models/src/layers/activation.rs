@@ -33,6 +33,7 @@ pub enum Activation {
 }
 
 impl Module for Activation {
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let last = || x.shape().len().checked_sub(1).expect("softmax: the input has no axis");
         match *self {
@@ -59,6 +60,7 @@ pub struct Dropout(
 );
 
 impl Module for Dropout {
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         x.dropout(self.0)
     }
@@ -72,6 +74,7 @@ pub struct Flatten;
 impl Module for Flatten {
     /// # Panics
     /// If the input has no axis.
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let shape = x.shape();
         assert!(!shape.is_empty(), "flatten: an input without axes has no first one");

@@ -129,6 +129,7 @@ impl Running {
 impl<const N: usize> Module for BatchNorm<N> {
     /// # Panics
     /// If the input has another number of axes or features, or there is one value a feature in training.
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let (tape, rank) = (x.tape(), x.shape().len());
         assert!(rank == N + 2 || (N == 1 && rank == 2), "batch_norm{N}d: an input of shape {:?}", x.shape());

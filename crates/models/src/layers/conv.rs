@@ -110,6 +110,7 @@ impl<const AXES: usize> Module for Conv<AXES> {
     ///
     /// # Panics
     /// If the input has another number of axes or channels, or is smaller than the window.
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         if x.shape().len() == AXES + 1 {
             return self.affine.convolve(x.unsqueeze(0), self.window).squeeze(0);

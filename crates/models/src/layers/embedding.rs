@@ -43,6 +43,7 @@ impl Embedding {
     ///
     /// # Panics
     /// If there is no such row.
+    #[track_caller]
     pub fn look_up<'t>(&self, tape: &'t Tape, rows: &[usize]) -> Var<'t> {
         tape.param(&self.weight).embedding(rows, self.padding)
     }
@@ -53,13 +54,13 @@ impl Module for Embedding {
     ///
     /// # Panics
     /// If an element is no row's number.
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
-        let row = |&number: &f32| {
-            let row = number as usize;
-            assert!(row as f32 == number, "embedding: {number} is no row number");
-            row
-        };
-        let rows: Vec<usize> = x.value().iter().map(row).collect();
+        let numbers = x.value();
+        if let Some(number) = numbers.iter().find(|&&number| number as usize as f32 != number) {
+            panic!("embedding: {number} is no row number");
+        }
+        let rows: Vec<usize> = numbers.iter().map(|&number| number as usize).collect();
         let mut shape = x.shape();
         shape.push(self.weight.value.shape()[1]);
         self.look_up(x.tape(), &rows).reshape(&shape)

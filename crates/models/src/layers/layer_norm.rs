@@ -42,6 +42,7 @@ impl LayerNorm {
 impl Module for LayerNorm {
     /// # Panics
     /// If the last axes of the input have another shape.
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let tape = x.tape();
         assert!(x.shape().ends_with(&self.shape), "layer_norm: {:?} for last axes {:?}", x.shape(), self.shape);

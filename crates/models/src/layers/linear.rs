@@ -40,6 +40,10 @@ impl Linear {
 
 impl Module for Linear {
     /// All axes but the last are rows, those of one sample together; one axis alone is one row.
+    ///
+    /// # Panics
+    /// If the last axis is not as long as the layer has inputs.
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         match x.shape().len() {
             1 => self.affine.forward(x.unsqueeze(0)).squeeze(0),
@@ -52,6 +56,12 @@ impl Module for Linear {
 mod tests {
     use super::*;
     use ohmgrad_autograd::Tape;
+
+    #[test]
+    #[should_panic(expected = "linear: an input of shape [4, 5] is not [batch, …, 3]")]
+    fn a_wrong_input_names_itself() {
+        Linear::new(3, 2, Key::new(1)).forward(Tape::eval(Key::new(0)).constant(Tensor::full(&[4, 5], 0.0)));
+    }
 
     #[test]
     fn leading_axes_are_batch() {

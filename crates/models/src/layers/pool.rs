@@ -93,6 +93,7 @@ impl<const N: usize> MaxPool<N> {
 impl<const N: usize> Module for MaxPool<N> {
     /// # Panics
     /// If the input has fewer axes than windows, or a window does not fit.
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         x.max_pool(&self.windows)
     }
@@ -148,6 +149,7 @@ impl<const N: usize> AvgPool<N> {
 impl<const N: usize> Module for AvgPool<N> {
     /// # Panics
     /// If the input has fewer axes than windows, or a window does not fit.
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         x.avg_pool(&self.windows, self.count_include_pad)
     }
@@ -178,6 +180,7 @@ impl<const N: usize> AdaptiveAvgPool<N> {
 impl<const N: usize> Module for AdaptiveAvgPool<N> {
     /// # Panics
     /// If the input has fewer axes, or a size is 0.
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         x.adaptive_avg_pool(&self.output)
     }

@@ -1,6 +1,8 @@
 //! Layers one after the other.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
 
 use ohmgrad_autograd::Var;
 use ohmgrad_tensor::Key;
@@ -237,8 +239,17 @@ impl SequentialBuilder {
 }
 
 impl Module for Sequential {
-    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
-        self.layers.iter().fold(x, |x, layer| layer.forward(x))
+    /// # Panics
+    /// If a layer refuses its input; the message names the layer.
+    #[track_caller]
+    fn forward<'t>(&self, mut x: Var<'t>) -> Var<'t> {
+        for (place, layer) in self.layers.iter().enumerate() {
+            x = match panic::catch_unwind(AssertUnwindSafe(|| layer.forward(x))) {
+                Ok(y) => y,
+                Err(reason) => refuse(&path_of("", place, &self.names), reason),
+            };
+        }
+        x
     }
 
     /// That of the first layer which has one.
@@ -250,6 +261,17 @@ impl Module for Sequential {
 /// The path of the layer at a place.
 fn path_of(path: &str, place: usize, names: &BTreeMap<usize, String>) -> String {
     names.get(&place).map_or_else(|| join(path, &place.to_string()), |name| join(path, name))
+}
+
+/// Panics as a layer has, with its path in front: that of a network in a network is `2.0`.
+#[track_caller]
+fn refuse(layer: &str, reason: Box<dyn Any + Send>) -> ! {
+    let text = reason.downcast_ref::<String>().map(String::as_str).or(reason.downcast_ref::<&str>().copied());
+    match text.map(|text| (text, text.strip_prefix("layer "))) {
+        Some((_, Some(inner))) => panic!("layer {layer}.{inner}"),
+        Some((text, None)) => panic!("layer {layer}: {text}"),
+        None => panic::resume_unwind(reason),
+    }
 }
 
 impl Visit for Sequential {

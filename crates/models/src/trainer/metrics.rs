@@ -1,5 +1,6 @@
 //! What is written down of each epoch.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
@@ -28,6 +29,16 @@ pub struct Epoch {
     pub seconds: f64,
     /// What else the evaluation gave, by name.
     pub metrics: Vec<(String, f64)>,
+}
+
+/// One line: number, loss, score, learning rate, further metrics, seconds.
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { epoch, loss, score, lr, seconds, metrics, .. } = self;
+        write!(f, "epoch {epoch}: loss {loss:.4}, score {score:.4}, lr {lr:.2e}")?;
+        metrics.iter().try_for_each(|(name, value)| write!(f, ", {name} {value:.4}"))?;
+        write!(f, ", {seconds:.1} s")
+    }
 }
 
 impl PartialEq for Epoch {

@@ -303,7 +303,7 @@ impl Patches {
             let parts = parallel::map(blocks, |range| block(range));
             for part in parts {
                 match &mut sum {
-                    Some(sum) => sum.add_assign(&part),
+                    Some(sum) => *sum += part,
                     None => sum = Some(part),
                 }
             }

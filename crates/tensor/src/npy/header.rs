@@ -10,11 +10,21 @@ const MOST_BYTES: usize = 1 << 16;
 /// NumPy's own limit of axes; older versions have 32.
 const MOST_AXES: usize = 64;
 
+/// The kinds of numbers that are read, and their sizes in bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Kind {
+    /// `f4` or `f8`.
+    Float(usize),
+    /// `i1`, `i2`, `i4` or `i8`.
+    Signed(usize),
+    /// `u1`, `u2`, `u4`, `u8`, or `b1` with 0 and 1.
+    Unsigned(usize),
+}
+
 /// Description of an array in a header.
 #[derive(Debug, PartialEq)]
 pub(super) struct Header {
-    /// `true` if elements have 8 bytes, `false` if 4.
-    pub double: bool,
+    pub kind: Kind,
     pub big_endian: bool,
     pub fortran_order: bool,
     /// The shape of the array, whose elements fit into memory.
@@ -25,12 +35,16 @@ impl Header {
     /// All bytes before the data, as NumPy writes them: the data begin at a multiple of 64.
     pub fn bytes(&self) -> Vec<u8> {
         let end = if self.big_endian { '>' } else { '<' };
-        let size = if self.double { 8 } else { 4 };
+        let kind = match self.kind {
+            Kind::Float(size) => format!("f{size}"),
+            Kind::Signed(size) => format!("i{size}"),
+            Kind::Unsigned(size) => format!("u{size}"),
+        };
         let order = if self.fortran_order { "True" } else { "False" };
         let shape: String = self.shape.iter().map(|n| format!("{n}, ")).collect();
         // A tuple of one keeps its comma.
         let shape = if self.shape.len() == 1 { shape.trim_end() } else { shape.trim_end_matches(", ") };
-        let mut text = format!("{{'descr': '{end}f{size}', 'fortran_order': {order}, 'shape': ({shape}), }}");
+        let mut text = format!("{{'descr': '{end}{kind}', 'fortran_order': {order}, 'shape': ({shape}), }}");
         let start = b"\x93NUMPY\x01\x00\0\0".len();
         let spaces = 63 - (start + text.len()) % 64;
         text.extend(std::iter::repeat_n(' ', spaces).chain(['\n']));
@@ -90,9 +104,9 @@ impl Header {
             return Err("has something behind the dictionary in its header".into());
         }
         let missing = |key: &str| format!("has no `{key}` in its header");
-        let (double, big_endian) = descr.ok_or_else(|| missing("descr"))?;
+        let (kind, big_endian) = descr.ok_or_else(|| missing("descr"))?;
         let fortran_order = order.ok_or_else(|| missing("fortran_order"))?;
-        Ok(Self { double, big_endian, fortran_order, shape: shape.ok_or_else(|| missing("shape"))? })
+        Ok(Self { kind, big_endian, fortran_order, shape: shape.ok_or_else(|| missing("shape"))? })
     }
 }
 
@@ -122,22 +136,31 @@ impl<'a> Rest<'a> {
         Ok(text)
     }
 
-    /// Returns two flags: elements have 8 bytes; the largest of their bytes comes first.
-    fn descr(&mut self) -> Result<(bool, bool), String> {
-        let other = |what: &str| format!("holds {}; f4 and f8 are allowed", shown(what));
+    /// Returns the kind of elements, and `true` if the largest of their bytes comes first.
+    fn descr(&mut self) -> Result<(Kind, bool), String> {
+        let other =
+            |what: &str| format!("holds {}; numbers f4, f8, i1 to i8, u1 to u8 and b1 are allowed", shown(what));
         if !self.0.trim_start().starts_with(['\'', '"']) {
             return Err(other(self.0.trim_start()));
         }
         let text = self.string()?;
-        let double = match text.get(1..) {
-            Some("f4") => false,
-            Some("f8") => true,
+        let kind = match text.get(1..) {
+            Some("f4") => Kind::Float(4),
+            Some("f8") => Kind::Float(8),
+            Some("i1") => Kind::Signed(1),
+            Some("i2") => Kind::Signed(2),
+            Some("i4") => Kind::Signed(4),
+            Some("i8") => Kind::Signed(8),
+            Some("u1" | "b1") => Kind::Unsigned(1),
+            Some("u2") => Kind::Unsigned(2),
+            Some("u4") => Kind::Unsigned(4),
+            Some("u8") => Kind::Unsigned(8),
             _ => return Err(other(text)),
         };
         match text.as_bytes()[0] {
-            b'<' => Ok((double, false)),
-            b'>' => Ok((double, true)),
-            b'=' => Ok((double, cfg!(target_endian = "big"))),
+            b'<' | b'|' => Ok((kind, false)),
+            b'>' => Ok((kind, true)),
+            b'=' => Ok((kind, cfg!(target_endian = "big"))),
             _ => Err(other(text)),
         }
     }
@@ -187,14 +210,21 @@ mod tests {
 
     #[test]
     fn what_numpy_writes_is_read() {
-        let header = |double, big_endian, fortran_order, shape: &[usize]| {
-            Ok(Header { double, big_endian, fortran_order, shape: shape.to_vec() })
+        let header = |kind, big_endian, fortran_order, shape: &[usize]| {
+            Ok(Header { kind, big_endian, fortran_order, shape: shape.to_vec() })
         };
         for (text, expected) in [
-            ("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }   \n", header(false, false, false, &[2, 3])),
-            ("{'descr': '>f8', 'fortran_order': True, 'shape': (7,), }", header(true, true, true, &[7])),
-            ("{\"shape\":(),\"descr\":\"<f8\",\"fortran_order\":False}", header(true, false, false, &[])),
-            ("{'descr': '<f4', 'fortran_order': False, 'shape': (0L, 5L)}", header(false, false, false, &[0, 5])),
+            (
+                "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }   \n",
+                header(Kind::Float(4), false, false, &[2, 3]),
+            ),
+            ("{'descr': '>f8', 'fortran_order': True, 'shape': (7,), }", header(Kind::Float(8), true, true, &[7])),
+            ("{\"shape\":(),\"descr\":\"<f8\",\"fortran_order\":False}", header(Kind::Float(8), false, false, &[])),
+            (
+                "{'descr': '<f4', 'fortran_order': False, 'shape': (0L, 5L)}",
+                header(Kind::Float(4), false, false, &[0, 5]),
+            ),
+            ("{'descr': '|u1', 'fortran_order': False, 'shape': (5,)}", header(Kind::Unsigned(1), false, false, &[5])),
         ] {
             assert_eq!(Header::parse(text), expected);
         }
@@ -203,13 +233,17 @@ mod tests {
     /// The first file is NumPy's own, of `numpy.zeros((2, 3), 'f4')`.
     #[test]
     fn what_is_written_is_what_numpy_writes() {
-        let header =
-            |double, shape: &[usize]| Header { double, big_endian: false, fortran_order: false, shape: shape.to_vec() };
+        let header = |size, shape: &[usize]| Header {
+            kind: Kind::Float(size),
+            big_endian: false,
+            fortran_order: false,
+            shape: shape.to_vec(),
+        };
         let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";
         let numpy = format!("\x01\x00v\x00{text:117}\n");
-        assert_eq!(header(false, &[2, 3]).bytes(), [&b"\x93NUMPY"[..], numpy.as_bytes()].concat());
+        assert_eq!(header(4, &[2, 3]).bytes(), [&b"\x93NUMPY"[..], numpy.as_bytes()].concat());
         for shape in [&[][..], &[7], &[0, 5], &[usize::MAX >> 4], &[1; 64]] {
-            let header = header(true, shape);
+            let header = header(8, shape);
             let bytes = header.bytes();
             assert_eq!(bytes.len() % 64, 0);
             assert_eq!(Header::read(&bytes[..]), Ok(header));
@@ -219,10 +253,13 @@ mod tests {
     #[test]
     fn other_contents_are_named() {
         for (text, complaint) in [
-            ("{'descr': '<i4', 'fortran_order': False, 'shape': ()}", "holds <i4; f4 and f8 are allowed"),
+            (
+                "{'descr': '<c8', 'fortran_order': False, 'shape': ()}",
+                "holds <c8; numbers f4, f8, i1 to i8, u1 to u8 and b1 are allowed",
+            ),
             (
                 "{'descr': [('a', '<f4')], 'shape': ()}",
-                "holds [(\\'a\\', \\'<f4\\')], \\'shape\\': ()}; f4 and f8 are allowed",
+                "holds [(\\'a\\', \\'<f4\\')], \\'shape\\': ()}; numbers f4, f8, i1 to i8, u1 to u8 and b1 are allowed",
             ),
             ("{'descr': '<f4', 'descr': '<f8'}", "has the key `descr` in its header twice"),
             ("{'shape': (), 'shape': ()}", "has the key `shape` in its header twice"),

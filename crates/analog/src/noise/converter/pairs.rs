@@ -125,7 +125,7 @@ pub(super) fn weighted(g: &[Tensor], factors: &[f32], k: f32) -> Tensor {
     assert!(g.len() == 2 * factors.len(), "pairs: {} conductances for {} factors", g.len(), factors.len());
     let mut sum = Tensor::full(g[0].shape(), 0.0);
     for (pair, &f) in g.chunks_exact(2).zip(factors) {
-        sum.add_assign(&pair[0].zip(&pair[1], |plus, minus| f * (plus - minus)));
+        sum += pair[0].zip(&pair[1], |plus, minus| f * (plus - minus));
     }
     sum.map(|u| u / k)
 }

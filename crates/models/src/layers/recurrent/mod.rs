@@ -116,6 +116,7 @@ impl<C: Cell<N>, const N: usize> Recurrent<C, N> {
     /// # Panics
     /// If there is no layer, the dropout is not in 0 ≤ p < 1, or the cell's outputs can't be projected to the width asked
     /// for.
+    #[track_caller]
     pub fn new(ins: usize, hidden: usize, options: RecurrentOptions, key: Key) -> Self {
         assert!(options.layers > 0, "recurrent: there must be at least one layer");
         assert!((0.0..1.0).contains(&options.dropout), "recurrent: dropout {} is not in 0 ≤ p < 1", options.dropout);
@@ -152,6 +153,7 @@ impl<C: Cell<N>, const N: usize> Recurrent<C, N> {
     ///
     /// # Panics
     /// If the input has another number of axes or features or no time step, or a state has another shape.
+    #[track_caller]
     pub fn forward_with_state<'t>(&self, x: Var<'t>, state: Option<[Var<'t>; N]>) -> (Var<'t>, [Var<'t>; N]) {
         if x.shape().len() == 2 {
             return self.forward_one(x, state);
@@ -162,6 +164,7 @@ impl<C: Cell<N>, const N: usize> Recurrent<C, N> {
     }
 
     /// The outputs for one sequence [time, in], and states without an axis for the batch.
+    #[track_caller]
     fn forward_one<'t>(&self, x: Var<'t>, state: Option<[Var<'t>; N]>) -> (Var<'t>, [Var<'t>; N]) {
         let batch = usize::from(!self.options.batch_first);
         let state = state.map(|parts| parts.map(|part| part.unsqueeze(1)));
@@ -170,9 +173,12 @@ impl<C: Cell<N>, const N: usize> Recurrent<C, N> {
     }
 
     /// The outputs, and the last state of each layer and direction.
+    #[track_caller]
     fn run<'t>(&self, x: Var<'t>, state: Option<[Var<'t>; N]>) -> (Var<'t>, Vec<[Var<'t>; N]>) {
         let (tape, shape, time) = (x.tape(), x.shape(), usize::from(self.options.batch_first));
         assert!(shape.len() == 3 && shape[time] > 0, "recurrent: an input of shape {shape:?} is no batch of sequences");
+        let ins = self.passes[0].ins();
+        assert!(shape[2] == ins, "recurrent: an input of shape {shape:?} has {} features a step, not {ins}", shape[2]);
         let batch = shape[1 - time];
         let widths: [usize; N] = array::from_fn(|n| self.options.projection.filter(|_| n == 0).unwrap_or(self.hidden));
         for (part, width) in state.iter().flatten().zip(widths) {
@@ -214,6 +220,7 @@ fn stack<'t>(tape: &'t Tape, parts: impl IntoIterator<Item = Var<'t>>, axis: usi
 
 impl<C: Cell<N>, const N: usize> Module for Recurrent<C, N> {
     /// The sequence of outputs, from a state of zeros; see [`forward_with_state`](Recurrent::forward_with_state).
+    #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         match x.shape().len() {
             2 => self.forward_one(x, None).0,

@@ -35,6 +35,11 @@ impl Pass {
         Self { input: affine("ih", ins), hidden: affine("hh", outs), projection }
     }
 
+    /// Features of an input.
+    pub fn ins(&self) -> usize {
+        self.input[0].weight().value.shape()[1]
+    }
+
     /// The same weights in digital memory, in as many slots as asked for.
     pub fn hold(&mut self, gates: Gates, count: usize) {
         for slots in [&mut self.input, &mut self.hidden] {
