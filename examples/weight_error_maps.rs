@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             down: ("offset of symmetry points".into(), OFFSETS.map(|offset| offset.to_string()).into()),
             cells,
         };
-        map.save(&folder.join(format!("{name}.svg")))?;
+        map.save(folder.join(format!("{name}.svg")))?;
     }
     Ok(())
 }
