@@ -1,6 +1,6 @@
 //! What can be done with a whole network: naming, counting, moving it onto tiles and back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use ohmgrad_analog::Error;
@@ -403,6 +403,19 @@ pub trait Network: Visit {
     /// listed), or a weight of the network is programmed onto a chip.
     fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<Restored, CheckpointError> {
         checkpoint::load_weights(self, path.as_ref())
+    }
+
+    /// As [`load_weights`](Self::load_weights), of a file whose tensors have other names: `names` has, for those of the file,
+    /// what they are called here.
+    ///
+    /// # Errors
+    /// As for [`load_weights`](Self::load_weights), and if the file has no tensor of a name, or two would have one.
+    fn load_weights_as(
+        &mut self,
+        path: impl AsRef<Path>,
+        names: &BTreeMap<String, String>,
+    ) -> Result<Restored, CheckpointError> {
+        checkpoint::load_weights_as(self, path.as_ref(), names)
     }
 
     /// Whether a weight lives on tiles.

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use axis::{Axis, Scale};
 pub use devices::{pulse_response, step_sizes, wear};
-pub use figures::{Band, accuracy_over_time, histogram, predictions, programming_error, training_curves};
+pub use figures::{Band, accuracy_over_time, banded, histogram, predictions, programming_error, training_curves};
 
 /// A chart: two axes, and what is drawn between them.
 ///

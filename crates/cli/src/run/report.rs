@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ohmgrad_plots::{Axis, Band, Corner, Figure, Mark, Scale, Series, accuracy_over_time};
+use ohmgrad_plots::{Axis, Band, Corner, Figure, Mark, Scale, Series, accuracy_over_time, banded};
 
 use super::folder::{self, Folder};
 use crate::failure::{Failure, Outcome};
@@ -101,14 +101,12 @@ fn attribute<'a>(svg: &'a str, name: &str) -> Option<&'a str> {
 pub fn over_time(metric: Metric, bands: &[Band]) -> Figure {
     match metric {
         Metric::Accuracy => accuracy_over_time(bands),
-        Metric::Rmse => {
-            let mut figure = accuracy_over_time(bands);
-            figure.y = Axis::new("test RMSE, mean ± std of chips", Scale::Linear);
-            figure.legend = Corner::UpperLeft;
-            // That figure is in per cent.
-            figure.series.iter_mut().flat_map(|series| &mut series.points).for_each(|point| point.1 /= 100.0);
-            figure
-        }
+        Metric::Rmse => Figure {
+            y: Axis::new("test RMSE, mean ± std of chips", Scale::Linear),
+            series: banded(bands, 1.0),
+            legend: Corner::UpperLeft,
+            ..accuracy_over_time(&[])
+        },
     }
 }
 

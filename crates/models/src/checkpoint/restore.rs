@@ -252,3 +252,27 @@ impl Fit<'_> {
 pub(crate) fn load_weights(net: &mut (impl Visit + ?Sized), path: &Path) -> Result<Restored, CheckpointError> {
     Ok(super::read_weights(path)?.plan(net, Tiles::FromNetwork)?.carry_out(net))
 }
+
+/// Reads weights of other names into a network; see [`Network::load_weights_as`].
+pub(crate) fn load_weights_as(
+    net: &mut (impl Visit + ?Sized),
+    path: &Path,
+    names: &BTreeMap<String, String>,
+) -> Result<Restored, CheckpointError> {
+    let mut weights = super::read_weights(path)?;
+    if let Some(name) = names.keys().find(|name| !weights.parameters.contains_key(*name)) {
+        let there: Vec<&str> = weights.parameters.keys().map(String::as_str).collect();
+        return Err(CheckpointError::entry(path, name, "no such tensor", format!("one of {}", there.join(", "))));
+    }
+    let mut new: Vec<&str> = weights.parameters.keys().map(|name| names.get(name).unwrap_or(name).as_str()).collect();
+    new.sort_unstable();
+    if let Some(twice) = new.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(CheckpointError::entry(path, twice[0], "two tensors of this new name", "one"));
+    }
+    fn renamed<T>(of: BTreeMap<String, T>, names: &BTreeMap<String, String>) -> BTreeMap<String, T> {
+        of.into_iter().map(|(name, value)| (names.get(&name).cloned().unwrap_or(name), value)).collect()
+    }
+    weights.parameters = renamed(weights.parameters, names);
+    weights.tiles = renamed(weights.tiles, names);
+    Ok(weights.plan(net, Tiles::FromNetwork)?.carry_out(net))
+}
