@@ -9,6 +9,7 @@
 //! | what each kind of figure shows | `figures.rs`, of pulsed devices `devices.rs` |
 //! | where the ticks of an axis are, and what they say | `axis.rs` |
 //! | how lines, bands, points and bars are drawn | `draw.rs` |
+//! | where a legend has room | `legend.rs` |
 //! | how a picture becomes a file | `file.rs` |
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ mod devices;
 mod draw;
 mod figures;
 mod file;
+mod legend;
 
 use std::path::{Path, PathBuf};
 

@@ -19,6 +19,7 @@ addEventListener("load", () => {
     pictures: all("figure svg").filter(svg => wide(svg.getBoundingClientRect()) && inside(svg.getBoundingClientRect())).length,
     letters: Math.min(...all("figure svg text").map(text => text.getBoundingClientRect().height)),
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    cut: all(".scroll").filter(box => box.scrollWidth > box.clientWidth).length,
     dark: matchMedia("(prefers-color-scheme: dark)").matches,
     ink: luminance(document.body),
   });
@@ -78,6 +79,7 @@ fn a_browser_shows_pages_at_any_width_by_day_and_night() {
                 "{what}: {layout}"
             );
             assert_eq!((&layout["overflow"], &layout["dark"]), (&0.into(), &is_dark.into()), "{what}: {layout}");
+            assert_eq!(layout["cut"], 0, "{what}: {layout}");
             assert!(layout["letters"].as_f64().unwrap() > 8.0, "{what}: {layout}");
             let ink = layout["ink"].as_f64().unwrap();
             assert!(if is_dark { ink > 600.0 } else { ink < 150.0 }, "{what}: {layout}");

@@ -17,16 +17,28 @@ pub struct HeatMap {
 }
 
 const CELL: [usize; 2] = [96, 44];
-const MARGIN: [usize; 2] = [110, 70];
+/// Left and above of the cells: the values of the field along the vertical axis, the title and that field's name.
+const BEFORE: [usize; 2] = [110, 76];
+/// Right and below of them: the values and the name of the field along the horizontal axis.
+const BEHIND: [usize; 2] = [30, 66];
+
+/// In a page as well as by itself, by day and by night.
+const STYLE: &str = "<style>.heat-map rect.ground { fill: #fff } .heat-map .line { stroke: #fff } .heat-map text { fill: #1c1c1e } \
+@media (prefers-color-scheme: dark) { .heat-map rect.ground { fill: #171717 } .heat-map .line { stroke: #171717 } \
+.heat-map text { fill: #e8e8ea } } .heat-map text.on-dark { fill: #fff } .heat-map text.on-light { fill: #000 }</style>";
 
 /// Maps below each other as SVG.
 pub fn svg(maps: &[HeatMap]) -> String {
-    let width = maps.iter().map(|map| 2 * MARGIN[0] + CELL[0] * map.across.1.len()).max().unwrap_or(0);
-    let height = |map: &HeatMap| 2 * MARGIN[1] + CELL[1] * map.down.1.len();
+    // A letter is eight pixels wide.
+    let words = |map: &HeatMap| BEFORE[0] + 8 * map.across.0.len().max(map.title.len());
+    let cells = |map: &HeatMap| BEFORE[0] + CELL[0] * map.across.1.len();
+    let width = BEHIND[0] + maps.iter().map(|map| cells(map).max(words(map))).max().unwrap_or(0);
+    let height = |map: &HeatMap| BEFORE[1] + BEHIND[1] + CELL[1] * map.down.1.len();
     let all: usize = maps.iter().map(height).sum();
     let mut text = format!(
-        "<svg width=\"{width}\" height=\"{all}\" viewBox=\"0 0 {width} {all}\" xmlns=\"http://www.w3.org/2000/svg\" \
-         font-family=\"sans-serif\" font-size=\"14\">\n<rect width=\"{width}\" height=\"{all}\" fill=\"#fff\"/>\n"
+        "<svg class=\"heat-map\" width=\"{width}\" height=\"{all}\" viewBox=\"0 0 {width} {all}\" \
+         xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"14\">\n{STYLE}\n\
+         <rect class=\"ground\" width=\"{width}\" height=\"{all}\"/>\n"
     );
     let mut top = 0;
     for map in maps {
@@ -39,20 +51,21 @@ pub fn svg(maps: &[HeatMap]) -> String {
 fn draw(map: &HeatMap, top: usize, svg: &mut String) {
     let known = || map.cells.iter().flatten().map(|(value, _)| *value).filter(|value| value.is_finite());
     let (low, high) = known().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-    let mut label = |x: usize, y: usize, anchor: &str, colour: &str, words: &str| {
+    let mut label = |x: usize, y: usize, anchor: &str, words: &str| {
         let words = escape(words);
-        let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" fill=\"{colour}\">{words}</text>");
+        let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{words}</text>");
     };
-    let (left, begin) = (MARGIN[0], top + MARGIN[1]);
+    let (left, begin) = (BEFORE[0], top + BEFORE[1]);
     let columns = map.across.1.len();
-    label(left, top + 24, "start", "#000", &map.title);
-    label(left, begin - 10, "start", "#000", &format!("↓ {}   → {}", map.down.0, map.across.0));
+    label(left, top + 24, "start", &map.title);
+    label(14, begin - 14, "start", &format!("↓ {}", map.down.0));
     let end = begin + CELL[1] * map.down.1.len();
     for (i, value) in map.across.1.iter().enumerate() {
-        label(left + CELL[0] * i + CELL[0] / 2, end + 20, "middle", "#000", value);
+        label(left + CELL[0] * i + CELL[0] / 2, end + 20, "middle", value);
     }
+    label(left, end + 46, "start", &format!("→ {}", map.across.0));
     for (i, value) in map.down.1.iter().enumerate() {
-        label(left - 8, begin + CELL[1] * i + CELL[1] / 2 + 5, "end", "#000", value);
+        label(left - 8, begin + CELL[1] * i + CELL[1] / 2 + 5, "end", value);
     }
     for (i, cell) in map.cells.iter().enumerate() {
         let (x, y) = (left + CELL[0] * (i % columns), begin + CELL[1] * (i / columns));
@@ -61,13 +74,13 @@ fn draw(map: &HeatMap, top: usize, svg: &mut String) {
         let [width, height] = CELL;
         let _ = writeln!(
             svg,
-            "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" fill=\"{colour}\" stroke=\"#fff\"/>"
+            "<rect class=\"line\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" fill=\"{colour}\"/>"
         );
         let words = cell.as_ref().map_or("–", |(_, words)| words.as_str());
-        let ink = if share.is_some_and(|share| share < 0.55) { "#fff" } else { "#000" };
+        let ink = if share.is_some_and(|share| share < 0.55) { "on-dark" } else { "on-light" };
         let words = escape(words);
         let (x, y) = (x + width / 2, y + height / 2 + 5);
-        let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" fill=\"{ink}\">{words}</text>");
+        let _ = writeln!(svg, "<text class=\"{ink}\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{words}</text>");
     }
 }
 
