@@ -141,8 +141,8 @@ fn networks(args: &Args, config: &InferenceRpuConfig, mnist: &Mnist, key: Key) -
     let train = |net: &mut Sequential, key: Key| {
         let schedule = Schedule::one_cycle(2e-3, args.epochs * mnist.train.len().div_ceil(64));
         let mut trainer = Trainer::new(args.epochs, 64, key).with_schedule(schedule);
-        let loss = |y: Var<'_>, labels: &Vec<usize>| y.cross_entropy(labels);
-        trainer.fit(net, &mut Adam::new(0.0), &mnist.train, loss, |_, _| f64::NAN, |_| ())
+        let mut adam = Adam::new(0.0);
+        trainer.fit(net, &mut adam, &mnist.train, |y, labels| y.cross_entropy(labels), |_, _| f64::NAN, |_| ())
     };
     train(&mut half, key.fold("first"))?;
     let (mut plain, mut aware) = (half.clone(), half);
