@@ -12,7 +12,7 @@ From a shell, for a name in a file or module (a configuration, or a class or fun
 
 Read it with `InferenceRpuConfig::from_aihwkit`, or turn it into TOML:
 
-    cargo run --release --example import_config -- chip.json
+    cargo run --release -- import chip.json
 
 The text that `print(rpu_config)` gives can be read too, but it rounds conductance converters to two decimals and
 leaves out their coefficients.

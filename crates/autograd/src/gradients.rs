@@ -163,6 +163,30 @@ impl<T: Scalar> Gradients<T> {
         self.params.iter().flat_map(|(_, gradient)| gradient.to_vec()).collect::<Vec<_>>().into()
     }
 
+    /// The numbers of all parameters' gradients, in the order of [`iter`](Self::iter), and behind them those of all
+    /// [state](Self::state): what another process that computes a part of the same batch has to know of them.
+    pub fn to_vec(&self) -> Vec<T> {
+        let state = self.state.entries.iter().map(|(_, value)| value);
+        self.params.iter().map(|(_, gradient)| gradient).chain(state).flat_map(Array::to_vec).collect()
+    }
+
+    /// Replaces all gradients of parameters and all state by the numbers of [`to_vec`](Self::to_vec) of another tape, on
+    /// which the same network computed; shapes stay.
+    ///
+    /// # Panics
+    /// If these are not as many.
+    pub fn set_from_slice(&mut self, numbers: &[T]) {
+        let state = self.state.entries.iter_mut().map(|(_, value)| value);
+        let mut rest = numbers;
+        for array in self.params.iter_mut().map(|(_, gradient)| gradient).chain(state) {
+            let (own, behind) = rest.split_at_checked(array.len()).unwrap_or((rest, &[]));
+            assert!(own.len() == array.len(), "gradients: {} numbers are too few", numbers.len());
+            *array = Array::from_vec(own.to_vec(), array.shape());
+            rest = behind;
+        }
+        assert!(rest.is_empty(), "gradients: {} numbers of {} are too many", rest.len(), numbers.len());
+    }
+
     /// The Euclidean norm of all parameters' gradients together.
     pub fn norm(&self) -> T {
         self.params.iter().fold(T::zero(), |sum, (_, g)| sum + g.square().sum()).sqrt()
@@ -204,6 +228,30 @@ mod tests {
         let of = |param: &Param| sum.of(param).map(|gradient| gradient.item());
         assert_eq!([of(&a), of(&b), of(&c)], [Some(2.0), Some(4.0), Some(2.0)]);
         assert_eq!(sum.state().get(c.id()).map(|value| value.item()), Some(5.0));
+    }
+
+    #[test]
+    fn numbers_of_one_tape_become_those_of_another() {
+        let (w, mean) = (Param::new(Tensor::from([[1.0, 2.0], [3.0, 4.0]])), Param::new(Tensor::from([0.0])));
+        let of = |factor: f32| {
+            let tape = Tape::train(Key::new(0));
+            tape.set_state(mean.id(), &tape.state(mean.id(), &mean.value) + factor);
+            // A view that is not in order: numbers go by shape, not by memory.
+            (tape.param(&w).t() * factor).sum().backward()
+        };
+        let (mut one, other) = (of(2.0), of(5.0));
+        assert_eq!(other.to_vec(), [5.0; 5]);
+        one.set_from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(*one.of(&w).unwrap(), Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+        assert_eq!(one.state().get(mean.id()).unwrap().item(), 5.0);
+    }
+
+    #[test]
+    #[should_panic(expected = "gradients: 1 numbers are too few")]
+    fn too_few_numbers_are_refused() {
+        let w = Param::new(Tensor::from([1.0, 2.0]));
+        let tape = Tape::train(Key::new(0));
+        tape.param(&w).sum().backward().set_from_slice(&[1.0]);
     }
 
     #[test]

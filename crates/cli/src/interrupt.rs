@@ -4,6 +4,7 @@
 use std::sync::Mutex;
 
 use crate::failure::INTERRUPTED;
+use crate::ranks::Ranks;
 
 static MESSAGE: Mutex<String> = Mutex::new(String::new());
 
@@ -14,11 +15,14 @@ pub fn say_on_interrupt(message: impl Into<String>) {
 
 /// Catches Ctrl-C.
 pub fn install() {
+    let is_first = Ranks::all().is_first();
     // Without a handler Ctrl-C ends the program without a word, which is no reason not to run it.
-    let _ = ctrlc::set_handler(|| {
+    let _ = ctrlc::set_handler(move || {
         let message = MESSAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let hint = if message.is_empty() { String::new() } else { format!("; {message}") };
-        eprintln!("\ninterrupted{hint}");
+        if is_first {
+            eprintln!("\ninterrupted{hint}");
+        }
         std::process::exit(INTERRUPTED);
     });
 }

@@ -6,6 +6,7 @@
 //! | how data are read | `data/` |
 //! | what a run leaves in its folder, how it goes on | `run/` |
 //! | what a command does | `commands/` |
+//! | who does what under MPI | `ranks/` |
 //! | exit codes | `failure.rs` |
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ mod failure;
 mod interrupt;
 mod last_step;
 mod output;
+mod ranks;
 mod recipe;
 mod run;
 mod score;
@@ -23,9 +25,10 @@ mod table;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use commands::{compare, drift, evaluate, explain, import, init, inspect, shell, sweep, train};
+use commands::{compare, device, drift, evaluate, explain, import, init, inspect, programming, shell, sweep, train};
 use failure::{Failure, Outcome};
 use output::Output;
+use ranks::{Ranks, Session};
 
 /// Neural networks on simulated analog in-memory tiles: train, program, drift, compare.
 ///
@@ -56,6 +59,8 @@ enum Command {
     Compare(compare::CompareArgs),
     Explain(explain::ExplainArgs),
     Inspect(inspect::InspectArgs),
+    Device(device::DeviceArgs),
+    Programming(programming::ProgrammingArgs),
     Import(import::ImportArgs),
     Init(init::InitArgs),
     Completions(shell::CompletionsArgs),
@@ -63,20 +68,56 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let program = Program::parse();
-    interrupt::install();
-    match run(&program) {
-        Ok(code) => code.into(),
+    let session = match Session::start() {
+        Ok(session) => session,
         Err(Failure { message, code }) => {
             eprintln!("error: {message}");
+            return code.into();
+        }
+    };
+    let ranks = Ranks::all();
+    let program = match Program::try_parse() {
+        Ok(program) => program,
+        Err(error) => {
+            if ranks.is_first() {
+                // Help on a pipe that nobody reads any more is no failure.
+                let _ = error.print();
+            }
+            return u8::try_from(error.exit_code()).unwrap_or(failure::MISTAKE).into();
+        }
+    };
+    interrupt::install();
+    match run(&program, ranks) {
+        Ok(code) => {
+            // A rank that is done sleeps until all are.
+            ranks.wait();
+            session.traffic().iter().filter(|_| ranks.is_first()).for_each(|traffic| eprintln!("{traffic}"));
+            code.into()
+        }
+        Err(Failure { message, code }) => {
+            if !ranks.is_first() {
+                // Most mistakes are made by all ranks: rank 0 says them and ends the others.
+                std::thread::sleep(SAYS_FIRST);
+                eprint!("rank {}: ", ranks.rank());
+            }
+            eprintln!("error: {message}");
+            session.end_all(code);
             code.into()
         }
     }
 }
 
-fn run(program: &Program) -> Outcome<u8> {
+/// How long a rank waits for rank 0 to say what is wrong.
+const SAYS_FIRST: std::time::Duration = std::time::Duration::from_secs(2);
+
+fn run(program: &Program, ranks: Ranks) -> Outcome<u8> {
     ohmgrad::prelude::use_threads(program.threads.map(usize::from)).map_err(Failure::failed)?;
-    let output = Output { json: program.json };
+    let output = Output { json: program.json, is_muted: !ranks.is_first() };
+    let is_spread =
+        matches!(program.command, Command::Train(_) | Command::Drift(_) | Command::Sweep(_) | Command::Compare(_));
+    if !is_spread && !ranks.is_first() {
+        return Ok(0);
+    }
     match &program.command {
         Command::Train(args) => train::run(args, output),
         Command::Evaluate(args) => evaluate::run(args, output),
@@ -86,6 +127,8 @@ fn run(program: &Program) -> Outcome<u8> {
         Command::Compare(args) => compare::run(args, output),
         Command::Explain(args) => explain::run(args, output),
         Command::Inspect(args) => inspect::run(args, output),
+        Command::Device(args) => device::run(args, output),
+        Command::Programming(args) => programming::run(args, output),
         Command::Import(args) => import::run(args, output),
         Command::Init(args) => init::run(args, output),
         Command::Completions(args) => shell::completions(args, Program::command(), output),

@@ -5,25 +5,28 @@ use std::io::{self, IsTerminal, Write};
 use serde_json::Value;
 
 use crate::failure::FAILED;
+use crate::ranks::Ranks;
 
 /// Standard output of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
     /// Whether it is JSON, one object a line, and nothing else.
     pub json: bool,
+    /// Whether another rank prints.
+    pub is_muted: bool,
 }
 
 impl Output {
     /// Prints an object in JSON mode.
     pub fn event(self, value: &Value) {
-        if self.json {
+        if self.json && !self.is_muted {
             line(&value.to_string());
         }
     }
 
     /// Prints lines outside of JSON mode.
     pub fn say(self, text: impl AsRef<str>) {
-        if !self.json {
+        if !self.json && !self.is_muted {
             line(text.as_ref());
         }
     }
@@ -40,7 +43,9 @@ fn line(text: &str) {
     }
 }
 
-/// Prints a warning on standard error.
+/// Prints a warning on standard error, once for all ranks.
 pub fn warn(text: impl AsRef<str>) {
-    eprintln!("warning: {}", text.as_ref());
+    if Ranks::all().is_first() {
+        eprintln!("warning: {}", text.as_ref());
+    }
 }

@@ -7,7 +7,7 @@ use plotters::prelude::*;
 
 use crate::axis::Tick;
 use crate::file::font;
-use crate::{Corner, Figure, Mark, Series};
+use crate::{Corner, Figure, Mark, Series, legend};
 
 /// The size of one chart, before scaling.
 pub(crate) const SIZE: (u32, u32) = (760, 460);
@@ -73,7 +73,16 @@ pub(crate) fn figure<B: DrawingBackend>(
     };
     let bars = figure.series.iter().any(|series| matches!(series.mark, Mark::Bars(_)));
     let y_floor = if bars { 0.0 } else { f64::INFINITY };
-    let (x, y) = (side(|p| p.0, &figure.x, f64::INFINITY), side(|p| p.1, &figure.y, y_floor));
+    let (x, mut y) = (side(|p| p.0, &figure.x, f64::INFINITY), side(|p| p.1, &figure.y, y_floor));
+    let mut named: Vec<&str> = figure.series.iter().map(|s| s.name.as_str()).filter(|name| !name.is_empty()).collect();
+    named.sort_unstable();
+    named.dedup();
+    if !named.is_empty() {
+        let marks = figure.series.iter().map(|series| series.mark);
+        let drawn: Vec<_> = marks.zip(placed.iter().map(Vec::as_slice)).collect();
+        let span = legend::with_room(figure.legend, &named, &x.span, &y.span, &drawn);
+        y = Side { ticks: figure.y.ticks(&span), span };
+    }
     let px = |n: u32| n * scale;
     let font = |size: u32| font(size, scale);
     let mut chart = ChartBuilder::on(area)

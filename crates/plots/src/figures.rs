@@ -3,13 +3,40 @@
 use crate::axis::{Axis, Scale};
 use crate::{Corner, Figure, Mark, Series};
 
-/// A curve with a spread: time in seconds, mean, and distance from it to either side.
+/// A curve with a spread: x (often a time in seconds), mean, and distance from it to either side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Band {
     /// What the curve is of.
     pub name: String,
     /// Its points.
     pub points: Vec<[f64; 3]>,
+}
+
+/// Curves with their spread, means and spreads times `factor`: areas first, so that none hides a curve.
+///
+/// ```
+/// use ohmgrad_plots::{Band, Mark, banded};
+///
+/// let series = banded(&[Band { name: "a".into(), points: vec![[1.0, 0.9, 0.1]] }], 100.0);
+/// assert_eq!((series[0].mark, series[1].mark), (Mark::Area, Mark::DottedLine));
+/// assert_eq!(series[1].points, [(1.0, 90.0)]);
+/// ```
+pub fn banded(bands: &[Band], factor: f64) -> Vec<Series> {
+    let scaled = |band: &Band| -> Vec<[f64; 3]> {
+        band.points.iter().map(|&[x, mean, spread]| [x, factor * mean, factor * spread]).collect()
+    };
+    let line = |band: &Band| {
+        let points = scaled(band).iter().map(|&[x, mean, _]| (x, mean)).collect();
+        Series::new(band.name.as_str(), Mark::DottedLine, points)
+    };
+    bands.iter().map(|band| area(&band.name, &scaled(band))).chain(bands.iter().map(line)).collect()
+}
+
+/// The area of points (x, mean, distance from it to either side).
+fn area(name: &str, points: &[[f64; 3]]) -> Series {
+    let there = points.iter().map(|&[x, mean, spread]| (x, mean + spread));
+    let back = points.iter().rev().map(|&[x, mean, spread]| (x, mean - spread));
+    Series::new(name, Mark::Area, there.chain(back).collect())
 }
 
 /// Most dots that are drawn of one series: more would be one blot, and a large file.
@@ -47,20 +74,10 @@ pub fn training_curves(runs: &[(&str, &[f32])]) -> Figure {
 /// assert_eq!(figure.x.label, "time since programming");
 /// ```
 pub fn accuracy_over_time(bands: &[Band]) -> Figure {
-    let percent = |t: f64, accuracy: f64| (t, 100.0 * accuracy);
-    let area = |band: &Band| {
-        let there = band.points.iter().map(|&[t, mean, spread]| percent(t, mean + spread));
-        let back = band.points.iter().rev().map(|&[t, mean, spread]| percent(t, mean - spread));
-        Series::new(band.name.as_str(), Mark::Area, there.chain(back).collect())
-    };
-    let line = |band: &Band| {
-        let points = band.points.iter().map(|&[t, mean, _]| percent(t, mean)).collect();
-        Series::new(band.name.as_str(), Mark::DottedLine, points)
-    };
     Figure {
         x: Axis::new("time since programming", Scale::Time),
         y: Axis::new("test accuracy / %, mean ± std of chips", Scale::Linear),
-        series: bands.iter().map(area).chain(bands.iter().map(line)).collect(),
+        series: banded(bands, 100.0),
         legend: Corner::LowerLeft,
     }
 }
@@ -121,9 +138,7 @@ pub fn programming_error(target: &[f32], programmed: &[f32]) -> Figure {
             [mean_of(&|e| e.0), mean, mean_of(&|e| (e.1 - mean).powi(2)).sqrt()]
         })
         .collect();
-    let there = groups.iter().map(|&[g, mean, std]| (g, mean + std));
-    let back = groups.iter().rev().map(|&[g, mean, std]| (g, mean - std));
-    let spread = Series::new("mean ± standard deviation", Mark::Area, there.chain(back).collect());
+    let spread = area("mean ± standard deviation", &groups);
     let mean = groups.iter().map(|&[g, mean, _]| (g, mean)).collect();
     Figure {
         x: Axis::new("target conductance / µS", Scale::Linear),

@@ -10,6 +10,7 @@
 //! | where the ticks of an axis are, and what they say | `axis.rs` |
 //! | how lines, bands, points and bars are drawn | `draw.rs` |
 //! | how a [`HeatMap`] is drawn | `heat_map.rs` |
+//! | where a legend has room | `legend.rs` |
 //! | how a picture becomes a file | `file.rs` |
 #![forbid(unsafe_code)]
 
@@ -19,12 +20,13 @@ mod draw;
 mod figures;
 mod file;
 mod heat_map;
+mod legend;
 
 use std::path::{Path, PathBuf};
 
 pub use axis::{Axis, Scale};
 pub use devices::{pulse_response, step_sizes, wear};
-pub use figures::{Band, accuracy_over_time, histogram, predictions, programming_error, training_curves};
+pub use figures::{Band, accuracy_over_time, banded, histogram, predictions, programming_error, training_curves};
 pub use heat_map::HeatMap;
 
 /// A chart: two axes, and what is drawn between them.

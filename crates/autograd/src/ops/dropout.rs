@@ -13,7 +13,8 @@ struct Dropout<T: Scalar> {
 
 impl<'t, T: Scalar> Var<'t, T> {
     /// Sets each element to 0 with probability `p` and scales the others by `1/(1−p)`, so that the mean stays; in
-    /// evaluation the identity. What is dropped depends on the tape's key and on how many dropouts came before.
+    /// evaluation the identity. What is dropped depends on the tape's key, on how many dropouts came before, and on the
+    /// tape's first row, so that the parts of a batch drop other elements.
     ///
     /// # Panics
     /// If `p` is not in 0 ≤ p < 1.
@@ -23,7 +24,10 @@ impl<'t, T: Scalar> Var<'t, T> {
         if !self.tape().is_training() || p == 0.0 {
             return self;
         }
-        let key = back::key_of_call(self.tape(), "dropout");
+        let key = match (back::key_of_call(self.tape(), "dropout"), self.tape().first_row()) {
+            (key, 0) => key,
+            (key, first) => key.fold(first),
+        };
         let kept = Array::<T>::bernoulli(&self.shape(), 1.0 - p, key);
         let mask = &kept * T::of(1.0 / (1.0 - p));
         self.tape().push(&self.value() * &mask, &[self], Dropout { p, mask })
@@ -62,6 +66,9 @@ mod tests {
         // 5σ of a Bernoulli mean over 10,000 draws.
         assert!((a.value().mean() - 1.0).abs() < 5.0 * (0.25f32 / 0.75 / 1e4).sqrt());
         assert_ne!(a.value(), b.value());
+        let of_part = |first| Tape::train(Key::new(3)).rows_from(first).constant(ones.clone()).dropout(0.25).value();
+        assert_eq!(of_part(0), a.value());
+        assert_ne!(of_part(5000), a.value());
         assert_eq!(Tape::eval(Key::new(3)).constant(ones.clone()).dropout(0.25).value(), ones);
     }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{ChipsArgs, ModelArgs};
 use crate::failure::Outcome;
 use crate::output::{Output, warn};
+use crate::ranks::Ranks;
 use crate::recipe::{config_from, time};
 use crate::run::chips::{Finished, chip, each_once};
 use crate::run::folder;
@@ -70,7 +71,11 @@ pub fn run(args: &CompareArgs, output: Output) -> Outcome<u8> {
         .map(|(v, i)| (format!("{} chip {i}", variants[v].name), (v, i)))
         .collect();
     let compute = |&(v, i): &(usize, usize)| chip(&variants[v].net, &model.data.test, &times, key.fold("chips"), i);
-    let all = each_once("chips", &work, &Finished::none(), compute)?;
+    let ranks = Ranks::all();
+    let all = each_once("chips", &work, &Finished::none(), ranks, compute)?;
+    if !ranks.is_first() {
+        return Ok(0);
+    }
     let scores: Vec<&[Vec<f64>]> = all.chunks(count).collect();
     output.say(format!("A  {}\nB  {}\n", a.reads(), b.reads()));
     let mut table = Table {

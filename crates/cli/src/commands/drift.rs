@@ -1,22 +1,30 @@
 //! `ohmgrad drift`: chips of a network over time.
 
-use std::path::PathBuf;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ohmgrad::prelude::*;
 use serde_json::json;
 
 use super::train::{band, by_time, chips_csv, table};
 use super::{ChipsArgs, ModelArgs};
-use crate::failure::{Outcome, PARTLY};
+use crate::data::Goal;
+use crate::failure::{Failure, Outcome, PARTLY};
+use crate::interrupt::say_on_interrupt;
 use crate::output::{Output, warn};
+use crate::ranks::Ranks;
 use crate::run::chips::{Finished, Scores, chip, each_once};
 use crate::run::folder;
+use crate::run::lock::Lock;
+use crate::run::model::Model;
 use crate::run::report::{Report, over_time};
 use crate::score::{Metric, mean_and_half, spread};
 
 /// Program chips with a network and follow them over time: a table, a CSV file, a plot and a page.
 ///
-/// Chip i is the same in every command with the same network, hardware and seed. Exit code 3 says that --until was not
+/// Chip i is the same in every command with the same network, hardware and seed. A finished chip is a line of NAME.jsonl at
+/// once and is not computed again. Exit code 3 says that --until was not
 /// reached with the most chips.
 #[derive(Args)]
 #[command(after_help = "Example:\n  ohmgrad drift runs/mnist --times 1s,1h,1d,1y,10y --until ±0.1%")]
@@ -31,7 +39,7 @@ pub struct DriftArgs {
     /// The most chips that --until takes.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     most: usize,
-    /// Where to write: NAME.csv, NAME.svg and NAME.html [default: drift in the folder of the run].
+    /// Where to write: NAME.csv, NAME.jsonl, NAME.svg and NAME.html [default: drift in the folder of the run].
     #[arg(long, value_name = "NAME")]
     out: Option<PathBuf>,
 }
@@ -50,15 +58,22 @@ pub fn run(args: &DriftArgs, output: Output) -> Outcome<u8> {
     let (mut count, times) = args.chips.of(&model.recipe.chips)?;
     let (net, key) = (model.on_tiles()?, model.recipe.key().fold("chips"));
     net_warnings(&net, key)?;
-    let (metric, finished) = (Metric::of(&model.recipe.data), Finished::none());
+    let name = args.out.clone().unwrap_or_else(|| model.folder.join("drift"));
+    let file = |end: &str| PathBuf::from(format!("{}.{end}", name.display()));
+    let ranks = Ranks::all();
+    let _lock = ranks.is_first().then(|| Lock::take(&hidden(&file("lock")), &name)).transpose()?;
+    let finished = Finished::read(&file("jsonl"), ranks)?;
+    say_on_interrupt("finished chips are kept: the same command goes on");
+    let (metric, mark) = (Metric::of(&model.recipe.data), mark(&model, &times)?);
     let mut scores: Scores = vec![];
     let widest = |scores: &Scores| {
         let halves = by_time(&times, scores).into_iter().map(|(_, values)| mean_and_half(&values).1);
         halves.fold(0.0, f64::max)
     };
     let reached = loop {
-        let work: Vec<(String, usize)> = (scores.len()..count).map(|i| (format!("chip {i}"), i)).collect();
-        scores.extend(each_once("chips", &work, &finished, |&i| chip(&net, &model.data.test, &times, key, i))?);
+        let work: Vec<(String, usize)> = (scores.len()..count).map(|i| (format!("{mark} chip {i}"), i)).collect();
+        let of_chip = |&i: &usize| chip(&net, &model.data.test, &times, key, i);
+        scores.extend(each_once("chips", &work, &finished, ranks, of_chip)?);
         let Some(until) = args.until else { break true };
         let half = widest(&scores);
         match (half <= until, count >= args.most) {
@@ -71,6 +86,9 @@ pub fn run(args: &DriftArgs, output: Output) -> Outcome<u8> {
             }
         }
     };
+    if !ranks.is_first() {
+        return Ok(0);
+    }
     for (t, values) in by_time(&times, &scores) {
         let (mean, half) = mean_and_half(&values);
         output.event(&json!({
@@ -79,8 +97,6 @@ pub fn run(args: &DriftArgs, output: Output) -> Outcome<u8> {
     }
     let ages = table(&model.title, metric, &times, &scores);
     output.say(ages.to_text());
-    let name = args.out.clone().unwrap_or_else(|| model.folder.join("drift"));
-    let file = |end: &str| PathBuf::from(format!("{}.{end}", name.display()));
     folder::write(&file("csv"), &chips_csv(metric, &times, [(model.title.as_str(), &scores)]))?;
     over_time(metric, &[band(&model.title, &times, &scores)]).save(file("svg"))?;
     let about = format!("{} chips, seed {}. {}", count, model.recipe.training.seed, model.recipe.hardware.rpu.reads());
@@ -98,8 +114,28 @@ pub fn run(args: &DriftArgs, output: Output) -> Outcome<u8> {
     Ok(0)
 }
 
-fn net_warnings(net: &ohmgrad::prelude::Sequential, key: ohmgrad::prelude::Key) -> Outcome<()> {
-    use ohmgrad::prelude::Network;
+/// A file's name with a dot before it.
+fn hidden(path: &Path) -> PathBuf {
+    path.with_file_name(format!(".{}", path.file_name().unwrap_or_default().to_string_lossy()))
+}
+
+/// A mark of all that the scores of a chip depend on, so that a changed network, recipe or test set finds no finished chips. Another
+/// compiler may give other marks; then chips are computed again.
+fn mark(model: &Model, times: &[f64]) -> Outcome<String> {
+    let mut hasher = DefaultHasher::new();
+    let network = std::fs::read(&model.file).map_err(|error| Failure::file(&model.file, &error))?;
+    (env!("CARGO_PKG_VERSION"), network, model.recipe.to_toml()).hash(&mut hasher);
+    let numbers = |tensor: &Tensor| tensor.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
+    numbers(&model.data.test.x).hash(&mut hasher);
+    match &model.data.test.y {
+        Goal::Labels(labels) => labels.hash(&mut hasher),
+        Goal::Numbers(rows) => numbers(rows).hash(&mut hasher),
+    }
+    times.iter().for_each(|t| t.to_bits().hash(&mut hasher));
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn net_warnings(net: &Sequential, key: Key) -> Outcome<()> {
     net.program(key.fold("chip").fold(0usize))?.warnings().iter().for_each(|weak| warn(weak.to_string()));
     Ok(())
 }

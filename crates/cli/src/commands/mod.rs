@@ -1,12 +1,14 @@
 //! The commands of the program, a file each.
 
 pub mod compare;
+pub mod device;
 pub mod drift;
 pub mod evaluate;
 pub mod explain;
 pub mod import;
 pub mod init;
 pub mod inspect;
+pub mod programming;
 pub mod shell;
 pub mod sweep;
 pub mod train;

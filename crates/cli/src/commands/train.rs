@@ -12,6 +12,7 @@ use crate::data::Data;
 use crate::failure::{Failure, Outcome};
 use crate::interrupt::say_on_interrupt;
 use crate::output::{Output, warn};
+use crate::ranks::Ranks;
 use crate::recipe::document::Document;
 use crate::recipe::{Recipe, time};
 use crate::run::chips::{Finished, Scores, chip, each_once};
@@ -55,9 +56,10 @@ struct Entry {
 
 /// Runs the command.
 pub fn run(args: &TrainArgs, output: Output) -> Outcome<u8> {
+    let ranks = Ranks::all();
     let (recipe, data, folder) = match &args.resume {
         Some(path) => {
-            let folder = Folder::open(path)?;
+            let folder = Folder::of_all(ranks, || Folder::reopen(path))?;
             let recipe = Recipe::read(&folder.file(RECIPE), &[])?;
             (recipe.clone(), Data::read(&recipe.data)?, folder)
         }
@@ -68,7 +70,7 @@ pub fn run(args: &TrainArgs, output: Output) -> Outcome<u8> {
             // What is wrong with data and network is found before there is a folder.
             let data = Data::read(&recipe.data)?;
             on_tiles(&mut start(&recipe, &data)?, &recipe, recipe.key())?;
-            let folder = Folder::create(args.out.as_deref(), &name, &recipe)?;
+            let folder = Folder::of_all(ranks, || Folder::create(args.out.as_deref(), &name, &recipe))?;
             (recipe, data, folder)
         }
     };
@@ -80,7 +82,7 @@ pub fn run(args: &TrainArgs, output: Output) -> Outcome<u8> {
     }));
     let (train_rows, test_rows) = (data.train.len(), data.test.len());
     output.say(format!("{train_rows} rows for training, {test_rows} for testing; {}", recipe.hardware.rpu.reads()));
-    let trained = train(&recipe, &data, &folder, output)?;
+    let trained = train(&recipe, &data, &folder, ranks, output)?;
     let entries = evaluate(&recipe, &data, &trained)?;
     let metric = Metric::of(&recipe.data);
     for Entry { name, value, loss, .. } in &entries {
@@ -91,7 +93,10 @@ pub fn run(args: &TrainArgs, output: Output) -> Outcome<u8> {
         .iter()
         .for_each(|entry| scores.row([entry.title.into(), metric.show(entry.value), format!("{:.4}", entry.loss)]));
     output.say(format!("\n{}", scores.to_text()));
-    let chips = chips(&recipe, &data, &trained, &folder, output)?;
+    let chips = chips(&recipe, &data, &trained, &folder, ranks, output)?;
+    if !ranks.is_first() {
+        return Ok(0);
+    }
     write(&recipe, &folder, metric, &entries, &scores, &chips)?;
     output.event(&json!({ "event": "done", "folder": folder.path(), "report": folder.file("report.html") }));
     output.say(format!("\nreport  {}", folder.file("report.html").display()));
@@ -132,6 +137,7 @@ fn chips(
     data: &Data,
     trained: &Trained,
     folder: &Folder,
+    ranks: Ranks,
     output: Output,
 ) -> Outcome<Vec<(Phase, Scores)>> {
     let count = recipe.chips.count;
@@ -141,14 +147,15 @@ fn chips(
     let key = recipe.key();
     let mut networks = vec![(Phase::Digital, trained.digital.clone())];
     networks.extend(trained.hardware_aware.clone().map(|net| (Phase::HardwareAware, net)));
-    let finished = Finished::read(&folder.file("chips.jsonl"))?;
+    let finished = Finished::read(&folder.file("chips.jsonl"), ranks)?;
     let (metric, times) = (Metric::of(&recipe.data), &recipe.chips.times);
     let mut all = vec![];
     for (phase, mut net) in networks {
         // Mapped anew, so that the trained weights use the whole range of the devices.
         on_tiles(&mut net, recipe, key)?;
         let work: Vec<(String, usize)> = (0..count).map(|i| (format!("{} {i}", phase.name()), i)).collect();
-        let scores = each_once("chips", &work, &finished, |&i| chip(&net, &data.test, times, key.fold("chips"), i))?;
+        let of_chip = |&i: &usize| chip(&net, &data.test, times, key.fold("chips"), i);
+        let scores = each_once("chips", &work, &finished, ranks, of_chip)?;
         output.say(format!("\n{}", table(recipe.title(phase), metric, times, &scores).to_text()));
         for (t, values) in by_time(times, &scores) {
             let (mean, half) = mean_and_half(&values);

@@ -61,6 +61,8 @@ pub struct TrainingRecipe {
     pub hardware_aware_epochs: usize,
     /// Rows of a step.
     pub batch: usize,
+    /// Pieces of a batch whose gradients are summed, a power of two: as many ranks can train together.
+    pub pieces: usize,
     /// The optimizer's name.
     pub optimizer: &'static str,
     momentum: f32,
@@ -104,7 +106,7 @@ impl Recipe {
         let hardware = HardwareRecipe::read(&mut section, folder)?;
         sections.push(("hardware", section.finish()?));
         let mut section = document.section("training");
-        let training = TrainingRecipe::read(&mut section)?;
+        let training = TrainingRecipe::read(&mut section, hardware.rpu.trains_on_chip())?;
         sections.push(("training", section.finish()?));
         let mut section = document.section("chips");
         let chips = ChipsRecipe::read(&mut section, hardware.rpu.trains_on_chip())?;
@@ -156,14 +158,27 @@ impl Recipe {
 }
 
 impl TrainingRecipe {
-    fn read(section: &mut Section<'_>) -> Outcome<Self> {
+    fn read(section: &mut Section<'_>, on_chip: bool) -> Outcome<Self> {
         let positive = |n: f64| n > 0.0;
+        let pieces = section.whole("pieces", 1, 1)?;
+        if !pieces.is_power_of_two() {
+            let message =
+                format!("training.pieces = {pieces}: must be a power of two, as gradients are summed by pairs");
+            return Err(section.error("pieces", message));
+        }
+        if on_chip && pieces > 1 {
+            let message = format!(
+                "training.pieces = {pieces}: must be 1 with hardware that trains on the chip: its pulses follow one another"
+            );
+            return Err(section.error("pieces", message));
+        }
         let lr = section.number("lr", 2e-3, positive, "above 0")?;
         Ok(Self {
             seed: section.whole("seed", 1, 0)? as u64,
             digital_epochs: section.whole("digital_epochs", 10, 0)?,
             hardware_aware_epochs: section.whole("hardware_aware_epochs", 10, 0)?,
             batch: section.whole("batch", 64, 1)?,
+            pieces,
             optimizer: section.choice("optimizer", "adam", &["adam", "adamw", "sgd"])?,
             momentum: section.number("momentum", 0.0, |n| (0.0..1.0).contains(&n), "from 0 to below 1")? as f32,
             weight_decay: section.number("weight_decay", 0.0, |n| n >= 0.0, "of at least 0")? as f32,

@@ -34,7 +34,7 @@ pub fn schema() -> Outcome<Json> {
     };
     add("network", &|section| NetworkRecipe::read(section, Path::new("")).map(drop))?;
     add("hardware", &|section| HardwareRecipe::read(section, Path::new("")).map(drop))?;
-    add("training", &|section| TrainingRecipe::read(section).map(drop))?;
+    add("training", &|section| TrainingRecipe::read(section, false).map(drop))?;
     add("chips", &|section| ChipsRecipe::read(section, false).map(drop))?;
     let of_inference: Json = serde_json::from_str(&InferenceRpuConfig::json_schema()).expect("the library writes JSON");
     if let (Some(hardware), Some(fields)) = (sections.get_mut("hardware"), of_inference["properties"].as_object()) {

@@ -1,5 +1,6 @@
 //! Chips of a network over time. Each finished chip is a line in a file, and is not computed again.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::data::Goal;
 use crate::failure::{Failure, Outcome};
+use crate::ranks::{Give, Ranks, pack, unpack};
 use crate::score::score;
 
 /// The scores of chips, by chip and time.
@@ -27,34 +29,34 @@ pub fn chip(net: &Sequential, set: &Dataset<Goal>, times: &[f64], key: Key, i: u
     times.iter().map(at).collect()
 }
 
-/// A file with a line for each finished piece of work, by its name.
+/// A file with a line for each finished piece of work, by its name. All ranks know what it has, rank 0 writes it.
 pub struct Finished {
     lines: Option<Lines>,
-    known: Vec<(String, Vec<f64>)>,
+    known: HashMap<String, Vec<f64>>,
     write: Mutex<()>,
 }
 
 impl Finished {
     /// Nothing, and nothing is kept.
     pub fn none() -> Self {
-        Self { lines: None, known: vec![], write: Mutex::new(()) }
+        Self { lines: None, known: HashMap::new(), write: Mutex::new(()) }
     }
 
     /// What a file has; a last line that was not written to its end is removed.
-    pub fn read(path: &Path) -> Outcome<Self> {
+    pub fn read(path: &Path, ranks: Ranks) -> Outcome<Self> {
         let lines = Lines::at(path);
-        let mut known = vec![];
-        if lines.is_there() {
-            lines
-                .keep(|line| entry(line).map(|entry| known.push(entry)).is_some())
-                .map_err(|error| Failure::file(path, &error))?;
-        }
+        let text = ranks.share(|| {
+            let whole = lines.keep(|line| entry(line).is_some());
+            let text = whole.and_then(|()| if lines.is_there() { std::fs::read(path) } else { Ok(vec![]) });
+            text.map_err(|error| Failure::file(path, &error))
+        })?;
+        let known = String::from_utf8_lossy(&text).lines().filter_map(entry).collect();
         Ok(Self { lines: Some(lines), known, write: Mutex::new(()) })
     }
 
-    /// The scores of a piece of work, if it is finished.
+    /// The scores of a piece of work, if it was finished when the file was read.
     pub fn get(&self, name: &str) -> Option<&Vec<f64>> {
-        self.known.iter().find(|(other, _)| other == name).map(|(_, scores)| scores)
+        self.known.get(name)
     }
 
     /// Writes a line for a piece of work.
@@ -75,25 +77,45 @@ fn entry(line: &str) -> Option<(String, Vec<f64>)> {
     Some((value["name"].as_str()?.to_owned(), scores))
 }
 
-/// Computes named pieces of work in parallel, those that a file does not have, and keeps each at once.
+/// Computes named pieces of work, those that a file does not have: dealt out over the ranks, in parallel on each, and kept as
+/// they come. All ranks get all scores.
 pub fn each_once<T: Sync>(
     what: &str,
     work: &[(String, T)],
     finished: &Finished,
+    ranks: Ranks,
     compute: impl Fn(&T) -> Outcome<Vec<f64>> + Sync,
 ) -> Outcome<Scores> {
-    let open: Vec<&(String, T)> = work.iter().filter(|(name, _)| finished.get(name).is_none()).collect();
-    let progress = Mutex::new(Progress::new(what, open.len()));
-    let computed = parallel::map(&open, |(name, item)| {
-        let scores = compute(item)?;
-        finished.add(name, &scores)?;
-        progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner).step(|| name.clone());
-        Ok(scores)
-    });
-    let computed = computed.into_iter().collect::<Outcome<Vec<_>>>()?;
-    let mut computed = computed.into_iter();
-    let scores = |(name, _): &(String, T)| {
-        finished.get(name).cloned().unwrap_or_else(|| computed.next().expect("a result for each open piece"))
+    let open: Vec<usize> = (0..work.len()).filter(|&i| finished.get(&work[i].0).is_none()).collect();
+    let own: Vec<usize> = open.iter().enumerate().filter(|(n, _)| ranks.has(*n)).map(|(_, &i)| i).collect();
+    let computed = collect(what, work, open.len(), finished, ranks, |give| {
+        parallel::map(&own, |&i| give(i, compute(&work[i].1)?)).into_iter().collect()
+    })?;
+    let computed = ranks.share(|| Ok(pack(computed.iter().map(|(&i, scores)| (i, scores.as_slice())))))?;
+    let mut computed: HashMap<usize, Vec<f64>> = unpack(&computed).into_iter().collect();
+    let scores = |(i, (name, _)): (usize, &(String, T))| {
+        let known = finished.get(name).cloned();
+        known.unwrap_or_else(|| computed.remove(&i).expect("a result for each open piece"))
     };
-    Ok(work.iter().map(scores).collect())
+    Ok(work.iter().enumerate().map(scores).collect())
+}
+
+/// Keeps what a way of computing pieces of work gives, each at once; at rank 0 also returns it, by the pieces' indices.
+pub fn collect<T: Sync>(
+    what: &str,
+    work: &[(String, T)],
+    open: usize,
+    finished: &Finished,
+    ranks: Ranks,
+    compute: impl FnOnce(Give<'_>) -> Outcome<()>,
+) -> Outcome<HashMap<usize, Vec<f64>>> {
+    let progress = Mutex::new((Progress::new(what, open), HashMap::new()));
+    ranks.collect(compute, |i, scores| {
+        finished.add(&work[i].0, &scores)?;
+        let mut progress = progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        progress.0.step(|| work[i].0.clone());
+        progress.1.insert(i, scores);
+        Ok(())
+    })?;
+    Ok(progress.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).1)
 }

@@ -1,47 +1,52 @@
 //! The folder of a run.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::lock::Lock;
 use crate::failure::{Failure, Outcome};
+use crate::ranks::Ranks;
 use crate::recipe::Recipe;
 
 /// The recipe as it was used; also what makes a folder a run.
 pub const RECIPE: &str = "recipe.toml";
+/// The file that the process that writes the folder has locked.
+const LOCK: &str = ".lock";
 
 /// The folder of a run.
 #[derive(Clone, Debug)]
-pub struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    /// That of the process that writes.
+    _lock: Option<Arc<Lock>>,
+}
 
 impl Folder {
-    /// A new folder for a run; `runs/NAME`, or the first of `runs/NAME-2`, … that is free, unless `out` names one.
+    /// A new folder for a run, to be written by this process; `runs/NAME`, or the first of `runs/NAME-2`, … that is free,
+    /// unless `out` names one.
     pub fn create(out: Option<&Path>, name: &str, recipe: &Recipe) -> Outcome<Self> {
         let path = match out {
-            Some(path) if path.join(RECIPE).exists() => {
-                let path = path.display();
-                return Err(Failure::mistake(format!("{path}: has a run already; --resume {path} goes on with it")));
-            }
-            Some(path) => path.to_owned(),
-            None => {
-                let numbered = |n: usize| match n {
-                    1 => Path::new("runs").join(name),
-                    _ => Path::new("runs").join(format!("{name}-{n}")),
-                };
-                (1..).map(numbered).find(|path| !path.exists()).expect("some number is free")
-            }
+            Some(path) => fs::create_dir_all(path).map(|()| path.to_owned()),
+            None => claim(name),
         };
-        fs::create_dir_all(&path).map_err(|error| Failure::file(&path, &error))?;
-        let folder = Self(path);
+        let path = path.map_err(|error| Failure::file(out.unwrap_or(Path::new("runs")), &error))?;
+        let folder = Self::locked(path)?;
+        if folder.has(RECIPE) {
+            let path = folder.path.display();
+            return Err(Failure::mistake(format!("{path}: has a run already; --resume {path} goes on with it")));
+        }
         let (version, seed) = (env!("CARGO_PKG_VERSION"), recipe.training.seed);
         let head = format!("# The recipe of this run as it was used, by ohmgrad {version} with seed {seed}.\n\n");
         folder.write(RECIPE, &(head + &recipe.to_toml()))?;
         Ok(folder)
     }
 
-    /// The folder of a run that exists.
+    /// The folder of a run that exists, to be read.
     pub fn open(path: &Path) -> Outcome<Self> {
         match path.join(RECIPE).is_file() {
-            true => Ok(Self(path.to_owned())),
+            true => Ok(Self { path: path.to_owned(), _lock: None }),
             false => Err(Failure::mistake(format!(
                 "{}: is no folder of a run: it has no {RECIPE}; `ohmgrad train` makes one",
                 path.display()
@@ -49,14 +54,34 @@ impl Folder {
         }
     }
 
+    /// The folder of a run that exists, to be written by this process.
+    pub fn reopen(path: &Path) -> Outcome<Self> {
+        Self::locked(Self::open(path)?.path)
+    }
+
+    /// The folder that rank 0 makes or opens, at all ranks; rank 0 alone writes it.
+    pub fn of_all(ranks: Ranks, make: impl FnOnce() -> Outcome<Self>) -> Outcome<Self> {
+        let mut own = None;
+        let path = ranks.share(|| {
+            let folder = own.insert(make()?);
+            Ok(folder.path.to_string_lossy().into_owned().into_bytes())
+        })?;
+        Ok(own.unwrap_or_else(|| Self { path: String::from_utf8_lossy(&path).into_owned().into(), _lock: None }))
+    }
+
+    fn locked(path: PathBuf) -> Outcome<Self> {
+        let lock = Lock::take(&path.join(LOCK), &path)?;
+        Ok(Self { path, _lock: Some(Arc::new(lock)) })
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// A file in it.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 
     /// Whether it has a file.
@@ -68,6 +93,19 @@ impl Folder {
     pub fn write(&self, name: &str, text: &str) -> Outcome<()> {
         write(&self.file(name), text)
     }
+}
+
+/// Makes the first folder `runs/NAME`, `runs/NAME-2`, … that does not exist.
+fn claim(name: &str) -> io::Result<PathBuf> {
+    fs::create_dir_all("runs")?;
+    for n in 1.. {
+        let path = Path::new("runs").join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => return made.map(|()| path),
+        }
+    }
+    unreachable!("some number is free")
 }
 
 /// Writes a file as a whole.

@@ -2,6 +2,8 @@
 
 pub mod chips;
 pub mod folder;
+pub mod lock;
 pub mod model;
+mod pieces;
 pub mod report;
 pub mod training;

@@ -1,6 +1,5 @@
 //! Networks from files: those of a run, and weights of PyTorch.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ohmgrad::prelude::*;
@@ -9,6 +8,7 @@ use super::folder::{Folder, RECIPE};
 use super::training::{Phase, on_tiles};
 use crate::data::Data;
 use crate::failure::{Failure, Outcome};
+use crate::ranks::Ranks;
 use crate::recipe::Recipe;
 
 /// A trained network with the recipe and the data that it belongs to.
@@ -23,6 +23,8 @@ pub struct Model {
     pub title: String,
     /// The folder that results belong into.
     pub folder: PathBuf,
+    /// The file of the network.
+    pub file: PathBuf,
 }
 
 impl Model {
@@ -47,7 +49,7 @@ impl Model {
         let data = Data::read(&recipe.data)?;
         let mut net = recipe.network.build(&data.sample, data.outputs, recipe.key().fold("weights"))?;
         if !restored(&mut net, &file)? {
-            load_foreign(&mut net, &file, &recipe.network.names)?;
+            net.load_weights_as(&file, &recipe.network.names)?;
         }
         let name = file.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let title = match name.as_str() {
@@ -55,7 +57,7 @@ impl Model {
             "hardware_aware" => recipe.title(Phase::HardwareAware).into(),
             _ => name,
         };
-        Ok(Self { recipe, data, net, title, folder: beside.to_owned() })
+        Ok(Self { recipe, data, net, title, folder: beside.to_owned(), file })
     }
 
     /// The network in digital memory.
@@ -77,7 +79,7 @@ impl Model {
 pub fn start(recipe: &Recipe, data: &Data) -> Outcome<Sequential> {
     let mut net = recipe.network.build(&data.sample, data.outputs, recipe.key().fold("weights"))?;
     if let Some(file) = &recipe.network.weights {
-        load_foreign(&mut net, file, &recipe.network.names)?;
+        net.load_weights_as(file, &recipe.network.names)?;
     }
     Ok(net)
 }
@@ -94,6 +96,13 @@ pub fn restored(net: &mut Sequential, file: &Path) -> Outcome<bool> {
     }
 }
 
+/// Gives a network what a file at rank 0 has, at all ranks.
+pub fn restore_at_all(net: &mut Sequential, file: &Path, ranks: Ranks) -> Outcome<()> {
+    let bytes = ranks.share(|| std::fs::read(file).map_err(|error| Failure::file(file, &error)))?;
+    Checkpoint::from_bytes(&bytes, file)?.restore(net, None, Tiles::FromFile)?;
+    Ok(())
+}
+
 /// The file of the last network of a run.
 pub fn last_network(folder: &Folder) -> Outcome<PathBuf> {
     let files = [Phase::HardwareAware, Phase::Digital].map(|phase| format!("{}.safetensors", phase.name()));
@@ -106,44 +115,4 @@ pub fn last_network(folder: &Folder) -> Outcome<PathBuf> {
             )))
         }
     }
-}
-
-/// Loads weights whose tensors may have other names.
-fn load_foreign(net: &mut Sequential, file: &Path, names: &BTreeMap<String, String>) -> Outcome<()> {
-    if names.is_empty() {
-        net.load_weights(file)?;
-        return Ok(());
-    }
-    let bytes = std::fs::read(file).map_err(|error| Failure::file(file, &error))?;
-    let renamed = renamed(&bytes, names).map_err(|what| Failure::mistake(format!("{}: {what}", file.display())))?;
-    let copy = std::env::temp_dir().join(format!("ohmgrad-{}.safetensors", std::process::id()));
-    ohmgrad::files::replace(&copy, &renamed).map_err(|error| Failure::file(&copy, &error))?;
-    let loaded = net.load_weights(&copy).map(drop);
-    // The copy is of no use any more, whether it can be removed or not.
-    let _ = std::fs::remove_file(&copy);
-    loaded
-        .map_err(|error| Failure::failed(error.to_string().replace(&*copy.to_string_lossy(), &file.to_string_lossy())))
-}
-
-/// The bytes of a safetensors file with other names in its header: eight bytes of its length, JSON, then the data.
-fn renamed(bytes: &[u8], names: &BTreeMap<String, String>) -> Result<Vec<u8>, String> {
-    let broken = || "is not a safetensors file".to_owned();
-    let length = bytes.first_chunk::<8>().map(|n| u64::from_le_bytes(*n)).ok_or_else(broken)?;
-    let end = usize::try_from(length)
-        .ok()
-        .and_then(|n| n.checked_add(8))
-        .filter(|&end| end <= bytes.len())
-        .ok_or_else(broken)?;
-    let header: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(&bytes[8..end]).map_err(|_| broken())?;
-    if let Some(name) = names.keys().find(|name| !header.contains_key(*name)) {
-        let there: Vec<&str> = header.keys().map(String::as_str).filter(|name| *name != "__metadata__").collect();
-        return Err(format!("has no tensor `{name}`, which network.names has; it has {}", there.join(", ")));
-    }
-    let header: serde_json::Map<_, _> =
-        header.into_iter().map(|(name, value)| (names.get(&name).cloned().unwrap_or(name), value)).collect();
-    let mut text = serde_json::to_vec(&header).map_err(|error| error.to_string())?;
-    // The data begin at a multiple of eight bytes.
-    text.resize(text.len().next_multiple_of(8), b' ');
-    Ok([&(text.len() as u64).to_le_bytes(), text.as_slice(), &bytes[end..]].concat())
 }

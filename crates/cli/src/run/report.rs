@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ohmgrad_plots::{Axis, Band, Corner, Figure, Mark, Scale, Series, accuracy_over_time};
+use ohmgrad_plots::{Axis, Band, Corner, Figure, Mark, Scale, Series, accuracy_over_time, banded};
 
 use super::folder::{self, Folder};
 use crate::failure::{Failure, Outcome};
@@ -20,7 +20,10 @@ pub struct Report {
 impl Report {
     /// A page with a title and a sentence below it.
     pub fn new(title: &str, about: &str) -> Self {
-        Self { title: title.into(), body: format!("<h1>{}</h1>\n<p>{}</p>\n", escape(title), escape(about)) }
+        Self {
+            title: title.into(),
+            body: format!("<h1>{}</h1>\n<p class=\"about\">{}</p>\n", escape(title), escape(about)),
+        }
     }
 
     /// A table.
@@ -70,12 +73,12 @@ impl Report {
     }
 }
 
-/// Pictures have a white ground; in the dark they are inverted, hues kept.
+/// Pictures have a white ground; in the dark they are inverted, hues kept, unless they know of the dark themselves.
 const STYLE: &str = "
 :root { color-scheme: light dark; --ground: #fff; --ink: #1c1c1e; --line: #d5d5da; --soft: #f4f4f6; }
 @media (prefers-color-scheme: dark) {
-  :root { --ground: #161618; --ink: #e8e8ea; --line: #3a3a3e; --soft: #222226; }
-  figure svg { filter: invert(0.91) hue-rotate(180deg); }
+  :root { --ground: #171717; --ink: #e8e8ea; --line: #3a3a3e; --soft: #242427; }
+  figure svg:not(.heat-map) { filter: invert(0.91) hue-rotate(180deg); }
 }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 60rem; margin: 0 auto; padding: 1.5rem; }
@@ -84,8 +87,11 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .9rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
-thead th { background: var(--soft); }
-figure { margin: 1.5rem 0; } figure svg { width: 100%; height: auto; max-width: 50rem; display: block; }
+th:not(:first-child) { white-space: normal; }
+thead th { background: var(--soft); vertical-align: bottom; }
+@media (max-width: 60rem) { th, td { padding: .3rem .5rem; } table { font-size: .9rem; } }
+.about { white-space: pre-line; }
+figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; display: block; }
 figcaption, footer { font-size: .9rem; opacity: .75; }
 pre { overflow-x: auto; background: var(--soft); padding: 1rem; font-size: .85rem; }
 footer { margin-top: 3rem; }
@@ -101,14 +107,12 @@ fn attribute<'a>(svg: &'a str, name: &str) -> Option<&'a str> {
 pub fn over_time(metric: Metric, bands: &[Band]) -> Figure {
     match metric {
         Metric::Accuracy => accuracy_over_time(bands),
-        Metric::Rmse => {
-            let mut figure = accuracy_over_time(bands);
-            figure.y = Axis::new("test RMSE, mean ± std of chips", Scale::Linear);
-            figure.legend = Corner::UpperLeft;
-            // That figure is in per cent.
-            figure.series.iter_mut().flat_map(|series| &mut series.points).for_each(|point| point.1 /= 100.0);
-            figure
-        }
+        Metric::Rmse => Figure {
+            y: Axis::new("test RMSE, mean ± std of chips", Scale::Linear),
+            series: banded(bands, 1.0),
+            legend: Corner::UpperLeft,
+            ..accuracy_over_time(&[])
+        },
     }
 }
 

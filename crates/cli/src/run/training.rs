@@ -6,12 +6,14 @@ use ohmgrad::prelude::*;
 use serde_json::{Value, json};
 
 use super::folder::Folder;
-use super::model::{restored, start};
-use crate::data::{Data, Goal};
+use super::model::{restore_at_all, start};
+use super::pieces::gradients;
+use crate::data::Data;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
+use crate::ranks::Ranks;
 use crate::recipe::Recipe;
-use crate::score::{Metric, loss, score};
+use crate::score::{Metric, score};
 
 /// The trainings, by the names of their files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,18 +42,18 @@ pub struct Trained {
     pub hardware_aware: Option<Sequential>,
 }
 
-/// Trains by a recipe, or goes on with it.
-pub fn train(recipe: &Recipe, data: &Data, folder: &Folder, output: Output) -> Outcome<Trained> {
+/// Trains by a recipe, or goes on with it, on as many ranks as the recipe has pieces of a batch; the others get the networks.
+pub fn train(recipe: &Recipe, data: &Data, folder: &Folder, ranks: Ranks, output: Output) -> Outcome<Trained> {
     let key = recipe.key();
     let training = &recipe.training;
     let mut digital = start(recipe, data)?;
-    phase(Phase::Digital, &mut digital, training.digital_epochs, recipe, data, folder, output)?;
+    phase(Phase::Digital, &mut digital, training.digital_epochs, recipe, data, folder, ranks, output)?;
     if training.hardware_aware_epochs == 0 {
         return Ok(Trained { digital, hardware_aware: None });
     }
     let mut aware = digital.clone();
     on_tiles(&mut aware, recipe, key)?;
-    phase(Phase::HardwareAware, &mut aware, training.hardware_aware_epochs, recipe, data, folder, output)?;
+    phase(Phase::HardwareAware, &mut aware, training.hardware_aware_epochs, recipe, data, folder, ranks, output)?;
     Ok(Trained { digital, hardware_aware: Some(aware) })
 }
 
@@ -61,6 +63,8 @@ pub fn on_tiles(net: &mut Sequential, recipe: &Recipe, key: Key) -> Outcome<()> 
     Ok(net.to_analog_with(key.fold("hardware"), |path| hardware.of_layer(&hardware.rpu, path))?)
 }
 
+/// Trains a network, or takes it from its file if the training is over.
+#[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
 fn phase(
     phase: Phase,
     net: &mut Sequential,
@@ -68,22 +72,47 @@ fn phase(
     recipe: &Recipe,
     data: &Data,
     folder: &Folder,
+    ranks: Ranks,
     output: Output,
 ) -> Outcome<()> {
-    let name = phase.name();
-    let done = format!("{name}.safetensors");
-    if folder.has(&done) {
-        return restored(net, &folder.file(&done)).map(drop);
+    let done = folder.file(&format!("{}.safetensors", phase.name()));
+    let is_over = ranks.agree(|| done.is_file());
+    if !is_over && let Some(team) = ranks.team(recipe.training.pieces) {
+        let state = fit(phase, net, epochs, recipe, data, folder, team, output)?;
+        if ranks.is_first() {
+            Checkpoint::save(&done, net, None, &state)?;
+        }
     }
-    let (training, key) = (&recipe.training, recipe.key().fold(name));
+    if is_over || ranks.count() > 1 {
+        restore_at_all(net, &done, ranks)?;
+    }
+    Ok(())
+}
+
+/// The training itself; rank 0 of the team writes its files.
+#[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
+fn fit(
+    phase: Phase,
+    net: &mut Sequential,
+    epochs: usize,
+    recipe: &Recipe,
+    data: &Data,
+    folder: &Folder,
+    team: Ranks,
+    output: Output,
+) -> Outcome<TrainingState> {
+    let (name, training) = (phase.name(), &recipe.training);
     let steps = epochs * data.train.len().div_ceil(training.batch);
     let checkpoint = folder.file(&format!("{name}.checkpoint.safetensors"));
-    let mut trainer = Trainer::new(epochs, training.batch, key)
-        .with_schedule(training.schedule(phase == Phase::HardwareAware, steps))
-        .with_checkpoints(&checkpoint, training.checkpoint_steps)
-        .with_best(folder.file(&format!("{name}.best.safetensors")))
-        .with_metrics(folder.file(&format!("{name}.csv")))
-        .with_metrics(folder.file(&format!("{name}.jsonl")));
+    let mut trainer = Trainer::new(epochs, training.batch, recipe.key().fold(name))
+        .with_schedule(training.schedule(phase == Phase::HardwareAware, steps));
+    if team.is_first() {
+        trainer = trainer
+            .with_checkpoints(&checkpoint, training.checkpoint_steps)
+            .with_best(folder.file(&format!("{name}.best.safetensors")))
+            .with_metrics(folder.file(&format!("{name}.csv")))
+            .with_metrics(folder.file(&format!("{name}.jsonl")));
+    }
     if training.patience > 0 {
         trainer = trainer.with_patience(training.patience);
     }
@@ -92,20 +121,25 @@ fn phase(
         trainer = trainer.minimise();
     }
     let mut optimizer = training.optimizer();
-    if checkpoint.is_file() {
+    if team.agree(|| checkpoint.is_file()) {
         trainer.resume(&checkpoint, net, optimizer.as_mut())?;
     }
+    // Nobody reads the checkpoint any more when it is replaced.
+    team.wait();
     let held = data.validation.as_ref().unwrap_or(&data.test);
     let evaluate = |net: &Sequential, key: Key| {
-        let score = score(net, held, key);
-        Evaluation::from(score.value).with("evaluation_loss", score.loss)
+        let [value, loss] = team.share_numbers(|| {
+            let score = score(net, held, key);
+            [score.value, score.loss]
+        });
+        Evaluation::from(value).with("evaluation_loss", loss)
     };
     let of = if data.validation.is_some() { "validation" } else { "test" };
-    let result = trainer.fit(
+    let result = trainer.fit_with(
         net,
         optimizer.as_mut(),
         &data.train,
-        |y, goal: &Goal| loss(y, goal),
+        |net, batch, key| gradients(net, &batch, key, training.pieces, team),
         evaluate,
         |epoch| {
             let mut event = json!({ "event": "epoch", "training": name });
@@ -121,8 +155,7 @@ fn phase(
         },
     );
     result?;
-    let state = trainer.state().clone();
-    Ok(Checkpoint::save(folder.file(&done), net, None, &state)?)
+    Ok(trainer.state().clone())
 }
 
 /// The losses and scores of a training's epochs, from its file; empty if it has none.

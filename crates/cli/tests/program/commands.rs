@@ -218,3 +218,41 @@ fn hardware_has_a_base_and_layers_that_stay_digital() {
     let again = folder.objects(&["evaluate", "preset", "--repeats", "1"]);
     assert_eq!(again[1]["accuracy"], result["networks"]["hardware_aware"]["accuracy"]);
 }
+
+#[test]
+fn devices_are_drawn_and_fitted() {
+    let folder = Folder::new();
+    folder.ok(&["device", "ReRamES", "--pulses", "100", "--devices", "5", "--plot", "es.svg"]);
+    assert!(folder.text("es.svg").contains("<svg"));
+    // Steps that grow smaller towards the bounds, from −1 up to 1 and back.
+    let (mut w, mut table) = (-0.9_f64, String::from("pulse,g\n"));
+    for i in 0..400 {
+        let pulse = if i < 200 { i } else { 400 - i };
+        table += &format!("{pulse},{w}\n");
+        w += if i < 200 { 0.01 * (1.0 - w) } else { -0.01 * (1.0 + w) };
+    }
+    folder.write("measured.csv", &table);
+    let text = folder.ok(&["device", "ReRamSB", "--fit", "measured.csv", "--plot", "fit.svg"]);
+    let config: toml::Table = toml::from_str(&text).unwrap();
+    let dw_min = config["device"]["dw_min"].as_float().unwrap();
+    assert!((0.005..0.02).contains(&dw_min), "{dw_min}");
+    folder.write("device.toml", &text);
+    folder.ok(&["explain", "device.toml"]);
+    let object = &folder.objects(&["device", "ReRamSB", "--fit", "measured.csv"])[0];
+    assert_eq!(object["config"].as_str().unwrap().trim(), text.trim());
+    let (code, said) = folder.fails(&["device", "ReRam"]);
+    assert!(code == 2 && said.contains("ReRam: is no preset"), "{said}");
+    folder.write("broken.csv", "0,1\n1,x\n");
+    let (code, said) = folder.fails(&["device", "--fit", "broken.csv"]);
+    assert!(code == 2 && said.contains("broken.csv: line 2"), "{said}");
+}
+
+#[test]
+fn programming_is_searched() {
+    let folder = Folder::new();
+    let small = ["programming", "--population", "2", "--generations", "2", "--inputs", "16"];
+    let objects = folder.objects(&small);
+    assert!(objects[0]["loss"].as_f64().unwrap() > 0.0);
+    assert_eq!(objects.iter().filter(|object| object["event"] == "error").count(), 17);
+    assert!(folder.text("programming.svg").contains("optimised"));
+}

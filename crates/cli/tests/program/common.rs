@@ -99,6 +99,20 @@ impl Folder {
         objects
     }
 
+    /// What two equal runs have in common: all but the seconds.
+    pub fn run_of(&self, run: &str) -> Vec<String> {
+        let mut contents = vec![];
+        for name in ["digital", "hardware_aware"] {
+            let network = fs::read(self.path(&format!("{run}/{name}.safetensors"))).expect("a network of a run");
+            contents.push(format!("{network:?}"));
+            let metrics = self.text(&format!("{run}/{name}.csv"));
+            let column = |line: &str, i: usize| line.split(',').nth(i).expect("a column").to_owned();
+            contents.extend(metrics.lines().map(|line| [0, 1, 2, 3, 4, 6].map(|i| column(line, i)).join(",")));
+        }
+        contents.extend(["chips.csv", "result.json"].map(|file| self.text(&format!("{run}/{file}"))));
+        contents
+    }
+
     /// The exit code and standard error of a command.
     pub fn fails(&self, arguments: &[&str]) -> (i32, String) {
         let output = self.run(arguments);

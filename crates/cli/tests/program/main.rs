@@ -1,8 +1,10 @@
 //! Tests that drive the program as a user does.
 
+mod browser;
 mod commands;
 mod common;
 mod mistakes;
+mod ranks;
 mod shell;
 mod sweep;
 mod train;

@@ -190,6 +190,11 @@ fn files() {
     let (code, said) = folder.fails(&["evaluate", "broken.safetensors"]);
     assert_eq!(code, 1);
     assert!(said.contains("broken.safetensors"), "{said}");
+    let names =
+        QUICK.replace("[network]", "[network]\nweights = \"run/digital.safetensors\"\nnames = { fc = \"0.weight\" }");
+    folder.write("names.toml", &names);
+    let said = folder.fails(&["train", "names.toml"]).1;
+    assert!(said.contains("fc: found no such tensor, expected one of 0.bias, 0.weight, 2.bias, 2.weight"), "{said}");
     folder.write("chip.toml", "[forward]\nout_nois = 1");
     let said = folder.fails(&["explain", "chip.toml"]).1;
     assert!(said.contains("did you mean `out_noise`?\n  --> chip.toml, [forward]"), "{said}");

@@ -1,11 +1,10 @@
-//! Help, completions and the man page; the page of a run in a browser.
+//! Help, completions and the man page.
 
-use std::process::Command;
 use std::time::Instant;
 
 use super::common::Folder;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 14] = [
     "train",
     "evaluate",
     "drift",
@@ -14,6 +13,8 @@ const COMMANDS: [&str; 12] = [
     "compare",
     "explain",
     "inspect",
+    "device",
+    "programming",
     "import",
     "init",
     "completions",
@@ -50,38 +51,12 @@ fn shells_and_manuals_are_served() {
 #[test]
 fn it_starts_at_once() {
     let folder = Folder::new();
-    let time = || {
+    let time = |_| {
         let start = Instant::now();
         folder.ok(&["--version"]);
         start.elapsed()
     };
-    let least = (0..20).map(|_| time()).min().unwrap();
-    // It takes a few milliseconds; what reads data or computes takes longer than this on any machine.
-    assert!(least.as_millis() < 150, "{least:?}");
-}
-
-#[test]
-fn the_page_of_a_run_stands_alone() {
-    let folder = Folder::with_run();
-    let page = folder.text("run/report.html");
-    assert_eq!((page.matches("<table>").count(), page.matches("<svg").count()), (3, 2));
-    assert_eq!(page.matches("<td>").count(), 3 * 3 + 2 * 3 * 4);
-    for word in ["src=", "href=", "<script", "@import", "url("] {
-        assert!(!page.contains(word), "the page asks for nothing: {word}");
-    }
-    let browser = ["chromium", "chromium-browser", "google-chrome"]
-        .into_iter()
-        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()));
-    let Some(browser) = browser else {
-        eprintln!("left out: there is no Chromium to open the page with");
-        return;
-    };
-    let place = format!("file://{}", folder.path("run/report.html").display());
-    let output = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom", &place])
-        .output()
-        .unwrap();
-    let dom = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!((dom.matches("<table>").count(), dom.matches("<svg").count()), (3, 2), "{dom}");
-    assert!(!String::from_utf8_lossy(&output.stderr).contains("CONSOLE"));
+    // It takes a few milliseconds. What else the machine does makes single starts slow, but not all of so many.
+    let mut times = (0..500).map(time);
+    assert!(times.any(|time| time.as_millis() < 20), "none of 500 starts was done in 20 ms");
 }

@@ -92,6 +92,30 @@ fn a_sweep_that_is_killed_keeps_what_is_finished() {
 }
 
 #[test]
+fn chips_that_drifted_are_not_computed_again() {
+    let folder = Folder::with_run();
+    let drift = |further: &[&str]| folder.objects(&[&["drift", "run"][..], further].concat());
+    let finished = || folder.text("run/drift.jsonl").lines().count();
+    let first = drift(&[]);
+    assert_eq!(finished(), 3);
+    assert_eq!(drift(&[]), first);
+    assert_eq!(finished(), 3, "the same chips");
+    drift(&["--chips", "5"]);
+    assert_eq!(finished(), 5, "two chips more");
+    let noisy = drift(&["--set", "hardware.forward.out_noise=0.5"]);
+    assert_ne!(noisy, first, "of another hardware all are new");
+    assert_eq!(finished(), 8);
+    drift(&["--times", "1d"]);
+    assert_eq!(finished(), 11, "and at other times");
+    // A line that a killed process broke, and one of numbers that are nobody's, are as if they were not there.
+    let whole = folder.text("run/drift.jsonl");
+    std::fs::write(folder.path("run/drift.jsonl"), &whole[..whole.len() - 5]).unwrap();
+    drift(&["--times", "1d"]);
+    assert_eq!(folder.text("run/drift.jsonl").lines().count(), 11);
+    assert_eq!(drift(&[]), first);
+}
+
+#[test]
 fn other_fields_are_trained_for_each_point() {
     let folder = Folder::new();
     folder.write("quick.toml", QUICK);

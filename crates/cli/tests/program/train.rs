@@ -97,20 +97,6 @@ fn the_recipe_of_a_run_gives_the_same_run() {
     assert_eq!(without_head("run/recipe.toml"), without_head("again/recipe.toml"));
 }
 
-/// What two equal runs have in common: all but the seconds.
-fn contents(folder: &Folder, run: &str) -> Vec<String> {
-    let mut contents = vec![];
-    for name in ["digital", "hardware_aware"] {
-        let network = std::fs::read(folder.path(&format!("{run}/{name}.safetensors"))).unwrap();
-        contents.push(format!("{network:?}"));
-        let metrics = folder.text(&format!("{run}/{name}.csv"));
-        let column = |line: &str, i: usize| line.split(',').nth(i).unwrap().to_owned();
-        contents.extend(metrics.lines().map(|line| [0, 1, 2, 3, 4, 6].map(|i| column(line, i)).join(",")));
-    }
-    contents.extend(["chips.csv", "result.json"].map(|file| folder.text(&format!("{run}/{file}"))));
-    contents
-}
-
 #[test]
 fn a_run_that_is_killed_anywhere_goes_on_bit_for_bit() {
     let folder = Folder::new();
@@ -119,7 +105,7 @@ fn a_run_that_is_killed_anywhere_goes_on_bit_for_bit() {
     folder.ok(&["train", "long.toml", "--out", "whole"]);
     // The places are shares of a whole run, on any machine.
     let whole = start.elapsed();
-    let expected = contents(&folder, "whole");
+    let expected = folder.run_of("whole");
     let (mut kills, mut state) = (0, 12_345_u64);
     for run in ["a", "b", "c"] {
         let mut arguments = vec!["train", "long.toml", "--out", run];
@@ -147,7 +133,7 @@ fn a_run_that_is_killed_anywhere_goes_on_bit_for_bit() {
         if arguments.contains(&"--resume") {
             folder.ok(&["train", "--resume", run]);
         }
-        assert!(contents(&folder, run) == expected, "{run} differs");
+        assert!(folder.run_of(run) == expected, "{run} differs");
     }
     assert!(kills >= 1, "{kills} kills are no test");
 }
@@ -172,6 +158,35 @@ fn ctrl_c_says_how_to_go_on() {
     assert_eq!(output.status.code(), Some(130));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("`ohmgrad train --resume run` goes on"), "{said}");
+}
+
+#[test]
+fn one_process_writes_a_run() {
+    let folder = Folder::new();
+    folder.write("long.toml", &QUICK.replace("_epochs = 2", "_epochs = 500"));
+    let mut child = Command::new(program())
+        .current_dir(folder.path(""))
+        .args(["train", "long.toml", "--out", "run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !folder.path("run").join("digital.csv").exists() {
+        sleep(Duration::from_millis(20));
+    }
+    let pid = child.id();
+    for arguments in [&["train", "--resume", "run"][..], &["train", "long.toml", "--out", "run"]] {
+        let (code, said) = folder.fails(arguments);
+        assert_eq!(code, 1);
+        assert!(said.contains(&format!("run: is being written by another process, {pid}; wait")), "{said}");
+    }
+    // A network of a run that goes on may be read; and who is killed holds nothing.
+    let (code, said) = folder.fails(&["evaluate", "run"]);
+    assert!(code == 2 && said.contains("no training of this run is over"), "{said}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (code, said) = folder.fails(&["train", "long.toml", "--out", "run"]);
+    assert!(code == 2 && said.contains("has a run already; --resume run goes on"), "{said}");
 }
 
 #[test]

@@ -203,7 +203,7 @@ fn read(bytes: &[u8], optimizers: [&mut dyn Optimizer; 2]) -> bool {
     if weights.and_then(|w| w.plan(&mut plain, Tiles::FromNetwork).map(Plan::carry_out)).is_ok() {
         step(&mut plain, &mut Sgd::new(0.1));
     }
-    let Ok(checkpoint) = Checkpoint::parse(bytes, Path::new("shredded")) else { return false };
+    let Ok(checkpoint) = Checkpoint::from_bytes(bytes, Path::new("shredded")) else { return false };
     let mut restored = false;
     for optimizer in optimizers {
         for tiles in [Tiles::FromFile, Tiles::FromNetwork] {

@@ -38,7 +38,7 @@ fn raw(header: &str, data: &[u8]) -> Vec<u8> {
 }
 
 fn message(bytes: &[u8]) -> String {
-    match Checkpoint::parse(bytes, Path::new("x")) {
+    match Checkpoint::from_bytes(bytes, Path::new("x")) {
         Err(error) => error.to_string(),
         Ok(_) => "no error".into(),
     }
@@ -136,7 +136,7 @@ fn what_the_header_says_is_checked() {
     );
     let twice = file().about.to_string().replacen('{', r#"{"version":1,"#, 1);
     assert!(
-        Checkpoint::parse(&raw_about(&twice), Path::new("x"))
+        Checkpoint::from_bytes(&raw_about(&twice), Path::new("x"))
             .unwrap_err()
             .to_string()
             .contains("`version` is given twice")
@@ -167,7 +167,7 @@ fn tensors_have_the_type_and_the_shape_that_they_must_have() {
     // The optimizer's own answer comes when there is one.
     let mut file = file();
     file.about["optimizer"]["steps"]["0.bias"] = json!(-1);
-    let checkpoint = Checkpoint::parse(&file.bytes(), Path::new("x")).unwrap();
+    let checkpoint = Checkpoint::from_bytes(&file.bytes(), Path::new("x")).unwrap();
     let mut net = Sequential::new().linear(2, 3).init(Key::new(1));
     let error = checkpoint.restore(&mut net, Some(&mut Adam::new(0.1)), Tiles::FromFile).unwrap_err();
     assert_eq!(error.to_string(), "x: optimizer/0.bias/steps: found -1, expected at least 0");
@@ -187,6 +187,6 @@ fn a_bias_on_tiles_needs_a_layer_with_a_bias() {
     let bytes = format::encode(text, &tensors, Path::new("x")).unwrap();
     let mut net = Sequential::new().layer(crate::Linear::new(2, 3, Key::new(1)).without_bias()).init(Key::new(1));
     let error =
-        Checkpoint::parse(&bytes, Path::new("x")).unwrap().restore(&mut net, None, Tiles::FromFile).unwrap_err();
+        Checkpoint::from_bytes(&bytes, Path::new("x")).unwrap().restore(&mut net, None, Tiles::FromFile).unwrap_err();
     assert_eq!(error.to_string(), "x: 0.weight: found a bias on its tiles, expected none, as the layer has no bias");
 }

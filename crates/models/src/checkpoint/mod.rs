@@ -108,7 +108,7 @@ impl Checkpoint {
         let (text, tensors) = sections::take_apart(net, optimizer, training, path)?;
         let bytes = format::encode(text, &tensors, path)?;
         drop(tensors);
-        Self::parse(&bytes, path)?;
+        Self::from_bytes(&bytes, path)?;
         ohmgrad_files::replace(path, &bytes).map_err(CheckpointError::io(path))
     }
 
@@ -132,10 +132,15 @@ impl Checkpoint {
     /// If the file can't be read, or is not a whole and consistent checkpoint of a version that is known here.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
         let path = path.as_ref();
-        Self::parse(&fs::read(path).map_err(CheckpointError::io(path))?, path)
+        Self::from_bytes(&fs::read(path).map_err(CheckpointError::io(path))?, path)
     }
 
-    fn parse(bytes: &[u8], path: &Path) -> Result<Self, CheckpointError> {
+    /// As [`load`](Self::load), of the bytes of a file; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub fn from_bytes(bytes: &[u8], path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
+        let path = path.as_ref();
         let contents = format::decode(bytes, path)?;
         let text = contents.text.ok_or_else(|| CheckpointError::NoCheckpoint { path: path.into() })?;
         sections::put_together(&text, contents.tensors, path)

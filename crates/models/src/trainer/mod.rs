@@ -10,12 +10,12 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ohmgrad_autograd::{Tape, Var};
+use ohmgrad_autograd::{Gradients, Tape, Var};
 use ohmgrad_tensor::Key;
 
 use self::metrics::Metrics;
 use crate::checkpoint::{Checkpoint, EpochState, Tiles, TrainingState};
-use crate::data::{Dataset, Targets};
+use crate::data::{Batch, Dataset, Targets};
 use crate::module::Module;
 use crate::optim::{Optimizer, Schedule};
 use crate::progress::Progress;
@@ -175,6 +175,28 @@ impl Trainer {
         optimizer: &mut dyn Optimizer,
         data: &Dataset<Y>,
         loss: impl for<'t> Fn(Var<'t>, &Y) -> Var<'t>,
+        evaluate: impl FnMut(&N, Key) -> E,
+        report: impl FnMut(&Epoch),
+    ) -> Result<Vec<Epoch>, TrainerError> {
+        let gradients = |net: &N, batch: Batch<Y>, key: Key| {
+            let tape = Tape::train(key);
+            let loss = loss(net.forward(tape.constant(batch.x)), &batch.y);
+            (loss.item(), loss.backward())
+        };
+        self.fit_with(net, optimizer, data, gradients, evaluate, report)
+    }
+
+    /// As [`fit`](Self::fit), with the loss and the gradients of a batch from a function that gets the network, the batch and
+    /// the step's key: for batches that are computed in parts, or losses that are more than one forward.
+    ///
+    /// # Errors
+    /// As for [`fit`](Self::fit).
+    pub fn fit_with<N: Module, Y: Targets, E: Into<Evaluation>>(
+        &mut self,
+        net: &mut N,
+        optimizer: &mut dyn Optimizer,
+        data: &Dataset<Y>,
+        mut gradients: impl FnMut(&N, Batch<Y>, Key) -> (f32, Gradients),
         mut evaluate: impl FnMut(&N, Key) -> E,
         mut report: impl FnMut(&Epoch),
     ) -> Result<Vec<Epoch>, TrainerError> {
@@ -188,14 +210,13 @@ impl Trainer {
             let start = Instant::now();
             let mut within = self.within(data.len());
             for batch in data.batches(self.batch, key.fold("shuffle").fold(epoch)).skip(within.step) {
-                let tape = Tape::train(key.fold("step").fold(self.state.step));
-                let loss = loss(net.forward(tape.constant(batch.x)), &batch.y);
-                within.loss += loss.item();
+                let (loss, gradients) = gradients(net, batch, key.fold("step").fold(self.state.step));
+                within.loss += loss;
                 within.step += 1;
                 if let Some(schedule) = &self.state.schedule {
                     optimizer.set_lr(schedule.at(self.state.step));
                 }
-                optimizer.step(net, loss.backward());
+                optimizer.step(net, gradients);
                 self.state.step += 1;
                 progress.step(|| format!("epoch {} loss {:.4}", epoch + 1, within.loss / within.step as f32));
                 if within.step < per_epoch {

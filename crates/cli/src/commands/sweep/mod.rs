@@ -3,10 +3,12 @@
 mod grid;
 mod results;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ohmgrad::prelude::*;
+use ohmgrad::tensor::parallel;
 use serde_json::{Value as Json, json};
 
 use self::grid::{Grid, Point, name};
@@ -16,10 +18,11 @@ use crate::data::Data;
 use crate::failure::{Failure, Outcome, PARTLY};
 use crate::interrupt::say_on_interrupt;
 use crate::output::{Output, warn};
+use crate::ranks::Ranks;
 use crate::recipe::{Recipe, time};
-use crate::run::chips::{Finished, chip, each_once};
+use crate::run::chips::{Finished, chip, collect, each_once};
 use crate::run::folder::{Folder, RECIPE};
-use crate::run::model::{last_network, restored, start};
+use crate::run::model::{last_network, restore_at_all, start};
 use crate::run::training::{Phase, on_tiles, train};
 use crate::score::Metric;
 
@@ -110,7 +113,7 @@ struct Piece {
 }
 
 impl Sweep {
-    fn create(args: &SweepArgs) -> Outcome<Self> {
+    fn create(args: &SweepArgs, ranks: Ranks) -> Outcome<Self> {
         let mut sets = args.set.clone();
         sets.extend(args.chips.map(|n| format!("chips.count={n}")));
         if let Some(times) = &args.times {
@@ -137,18 +140,21 @@ impl Sweep {
         }
         let named = args.recipe.as_deref().or(args.model.as_deref());
         let stem = named.and_then(Path::file_stem).map_or("mnist".into(), |name| name.to_string_lossy());
-        let folder = Folder::create(args.out.as_deref(), &format!("{stem}-sweep"), &recipe)?;
-        let sweep = json!({ "grid": grid.to_json(), "trainings": trainings, "retrain": retrain });
-        if let Some(network) = network {
-            let copy = folder.file(&network_name(&recipe));
-            std::fs::copy(&network, &copy).map_err(|error| Failure::file(&network, &error))?;
-        }
-        folder.write(SWEEP, &format!("{sweep:#}\n"))?;
+        let folder = Folder::of_all(ranks, || {
+            let folder = Folder::create(args.out.as_deref(), &format!("{stem}-sweep"), &recipe)?;
+            let sweep = json!({ "grid": grid.to_json(), "trainings": trainings, "retrain": retrain });
+            if let Some(network) = network {
+                let copy = folder.file(&network_name(&recipe));
+                std::fs::copy(&network, &copy).map_err(|error| Failure::file(&network, &error))?;
+            }
+            folder.write(SWEEP, &format!("{sweep:#}\n"))?;
+            Ok(folder)
+        })?;
         Ok(Self { folder, recipe, grid, trainings, retrain })
     }
 
-    fn open(path: &Path) -> Outcome<Self> {
-        let folder = Folder::open(path)?;
+    /// The sweep of a folder that was opened.
+    fn of(folder: Folder) -> Outcome<Self> {
         let recipe = Recipe::read(&folder.file(RECIPE), &[])?;
         let json: Option<Json> =
             std::fs::read_to_string(folder.file(SWEEP)).ok().and_then(|text| serde_json::from_str(&text).ok());
@@ -162,7 +168,7 @@ impl Sweep {
         let Some((grid, trainings, retrain)) = whole else {
             return Err(Failure::mistake(format!(
                 "{}: is no folder of a sweep: it has no whole {SWEEP}",
-                path.display()
+                folder.path().display()
             )));
         };
         Ok(Self { folder, recipe, grid, trainings, retrain })
@@ -191,11 +197,17 @@ impl Sweep {
         recipe.with(&[("training.seed".into(), seed.into())], "--trainings")
     }
 
-    /// One network, programmed under each point.
-    fn on_one_network(&self, pieces: &[(String, Piece)], finished: &Finished, output: Output) -> Outcome<()> {
+    /// One network, programmed under each point; chips of points are dealt out over the ranks.
+    fn on_one_network(
+        &self,
+        pieces: &[(String, Piece)],
+        finished: &Finished,
+        ranks: Ranks,
+        output: Output,
+    ) -> Outcome<()> {
         let recipe = &self.recipe;
         let data = Data::read(&recipe.data)?;
-        let net = trained(recipe, &data, &self.folder, output)?;
+        let net = trained(recipe, &data, &self.folder, ranks, output)?;
         let (key, times) = (recipe.key(), &recipe.chips.times);
         let points: Vec<Recipe> =
             self.grid.points().iter().map(|point| recipe.with(point, "--grid")).collect::<Outcome<_>>()?;
@@ -204,47 +216,58 @@ impl Sweep {
             on_tiles(&mut net, &points[piece.point], key)?;
             chip(&net, &data.test, times, key.fold("chips"), piece.chip)
         };
-        each_once("chips of points", pieces, finished, compute).map(drop)
+        each_once("chips of points", pieces, finished, ranks, compute).map(drop)
     }
 
-    /// A network for each point and training.
-    fn on_many_networks(&self, pieces: &[(String, Piece)], finished: &Finished, output: Output) -> Outcome<()> {
-        for (number, point) in self.grid.points().iter().enumerate() {
-            // Trainings of a point differ in their seed alone.
-            let mut data = None;
-            for training in 0..self.trainings {
-                let own = |piece: &Piece| (piece.point, piece.training) == (number, training);
-                let open: Vec<(String, Piece)> =
-                    pieces.iter().filter(|(name, piece)| own(piece) && finished.get(name).is_none()).cloned().collect();
-                if open.is_empty() {
-                    continue;
-                }
-                let recipe = self.recipe_of(point, training)?;
-                output.say(format!("{}, training {training}", name(point)));
-                let folder = self.folder.file(&format!("trainings/{number}-{training}"));
-                let folder = match folder.join(RECIPE).is_file() {
-                    true => Folder::open(&folder)?,
-                    false => Folder::create(Some(&folder), "", &recipe)?,
-                };
-                let data = match &mut data {
-                    Some(data) => data,
-                    none => none.insert(Data::read(&recipe.data)?),
-                };
-                let mut net = trained(&recipe, data, &folder, output)?;
-                let key = recipe.key();
-                on_tiles(&mut net, &recipe, key)?;
-                let times = &recipe.chips.times;
-                each_once("chips", &open, finished, |piece| {
-                    chip(&net, &data.test, times, key.fold("chips"), piece.chip)
-                })?;
-            }
+    /// A network for each point and training; trainings are dealt out over the ranks, each with its chips.
+    fn on_many_networks(
+        &self,
+        pieces: &[(String, Piece)],
+        finished: &Finished,
+        ranks: Ranks,
+        output: Output,
+    ) -> Outcome<()> {
+        let mut trainings: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+        for (i, (_, piece)) in pieces.iter().enumerate().filter(|(_, (name, _))| finished.get(name).is_none()) {
+            trainings.entry((piece.point, piece.training)).or_default().push(i);
         }
-        Ok(())
+        let open = trainings.values().map(Vec::len).sum();
+        let own = trainings.iter().enumerate().filter(|(n, _)| ranks.has(*n)).map(|(_, training)| training);
+        collect("chips", pieces, open, finished, ranks, |give| {
+            for (&(point, training), chips) in own {
+                let of_chip = self.train_point(point, training, output)?;
+                let done = parallel::map(chips, |&i| give(i, of_chip(pieces[i].1.chip)?));
+                done.into_iter().collect::<Outcome<()>>()?;
+            }
+            Ok(())
+        })
+        .map(drop)
+    }
+
+    /// Trains a network of a point, or reads it; gives what computes the scores of its chips.
+    fn train_point(
+        &self,
+        point: usize,
+        training: usize,
+        output: Output,
+    ) -> Outcome<impl Fn(usize) -> Outcome<Vec<f64>> + Sync> {
+        let fields = &self.grid.points()[point];
+        let recipe = self.recipe_of(fields, training)?;
+        output.say(format!("{}, training {training}", name(fields)));
+        let folder = self.folder.file(&format!("trainings/{point}-{training}"));
+        let folder = match folder.join(RECIPE).is_file() {
+            true => Folder::reopen(&folder)?,
+            false => Folder::create(Some(&folder), "", &recipe)?,
+        };
+        let data = Data::read(&recipe.data)?;
+        let mut net = trained(&recipe, &data, &folder, Ranks::ALONE, output)?;
+        on_tiles(&mut net, &recipe, recipe.key())?;
+        Ok(move |i| chip(&net, &data.test, &recipe.chips.times, recipe.key().fold("chips"), i))
     }
 
     /// The table, files and page of what is finished; the number of missing pieces.
     fn report(&self, output: Output) -> Outcome<usize> {
-        let finished = Finished::read(&self.folder.file(POINTS))?;
+        let finished = Finished::read(&self.folder.file(POINTS), Ranks::ALONE)?;
         let mut scores = vec![vec![]; self.grid.points().len()];
         let mut missing = 0;
         for (name, piece) in self.pieces() {
@@ -275,21 +298,23 @@ fn network_of(run: &Path) -> Outcome<PathBuf> {
 }
 
 /// The network of the last training of a recipe, trained in a folder, or read from it.
-fn trained(recipe: &Recipe, data: &Data, folder: &Folder, output: Output) -> Outcome<Sequential> {
+fn trained(recipe: &Recipe, data: &Data, folder: &Folder, ranks: Ranks, output: Output) -> Outcome<Sequential> {
     let file = folder.file(&network_name(recipe));
-    let mut net = start(recipe, data)?;
-    if file.is_file() && restored(&mut net, &file)? {
+    if ranks.agree(|| file.is_file()) {
+        let mut net = start(recipe, data)?;
+        restore_at_all(&mut net, &file, ranks)?;
         return Ok(net);
     }
-    let trained = train(recipe, data, folder, output)?;
+    let trained = train(recipe, data, folder, ranks, output)?;
     Ok(trained.hardware_aware.unwrap_or(trained.digital))
 }
 
 /// Runs `ohmgrad sweep`.
 pub fn run(args: &SweepArgs, output: Output) -> Outcome<u8> {
+    let ranks = Ranks::all();
     let sweep = match &args.resume {
-        Some(path) => Sweep::open(path)?,
-        None => Sweep::create(args)?,
+        Some(path) => Sweep::of(Folder::of_all(ranks, || Folder::reopen(path))?)?,
+        None => Sweep::create(args, ranks)?,
     };
     let place = sweep.folder.path().display();
     say_on_interrupt(format!("finished points are kept: `ohmgrad sweep --resume {place}` goes on"));
@@ -303,13 +328,16 @@ pub fn run(args: &SweepArgs, output: Output) -> Outcome<u8> {
         pieces =
             pieces.into_iter().enumerate().filter(|(i, _)| deal(*i) % n == k - 1).map(|(_, piece)| piece).collect();
     }
-    let finished = Finished::read(&sweep.folder.file(POINTS))?;
+    let finished = Finished::read(&sweep.folder.file(POINTS), ranks)?;
     let times: Vec<String> = sweep.recipe.chips.times.iter().map(|&t| time::age(t)).collect();
     let count = pieces.iter().filter(|(name, _)| finished.get(name).is_none()).count();
     output.say(format!("{} points, {count} chips to compute, at {}", sweep.grid.points().len(), times.join(", ")));
     match sweep.retrain {
-        true => sweep.on_many_networks(&pieces, &finished, output)?,
-        false => sweep.on_one_network(&pieces, &finished, output)?,
+        true => sweep.on_many_networks(&pieces, &finished, ranks, output)?,
+        false => sweep.on_one_network(&pieces, &finished, ranks, output)?,
+    }
+    if !ranks.is_first() {
+        return Ok(0);
     }
     let missing = sweep.report(output)?;
     output.event(&json!({ "event": "done", "folder": sweep.folder.path(), "missing": missing }));
@@ -321,7 +349,7 @@ pub fn run(args: &SweepArgs, output: Output) -> Outcome<u8> {
 
 /// Runs `ohmgrad merge`.
 pub fn merge(args: &MergeArgs, output: Output) -> Outcome<u8> {
-    let parts = args.parts.iter().map(|path| Sweep::open(path)).collect::<Outcome<Vec<_>>>()?;
+    let parts = args.parts.iter().map(|path| Sweep::of(Folder::open(path)?)).collect::<Outcome<Vec<_>>>()?;
     let first = &parts[0];
     for part in &parts[1..] {
         let same = part.grid == first.grid
@@ -340,14 +368,15 @@ pub fn merge(args: &MergeArgs, output: Output) -> Outcome<u8> {
         &std::fs::read_to_string(first.folder.file(SWEEP))
             .map_err(|error| Failure::file(first.folder.path(), &error))?,
     )?;
-    let whole = Finished::read(&folder.file(POINTS))?;
-    let parts = parts.iter().map(|part| Finished::read(&part.folder.file(POINTS))).collect::<Outcome<Vec<_>>>()?;
+    let whole = Finished::read(&folder.file(POINTS), Ranks::ALONE)?;
+    let read = |part: &Sweep| Finished::read(&part.folder.file(POINTS), Ranks::ALONE);
+    let parts = parts.iter().map(read).collect::<Outcome<Vec<_>>>()?;
     for (name, _) in first.pieces() {
         if let Some(scores) = parts.iter().find_map(|part| part.get(&name)) {
             whole.add(&name, scores)?;
         }
     }
-    let missing = Sweep::open(&args.out)?.report(output)?;
+    let missing = Sweep::of(folder.clone())?.report(output)?;
     output.event(&json!({ "event": "done", "folder": folder.path(), "missing": missing }));
     if missing > 0 {
         warn(format!("{missing} chips are missing; `ohmgrad sweep --resume {}` computes them", args.out.display()));

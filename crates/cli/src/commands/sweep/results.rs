@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ohmgrad_plots::{Axis, Corner, Figure, HeatMap, Mark, Scale, Series};
+use ohmgrad_plots::{Axis, Band, Corner, Figure, HeatMap, Scale, banded};
 use serde_json::json;
 
 use super::grid::{Grid, short, shown};
@@ -141,33 +141,22 @@ impl Results<'_> {
             }
         };
         let factor = if self.metric == Metric::Accuracy { 100.0 } else { 1.0 };
-        let mut series = vec![];
-        for mark in [Mark::Area, Mark::DottedLine] {
-            for (time, &t) in self.times.iter().enumerate() {
-                let points: Vec<[f64; 3]> = (0..places.len())
-                    .filter(|&i| !self.scores[i].is_empty())
-                    .map(|i| {
-                        let values = self.at(i, time);
-                        [places[i], factor * mean_and_half(&values).0, factor * spread(&values)]
-                    })
-                    .collect();
-                let points = match mark {
-                    Mark::Area => {
-                        let there = points.iter().map(|p| (p[0], p[1] + p[2]));
-                        there.chain(points.iter().rev().map(|p| (p[0], p[1] - p[2]))).collect()
-                    }
-                    _ => points.iter().map(|p| (p[0], p[1])).collect(),
-                };
-                series.push(Series::new(time::age(t), mark, points));
-            }
-        }
+        let band = |(time, &t): (usize, &f64)| {
+            let measured = (0..places.len()).filter(|&i| !self.scores[i].is_empty());
+            let points = measured.map(|i| {
+                let values = self.at(i, time);
+                [places[i], mean_and_half(&values).0, spread(&values)]
+            });
+            Band { name: time::age(t), points: points.collect() }
+        };
+        let bands: Vec<Band> = self.times.iter().enumerate().map(band).collect();
         let (low, high) = places.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), &x| (low.min(x), high.max(x)));
         let scale = if low > 0.0 && high / low > 30.0 { Scale::Log } else { Scale::Linear };
         let unit = if self.metric == Metric::Accuracy { " / %" } else { "" };
         Figure {
             x: Axis::new(label, scale),
             y: Axis::new(format!("{}{unit}, mean ± std of chips", self.metric.title()), Scale::Linear),
-            series,
+            series: banded(&bands, factor),
             legend: Corner::LowerLeft,
         }
     }

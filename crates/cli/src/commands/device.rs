@@ -1,30 +1,30 @@
-//! A pulsed device, drawn: how it answers pulses up and down, its steps over the weight, its symmetry point.
-//!
-//! ```text
-//! cargo run --release --example device -- --preset ReRamSB --plot device.svg
-//! cargo run --release --example device -- --preset ReRamSB --fit measured.csv > device.toml
-//! ```
-//!
-//! With --fit the parameters of the preset's model that fit measured responses best are sought; the result is printed as a
-//! configuration, and drawn over the measurements.
+//! `ohmgrad device`: a pulsed device, drawn, or fitted to measurements.
 
-use std::error::Error;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use clap::Parser;
+use clap::Args;
 use ohmgrad::analog::cell::{Cell, CellConfig, Update, presets};
 use ohmgrad::analog::config::{RpuConfig, SingleRpuConfig};
 use ohmgrad::analog::device::fit::{Experiment, Parameter, fit, tabular};
 use ohmgrad::analog::device::{DeviceConfig, symmetry_point};
 use ohmgrad::analog::update::{Pairs, UpdateParameters};
 use ohmgrad::prelude::*;
+use serde_json::json;
 
-/// Draws a device of a preset, or fits one to measurements.
-#[derive(Parser)]
-struct Args {
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+
+/// Draw a device that pulses change: its responses, its steps over the weight, its symmetry point; or fit one to measurements.
+///
+/// With --fit the parameters of the preset's model that fit measured responses best are sought; the result is printed as a
+/// configuration, and drawn over the measurements.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  ohmgrad device ReRamSB --plot device.svg\n  ohmgrad device ReRamSB --fit measured.csv > device.toml"
+)]
+pub struct DeviceArgs {
     /// The device, the name of a preset with one device at each crosspoint.
-    #[arg(long, value_name = "NAME", default_value = "ReRamSB")]
+    #[arg(value_name = "PRESET", default_value = "ReRamSB")]
     preset: String,
     /// A table of measurements: the number of pulses so far, which pulses down decrease, and a conductance for each
     /// device, separated by commas.
@@ -37,13 +37,13 @@ struct Args {
     #[arg(long, value_name = "NAME=START,LEAST,GREATEST", value_parser = parameter, requires = "fit")]
     vary: Vec<(String, Parameter)>,
     /// Pulses up, and then down.
-    #[arg(long, default_value_t = 1000)]
-    pulses: usize,
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pulses: u32,
     /// Devices that are drawn from the preset's spread.
-    #[arg(long, default_value_t = 50)]
-    devices: usize,
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    devices: u32,
     /// What everything random derives from.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// The picture, .svg or .png.
     #[arg(long, value_name = "FILE", default_value = "device.svg")]
@@ -60,20 +60,12 @@ fn parameter(text: &str) -> Result<(String, Parameter), String> {
     }
 }
 
-fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    let preset = presets::by_name(&args.preset).ok_or("--preset: no such name; `on_chip --list` has them")?;
+/// Runs the command.
+pub fn run(args: &DeviceArgs, output: Output) -> Outcome<u8> {
+    let preset = presets::by_name(&args.preset)
+        .ok_or_else(|| Failure::mistake(format!("{}: is no preset; docs/devices.md has their names", args.preset)))?;
     let CellConfig::Device(device) = preset.cell else {
-        return Err(format!("--preset {}: a cell of several devices; take that of one", args.preset).into());
+        return Err(Failure::mistake(format!("{}: is a cell of several devices; take that of one", args.preset)));
     };
     let (device, responses, fitted) = match &args.fit {
         None => {
@@ -81,10 +73,10 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             (device, responses, None)
         }
         Some(file) => {
-            let experiments = Experiment::from_csv(&std::fs::read_to_string(file)?)?;
+            let text = std::fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?;
+            let named = |error| Failure::mistake(format!("{}: {error}", file.display()));
+            let experiments = Experiment::from_csv(&text).map_err(named)?;
             let (device, fitted) = fit_to(&device, &experiments, args)?;
-            let config = RpuConfig::from(SingleRpuConfig { device: device.clone(), ..Default::default() });
-            println!("{}", config.to_toml_string()?);
             (device, experiments.into_iter().map(|experiment| experiment.responses).collect(), Some(fitted))
         }
     };
@@ -100,7 +92,15 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         ohmgrad_plots::step_sizes(&weights, &step(1), &step(-1), symmetry),
     ];
     ohmgrad_plots::save(&args.plot, &figures)?;
-    Ok(())
+    let config = RpuConfig::from(SingleRpuConfig { device: device.clone(), ..Default::default() }).to_toml_string()?;
+    output.event(&json!({
+        "config": config, "granularity": device.granularity(), "states": device.states(), "symmetry_point": symmetry,
+        "plot": args.plot,
+    }));
+    if args.fit.is_some() {
+        output.say(config);
+    }
+    Ok(0)
 }
 
 /// The mean change of a weight by a pulse.
@@ -110,19 +110,20 @@ fn change(device: &DeviceConfig, w: f32, pulse: i32) -> f32 {
 }
 
 /// The weights of devices before each of the pulses up and down.
-fn respond(device: &DeviceConfig, args: &Args) -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
+fn respond(device: &DeviceConfig, args: &DeviceArgs) -> Outcome<Vec<Vec<f32>>> {
     let key = Key::new(args.seed);
+    let (devices, pulses) = (args.devices as usize, args.pulses as usize);
     // Both lines are set at the one time of the train: a pulse for every device.
     let p =
         UpdateParameters { desired_bl: 1, update_bl_management: false, update_management: false, ..Default::default() };
-    let mut cell = Cell::new(&device.clone().into(), &p, [args.devices, 1], false, key.fold("devices"))?;
+    let mut cell = Cell::new(&device.clone().into(), &p, [devices, 1], false, key.fold("devices"))?;
     let lowest = device.step().common().w_min;
-    cell.set_weights(&Tensor::full(&[args.devices, 1], lowest), key.fold("set"));
+    cell.set_weights(&Tensor::full(&[devices, 1], lowest), key.fold("set"));
     let (x, rate) = (Tensor::full(&[1, 1], 1.0), cell.granularity());
-    let mut responses = vec![vec![]; args.devices];
-    for pulse in 0..2 * args.pulses {
+    let mut responses = vec![vec![]; devices];
+    for pulse in 0..2 * pulses {
         responses.iter_mut().zip(cell.weights().iter()).for_each(|(response, w)| response.push(*w));
-        let d = Tensor::full(&[1, args.devices], if pulse < args.pulses { -1.0 } else { 1.0 });
+        let d = Tensor::full(&[1, devices], if pulse < pulses { -1.0 } else { 1.0 });
         let pairs = Pairs::new(&x, &d);
         cell.update(Update { pairs, rate, parameters: &p, key: key.fold("pulse").fold(pulse) });
     }
@@ -130,11 +131,7 @@ fn respond(device: &DeviceConfig, args: &Args) -> Result<Vec<Vec<f32>>, Box<dyn 
 }
 
 /// The device that fits measurements, and its response to the pulses of the first of them.
-fn fit_to(
-    device: &DeviceConfig,
-    experiments: &[Experiment],
-    args: &Args,
-) -> Result<(DeviceConfig, Vec<f32>), Box<dyn Error>> {
+fn fit_to(device: &DeviceConfig, experiments: &[Experiment], args: &DeviceArgs) -> Outcome<(DeviceConfig, Vec<f32>)> {
     let device = match args.table {
         Some(nodes) => DeviceConfig::from(tabular(experiments, nodes)?),
         None => {

@@ -1,0 +1,38 @@
+//! One rank, which reaches nobody.
+
+use super::Topic;
+use crate::failure::Outcome;
+
+/// What lasts as long as the ranks do.
+pub struct Session;
+
+impl Session {
+    /// Nothing has to be started.
+    pub fn start() -> Outcome<Self> {
+        Ok(Self)
+    }
+
+    /// Nobody else has to be ended.
+    pub fn end_all(&self, _code: u8) {}
+
+    /// Nothing was sent.
+    pub fn traffic(&self) -> Option<String> {
+        None
+    }
+}
+
+pub fn rank() -> usize {
+    0
+}
+
+pub fn count() -> usize {
+    1
+}
+
+pub fn send(_to: usize, _topic: Topic, _bytes: &[u8]) {}
+
+pub fn receive(_from: Option<usize>, _topic: Topic) -> Option<Vec<u8>> {
+    None
+}
+
+pub fn swap(_with: usize, _own: &[f32], _other: &mut [f32]) {}

@@ -1,0 +1,58 @@
+//! A lock on what only one process may write: a file that the system locks for as long as its process lives, however it ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use crate::failure::{Failure, Outcome};
+
+/// A lock, held until it is dropped or its process is gone.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock in the file `path`, which stays behind; `what` is what it is for, for errors.
+    ///
+    /// File systems without locks remain: there, nothing is locked.
+    pub fn take(path: &Path, what: &Path) -> Outcome<Self> {
+        let failed = |error| Failure::file(path, &error);
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            let mut holder = String::new();
+            // Who holds it is a help and no more.
+            let _ = file.read_to_string(&mut holder);
+            let (what, holder) = (what.display(), holder.trim());
+            return Err(Failure::failed(format!(
+                "{what}: is being written by another process{}{holder}; wait until that has ended",
+                if holder.is_empty() { "" } else { ", " }
+            )));
+        }
+        let holder = format!("{}\n", std::process::id());
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(holder.as_bytes()))
+            .map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_has_it_until_it_lets_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, run) = (folder.path().join(".lock"), Path::new("runs/a"));
+        let held = Lock::take(&path, run).unwrap();
+        let message = Lock::take(&path, run).unwrap_err().message;
+        let expected =
+            format!("runs/a: is being written by another process, {}; wait until that has ended", std::process::id());
+        assert_eq!(message, expected);
+        drop(held);
+        Lock::take(&path, run).unwrap();
+    }
+}
