@@ -1,6 +1,6 @@
-//! What a network on a phase-change chip is worth after ten years, and what hardware-aware training does about it: trains a
-//! network digitally, and on from there with the noise of the hardware; programs chips with both; lets them drift. The
-//! program does the same from a recipe (`ohmgrad drift`).
+//! Accuracy of a network on phase-change chips over ten years: with its weights as they are, with weights mapped to the
+//! range of the devices, and trained hardware-aware. Trains the network digitally, and hardware-aware from its middle on;
+//! programs chips; lets them drift. The program does the same from a recipe (`ohmgrad drift`).
 //!
 //! ```text
 //! cargo run --release --example drift
@@ -35,7 +35,7 @@ struct Args {
     /// Directory with the four IDX files of MNIST, plain or gzipped [default: the digits that ship with the project].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Test with the first so many images only.
+    /// Test with the first N images only.
     #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
     test_images: usize,
     /// What everything random derives from.
@@ -86,9 +86,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let (key, mut bands) = (Key::new(args.seed), vec![]);
-    for (name, title, mut net) in networks(&args, &config, &mnist, key)? {
+    for (name, title, config, mut net) in networks(&args, &config, &mnist, key)? {
         let digital = accuracy(&net, &mnist.test, key.fold("test"));
-        if let Some(dir) = &args.save {
+        if let Some(dir) = args.save.as_ref().filter(|_| name != "unmapped") {
             let file = format!("{}_{name}.safetensors", format!("{:?}", args.net).to_lowercase());
             Checkpoint::save(dir.join(file), &net, None, &TrainingState::new(key))?;
         }
@@ -120,10 +120,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-type Named = (&'static str, &'static str, Sequential);
+type Named = (&'static str, &'static str, InferenceRpuConfig, Sequential);
 
-/// The network of the given weights; or trained digitally, and hardware-aware from its middle on, with additive noise on the
-/// weights that reads see, new in each step, besides the noise of the reads.
+/// The network of the given weights; or trained digitally, not mapped and mapped, and hardware-aware from its middle on,
+/// with additive noise on the effective weights, new in each step, besides the noise of the reads.
 fn networks(args: &Args, config: &InferenceRpuConfig, mnist: &Mnist, key: Key) -> Result<Vec<Named>, Box<dyn Error>> {
     let layers = Sequential::new();
     let layers = match args.net {
@@ -136,7 +136,7 @@ fn networks(args: &Args, config: &InferenceRpuConfig, mnist: &Mnist, key: Key) -
     let mut half = layers.init(key.fold("weights"));
     if let Some(file) = &args.weights {
         half.load_weights(file)?;
-        return Ok(vec![("weights", "given weights", half)]);
+        return Ok(vec![("weights", "given weights", config.clone(), half)]);
     }
     let train = |net: &mut Sequential, key: Key| {
         let schedule = Schedule::one_cycle(2e-3, args.epochs * mnist.train.len().div_ceil(64));
@@ -152,5 +152,11 @@ fn networks(args: &Args, config: &InferenceRpuConfig, mnist: &Mnist, key: Key) -
     aware.to_analog(&InferenceRpuConfig { modifier, ..config.clone() }, key.fold("hardware"))?;
     train(&mut aware, key.fold("second"))?;
     aware.to_digital();
-    Ok(vec![("digital", "trained digitally", plain), ("hardware_aware", "trained hardware-aware", aware)])
+    let mut as_they_are = config.clone();
+    as_they_are.mapping.weight_scaling_omega = 0.0;
+    Ok(vec![
+        ("unmapped", "weights as they are", as_they_are, plain.clone()),
+        ("digital", "mapped to the devices' range", config.clone(), plain),
+        ("hardware_aware", "mapped, trained hardware-aware", config.clone(), aware),
+    ])
 }

@@ -1,49 +1,14 @@
 //! The paths that the documentation names.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    entries.map(|entry| entry.expect("an entry of a readable folder").path()).collect()
-}
-
-/// The files below a folder, without what is built or hidden.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let visible = |path: &PathBuf| {
-        let name = path.file_name().expect("an entry has a name").to_string_lossy().into_owned();
-        name != "target" && !name.starts_with('.')
-    };
-    let found = entries(folder).into_iter().filter(visible);
-    found.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-/// The pages whose paths are checked.
-fn pages() -> Vec<PathBuf> {
-    let docs = entries(&root().join("docs")).into_iter().filter(|path| path.extension().is_some_and(|e| e == "md"));
-    docs.chain(["README.md", "CONTRIBUTING.md"].map(|name| root().join(name))).collect()
-}
+use super::{code, entries, files, name, pages, root, sources, text};
 
 /// The folders that a path may start from: the root, `crates`, and the sources of each crate.
 fn bases() -> Vec<PathBuf> {
     let crates = root().join("crates");
     let sources = entries(&crates).into_iter().map(|path| path.join("src"));
     [root().to_owned(), crates.clone()].into_iter().chain(sources).collect()
-}
-
-/// Text in backticks, outside of blocks of code.
-fn code(page: &str) -> Vec<&str> {
-    let mut in_block = false;
-    let text = page.lines().filter(|line| {
-        let fence = line.trim_start().starts_with("```");
-        in_block ^= fence;
-        !in_block && !fence
-    });
-    text.flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
 }
 
 /// A path with one `{a,b}` as several.
@@ -54,12 +19,12 @@ fn expanded(path: &str) -> Vec<String> {
     }
 }
 
-/// Whether a text is the path of a source file, or begins with a folder of the repository.
+/// Returns `true` for the path of a source file, and for a text that begins with a folder of the repository.
 fn is_path(text: &str, bases: &[PathBuf]) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     let folder = text.split_once('/').is_some_and(|(first, _)| {
         let is_folder = |base: &PathBuf| base.join(first).is_dir();
-        !first.is_empty() && !first.starts_with('.') && bases.iter().any(is_folder)
+        !first.is_empty() && first != "target" && !first.starts_with('.') && bases.iter().any(is_folder)
     });
     text.chars().all(plain) && !text.starts_with(['/', '.']) && (folder || text.ends_with(".rs"))
 }
@@ -75,16 +40,26 @@ fn missing(page: &str, bases: &[PathBuf], names: &[String]) -> Vec<String> {
 }
 
 fn names() -> Vec<String> {
-    let name = |path: &PathBuf| path.file_name().expect("a file has a name").to_string_lossy().into_owned();
-    files(root()).iter().map(name).collect()
+    files(root()).iter().map(|path| name(path)).collect()
 }
 
 #[test]
 fn paths_in_the_documentation_exist() {
     let (bases, names) = (bases(), names());
     for path in pages() {
-        let page = fs::read_to_string(&path).expect("a readable page");
-        assert_eq!(missing(&page, &bases, &names), Vec::<String>::new(), "{}", path.display());
+        assert_eq!(missing(&text(&path), &bases, &names), Vec::<String>::new(), "{}", path.display());
+    }
+}
+
+/// `docs/NAME.md` in a comment.
+#[test]
+fn pages_that_sources_name_exist() {
+    for source in sources().into_iter().filter(|path| !path.starts_with(root().join("tests/docs"))) {
+        for rest in text(&source).split("docs/").skip(1) {
+            let page = rest.split(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c)).next().unwrap_or("");
+            let exists = !page.ends_with(".md") || root().join("docs").join(page).exists();
+            assert!(exists, "{} names docs/{page}", source.display());
+        }
     }
 }
 
