@@ -38,7 +38,7 @@ struct Args {
     /// Test with the first N images only.
     #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
     test_images: usize,
-    /// What everything random derives from.
+    /// Seed of all random numbers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Times through the training digits, for each of the two trainings.

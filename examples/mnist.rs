@@ -1,4 +1,4 @@
-//! Handwritten digits on analog tiles: what hardware-aware training is worth.
+//! Handwritten digits on analog tiles, and the effect of hardware-aware training.
 //!
 //! Trains a 784-256-128-10 network digitally, puts the weights on tiles as they are, and trains them on there
 //! hardware-aware: with the tiles' noise in every forward pass, and a perfect backward. Prints the three test accuracies.
@@ -31,7 +31,7 @@ struct Args {
     /// Times through the training digits, for each of the two trainings.
     #[arg(long, default_value_t = 10)]
     epochs: usize,
-    /// What everything random derives from.
+    /// Seed of all random numbers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// An InferenceRpuConfig as TOML or JSON, instead of the default parameters plus additive weight noise 0.02.

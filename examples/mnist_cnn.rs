@@ -1,5 +1,5 @@
-//! The experiment of the question: what an analog backward, or the reference's silent mask, does to a convolutional
-//! network on handwritten digits.
+//! The effect of an analog backward, or of the reference's mask, on a convolutional network for handwritten
+//! digits.
 //!
 //! Two copies of one network train in lockstep on the same batches and the same noise. By default one has a perfect
 //! backward and the other an analog one; with `--mask` both are perfect, but the second masks saturated outputs. With
@@ -25,13 +25,13 @@ struct Args {
     /// Steps of the comparison.
     #[arg(long, default_value_t = 101)]
     iterations: usize,
-    /// Prints each so many iterations.
+    /// Prints every N-th iteration.
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u64).range(1..))]
     every: u64,
     /// Directory with the four IDX files of MNIST, plain or gzipped.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// What everything random derives from.
+    /// Seed of all random numbers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Rows per step [default: 256; 64 with --train].
@@ -49,7 +49,7 @@ struct Args {
     /// Range of the ADC; 0 switches it off, and with it the mask.
     #[arg(long, default_value_t = 12.0, allow_negative_numbers = true)]
     out_bound: f32,
-    /// Train one network with Adam for so many epochs instead.
+    /// Train one network with Adam for N epochs instead.
     #[arg(long, value_name = "EPOCHS")]
     train: Option<usize>,
     /// With --train: write a checkpoint to this file every 200 steps.
@@ -140,7 +140,7 @@ struct Run {
     optimizer: Box<dyn Optimizer>,
 }
 
-/// What a step of a run showed.
+/// The results of a step of a run.
 struct Shown {
     loss: f32,
     mean: f64,

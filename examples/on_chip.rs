@@ -1,6 +1,6 @@
 //! Handwritten digits, trained on the chip: weights live in devices, and every update is pulses.
 //!
-//! A 784-256-128-10 network of sigmoids, digitally and with its weights in a preset's devices; then what the pulses did.
+//! A 784-256-128-10 network of sigmoids, digitally and with its weights in a preset's devices; then counts of the pulses.
 //!
 //! ```text
 //! cargo run --release --example on_chip -- --preset AGADReRamSB --plot on_chip.svg
@@ -33,13 +33,13 @@ struct Args {
     /// Times through the training digits.
     #[arg(long, default_value_t = 5)]
     epochs: usize,
-    /// Digits in a step; each is an update of its own by pulses.
+    /// Digits in a step; each is a separate update by pulses.
     #[arg(long, default_value_t = 1)]
     batch: usize,
     /// Learning rate per digit, at first: a step takes it times the batch, because its loss is a mean.
     #[arg(long, default_value_t = 0.01)]
     lr: f32,
-    /// What everything random derives from.
+    /// Seed of all random numbers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Draw losses, accuracies and the wear of the devices to this file, .svg or .png.

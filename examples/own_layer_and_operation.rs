@@ -1,4 +1,4 @@
-//! An operation and a layer of one's own: squareplus, a smooth ReLU without exponentials, and residual blocks around any
+//! A custom operation and a custom layer: squareplus, a smooth ReLU without exponentials, and residual blocks around any
 //! module, which begin as the identity; trained on tiles.
 //!
 //! ```text

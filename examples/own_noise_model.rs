@@ -1,5 +1,5 @@
-//! Devices of one's own: conductances that err by a lognormal factor and relax, and some that are stuck at 0. How well do
-//! chips of them tell digits, from a second to a year after programming?
+//! A custom noise model: conductances with errors by a lognormal factor and relaxation, some of them stuck at 0. Prints the
+//! accuracy of chips with these devices on digits, from a second to a year after programming.
 //!
 //! ```text
 //! cargo run --release --example own_noise_model

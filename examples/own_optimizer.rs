@@ -1,4 +1,4 @@
-//! An optimizer of one's own, Lion, with its checkpoint: a training that is stopped half-way and goes on bit for bit.
+//! A custom optimizer, Lion, with its checkpoint: a training that is stopped half-way and goes on bit for bit.
 //!
 //! ```text
 //! cargo run --release --example own_optimizer

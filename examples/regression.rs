@@ -1,9 +1,9 @@
-//! Does a perfect backward, set by hand, change a training? And does the mask that nobody mentions?
+//! Does a perfect backward, set by hand, change a training? And does the mask?
 //!
-//! A user of another simulator asked why setting `backward.is_perfect = True`, which is the documented default, gave him
-//! other results. There no two runs are alike, so nobody could tell. Here the question has an exact answer: the same
-//! network is trained from the same key five ways, with the same noise in every forward read, and what differs is what the
-//! switch did.
+//! A user of another simulator asked why setting `backward.is_perfect = True`, which is the documented default, gave
+//! him other results. There no two runs are alike, so the question has no answer. Here the question has an exact
+//! answer: the same network is trained from the same key five ways, with the same noise in every forward read, and what
+//! differs is what the switch did.
 //!
 //! The task is the forward kinematics of a six-joint robot arm, from joint angles to the position of its tool.
 //!
@@ -29,13 +29,13 @@ struct Args {
     /// Training steps of each run.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
-    /// What everything random derives from.
+    /// Seed of all random numbers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Rows per step.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..))]
     batch: u64,
-    /// Factor on the inputs, which are normalised to ±1: 90 gives angles in degrees, as somebody might forget to scale.
+    /// Factor on the inputs, which are normalised to ±1: 90 gives angles in degrees, which were not scaled.
     #[arg(long, default_value_t = 1.0)]
     input_scale: f32,
     /// Draw the losses of all runs, and predictions over targets, into this file, .svg or .png.
@@ -49,7 +49,7 @@ struct Args {
     threads: Option<usize>,
 }
 
-/// What one training showed.
+/// The results of one training.
 struct Run {
     name: &'static str,
     losses: Vec<f32>,

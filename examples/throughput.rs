@@ -26,7 +26,7 @@ struct Args {
     /// Threads to compute on [default: RAYON_NUM_THREADS, or all cores].
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// How long each workload runs.
+    /// Duration of each workload.
     #[arg(long, value_name = "S", default_value_t = 3.0)]
     seconds: f64,
     /// The workloads [default: all].

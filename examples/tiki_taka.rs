@@ -1,9 +1,9 @@
 //! A task that plain descent on asymmetric devices fails and Tiki-Taka solves.
 //!
-//! A layer learns a linear map from noisy examples. Its devices answer pulses up and down alike at their symmetry points
-//! alone; elsewhere random pulses pull the weight there, and descent ends between the map and the symmetry points.
-//! Tiki-Taka collects gradients on a fast array and writes to the weights what remains of them. Prints how far the weights
-//! are from the map over the training: root mean squares relative to the map's.
+//! A layer learns a linear map from noisy examples. Its devices respond to pulses up and down alike at their symmetry
+//! points alone; elsewhere random pulses pull the weight there, and descent ends between the map and the symmetry
+//! points. Tiki-Taka collects gradients on a fast array and writes to the weights what remains of them. Prints how far
+//! the weights are from the map over the training: root mean squares relative to the map's.
 //!
 //! ```text
 //! cargo run --release --example tiki_taka -- --plot tiki_taka.svg
@@ -37,7 +37,7 @@ struct Args {
     /// Learning rate.
     #[arg(long, default_value_t = 0.02)]
     lr: f32,
-    /// What everything random derives from.
+    /// Seed of all random numbers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Draw the curves to this file, .svg or .png.

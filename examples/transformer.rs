@@ -24,7 +24,7 @@ struct Args {
     /// Steps of training, of 64 new sequences each.
     #[arg(long, default_value_t = 600)]
     steps: usize,
-    /// What everything random derives from.
+    /// Seed of all random numbers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }

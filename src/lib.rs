@@ -1,9 +1,9 @@
 //! Autodiff for networks whose matrix products run on simulated analog in-memory tiles.
 //!
-//! In analog in-memory computing a weight matrix is stored as conductances of a crossbar, and a matrix-vector product is
-//! one physical read: through converters, with noise and saturation. Here such networks are built, trained with the
-//! hardware in the loop, and evaluated. Every choice that changes a gradient is an explicit operation on a tape, and every
-//! noise sample is a function of a key.
+//! In analog in-memory computing a weight matrix is stored as conductances of a crossbar, and a matrix-vector product
+//! is one physical read: through converters, with noise and saturation. Here such networks are built, trained with the
+//! hardware in the loop, and evaluated. Every choice that changes a gradient is an explicit operation on a tape, and
+//! every noise sample is a function of a key.
 //!
 //! ```
 //! use ohmgrad::prelude::*;
@@ -38,7 +38,10 @@
 //! ```
 //!
 //! The parts: [`tensor`] (arrays, keys), [`autograd`] (the tape), [`analog`] (tiles), [`models`] (layers, optimizers,
-//! data), [`files`] (how files are written). This crate has no code of its own.
+//! data), [`files`] (writing of files). This crate re-exports them; [`prelude`] has the items that most programs need.
+//!
+//! The book in `docs/` explains tiles (`docs/tiles.md`), a first network (`docs/first-network.md`) and everything after
+//! it, in reading order (`docs/introduction.md`); `.ci/book` builds it as web pages.
 #![forbid(unsafe_code)]
 
 pub use ohmgrad_analog as analog;
@@ -55,7 +58,7 @@ pub mod models {
 
 pub use models::{Error, Visit};
 
-/// What most programs need: `use ohmgrad::prelude::*`.
+/// The items that most programs need: `use ohmgrad::prelude::*`.
 pub mod prelude {
     pub use crate::models::data::{Dataset, Mnist};
     pub use crate::models::{

@@ -92,7 +92,7 @@ fn optimizers() {
     assert_all_pass("optimizers");
 }
 
-/// A folder of its own for a test, empty at first.
+/// An empty folder for one test.
 fn folder(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance").join(test);
     if folder.exists() {
@@ -102,7 +102,7 @@ fn folder(test: &str) -> PathBuf {
     folder
 }
 
-/// What the runner says of one of our cases after a change.
+/// The runner's report of one of our cases after a change.
 fn report_of(test: &str, case: &str, change: impl FnOnce(&mut Value)) -> String {
     let mut content = serde_json::from_str(&fs::read_to_string(data(case)).unwrap()).unwrap();
     change(&mut content);
@@ -275,7 +275,7 @@ fn a_changed_device_fails() {
 }
 
 #[test]
-fn what_cannot_be_run_fails() {
+fn cases_that_cannot_run_fail() {
     let case = "mvm/forward_dac_only.json";
     let unknown = report_of("op", case, |case| case["op"] = json!("levitate"));
     assert_eq!(unknown, "forward_dac_only: unknown operation `levitate`\n0 passed, 1 failed");

@@ -24,7 +24,7 @@ const CASES: std::ops::Range<usize> = 0..600;
 const PER_BYTE: usize = 400;
 const ALWAYS: usize = 40 << 20;
 
-/// What mutations are drawn from.
+/// Random numbers of the mutations.
 struct Dice(Key, u64);
 
 impl Dice {

@@ -1,4 +1,4 @@
-//! How much memory a convolution takes, counted by the allocator. One test, because all tests of a process share it.
+//! The memory that a convolution takes, counted by the allocator. One test, because all tests of a process share it.
 
 use ohmgrad::prelude::*;
 use peak_alloc::PeakAlloc;
@@ -6,7 +6,7 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// What a call gives, and the bytes that it had allocated at its peak beyond those that were there before.
+/// The result of a call, and the bytes that it had allocated at its peak beyond those that were there before.
 fn peak<R>(call: impl FnOnce() -> R) -> (R, usize) {
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
@@ -30,7 +30,8 @@ const OUTS: usize = 8;
 const KERNEL: usize = 5;
 const THREADS: usize = 2;
 
-/// What a thread needs for its blocks: a block of patches, of half a megabyte, and what is computed from it.
+/// The memory that a thread needs for its blocks: a block of patches, of half a megabyte, and the values computed from
+/// it.
 const BLOCKS: usize = 2 << 20;
 
 /// Large batches and large images need room for outputs and gradients, but not for their patches: all of them together

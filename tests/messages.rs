@@ -1,4 +1,4 @@
-//! What a program with wrong shapes is told: the operation that it called, its own line, and what would fit.
+//! Messages for wrong shapes: the operation that was called, the line of the caller, and the shapes that fit.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Mutex;
@@ -66,7 +66,7 @@ fn wrong_shapes_name_the_operation_and_the_line_of_the_caller() {
             message(|tape| _ = tape.constant(full(&[2, 3])).cross_entropy(&[0, 1, 2])),
         ),
         (
-            "nll: scores of shape [2, 4, 3] are no matrix [rows, classes]; reshape(&[-1, classes]) makes rows of sequences",
+            "nll: scores of shape [2, 4, 3] are not a matrix [rows, classes]; reshape(&[-1, classes]) makes rows of sequences",
             message(|tape| _ = tape.constant(full(&[2, 4, 3])).nll(&[0; 8])),
         ),
         (

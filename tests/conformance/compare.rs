@@ -1,15 +1,15 @@
-//! What it means that a case holds.
+//! The criteria by which a case holds.
 
 use ohmgrad::tensor::Tensor;
 use serde::Deserialize;
 
 use crate::conformance::numbers::{Numbers, largest};
 
-/// The reference's Gaussian noise comes from a list of so many numbers that is drawn once (`rng.h`): its distribution is
+/// The reference's Gaussian noise comes from a list of this length that is drawn once (`rng.h`): its distribution is
 /// no better known than that, however many draws are made.
 const REFERENCE_NOISE: f64 = 32_768.0;
 
-/// How far the values of a case are from what is expected of them.
+/// The distance of the values of a case from the expected ones.
 #[derive(Debug, Default)]
 pub struct Check {
     values: usize,
@@ -101,15 +101,15 @@ pub struct Moments {
     pub std: Numbers,
 }
 
-/// What a statistical case knows of the draws of one array.
+/// The expectation of a statistical case for the draws of one array.
 pub struct Expected<'a> {
-    /// What the array is.
+    /// The name of the array.
     pub what: &'a str,
     /// Its moments over the reference's draws.
     pub moments: &'a Moments,
-    /// How many draws those were.
+    /// The number of those draws.
     pub repeats: usize,
-    /// What is allowed beyond sampling errors, as a fraction of the largest |mean| + std.
+    /// The deviation that is allowed beyond sampling errors, as a fraction of the largest |mean| + std.
     pub slack: f64,
 }
 
@@ -185,7 +185,7 @@ mod tests {
         Numbers { shape: vec![values.len()], values: values.to_vec() }
     }
 
-    /// Whether 0, 1, …, `n` − 1 pass for themselves with the first few changed, the step being 0.5.
+    /// Returns `true` if 0, 1, …, `n` − 1 pass for themselves with the first few changed, the step being 0.5.
     fn passes(n: usize, changes: &[f32]) -> bool {
         let expected: Vec<f64> = (0..n).map(|i| i as f64).collect();
         let mut yours = numbers(&expected).tensor();
@@ -211,7 +211,7 @@ mod tests {
         assert!(Check::default().failure().is_some());
     }
 
-    /// Whether normal draws times `scale` plus `shift` pass for normal ones.
+    /// Returns `true` if normal draws times `scale` plus `shift` pass for normal ones.
     fn looks_normal(scale: f32, shift: f32, quantile: f64) -> bool {
         let draws = Tensor::normal(&[20_000, 1], Key::new(7)).map(|x| scale * x + shift);
         let moments = Moments { mean: numbers(&[0.0]), std: numbers(&[1.0]) };
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_and_quantiles_are_seen_to() {
+    fn moments_and_quantiles_are_checked() {
         let top = 1.281_551_565_5; // the normal distribution's 90 %
         assert!(looks_normal(1.0, 0.0, top));
         assert!(!looks_normal(1.0, 0.1, top));

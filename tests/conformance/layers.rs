@@ -248,12 +248,12 @@ fn load(layer: &mut dyn Layer, mut params: BTreeMap<String, Numbers>) -> Result<
     params.keys().next().map_or(Ok(()), |name| Err(format!("params: the layer has no `{name}`")))
 }
 
-/// Arguments under PyTorch's names; those that nobody asked for are complained about.
+/// Arguments under PyTorch's names; unused ones are errors.
 #[derive(Deserialize)]
 struct Args(Map<String, Value>);
 
 impl Args {
-    /// What `f` makes of the arguments, if it uses all of them.
+    /// The result of `f` on the arguments, if it uses all of them.
     fn all<T>(mut self, f: impl FnOnce(&mut Self) -> Result<T, String>) -> Result<T, String> {
         let made = f(&mut self)?;
         self.0.keys().next().map_or(Ok(made), |name| Err(format!("unknown argument `{name}`")))

@@ -1,7 +1,7 @@
 //! Runs conformance cases: JSON files that say what the reference simulator (or PyTorch) computed.
 //!
 //! A family of operations is one file with a function `check`, and one line in [`Case::check`]. What "equal" means for
-//! exact and for statistical cases is in `compare`. Every case draws from a key of its own, made of its name: results
+//! exact and for statistical cases is in `compare`. Every case draws from a separate key, made of its name: results
 //! are the same in every run.
 
 mod compare;
@@ -64,14 +64,15 @@ impl Case {
         }
     }
 
-    /// Products have no `op` but a direction; that of devices is an `operation`. A family of many operations is named before the point.
+    /// Products have no `op` but a direction; that of devices is an `operation`. A family of many operations is named
+    /// before the point.
     fn op(&self) -> &str {
         let product = if self.content.get("direction").is_some() { "mvm" } else { "" };
         let op = self.content.get("op").or_else(|| self.content.get("operation"));
         op.and_then(Value::as_str).unwrap_or(product)
     }
 
-    /// What all random numbers of the case are derived from.
+    /// The key of all random numbers of the case.
     fn key(&self) -> Key {
         Key::new(0).fold("conformance").fold(self.name.as_str())
     }
@@ -82,7 +83,7 @@ impl Case {
     }
 }
 
-/// What came of one case.
+/// The outcome of one case.
 struct Outcome {
     name: String,
     failure: Option<String>,
@@ -111,7 +112,7 @@ fn panic_message(payload: Box<dyn Any + Send>) -> String {
     format!("panicked: {}", text.unwrap_or("(no message)"))
 }
 
-/// What came of all cases. Prints a line for each failure, and the count as the last one.
+/// The outcomes of all cases. Prints a line for each failure, and the count as the last one.
 #[derive(Default)]
 pub struct Report {
     outcomes: Vec<Outcome>,
@@ -120,7 +121,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether every folder had cases and all of them passed.
+    /// Returns `true` if every folder had cases and all of them passed.
     pub fn is_ok(&self) -> bool {
         self.complaints.is_empty() && self.failed() == 0 && !self.outcomes.is_empty()
     }

@@ -11,7 +11,7 @@ use crate::conformance::Case;
 use crate::conformance::compare::{Check, Expected, Moments, exact};
 use crate::conformance::numbers::{Numbers, largest};
 
-/// What `quantiles` are at.
+/// The shares that `quantiles` belong to.
 const SHARES: [f64; 5] = [0.01, 0.1, 0.5, 0.9, 0.99];
 
 /// Fields that the reference has in both directions, and disregards backwards.
@@ -59,7 +59,7 @@ pub fn check(case: &Case) -> Result<Check, String> {
             exact(&product.read(&io, &inputs, case.key()), expected, step)
         }
         Outputs::Statistical { repeats, moments, quantiles } => {
-            // Rows of one batch have noise of their own: one read has all the draws.
+            // Rows of one batch have different noise: one read has all the draws.
             let draws = (*repeats).max(20_000);
             let y = product.read(&io, &Array::concat(&vec![inputs; draws], 0), case.key());
             let y = y.reshape(&[draws, y.shape()[0] / draws, y.shape()[1]]);
@@ -99,7 +99,7 @@ impl Product {
     }
 }
 
-/// How far apart two neighbouring ADC codes are at most, in units of the outputs of a row; 0 without an ADC.
+/// The largest distance of two neighbouring ADC codes, in units of the outputs of a row; 0 without an ADC.
 ///
 /// Outputs are codes times the row's scale s and reduction r. Bound management doubles r no longer than until the outputs
 /// fit: s·r is either the scale of the first round, or less than twice what brings the largest output to the bound. The

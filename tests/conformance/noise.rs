@@ -83,7 +83,7 @@ impl Chips {
     }
 }
 
-/// Each draw is a matrix of one row with scales of its own: programmed weights are converted to conductances anew, and
+/// Each draw is a matrix of one row with separate scales: programmed weights are converted to conductances anew, and
 /// the largest of them sets the scale.
 fn programmed_then_drifted(
     model: &dyn NoiseModel,

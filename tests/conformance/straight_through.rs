@@ -15,7 +15,7 @@ use crate::conformance::training_steps::rpu_config;
 #[derive(Deserialize)]
 struct Gradients {
     params: Params,
-    /// Into so many batches the inputs are cut.
+    /// The number of batches that the inputs are cut into.
     calls: usize,
     inputs: Inputs,
     expected: Expected,

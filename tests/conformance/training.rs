@@ -96,7 +96,7 @@ enum Rule {
     AdamW(AdamRule),
 }
 
-/// What is left out has PyTorch's default.
+/// Parameters of Adam; those that are left out have PyTorch's defaults.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AdamRule {
@@ -124,7 +124,7 @@ struct Results {
     first_gradient_std: Option<Moments>,
 }
 
-/// What is measured in one run.
+/// The measures of one run.
 struct Run {
     losses: Vec<f32>,
     /// The spread of all parameters' first gradients together.

@@ -1,4 +1,5 @@
-//! What surrounds the products of a training: weight modifiers, clipping, mapping and remapping, splitting, input ranges.
+//! The parts of a training around the products: weight modifiers, clipping, mapping and remapping, splitting, input
+//! ranges.
 
 use ohmgrad::analog::TileArray;
 use ohmgrad::analog::config::{

@@ -16,7 +16,7 @@ fn gradients(net: &Sequential, x: &Tensor, rows: std::ops::Range<usize>, key: Ke
     (y.mse(tape.constant(target)) * share).backward()
 }
 
-/// Whether two gradients of each parameter are the same but for the order of sums.
+/// Checks that two gradients of each parameter are the same but for the order of sums.
 fn near(net: &Sequential, sum: &Gradients, whole: &Gradients) -> Result<(), TestCaseError> {
     for (path, param) in net.parameters() {
         let (sum, whole) = (sum.of(param).expect("all are used"), whole.of(param).expect("all are used"));

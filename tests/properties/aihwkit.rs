@@ -17,7 +17,7 @@ fn read(name: &str) -> Imported {
     InferenceRpuConfig::from_aihwkit_file(file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// What is read, the same from both forms, and nothing that was not understood.
+/// The configuration that is read, the same from both forms; every field must be understood.
 fn understood(name: &str) -> InferenceRpuConfig {
     let [printed, exported] = ["txt", "json"].map(|form| read(&format!("{name}.{form}")));
     assert_eq!(printed.notes, [], "{name}, printed");
@@ -103,7 +103,7 @@ fn sections_are_read_field_by_field() {
 }
 
 #[test]
-fn noise_models_are_read_with_what_they_were_given() {
+fn noise_models_are_read_with_their_parameters() {
     let none = r#"noise_model = { type = "None" }
         drift_compensation = { type = "None" }"#;
     assert_eq!(understood("noise_none"), toml(none));
@@ -180,13 +180,13 @@ fn every_model_and_converter_is_read() {
 }
 
 #[test]
-fn ir_drop_over_time_is_a_section_of_its_own() {
+fn ir_drop_over_time_is_a_separate_section() {
     let config = toml("backward.straight_through = true\n[forward.ir_drop_t]\nir_drop_segments = 4");
     assert_eq!(understood("ir_drop_t"), config);
 }
 
 #[test]
-fn what_has_no_counterpart_is_listed() {
+fn fields_without_a_counterpart_are_listed() {
     let expected = [
         "runtime.data_type",
         "forward.bound_management",
@@ -207,7 +207,7 @@ fn what_has_no_counterpart_is_listed() {
 }
 
 #[test]
-fn classes_of_ones_own_are_read_in_full_where_they_are_exported() {
+fn custom_classes_are_read_in_full_if_they_are_exported() {
     assert_eq!(noted("own_classes.txt"), ["configuration", "forward"]);
     assert_eq!(read("own_classes.txt").config.forward.out_bound, 8.0);
     let exported = read("own_classes.json");
@@ -221,7 +221,7 @@ fn the_other_way_to_print_hides_objects() {
     assert_eq!(read("repr.txt").config, presets::standard_hwa_training());
 }
 
-/// What is read of a configuration of any kind, the same from both forms, with the fields that were not understood.
+/// The configuration of any kind that is read, the same from both forms, with the fields that were not understood.
 fn on_chip(name: &str) -> (RpuConfig, Vec<String>) {
     let [printed, exported] = ["txt", "json"].map(|form| {
         let read = RpuConfig::from_aihwkit_file(file(&format!("{name}.{form}")));
@@ -311,7 +311,7 @@ fn devices_cells_and_updates_are_read() {
 
 /// The printed form does not show which class a class of the user's own is made from; the exported one does.
 #[test]
-fn a_device_of_ones_own_class_is_refused_or_read_in_full() {
+fn a_device_of_an_unknown_class_is_refused_or_read_in_full() {
     let read = |form: &str| RpuConfig::from_aihwkit_file(file(&format!("pulsed_vector.{form}")));
     let error = read("txt").unwrap_err().to_string();
     assert!(error.contains("OwnSoftBounds()]\": must be one of ConstantStepDevice"), "{error}");

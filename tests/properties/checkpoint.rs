@@ -1,4 +1,5 @@
-//! What is promised of checkpoints: the same training, bit for bit; all differences said; a file at any moment.
+//! Properties of checkpoints: the training goes on bit for bit, all differences are reported, the file is whole at any
+//! moment.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,7 +8,7 @@ use std::time::Duration;
 use ohmgrad::models::checkpoint::{CheckpointError, Reshaped};
 use ohmgrad::prelude::*;
 
-/// A network with everything that a checkpoint has to keep: layers, a parameter of its own, a buffer.
+/// A network with everything that a checkpoint has to keep: layers, a parameter outside of layers, a buffer.
 #[derive(Clone, Visit)]
 struct Net {
     hidden: Linear,
@@ -168,7 +169,7 @@ fn a_resumed_training_is_one_that_never_stopped() {
 }
 
 #[test]
-fn whose_tiles_are_kept_is_the_programs_to_say() {
+fn the_program_chooses_whose_tiles_are_kept() {
     let directory = directory();
     let path = directory.path().join("net.safetensors");
     let [_, default, one_tile, tiles] = hardware();
@@ -219,7 +220,7 @@ fn whose_tiles_are_kept_is_the_programs_to_say() {
 }
 
 #[test]
-fn every_difference_is_said_and_nothing_happens() {
+fn every_difference_is_reported_and_nothing_changes() {
     let directory = directory();
     let path = directory.path().join("net.safetensors");
     let saved = Sequential::new().linear(5, 7).relu().linear(7, 3).relu().linear(3, 2).init(KEY);
@@ -261,7 +262,7 @@ fn every_difference_is_said_and_nothing_happens() {
 }
 
 #[test]
-fn what_could_not_be_loaded_is_not_saved() {
+fn states_that_cannot_be_loaded_are_not_saved() {
     let directory = directory();
     let path = directory.path().join("net.safetensors");
     let (good, training) = (net(1), TrainingState::new(KEY));
@@ -301,7 +302,7 @@ fn what_could_not_be_loaded_is_not_saved() {
     assert!(matches!(nowhere, CheckpointError::Io { .. }), "{nowhere}");
 }
 
-/// The variable by which the test below tells its child processes where to write.
+/// The variable with which the test below passes its child processes the path to write to.
 const CHILD: &str = "OHMGRAD_CHECKPOINT_CHILD";
 
 /// Steps of the training below: more than its processes get done before they are killed.
@@ -325,7 +326,7 @@ fn train_and_save(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// Not a test, but what the test below runs in processes of its own.
+/// Not a test: the test below runs it in separate processes.
 #[test]
 fn child() {
     if let Some(path) = std::env::var_os(CHILD) {

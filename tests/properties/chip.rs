@@ -1,5 +1,5 @@
-//! What is promised of programmed chips: equal keys give equal chips, times come in any order, compensation undoes what it
-//! can, and the network that a chip came from knows nothing of it.
+//! Properties of programmed chips: equal keys give equal chips, times come in any order, compensation undoes the mean
+//! decay, and the network that a chip came from does not change.
 
 use std::sync::Arc;
 
@@ -153,7 +153,7 @@ fn the_number_of_threads_changes_nothing() {
 }
 
 #[test]
-fn what_cannot_be_programmed_or_drifted_is_said() {
+fn errors_name_weights_that_cannot_be_programmed_or_drifted() {
     let error = network().program(Key::new(1)).err().unwrap().to_string();
     assert_eq!(error, "no weight of the network lives on tiles: call to_analog first");
     let error = Chip::from_programmed(on_tiles(&InferenceRpuConfig::default())).err().unwrap().to_string();
@@ -174,7 +174,7 @@ fn what_cannot_be_programmed_or_drifted_is_said() {
 }
 
 #[test]
-fn a_model_of_the_programs_own_has_no_form_in_files() {
+fn a_custom_model_has_no_form_in_files() {
     let chip = on_tiles(&InferenceRpuConfig::default()).program_with(uniform(0.5), Key::new(1)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let saved = Checkpoint::save(folder.path().join("chip"), &chip, None, &TrainingState::new(Key::new(0)));

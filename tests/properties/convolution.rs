@@ -96,7 +96,7 @@ proptest! {
         prop_assert_eq!(on(1), on(3));
     }
 
-    /// Each patch has noise of its own, which does not depend on how a data set is cut into batches.
+    /// Each patch has different noise, which does not depend on how a data set is cut into batches.
     #[test]
     fn batches_change_no_noise(case in cases::<2>(), config in config(), cut: prop::sample::Index) {
         prop_assume!(config.forward.noise_management != NoiseManagement::AverageAbsMax);

@@ -1,4 +1,4 @@
-//! What networks keep when their hardware changes, and what chips refuse.
+//! State that networks keep when their hardware changes, and changes that chips refuse.
 
 use crate::common::{bits, full_config};
 use ohmgrad::analog::config::{InputRangeParameter, NoiseManagement, PrePostProcessingParameter};
@@ -103,8 +103,8 @@ proptest! {
         (0..2).for_each(|number| step(&mut net, shape, number));
         let found = parameters(&net);
         net.set_config(&after).unwrap();
-        // What tiles hold; a range that the other hardware does not learn is no parameter of the network. Fixed variations
-        // are those of the other reads.
+        // What tiles hold; a range that the other hardware does not learn is not a parameter of the network. Fixed
+        // variations are those of the other reads.
         let found: Vec<_> = found.into_iter().filter(|(name, _)| name.contains(": ") && !name.contains("ward.")).collect();
         prop_assert_eq!(missing(&found, &parameters(&net)), [""; 0]);
         step(&mut net, shape, 2);
@@ -234,7 +234,7 @@ fn a_chip_does_not_lose_its_programming() {
 }
 
 #[test]
-fn a_chip_under_other_hardware_is_what_programming_there_gives() {
+fn a_chip_under_other_hardware_equals_one_programmed_there() {
     let mut chip = chip();
     let mut config = chip.network().tiles_config("0");
     config.forward.out_res = 62.0;
@@ -264,7 +264,7 @@ impl<N: Network> Configured for N {
 }
 
 #[test]
-fn effective_weights_are_what_a_perfect_read_of_the_chip_shows() {
+fn effective_weights_are_those_of_a_perfect_read_of_the_chip() {
     let mut chip = chip();
     let mut config = chip.network().tiles_config("0");
     config.forward.is_perfect = true;
@@ -281,7 +281,7 @@ fn effective_weights_are_what_a_perfect_read_of_the_chip_shows() {
     assert!(taken_off.drift_to(1.0).unwrap_err().to_string().contains("no weight of the network is programmed"));
 }
 
-/// A range that a diverging training has made NaN is seen in the loss, and is no panic.
+/// A range that a diverging training has made NaN is seen in the loss, and is not a panic.
 #[test]
 fn an_input_range_that_is_no_number_gives_none() {
     let mut net = trained(&with_ranges(), Key::new(1));

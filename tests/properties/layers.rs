@@ -1,4 +1,4 @@
-//! What the project promises of layers with several slots or with state: recurrent layers and batch norm.
+//! Properties of layers with several slots or with state: recurrent layers and batch norm.
 
 use ohmgrad::autograd::{Back, Op};
 use ohmgrad::models::{Cell, Recurrent, SequentialBuilder};

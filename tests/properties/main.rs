@@ -1,7 +1,7 @@
-//! What the project promises, as one program: properties over random networks and configurations, checkpoints, chips,
-//! training on the chip, and the direction of imports.
+//! The properties of the project, as one program: random networks and configurations, checkpoints, chips, training on
+//! the chip, and the direction of imports.
 //!
-//! Tests that count allocations have programs of their own, `memory` and `hostile`; cases of the reference are in
+//! Tests that count allocations are separate programs, `memory` and `hostile`; cases of the reference are in
 //! `conformance`.
 
 mod accumulation;

@@ -73,7 +73,7 @@ fn pick(array: &TileArray, entry: Index, place: Index) -> (String, usize) {
     (name.clone(), place.index(tensor.len()))
 }
 
-/// What no read uses under a configuration: it waits for another one, or is a measure for warnings.
+/// State that no read uses under a configuration: it is kept for another one, or is a measure for warnings.
 fn is_unused(entry: &str, place: usize, array: &TileArray) -> bool {
     let config = array.config();
     match entry.rsplit('.').next().expect("not empty") {

@@ -77,7 +77,7 @@ fn empty_batches_are_as_in_pytorch() {
 
 /// Any shape of up to five axes with sizes around those that fit.
 #[test]
-fn panics_are_of_our_own_words() {
+fn panics_have_our_messages() {
     note_panics();
     let mut shapes: Vec<Vec<usize>> = vec![vec![]];
     for rank in 1..=5 {

@@ -179,7 +179,7 @@ fn threads_change_no_bit() {
 }
 
 #[test]
-fn the_tape_says_how_weights_are_updated_and_frozen_ones_are_not() {
+fn the_trace_shows_updates_and_frozen_weights_have_none() {
     let mut net = net();
     net.to_analog(single(ConstantStep::default()), KEY).unwrap();
     let before = net.state_dict();
@@ -217,7 +217,7 @@ fn recurrent_layers_and_analog_biases_learn_by_pulses() {
 }
 
 #[test]
-fn what_makes_no_sense_on_the_chip_is_refused() {
+fn settings_without_a_meaning_on_the_chip_are_refused() {
     let mut net = net();
     net.to_analog(single(ConstantStep::default()), KEY).unwrap();
     let error = net.program(KEY).map(drop).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! What the project promises about gradients, noise and bits, as properties over random networks and configurations.
+//! Properties of gradients, noise and bits over random networks and configurations.
 
 use crate::common::{bits, config, io, mapping};
 use ohmgrad::prelude::*;
@@ -153,7 +153,7 @@ proptest! {
         prop_assert_eq!(&read(x.clone()) * factor, read(&x * factor));
     }
 
-    /// What is not a number stays in its row, and nothing hangs or panics.
+    /// A value that is not a number stays in its row, and nothing hangs or panics.
     #[test]
     fn not_a_number_stays_in_its_row(
         sizes in sizes(), config in config(), backward in io(), at: prop::sample::Index,
@@ -214,7 +214,7 @@ proptest! {
 
     /// A masked backward is the digital gradient of the outputs that are not saturated.
     #[test]
-    fn the_mask_silences_saturated_outputs(sizes in sizes(), bound in 0.1f32..1.0, seed: u64) {
+    fn the_mask_removes_gradients_of_saturated_outputs(sizes in sizes(), bound in 0.1f32..1.0, seed: u64) {
         let key = Key::new(seed);
         let config = InferenceRpuConfig {
             forward: IoParameters { is_perfect: true, out_bound: bound, ..Default::default() },
@@ -354,7 +354,7 @@ fn inputs_that_do_not_fit_are_refused() {
     }
 }
 
-/// Running means are taken in order under the lock of nobody: with many threads nothing waits for itself.
+/// Running means are taken in order without a lock: with many threads there is no deadlock.
 #[test]
 fn running_means_of_a_convolution_do_not_block_threads() {
     for averaging_forward in [false, true] {

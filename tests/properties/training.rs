@@ -1,4 +1,4 @@
-//! What holds of hardware-aware training, whatever the configuration: modifiers, clipping, remapping, input ranges, the
+//! Properties of hardware-aware training under every configuration: modifiers, clipping, remapping, input ranges, the
 //! straight-through backward.
 
 use crate::common::{bits, config, io, mapping};
@@ -34,7 +34,7 @@ fn layer([_, ins, outs]: [usize; 3], config: &InferenceRpuConfig, key: Key) -> L
     layer
 }
 
-/// What reads see of the weight, by a perfect read of each input alone.
+/// The effective weight, by a perfect read of each input alone.
 fn seen(layer: &Linear, tape: &Tape) -> Tensor {
     let ins = layer.affine.weight().value.shape()[1];
     let identity = Tensor::from_fn(&[ins, ins], |at| f32::from(u8::from(at[0] == at[1])));
@@ -194,7 +194,7 @@ fn noisy() -> InferenceRpuConfig {
 }
 
 #[test]
-fn a_tape_has_one_draw_and_says_so() {
+fn a_tape_has_one_draw_and_shows_it() {
     let layer = layer([1, 5, 4], &noisy(), Key::new(1));
     let tape = Tape::train(Key::new(2));
     let first = seen(&layer, &tape);
@@ -207,7 +207,7 @@ fn a_tape_has_one_draw_and_says_so() {
 }
 
 #[test]
-fn evaluation_sees_clean_weights_unless_it_is_told_otherwise() {
+fn evaluation_uses_clean_weights_by_default() {
     let mut config = noisy();
     let clean = layer([1, 5, 4], &config, Key::new(1));
     assert_eq!(seen(&clean, &Tape::eval(Key::new(2))), clean.affine.weight().value);
@@ -219,7 +219,7 @@ fn evaluation_sees_clean_weights_unless_it_is_told_otherwise() {
 }
 
 #[test]
-fn each_sample_can_have_a_draw_of_its_own() {
+fn each_sample_can_have_a_different_draw() {
     let mut config = noisy();
     config.modifier.per_batch_sample = true;
     let layer = layer([1, 5, 4], &config, Key::new(1));

@@ -52,7 +52,7 @@ pub enum Error {
         allowed: String,
     },
 
-    /// Something that the reference simulator knows, and that does not exist here or not in this
+    /// A feature of the reference simulator that does not exist here or not in this
     /// place.
     #[error("{field} = {value}: {reason}")]
     Unsupported {

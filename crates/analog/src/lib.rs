@@ -1,9 +1,30 @@
 //! Simulated analog in-memory tiles.
 //!
 //! A weight matrix is stored as conductances of a crossbar, and a product with it is one physical read through
-//! converters, noise and saturation. [`config`] holds the configurations; [`mvm`] computes the read; [`TileArray`]
-//! holds a logical weight cut into tiles; [`AnalogMvm`] is the read as an operation on a tape, whose backward follows
-//! its [`BackwardIoParameters`]. [`noise`] contains the devices that weights are programmed on.
+//! converters, noise and saturation. The central types are [`InferenceRpuConfig`], which describes the hardware,
+//! [`TileArray`], a logical weight that is cut into tiles, and [`AnalogMvm`], the read as an operation on a tape, whose
+//! backward follows its [`BackwardIoParameters`].
+//!
+//! ```
+//! use ohmgrad_analog::{AnalogMatrix, InferenceRpuConfig};
+//! use ohmgrad_tensor::{Key, Tensor};
+//!
+//! let w = Tensor::from([[0.5, -0.25], [0.0, 1.0]]);
+//! let matrix = AnalogMatrix::new(w, &InferenceRpuConfig::default(), Key::new(1))?;
+//! let y = matrix.matvec(&Tensor::from([1.0, 1.0]), Key::new(2));
+//! assert!((&y - &Tensor::from([0.25, 1.0])).abs().max() < 0.5);
+//! # Ok::<(), ohmgrad_analog::Error>(())
+//! ```
+//!
+//! | module | content |
+//! |---|---|
+//! | [`config`], [`presets`] | configurations, their files, and the reference's presets |
+//! | [`mvm`] | one read, stage by stage |
+//! | [`noise`] | programming, drift and read noise of chips |
+//! | [`device`], [`cell`], [`update`] | training on the chip: devices, cells of devices, pulses |
+//!
+//! In the book: `docs/tiles.md` for an introduction, `docs/mvm.md`, `docs/inference.md` and `docs/devices.md` for the
+//! definitions.
 #![forbid(unsafe_code)]
 
 mod array;

@@ -31,9 +31,8 @@ impl AnalogMatrix {
     /// hardware are drawn from `key`.
     ///
     /// Products are those of evaluation and of the backward direction: the input gradient of a layer. With the default
-    /// configuration the transposed product is therefore exact; set
-    /// `backward: BackwardIoParameters::from(forward)` to read the same hardware both ways. A weight modifier is for training
-    /// and has no part in either.
+    /// configuration the transposed product is therefore exact; set `backward: BackwardIoParameters::from(forward)` to
+    /// read the same hardware both ways. A weight modifier is for training and has no part in either.
     ///
     /// # Errors
     /// If the configuration is not valid.
@@ -41,7 +40,7 @@ impl AnalogMatrix {
     /// # Panics
     /// If `matrix` does not have two axes.
     pub fn new(matrix: Tensor, config: &InferenceRpuConfig, key: Key) -> Result<Self, Error> {
-        assert!(matrix.rank() == 2, "analog matrix: {:?} is no matrix", matrix.shape());
+        assert!(matrix.rank() == 2, "analog matrix: {:?} is not a matrix", matrix.shape());
         let config = InferenceRpuConfig { modifier: Default::default(), ..config.clone() };
         Ok(Self { tiles: TileArray::new(matrix, 1, None, &config, "matrix", key)? })
     }
@@ -57,7 +56,8 @@ impl AnalogMatrix {
         &self.tiles
     }
 
-    /// The product `A·x` by one analog read: `[in]` gives `[out]`; for a batch of vectors `[n, in]`, `[n, out]`, one read each.
+    /// The product `A·x` by one analog read: `[in]` gives `[out]`; for a batch of vectors `[n, in]`, `[n, out]`, one
+    /// read each.
     ///
     /// # Panics
     /// If `x` does not fit.
@@ -65,8 +65,8 @@ impl AnalogMatrix {
         vectors("A·x", self.shape(), x, 1, |x| self.tiles.read(&x, None, key))
     }
 
-    /// The product `Aᵀ·d` by one read of the transposed tiles under the backward parameters: `[out]` gives `[in]`; for a batch
-    /// `[n, out]`, `[n, in]`.
+    /// The product `Aᵀ·d` by one read of the transposed tiles under the backward parameters: `[out]` gives `[in]`; for
+    /// a batch `[n, out]`, `[n, in]`.
     ///
     /// # Panics
     /// If `d` does not fit.
@@ -74,8 +74,8 @@ impl AnalogMatrix {
         vectors("Aᵀ·d", self.shape(), d, 0, |d| self.tiles.read_transposed(&d, None, key))
     }
 
-    /// The update `A ← A + α·d·xᵀ`, exact, of the logical matrix; of vectors `[out]` and `[in]`, or of batches `[n, out]` and
-    /// `[n, in]`, whose updates are added. Mapping scales stay, as they do in training.
+    /// The update `A ← A + α·d·xᵀ`, exact, of the logical matrix; of vectors `[out]` and `[in]`, or of batches `[n,
+    /// out]` and `[n, in]`, whose updates are added. Mapping scales stay, as they do in training.
     ///
     /// # Panics
     /// If the vectors do not fit.

@@ -21,7 +21,7 @@ pub struct Observed {
 pub(crate) struct Counting(Vec<Mutex<Counters>>);
 
 impl Counting {
-    /// Counters for so many tiles.
+    /// Counters for this number of tiles.
     pub fn new(tiles: usize) -> Self {
         Self((0..tiles).map(|_| Mutex::default()).collect())
     }

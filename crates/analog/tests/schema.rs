@@ -73,7 +73,7 @@ fn paths_lead_to_fields() {
 }
 
 #[test]
-fn what_is_written_is_valid() {
+fn written_configurations_are_valid() {
     let validator = validator();
     for config in configs() {
         let errors: Vec<_> =

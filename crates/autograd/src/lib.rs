@@ -14,6 +14,10 @@
 //! let gradients = (x * tape.param(&w)).sum().backward();
 //! assert_eq!(gradients.of(&w).unwrap().to_vec(), [5.0, 7.0]);
 //! ```
+//!
+//! [`Tape::trace`] prints the recorded operations, and [`Var::backward_under`] repeats a backward under other
+//! parameters. In the book: `docs/question.md` for the backward pass, `docs/extending.md` for an operation that is not
+//! built in.
 #![forbid(unsafe_code)]
 
 mod back;

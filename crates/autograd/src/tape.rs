@@ -133,7 +133,7 @@ impl<T: Scalar> Tape<T> {
         self
     }
 
-    /// Returns `true` if operations are asked for observations; see [`observed`](Self::observed).
+    /// Returns `true` if operations record observations; see [`observed`](Self::observed).
     pub fn is_observed(&self) -> bool {
         self.observed
     }
@@ -170,7 +170,7 @@ impl<T: Scalar> Tape<T> {
         self.add(Node::leaf(value, Kind::Constant, false))
     }
 
-    /// A value whose gradient is asked for, to be read with [`Gradients::wrt`](crate::Gradients::wrt).
+    /// A value whose gradient is computed, to be read with [`Gradients::wrt`](crate::Gradients::wrt).
     #[track_caller]
     pub fn variable(&self, value: Array<T>) -> Var<'_, T> {
         self.add(Node::leaf(value, Kind::Variable, self.training))

@@ -132,7 +132,7 @@ mod tests {
     use ohmgrad_tensor::{Key, Tensor};
 
     #[test]
-    fn a_trace_survives_the_backward_and_knows_names() {
+    fn a_trace_survives_the_backward_and_has_names() {
         let w = Param::new(Tensor::from([2.0]));
         let tape = Tape::train(Key::new(1));
         let y = (tape.param(&w) * tape.constant(Tensor::from([3.0]))).sum();

@@ -1,4 +1,4 @@
-//! How a command ends that does not end well.
+//! Failures of commands, and their exit codes.
 
 use std::fmt::Display;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::Path;
 pub const MISTAKE: u8 = 2;
 /// Something failed: a file, a device, a time without data.
 pub const FAILED: u8 = 1;
-/// Everything was done, but not all that was asked for could be: see the command's help.
+/// The command was done in part; its help names the cases.
 pub const PARTLY: u8 = 3;
 /// Ctrl-C.
 pub const INTERRUPTED: i32 = 130;
@@ -16,13 +16,13 @@ pub const INTERRUPTED: i32 = 130;
 /// A message for standard error, and the exit code.
 #[derive(Debug)]
 pub struct Failure {
-    /// What is wrong, where, and what is allowed.
+    /// The mistake, its place, and the allowed values.
     pub message: String,
     /// The exit code.
     pub code: u8,
 }
 
-/// What most functions of the program give.
+/// The result of most functions of the program.
 pub type Outcome<T> = Result<T, Failure>;
 
 impl Failure {

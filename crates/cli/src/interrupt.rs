@@ -1,5 +1,5 @@
-//! Ctrl-C: every file that a command keeps is replaced as a whole, so it can end at any moment. What is left to do is to
-//! say how to go on.
+//! Ctrl-C: every file that a command keeps is replaced as a whole, so it can end at any moment. The handler prints
+//! how to go on.
 
 use std::sync::Mutex;
 
@@ -16,7 +16,7 @@ pub fn say_on_interrupt(message: impl Into<String>) {
 /// Catches Ctrl-C.
 pub fn install() {
     let is_first = Ranks::all().is_first();
-    // Without a handler Ctrl-C ends the program without a word, which is no reason not to run it.
+    // Without a handler Ctrl-C ends the program without a word, which is not a reason not to run it.
     let _ = ctrlc::set_handler(move || {
         let message = MESSAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let hint = if message.is_empty() { String::new() } else { format!("; {message}") };

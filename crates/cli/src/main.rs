@@ -1,5 +1,7 @@
 //! The program `ohmgrad`: from a recipe to a figure about analog in-memory computing, without writing Rust.
 //!
+//! `docs/sweeps.md` is an introduction, `docs/program.md` the reference.
+//!
 //! | where is … | file |
 //! |---|---|
 //! | what a recipe may say | `recipe/` |
@@ -32,7 +34,8 @@ use ranks::{Ranks, Session};
 
 /// Neural networks on simulated analog in-memory tiles: train, program, drift, compare.
 ///
-/// Exit codes: 0 done, 1 something failed, 2 a mistake in the command line or a recipe, 3 done in part, 130 interrupted.
+/// Exit codes: 0 done, 1 something failed, 2 a mistake in the command line or a recipe, 3 done in part, 130
+/// interrupted.
 #[derive(Parser)]
 #[command(name = "ohmgrad", version, arg_required_else_help = true)]
 #[command(
@@ -107,7 +110,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// How long a rank waits for rank 0 to say what is wrong.
+/// The time that a rank waits for the error of rank 0.
 const SAYS_FIRST: std::time::Duration = std::time::Duration::from_secs(2);
 
 fn run(program: &Program, ranks: Ranks) -> Outcome<u8> {

@@ -1,4 +1,4 @@
-//! What a command prints: lines for people, or one JSON object a line.
+//! The output of a command: lines for people, or one JSON object a line.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -10,9 +10,9 @@ use crate::ranks::Ranks;
 /// Standard output of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
-    /// Whether it is JSON, one object a line, and nothing else.
+    /// `true` for JSON, one object a line, and nothing else.
     pub json: bool,
-    /// Whether another rank prints.
+    /// `true` if another rank prints.
     pub is_muted: bool,
 }
 

@@ -1,4 +1,4 @@
-//! How good a network is on data: accuracy, or the error of a regression.
+//! The score of a network on data: accuracy, or the error of a regression.
 
 use ohmgrad::autograd::Var;
 use ohmgrad::models::AtTime;
@@ -16,7 +16,7 @@ pub struct Score {
     pub value: f64,
 }
 
-/// What a score measures.
+/// Quantities that a score measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
     /// The share of rows whose class is right.

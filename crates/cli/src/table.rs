@@ -3,7 +3,7 @@
 /// Cells under a header.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// What is in it.
+    /// The content of the table.
     pub title: String,
     /// Names of the columns.
     pub head: Vec<String>,

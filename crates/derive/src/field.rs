@@ -1,4 +1,4 @@
-//! What the attributes of a field say.
+//! The attributes of a field.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -69,7 +69,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Whether the field can only be visited if a type parameter can.
+    /// Returns `true` if the field can only be visited if a type parameter can.
     pub fn needs(&self, parameter: &Ident) -> bool {
         !self.buffer && mentions(self.ty.to_token_stream(), parameter)
     }
@@ -88,7 +88,7 @@ fn visit_attributes(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute
     attributes.iter().filter(|attribute| attribute.path().is_ident("visit"))
 }
 
-/// Whether `#[visit(skip)]` stands at a type.
+/// Returns `true` if `#[visit(skip)]` stands at a type.
 pub fn skips_all(attributes: &[Attribute]) -> Result<bool> {
     let mut skip = false;
     for attribute in visit_attributes(attributes) {

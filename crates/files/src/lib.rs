@@ -1,6 +1,18 @@
-//! How files are written: [`replace`] for those that are whole or not there, [`Lines`] for those that grow by lines.
+//! Writing of files: [`replace`] for those that are whole or not there, [`Lines`] for those that grow by lines.
 //!
-//! Checkpoints, arrays, exports, figures and reports are written with the first, metrics with the second.
+//! Checkpoints, arrays, exports, figures and reports are written with [`replace`] or [`replace_with`], metrics with
+//! [`Lines`]. A process can be killed at any moment: the old or the new file is there, and a broken last line is
+//! removed.
+//!
+//! ```
+//! # let folder = tempfile::tempdir()?;
+//! # let file = folder.path().join("result.txt");
+//! ohmgrad_files::replace(&file, b"96.70 %\n")?;
+//! assert_eq!(std::fs::read(&file)?, b"96.70 %\n");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! The paragraph "Files" in `docs/design.md` gives the reasons.
 #![forbid(unsafe_code)]
 
 mod lines;

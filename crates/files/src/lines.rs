@@ -9,7 +9,7 @@ use crate::replace;
 /// A file of lines that is appended to.
 ///
 /// A line and its end are one write at the end of the file, so a process that is killed breaks no line but the last, and
-/// lines of several processes do not mix. What a killed process broke is mended by [`Lines::keep`].
+/// lines of several processes do not mix. [`Lines::keep`] removes a line that a killed process broke.
 ///
 /// ```
 /// use ohmgrad_files::Lines;
@@ -54,13 +54,13 @@ impl Lines {
     /// The first line, if there is a whole one.
     ///
     /// # Errors
-    /// If the file can't be read, or is no text.
+    /// If the file can't be read, or is not a text.
     pub fn first(&self) -> io::Result<Option<String>> {
         let text = self.read()?;
         Ok(text.split_once('\n').map(|(first, _)| first.to_owned()))
     }
 
-    /// Whether there is a regular file with something in it.
+    /// Returns `true` if there is a regular file that is not empty.
     pub fn is_there(&self) -> bool {
         std::fs::metadata(&self.path).is_ok_and(|there| there.is_file() && there.len() > 0)
     }
@@ -68,7 +68,7 @@ impl Lines {
     /// Keeps the lines for which `wanted` says so and removes the others, and with them a last line without an end.
     ///
     /// # Errors
-    /// If the file can't be read or written, or is no text; it is then as it was.
+    /// If the file can't be read or written, or is not a text; it is then as it was.
     pub fn keep(&self, mut wanted: impl FnMut(&str) -> bool) -> io::Result<()> {
         if !self.is_there() {
             return Ok(());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_aside_has_a_name_of_its_own() {
+    fn files_set_aside_have_new_names() {
         let folder = tempfile::tempdir().unwrap();
         for (name, aside) in [("m.csv", ["m.1.csv", "m.2.csv"]), ("m", ["m.1", "m.2"])] {
             let lines = Lines::at(folder.path().join(name));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-/// What the names of temporary files end with.
+/// Ending of the names of temporary files.
 const PART: &str = ".part";
 
 /// Links in a row that are followed, as the kernel does.

@@ -1,4 +1,4 @@
-//! The slot of a weight and a bias: the one place that knows where a weight lives.
+//! The slot of a weight and a bias: the one place that depends on whether a weight is digital or on tiles.
 
 use ohmgrad_analog::config::RpuConfig;
 use ohmgrad_analog::{CallPairs, Error, TileArray};
@@ -16,20 +16,20 @@ pub enum Weight {
     Analog(Box<TileArray>),
 }
 
-/// `y = x·Wᵀ + b`, or a convolution: what every layer with a weight holds, whether digital or on tiles.
+/// `y = x·Wᵀ + b`, or a convolution: the weight and bias of a layer, digital or on tiles.
 #[derive(Clone, Debug)]
 pub struct Affine {
     /// The weight, [out, in] or [out, in/groups, …kernel].
     pub weight: Weight,
-    /// Groups of channels of a convolution, else 1: each has tiles of its own.
+    /// Groups of channels of a convolution, else 1: each has separate tiles.
     pub groups: usize,
     /// The bias of each output. It is digital and added after the product, unless the tiles hold it as a column.
     pub bias: Option<Param>,
-    /// How its parameters are called in a state dict.
+    /// Names of its parameters in a state dict.
     pub(crate) naming: Naming,
 }
 
-/// How the path of a slot becomes that of a parameter in it.
+/// Rules by which the path of a slot becomes that of a parameter in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Naming {
     /// `fc` has `fc.weight` and `fc.bias`.
@@ -74,7 +74,7 @@ impl Affine {
         Self { naming: Naming::Suffixed, ..self }
     }
 
-    /// The logical weight: without learned output scales, as training sees it.
+    /// The logical weight: without learned output scales, as training uses it.
     pub fn weight(&self) -> &Param {
         match &self.weight {
             Weight::Digital(weight) => weight,
@@ -162,8 +162,8 @@ impl Affine {
         }
     }
 
-    /// The same weight and bias on tiles. A weight that is on tiles already is mapped onto new ones, which take over input
-    /// ranges and running means.
+    /// The same weight and bias on tiles. A weight that is on tiles already is mapped onto new ones, which take over
+    /// input ranges and running means.
     ///
     /// # Errors
     /// If the configuration is not valid, the weight is programmed onto a chip, or the new tiles are cut otherwise and so
@@ -190,12 +190,12 @@ impl Affine {
         Ok(analog)
     }
 
-    /// Whether the weight is programmed onto a chip.
+    /// Returns `true` if the weight is programmed onto a chip.
     pub(crate) fn is_programmed(&self) -> bool {
         self.tiles().is_some_and(|tiles| tiles.programmed().is_some())
     }
 
-    /// The weight that evaluations stand for, and the bias; see [`TileArray::effective_weights`].
+    /// The effective weight of evaluations, and the bias; see [`TileArray::effective_weights`].
     pub(crate) fn effective(&self) -> (Tensor, Option<Tensor>) {
         let bias = self.bias.as_ref().map(|bias| &bias.value);
         match &self.weight {
@@ -207,8 +207,8 @@ impl Affine {
         }
     }
 
-    /// Moves the weight back into digital memory, learned output scales included; of a chip what its devices hold now, with
-    /// drift compensation.
+    /// Moves the weight back into digital memory, learned output scales included; of a chip the weights that its
+    /// devices hold now, with drift compensation.
     pub fn to_digital(&mut self) {
         if self.tiles().is_none() {
             return;
@@ -220,7 +220,7 @@ impl Affine {
         self.weight = Weight::Digital(self.weight().with_value(weight));
     }
 
-    /// Moves the weight back into digital memory as reads of its tiles show it, and an analog bias with it.
+    /// Moves the weight back into digital memory, estimated from reads of its tiles, with an analog bias.
     pub(crate) fn read_back(&mut self, key: Key) {
         let Weight::Analog(tiles) = &self.weight else { return };
         let (weight, of_bias) = tiles.read_back(self.bias.as_ref().map(|b| &b.value), key);
@@ -233,7 +233,7 @@ impl Affine {
     /// Replaces weight and bias; tiles recompute their mapping scales.
     ///
     /// # Panics
-    /// If a shape differs from what it replaces, or a bias is given where there is none.
+    /// If a shape differs from the replaced one, or a bias is given where there is none.
     #[track_caller]
     pub fn set(&mut self, weight: Tensor, bias: Option<Tensor>) {
         if let Some(new) = bias {
@@ -267,12 +267,12 @@ impl Affine {
         [("weight", weight, true)].into_iter().chain(bias).chain(others)
     }
 
-    /// The identities of all that is trained, and of the buffers of the tiles.
+    /// The identities of all trained parameters, and of the buffers of the tiles.
     pub(crate) fn ids(&self) -> impl Iterator<Item = Id> {
         self.params().map(|(_, param)| param).chain(self.tile_buffers()).map(Param::id)
     }
 
-    /// What forwards change of the tiles.
+    /// State of the tiles that forwards change.
     pub(crate) fn tile_buffers(&self) -> impl Iterator<Item = &Param> {
         self.tiles().into_iter().flat_map(|tiles| {
             let ranges = tiles.input_ranges.as_ref().map(|ranges| [&ranges.values, &ranges.calls]);
@@ -285,7 +285,8 @@ impl Affine {
         self.params().map(|(name, param)| (name, param.is_frozen())).collect()
     }
 
-    /// Freezes what was [frozen](Self::frozen) before the weight moved; what is new goes with the weight.
+    /// Freezes the parameters that were [frozen](Self::frozen) before the weight moved; new ones are frozen if the
+    /// weight is.
     pub(crate) fn stay_frozen(&mut self, before: &[(&str, bool)]) {
         let of = |name: &str| before.iter().find(|(old, _)| *old == name).map(|(_, frozen)| *frozen);
         let of_weight = of("weight").unwrap_or(false);
@@ -304,8 +305,8 @@ impl Affine {
         }
     }
 
-    /// What the tiles' configuration asks for after a step of an optimizer: weights are cut and mapped anew, unless they are
-    /// frozen.
+    /// Cuts weights and maps them anew after a step of an optimizer, if the tiles' configuration asks for it and they
+    /// are not frozen.
     pub(crate) fn after_step(&mut self) {
         if let Weight::Analog(tiles) = &mut self.weight
             && !tiles.weight.is_frozen()

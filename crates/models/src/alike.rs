@@ -4,7 +4,8 @@ use ohmgrad_tensor::Tensor;
 
 use crate::visit::{Slot, Visit};
 
-/// How many numbers of two weights are compared. Chance makes those of different keys agree once in some 10¹⁷ pairs.
+/// The number of elements of two weights that are compared. Chance makes those of different keys agree once in some
+/// 10¹⁷ pairs.
 const FIRST: usize = 4;
 
 /// Pairs of weights that begin with the same numbers up to a factor: their layers were made from equal keys. The factor is
@@ -30,8 +31,8 @@ pub(crate) fn alike<V: Visit + ?Sized>(net: &V) -> Vec<[String; 2]> {
     pairs
 }
 
-/// The first numbers of a weight as multiples of the very first; `None` of what was not drawn at random, as a constant or an
-/// identity, and of a row.
+/// The first numbers of a weight as multiples of the very first; `None` of what was not drawn at random, as a constant
+/// or an identity, and of a row.
 fn start(weight: &Tensor) -> Option<[f32; FIRST]> {
     if weight.rank() < 2 || weight.len() < FIRST {
         return None;
@@ -44,7 +45,7 @@ fn start(weight: &Tensor) -> Option<[f32; FIRST]> {
     start[1..].iter().all(is_drawn).then_some(start)
 }
 
-/// What two weights from one key are told by.
+/// The evidence that two weights are from one key.
 pub(crate) fn say([a, b]: &[String; 2]) -> String {
     format!("the weights of {a} and {b} begin alike: their layers are made from one key; fold a name into that of each")
 }

@@ -6,7 +6,7 @@ use ohmgrad_tensor::{Key, Tensor};
 
 use crate::module::Module;
 
-/// What a calibration has found for a layer.
+/// The result of a calibration for a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CalibratedLayer {
     /// Its path in the network.
@@ -15,7 +15,7 @@ pub struct CalibratedLayer {
     pub found: CalibratedRanges,
 }
 
-/// Finds the input range of each tile from batches of inputs, in evaluation, and sets it. Returns what was found, layer by
+/// Finds the input range of each tile from batches of inputs, in evaluation, and sets it. Returns the results, layer by
 /// layer. In the layers' configurations it changes the input ranges and switches noise management off; nothing else.
 ///
 /// ```
@@ -34,8 +34,8 @@ pub struct CalibratedLayer {
 /// ```
 ///
 /// # Errors
-/// If a layer can't have an input range, a setting is wrong, or an input of a layer is NaN or infinite; the network is then
-/// as it was.
+/// If a layer can't have an input range, a setting is wrong, or an input of a layer is NaN or infinite; the network is
+/// then as it was.
 pub fn calibrate_input_ranges(
     net: &mut (impl Module + ?Sized),
     batches: impl IntoIterator<Item = Tensor>,
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_an_error_and_changes_nothing() {
+    fn values_that_are_not_numbers_are_errors_and_change_nothing() {
         for mode in CalibrationMode::ALL {
             for bad in [f32::NAN, f32::INFINITY] {
                 let mut net = net(&InferenceRpuConfig::default());

@@ -13,15 +13,15 @@ use crate::visit::Visit;
 
 /// A network after [`program`](crate::Network::program): one chip, at one time.
 ///
-/// It is a [`Module`], so that `accuracy(&chip, …)` and `predict(&chip, …)` work, and a value of its own: the network that
-/// it came from is untouched, and a clone drifts on its own. Two chips from equal networks and equal keys are equal, at
-/// every time.
+/// It is a [`Module`], so that `accuracy(&chip, …)` and `predict(&chip, …)` work, and independent of the network: the
+/// network that it came from is not changed, and a clone drifts independently. Two chips from equal networks and equal
+/// keys are equal, at every time.
 ///
-/// Digital parts (biases, batch norm) can be trained further on the chip; its programmed weights get no gradients. What
-/// would lose the programming is an error: [`to_analog`](crate::Network::to_analog),
+/// Digital parts (biases, batch norm) can be trained further on the chip; its programmed weights get no gradients.
+/// Operations that would lose the programming are errors: [`to_analog`](crate::Network::to_analog),
 /// [`remap_weights`](crate::Network::remap_weights), [`load_weights`](crate::Network::load_weights).
 /// [`set_config`](crate::Network::set_config) puts the same chip under other converters, noise or management;
-/// [`effective_weights`](crate::Network::effective_weights) gives what its devices hold now, and
+/// [`effective_weights`](crate::Network::effective_weights) gives the weights that its devices hold now, and
 /// [`to_digital`](Self::to_digital) a network of these.
 ///
 /// A [`Checkpoint`](crate::Checkpoint) holds a chip with the state of its devices. To read it, restore it into a network
@@ -108,10 +108,10 @@ impl<N: Visit> Chip<N> {
         }
     }
 
-    /// Lets all devices drift to `t` seconds after programming, in any order of times: the state at a time does not depend
-    /// on where the chip has been before. Then measures the drift compensation anew.
+    /// Lets all devices drift to `t` seconds after programming, in any order of times: the state at a time does not
+    /// depend on where the chip has been before. Then measures the drift compensation anew.
     ///
-    /// What the devices' noise makes of a read is drawn once for each time, from the chip's key; the noise of converters is
+    /// The read noise of the devices is drawn once for each time, from the chip's key; the noise of converters is
     /// new in each forward, from the tape's key.
     ///
     /// # Errors
@@ -138,8 +138,8 @@ impl<N: Visit> Chip<N> {
 
     /// The tiles whose drift compensation measures noise rather than weights, with what to do about it.
     ///
-    /// The readout of a tile carries its output noise. Where the mean magnitude of the weights is below three times that of
-    /// the noise, α stays near 1 however far the weights have decayed.
+    /// The readout of a tile carries its output noise. Where the mean magnitude of the weights is below three times
+    /// that of the noise, α stays near 1 for any decay of the weights.
     pub fn warnings(&self) -> Vec<Weak> {
         let mut weak = vec![];
         for (layer, tiles) in self.net.tile_arrays() {
@@ -149,13 +149,14 @@ impl<N: Visit> Chip<N> {
         weak
     }
 
-    /// The network, its weights on programmed tiles: what [`TileArray::programmed`] tells of each.
+    /// The network, its weights on programmed tiles; [`TileArray::programmed`](ohmgrad_analog::TileArray::programmed)
+    /// has the state of each.
     pub fn network(&self) -> &N {
         &self.net
     }
 
-    /// A digital network of the weights that the chip's devices hold now, with drift compensation and learned output scales;
-    /// the chip stays as it is.
+    /// A digital network of the weights that the chip's devices hold now, with drift compensation and learned output
+    /// scales; the chip stays as it is.
     pub fn to_digital(&self) -> N
     where
         N: Clone,

@@ -1,4 +1,4 @@
-//! What can be done with a whole network: naming, counting, moving it onto tiles and back.
+//! Operations on a whole network: naming, counting, moving it onto tiles and back.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -17,9 +17,9 @@ use crate::visit::{Slot, Visit, owned, states_mut};
 
 /// Functions of every network, by way of its [`Visit`].
 pub trait Network: Visit {
-    /// Freezes every parameter of a network or of a part of it: training leaves them as they are, also where clipping or
-    /// remapping would change weights on tiles. Moving onto tiles and back, cloning and restoring keep them frozen. Buffers,
-    /// such as the running means of a batch norm, still follow.
+    /// Freezes every parameter of a network or of a part of it: training leaves them as they are, also where clipping
+    /// or remapping would change weights on tiles. Moving onto tiles and back, cloning and restoring keep them frozen.
+    /// Buffers, such as the running means of a batch norm, still follow.
     ///
     /// ```
     /// use ohmgrad_autograd::Tape;
@@ -51,8 +51,8 @@ pub trait Network: Visit {
         self.parameters_mut().into_iter().for_each(|(_, param)| param.set_frozen(false));
     }
 
-    /// Takes the gradients of this part of a network out of those of the whole, and with them what else belongs to its
-    /// parameters and buffers: for parts that have optimizers of their own.
+    /// Takes the gradients of this part of a network out of those of the whole, with the deposits and the state of its
+    /// parameters and buffers: for parts that have separate optimizers.
     ///
     /// ```
     /// use ohmgrad_autograd::Tape;
@@ -87,8 +87,8 @@ pub trait Network: Visit {
         self.parameters().into_iter().map(|(path, param)| (param.id(), path)).collect()
     }
 
-    /// All parameters, then all buffers, with their paths, like a PyTorch state dict. These are what training steps: of a
-    /// chip the weights that were programmed, not those that its devices hold, which
+    /// All parameters, then all buffers, with their paths, like a PyTorch state dict. These are the trained parameters:
+    /// of a chip the weights that were programmed, not those that its devices hold, which
     /// [`effective_weights`](Self::effective_weights) gives.
     fn state_dict(&self) -> Vec<(String, Tensor)> {
         let states = self.parameters().into_iter().chain(self.buffers());
@@ -116,8 +116,8 @@ pub trait Network: Visit {
     /// [`set_config`](Self::set_config) keeps the tiles.
     ///
     /// # Errors
-    /// If the configuration is not valid, a weight is programmed onto a chip, or new tiles are cut otherwise than those whose
-    /// input ranges they would take over; the network is then as it was.
+    /// If the configuration is not valid, a weight is programmed onto a chip, or new tiles are cut otherwise than those
+    /// whose input ranges they would take over; the network is then as it was.
     fn to_analog(&mut self, config: impl Into<RpuConfig>, key: Key) -> Result<(), Error> {
         let config = config.into();
         self.to_analog_with(key, |_| Some(&config))
@@ -155,9 +155,9 @@ pub trait Network: Visit {
         Ok(())
     }
 
-    /// Puts all tiles under another configuration, in place: the same tiles, with their scales, input ranges, running means,
-    /// variations, and on a chip programmed weights and drift; see [`TileArray::set_config`](ohmgrad_analog::TileArray::set_config). Digital weights stay where
-    /// they are.
+    /// Puts all tiles under another configuration, in place: the same tiles, with their scales, input ranges, running
+    /// means, variations, and on a chip programmed weights and drift; see
+    /// [`TileArray::set_config`](ohmgrad_analog::TileArray::set_config). Digital weights stay where they are.
     ///
     /// ```
     /// use ohmgrad_analog::InferenceRpuConfig;
@@ -179,15 +179,15 @@ pub trait Network: Visit {
     /// ```
     ///
     /// # Errors
-    /// If the configuration is not valid, or can't be that of one of the tiles: another cut or mapping, or on a chip other
-    /// devices; the network is then as it was.
+    /// If the configuration is not valid, or can't be that of one of the tiles: another cut or mapping, or on a chip
+    /// other devices; the network is then as it was.
     fn set_config(&mut self, config: impl Into<RpuConfig>) -> Result<(), Error> {
         let config = config.into();
         self.set_config_with(|_| Some(&config))
     }
 
-    /// As [`set_config`](Self::set_config), with a configuration that `pick` chooses by the path of a layer; tiles for which
-    /// it chooses none stay as they are.
+    /// As [`set_config`](Self::set_config), with a configuration that `pick` chooses by the path of a layer; tiles for
+    /// which it chooses none stay as they are.
     ///
     /// # Errors
     /// As for [`set_config`](Self::set_config).
@@ -202,16 +202,16 @@ pub trait Network: Visit {
         chosen.into_iter().try_for_each(|(path, tiles, config)| tiles.set_config(config).map_err(in_layer(&path)))
     }
 
-    /// Moves every weight back into digital memory, in place, learned output scales included. Of a chip these are the weights
-    /// that its devices hold now, with drift compensation. Input ranges, running means, mapping scales and devices are
-    /// dropped with the tiles.
+    /// Moves every weight back into digital memory, in place, learned output scales included. Of a chip these are the
+    /// weights that its devices hold now, with drift compensation. Input ranges, running means, mapping scales and
+    /// devices are dropped with the tiles.
     fn to_digital(&mut self) {
         self.affines_mut().into_iter().for_each(|(_, affine)| affine.to_digital());
     }
 
-    /// The weights and biases that evaluations stand for, exactly, with all other parameters and buffers of layers, like a
-    /// PyTorch state dict: learned output scales are in the weights, and weights of a chip are what its devices hold now,
-    /// with drift compensation.
+    /// The exact effective weights and biases of evaluations, with all other parameters and buffers of layers, like a
+    /// PyTorch state dict: learned output scales are in the weights, and weights of a chip are those that its devices
+    /// hold now, with drift compensation.
     fn effective_weights(&self) -> Vec<(String, Tensor)> {
         let (mut dict, mut buffers) = (vec![], vec![]);
         for (path, slot) in self.slots() {
@@ -261,8 +261,8 @@ pub trait Network: Visit {
         Ok(())
     }
 
-    /// As [`to_digital`](Self::to_digital), but with weights as hardware can know them: estimated from what the tiles
-    /// answer to random inputs, with all noise of their reads
+    /// As [`to_digital`](Self::to_digital), but with weights that are estimated from reads of random
+    /// inputs, with all noise of the reads
     /// ([`TileArray::read_back`](ohmgrad_analog::TileArray::read_back)). Of a chip these are the weights as they have
     /// drifted, drift compensation included. All else is dropped with the tiles.
     #[doc(alias = "realistic")]
@@ -270,9 +270,9 @@ pub trait Network: Visit {
         self.affines_mut().into_iter().for_each(|(path, affine)| affine.read_back(key.fold(path.as_str())));
     }
 
-    /// Programs every weight on tiles onto the devices of its configuration's noise model, giving a chip; the network is
-    /// as it was. The chip has the network's input ranges, running means, learned scales and fixed variations. `key` is the
-    /// chip's: all that its devices do is a function of it, and of the time.
+    /// Programs every weight on tiles onto the devices of its configuration's noise model, giving a chip; the network
+    /// is as it was. The chip has the network's input ranges, running means, learned scales and fixed variations. `key`
+    /// is the chip's: its devices are functions of the key and of the time.
     ///
     /// ```
     /// use ohmgrad_analog::{InferenceRpuConfig, MappingParameter};
@@ -324,8 +324,8 @@ pub trait Network: Visit {
 
     /// Reads weights from a safetensors file, such as PyTorch writes of a state dict: parameters and buffers by their
     /// paths, in `f32`, or in `f64`, `f16` or `bf16` and then converted; all of them, or none if one does not fit.
-    /// Weights on tiles are replaced there, as by [`Affine::set`]; input ranges and running means of the tiles in a checkpoint
-    /// come along where the network's tiles are cut alike, and the result says which did not.
+    /// Weights on tiles are replaced there, as by [`Affine::set`]; input ranges and running means of the tiles in a
+    /// checkpoint are restored if the network's tiles are cut alike; the result lists those that were not.
     ///
     /// In Python `safetensors.torch.save_file(net.state_dict(), "weights.safetensors")` writes such a file; then
     ///
@@ -377,12 +377,12 @@ pub trait Network: Visit {
         checkpoint::load_weights_as(self, path.as_ref(), names)
     }
 
-    /// Whether a weight lives on tiles.
+    /// Returns `true` if a weight is on tiles.
     fn is_analog(&self) -> bool {
         !self.tile_arrays().is_empty()
     }
 
-    /// What the network consists of: its weights, where they live, and how well they fill their tiles.
+    /// The weights of the network, with their places and the share of their tiles that they fill.
     fn summary(&self) -> Summary {
         let mut summary = Summary { alike: alike(self), ..Default::default() };
         for (path, slot) in self.slots() {

@@ -1,4 +1,4 @@
-//! What converters and bound management did to the signals of a network, tile by tile.
+//! Counts of the effects of converters and bound management on the signals of a network, tile by tile.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,8 +13,9 @@ use crate::evaluate::{BATCH, in_blocks};
 use crate::module::Module;
 use crate::visit::Visit;
 
-/// What the reads of a network's tiles did to their signals, added up over batches: the share of clipped inputs, of
-/// saturated and masked outputs, the rounds of bound management, and how well converters are used.
+/// Effects of the reads of a network's tiles on their signals, added up over batches: the share of clipped inputs, of
+/// saturated and masked outputs, the rounds of bound management, and the used share of the converters' ranges and
+/// codes.
 ///
 /// [`diagnose`] makes it for an evaluation. Over a training, steps are observed and added:
 ///
@@ -49,7 +50,7 @@ pub struct Diagnostics {
     weights: Vec<(Id, usize)>,
 }
 
-/// What the reads of one tile did.
+/// Effects of the reads of one tile.
 #[derive(Clone, Debug)]
 pub struct TileDiagnostics {
     /// The path of its layer in the network.
@@ -75,8 +76,8 @@ pub fn diagnose(net: &dyn Module, x: &Tensor, key: Key) -> Diagnostics {
 }
 
 impl Diagnostics {
-    /// Nothing yet, for the tiles of a network. A clone of the network has other parameters and needs diagnostics of its
-    /// own.
+    /// Empty diagnostics of the tiles of a network. A clone of the network has other parameters and needs other
+    /// diagnostics.
     pub fn of<V: Visit + ?Sized>(net: &V) -> Self {
         let mut diagnostics = Self::default();
         for (path, tiles) in net.tile_arrays() {
@@ -118,8 +119,8 @@ impl Diagnostics {
         }
     }
 
-    /// As JSON: a list with an object for each tile. Shares are 0…1; null where there is nothing to have a share of, as the
-    /// codes of a converter that does not round.
+    /// As JSON: a list with an object for each tile. Shares are 0…1; null where there is nothing to have a share of, as
+    /// the codes of a converter that does not round.
     pub fn to_json(&self) -> String {
         let tile = |entry: &TileDiagnostics| {
             json!({

@@ -1,4 +1,4 @@
-//! What a network makes of data it was not trained on.
+//! Evaluation of a network on data that it was not trained on.
 
 use ohmgrad_autograd::{Param, Tape};
 use ohmgrad_tensor::{Array, Key, Tensor};
@@ -10,8 +10,8 @@ use crate::visit::Slot;
 /// Rows that are evaluated together. Results do not depend on it.
 pub(crate) const BATCH: usize = 256;
 
-/// The outputs of a network in evaluation, for all of `x`: bit for bit those of one forward on a tape
-/// [for evaluation](Tape::eval) with this key. Analog reads are noisy in evaluation too; the noise of a row depends on `key`
+/// The outputs of a network in evaluation, for all of `x`: bit for bit those of one forward on a tape [for
+/// evaluation](Tape::eval) with this key. Analog reads are noisy in evaluation too; the noise of a row depends on `key`
 /// and on the row's number alone.
 ///
 /// The input is computed in blocks of rows of the first axis, to bound memory. A network that combines rows (a recurrent
@@ -49,8 +49,8 @@ pub(crate) fn in_blocks(
     each(&tape, y);
 }
 
-/// Whether a forward left all state as it was. A running mean that follows the rows of an evaluation makes each depend on
-/// those before: that of AVERAGE_ABS_MAX does, until a training has found one.
+/// Returns `true` if a forward left all state as it was. A running mean that follows the rows of an evaluation makes
+/// each row depend on those before: that of AVERAGE_ABS_MAX does, until a training has found one.
 fn keeps_state(net: &dyn Module, tape: &Tape) -> bool {
     let keeps = |param: &Param| tape.state(param.id(), &param.value) == param.value;
     net.slots().into_iter().all(|(_, slot)| match slot {
@@ -73,7 +73,7 @@ fn scores(net: &dyn Module, data: &Dataset<Vec<usize>>, key: Key) -> Tensor {
     let shape = scores.shape();
     assert!(
         shape.len() == 2 && shape[0] == data.len(),
-        "an output of shape {shape:?} is no row of scores for each of {} samples",
+        "an output of shape {shape:?} is not a row of scores for each of {} samples",
         data.len()
     );
     scores
@@ -89,7 +89,7 @@ pub fn accuracy(net: &dyn Module, data: &Dataset<Vec<usize>>, key: Key) -> f64 {
     right as f64 / data.len().max(1) as f64
 }
 
-/// How often a row of class i was taken for class j: `[i][j]`, for as many classes as the network has outputs.
+/// The number of rows of class i that were taken for class j: `[i][j]`, for as many classes as the network has outputs.
 ///
 /// # Panics
 /// As for [`accuracy`], or if a label is not below the number of outputs.

@@ -15,7 +15,7 @@ use ohmgrad_tensor::Tensor;
 
 use crate::visit::Visit;
 
-/// What the lines of a file say of each layer, before the conductances.
+/// Entries of a file's lines before the conductances, one for each layer.
 const HEADER: [&str; 6] = ["id", "class", "number of weights", "height", "width", "name"];
 
 /// The conductances of a network for the Fusion chip, with the signs and scales that lead back to weights.
@@ -39,12 +39,12 @@ struct Layer {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FusionError {
-    /// The operating system refused to read or write, or the file is no text.
+    /// The operating system refused to read or write, or the file is not a text.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         source: io::Error,
     },
 
@@ -55,11 +55,11 @@ pub enum FusionError {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What the entry says, and of which layer.
+        /// The entry, with its layer.
         entry: String,
-        /// What it is.
+        /// The value that was found.
         found: String,
-        /// What it must be.
+        /// The value that is allowed.
         expected: String,
     },
 
@@ -79,7 +79,7 @@ pub enum FusionError {
 
 /// Writes the conductances that the Fusion chip should be programmed with for the weights of all tiles, in µS, as CSV.
 ///
-/// The chip knows neither signs nor scales: [`fusion_import`] needs what is returned. In a later process
+/// The file has neither signs nor scales: [`fusion_import`] needs the returned export. In a later process
 /// [`FusionExport::new`] of the same network, from a [`Checkpoint`](crate::Checkpoint), is the same. Biases stay in the
 /// network, analog ones too.
 ///
@@ -101,7 +101,8 @@ pub enum FusionError {
 /// ```
 ///
 /// # Errors
-/// If no weight is on tiles, one is not finite, the converter's `g_max` is out of its range, or the file can't be written.
+/// If no weight is on tiles, one is not finite, the converter's `g_max` is out of its range, or the file can't be
+/// written.
 pub fn fusion_export<V: Visit + ?Sized>(
     net: &V,
     converter: Fusion,
@@ -117,13 +118,13 @@ pub fn fusion_export<V: Visit + ?Sized>(
 /// they stand for onto the tiles: the exported signs times the conductances, scaled by a least-squares slope for each
 /// output of a tile ([`Fusion`]).
 ///
-/// `net` is the exported network or one restored from its checkpoint. Mapping scales and learned output scales stay, and
-/// each import starts from the exported weights, so that many measurements can be read one after the other. The ids of the
-/// file are not looked at; classes may be those of aihwkit's mapped layers.
+/// `net` is the exported network or one restored from its checkpoint. Mapping scales and learned output scales stay,
+/// and each import starts from the exported weights, so that many measurements can be read one after the other. The ids
+/// of the file are not compared; classes may be those of aihwkit's mapped layers.
 ///
 /// # Errors
-/// If the file can't be read, is not of these layers, or has a value that is not a finite number; or the network is not the
-/// exported one, or was programmed. It is then as it was.
+/// If the file can't be read, is not of these layers, or has a value that is not a finite number; or the network is not
+/// the exported one, or was programmed. It is then as it was.
 pub fn fusion_import<V: Visit + ?Sized>(
     net: &mut V,
     export: &FusionExport,

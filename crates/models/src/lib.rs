@@ -1,8 +1,26 @@
 //! Layers, conversion to analog tiles, optimizers, data and evaluation.
 //!
-//! A network is anything that implements [`Module`]: a [`Sequential`], or a struct of layers with [`derive(Visit)`](Visit).
-//! Layers with weights hold them in an [`Affine`], which does not tell them whether the weight is digital or on tiles;
-//! [`Network::to_analog`] moves all of them in place.
+//! A network is a type that implements [`Module`]: a [`Sequential`], or a struct of layers with [`derive(Visit)`](Visit).
+//! Layers with weights hold them in an [`Affine`], digital or on tiles; [`Network::to_analog`] moves all of them in place,
+//! and [`Network::program`] makes a [`Chip`].
+//!
+//! ```
+//! use ohmgrad_analog::InferenceRpuConfig;
+//! use ohmgrad_autograd::Tape;
+//! use ohmgrad_models::{Adam, Module, Network, Optimizer, Sequential};
+//! use ohmgrad_tensor::{Key, Tensor};
+//!
+//! let mut net = Sequential::new().linear(4, 16).relu().linear(16, 2).init(Key::new(1));
+//! net.to_analog(InferenceRpuConfig::default(), Key::new(2))?;
+//! let mut adam = Adam::new(1e-3);
+//! let tape = Tape::train(Key::new(3));
+//! let loss = net.forward(tape.constant(Tensor::normal(&[8, 4], Key::new(4)))).cross_entropy(&[0; 8]);
+//! adam.step(&mut net, loss.backward());
+//! let chip = net.program(Key::new(5))?;
+//! # Ok::<(), ohmgrad_analog::Error>(())
+//! ```
+//!
+//! In the book: `docs/first-network.md`, `docs/hardware-aware.md` and `docs/ten-years.md`.
 #![forbid(unsafe_code)]
 
 // `#[derive(Visit)]` names this crate, in its own modules too.

@@ -13,7 +13,7 @@ use crate::evaluate::accuracy;
 use crate::module::Module;
 use crate::progress::Progress;
 
-/// What was measured of several chips at one time.
+/// A measure of several chips at one time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AtTime {
     /// Seconds since programming.
@@ -35,8 +35,8 @@ impl AtTime {
         (squares / (self.chips.len().max(2) - 1) as f64).sqrt()
     }
 
-    /// Half the width of the 95 % confidence interval of the mean, `t₀.₉₇₅(n−1)·std/√n` with Student's t; infinite for one
-    /// chip, which says nothing about others.
+    /// Half the width of the 95 % confidence interval of the mean, `t₀.₉₇₅(n−1)·std/√n` with Student's t; infinite for
+    /// one chip.
     ///
     /// ```
     /// use ohmgrad_models::AtTime;
@@ -86,10 +86,10 @@ fn student_975(degrees: usize) -> f64 {
     }
 }
 
-/// Programs so many chips, lets each drift to each of the times (in seconds since programming, in any order), and measures it
-/// there: an accuracy, a loss, an error of a regression. `measure` gets the chip and the key of its reads. Chip `i` is
-/// `net.program(key.fold("chip").fold(i))`; its reads have a key for each time. Chips are computed in parallel, with a
-/// progress bar; the number of threads changes no result.
+/// Programs `chips` chips, lets each drift to each of the times (in seconds since programming, in any order), and
+/// measures it there: an accuracy, a loss, an error of a regression. `measure` gets the chip and the key of its reads.
+/// Chip `i` is `net.program(key.fold("chip").fold(i))`; its reads have a key for each time. Chips are computed in
+/// parallel, with a progress bar; the number of threads changes no result.
 ///
 /// ```
 /// use ohmgrad_analog::InferenceRpuConfig;
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn one_chip_says_nothing_about_others() {
+    fn one_chip_has_an_infinite_interval() {
         let at = AtTime { t: 1.0, chips: vec![0.9] };
         assert_eq!((at.mean(), at.std()), (0.9, 0.0));
         assert_eq!(at.confidence(), f64::INFINITY);

@@ -1,4 +1,4 @@
-//! What a network consists of, as a table.
+//! A table of the weights of a network.
 
 use std::fmt;
 
@@ -102,7 +102,7 @@ impl Summary {
 }
 
 impl Summary {
-    /// A line for each weight that trains by pulses; what pulses did is `–` until there were some.
+    /// A line for each weight that trains by pulses; the columns of the pulses are `–` until there were some.
     fn fmt_devices(&self, f: &mut fmt::Formatter<'_>, path: usize) -> fmt::Result {
         let on_chip = || self.layers.iter().filter_map(|layer| Some((layer, layer.devices.as_ref()?)));
         let width = |text: fn(&DeviceSummary) -> &str| on_chip().map(|(_, d)| text(d).chars().count()).max();
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn layers_from_equal_keys_are_said() {
+    fn layers_from_equal_keys_are_reported() {
         let layer = || crate::Linear::new(4, 4, Key::new(1));
         let mut net = Sequential::new().layer(layer()).batch_norm1d(4).layer(layer()).batch_norm1d(4).init(Key::new(1));
         for analog in [false, true] {

@@ -9,7 +9,7 @@ use crate::affine::Affine;
 
 pub use ohmgrad_derive::Visit;
 
-/// What a walk finds in a network.
+/// A part of a network that a walk finds.
 #[derive(Clone, Copy)]
 pub enum Slot<'a> {
     /// A parameter that is always digital.
@@ -20,7 +20,7 @@ pub enum Slot<'a> {
     Buffer(&'a Param),
 }
 
-/// What a walk finds in a network, for changing it.
+/// A part of a network that a walk finds, for changing it.
 pub enum SlotMut<'a> {
     /// A parameter that is always digital.
     Param(&'a mut Param),
@@ -116,7 +116,7 @@ pub enum SlotMut<'a> {
     note = "a struct of layers has `#[derive(Visit)]`"
 )]
 pub trait Visit {
-    /// Calls `f` with the path and the content of each slot; `path` is the network's own, empty for the outermost.
+    /// Calls `f` with the path and the content of each slot; `path` is the path of this part, empty for the whole network.
     fn visit<'a>(&'a self, path: &str, f: &mut dyn FnMut(&str, Slot<'a>));
 
     /// As [`visit`](Self::visit), in the same order, for changing the slots.
@@ -251,7 +251,7 @@ impl<V: Visit> Visit for Option<V> {
     }
 }
 
-/// A parameter of its own in a user's layer.
+/// A parameter of a user's layer that is in no sublayer.
 impl Visit for Param {
     fn visit<'a>(&'a self, path: &str, f: &mut dyn FnMut(&str, Slot<'a>)) {
         f(path, Slot::Param(self));

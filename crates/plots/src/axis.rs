@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// How numbers lie along an axis.
+/// Distribution of numbers along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scale {
@@ -17,9 +17,9 @@ pub enum Scale {
 /// One axis of a chart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// What is measured, and in which unit.
+    /// The quantity, with its unit.
     pub label: String,
-    /// How numbers lie along it.
+    /// The distribution of numbers along the axis.
     pub scale: Scale,
 }
 
@@ -28,7 +28,7 @@ const DAY: f64 = 86_400.0;
 /// A year in seconds.
 const YEAR: f64 = 365.25 * DAY;
 
-/// What people call times, in seconds.
+/// Common times and their names, in seconds.
 const TIMES: [(f64, &str); 8] = [
     (1.0, "1 s"),
     (60.0, "1 min"),
@@ -63,7 +63,7 @@ impl Axis {
         place.is_finite().then_some(place)
     }
 
-    /// What the axis spans for places between `low` and `high`, with a margin.
+    /// The range of the axis for places between `low` and `high`, with a margin.
     pub(crate) fn span(&self, low: f64, high: f64) -> Range<f64> {
         if low > high {
             return 0.0..1.0;
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_place_is_left_out() {
+    fn points_without_a_place_are_left_out() {
         assert_eq!(Axis::new("", Scale::Log).place(0.0), None);
         assert_eq!(Axis::new("", Scale::Time).place(-1.0), None);
         assert_eq!(Axis::new("", Scale::Linear).place(f64::NAN), None);

@@ -7,7 +7,7 @@ use crate::{Corner, Figure, Mark, Series};
 const LINES: usize = 1;
 
 /// The weights of devices over the pulses that they receive: their mean, an area of one standard deviation, and a few
-/// devices by themselves. `fit` is the response of a model to the same pulses.
+/// devices alone. `fit` is the response of a model to the same pulses.
 ///
 /// # Panics
 /// If the devices have different numbers of weights.
@@ -87,7 +87,7 @@ pub fn step_sizes(weights: &[f32], up: &[f32], down: &[f32], symmetry_point: Opt
     }
 }
 
-/// How many pulses crosspoints received, as a density over all of a set.
+/// The number of pulses that crosspoints received, as a density over all of a set.
 pub fn wear(sets: &[(&str, &[f32])]) -> Figure {
     crate::histogram("pulses per crosspoint", sets)
 }

@@ -1,4 +1,4 @@
-//! How a chart is drawn on any backend of plotters.
+//! Drawing of a chart on any backend of plotters.
 
 use std::ops::Range;
 

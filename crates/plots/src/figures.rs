@@ -1,4 +1,4 @@
-//! What each kind of figure shows.
+//! The kinds of figures.
 
 use crate::axis::{Axis, Scale};
 use crate::{Corner, Figure, Mark, Series};
@@ -6,7 +6,7 @@ use crate::{Corner, Figure, Mark, Series};
 /// A curve with a spread: x (often a time in seconds), mean, and distance from it to either side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Band {
-    /// What the curve is of.
+    /// The name of the curve.
     pub name: String,
     /// Its points.
     pub points: Vec<[f64; 3]>,
@@ -82,7 +82,7 @@ pub fn accuracy_over_time(bands: &[Band]) -> Figure {
     }
 }
 
-/// How often each value occurs, as a density: weights, or conductances in µS. All sets share their bins.
+/// The frequency of each value, as a density: weights, or conductances in µS. All sets share their bins.
 ///
 /// ```
 /// use ohmgrad_plots::histogram;
@@ -112,8 +112,8 @@ pub fn histogram(label: &str, sets: &[(&str, &[f32])]) -> Figure {
     }
 }
 
-/// How far programmed conductances are from their targets, over the targets, both in µS: each device a dot, and an area of
-/// one standard deviation around the mean.
+/// The distance of programmed conductances from their targets, over the targets, both in µS: each device a dot, and an
+/// area of one standard deviation around the mean.
 ///
 /// # Panics
 /// If there are not as many targets as conductances.
@@ -148,7 +148,7 @@ pub fn programming_error(target: &[f32], programmed: &[f32]) -> Figure {
     }
 }
 
-/// What networks predict over what they should, with the line on which both are equal. `unit` is that of both.
+/// Predictions of networks over the targets, with the line on which both are equal. `unit` is that of both.
 ///
 /// # Panics
 /// If a network has not one prediction for each target.

@@ -1,4 +1,4 @@
-//! How a picture becomes a file.
+//! Writing of a picture into a file.
 
 use std::error::Error;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::{Figure, PlotError};
 /// Pixels of a PNG for one unit of an SVG: enough to print a column at 300 dots per inch.
 const PIXELS: u32 = 3;
 
-/// What can be drawn on any backend.
+/// A drawing for any backend.
 pub(crate) trait Picture {
     /// Width and height before scaling.
     fn size(&self) -> (u32, u32);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors_say_what_is_on_the_axes() {
+    fn vectors_have_labels_on_the_axes() {
         let text = svg(every_kind().as_slice()).unwrap();
         for words in [
             "time since programming",
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_named_after_what_they_are() {
+    fn files_are_named_after_their_content() {
         let folder = tempfile::tempdir().unwrap();
         let figure = training_curves(&[("a", &[1.0, 0.5])]);
         for name in ["a.svg", "a.png"] {

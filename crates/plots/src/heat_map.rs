@@ -25,7 +25,7 @@ use crate::file::{self, Picture, font};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeatMap {
-    /// What the numbers are, with their unit.
+    /// The quantity of the numbers, with its unit.
     pub title: String,
     /// The quantity along the horizontal axis, and its values.
     pub across: (String, Vec<String>),

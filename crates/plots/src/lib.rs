@@ -1,8 +1,20 @@
-//! The figures that the examples draw, as SVG and PNG, without system libraries.
+//! The figures that the examples and the program draw, as SVG and PNG, without system libraries.
 //!
-//! A function for each kind of figure ([`training_curves`], [`accuracy_over_time`], [`histogram`], [`programming_error`],
-//! [`predictions`]; [`pulse_response`], [`step_sizes`], [`wear`]) takes plain numbers and gives a [`Figure`];
-//! [`Figure::save`] or [`save`] writes it. The type in a PNG is DejaVu Sans, which is compiled in.
+//! A function for each kind of figure ([`training_curves`], [`accuracy_over_time`], [`histogram`],
+//! [`programming_error`], [`predictions`]; [`pulse_response`], [`step_sizes`], [`wear`]) takes plain numbers and gives
+//! a [`Figure`]; [`Figure::save`] or [`save`] writes it. The type in a PNG is DejaVu Sans, which is compiled in.
+//!
+//! ```
+//! use ohmgrad_plots::{Band, accuracy_over_time};
+//!
+//! let points = vec![[1.0, 0.97, 0.001], [3.15e7, 0.94, 0.004]];
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let file = folder.path().join("chips.svg");
+//! accuracy_over_time(&[Band { name: "PCM".into(), points }]).save(&file)?;
+//! # Ok::<(), ohmgrad_plots::PlotError>(())
+//! ```
+//!
+//! In the book: `docs/ten-years.md`.
 //!
 //! | where is … | file |
 //! |---|---|
@@ -51,7 +63,7 @@ pub struct Figure {
     pub x: Axis,
     /// The vertical axis.
     pub y: Axis,
-    /// What is drawn, in this order; each name is once in the legend, and has one colour.
+    /// The series, drawn in this order; each name is once in the legend, and has one colour.
     pub series: Vec<Series>,
     /// Where the legend is.
     pub legend: Corner,
@@ -62,9 +74,10 @@ pub struct Figure {
 pub struct Series {
     /// Its name in the legend; empty for none.
     pub name: String,
-    /// How it is drawn.
+    /// The mark of the points.
     pub mark: Mark,
-    /// Places (x, y) in units of the axes. What is not finite, or not positive on a logarithmic axis, is left out.
+    /// Places (x, y) in units of the axes. Places that are not finite, or not positive on a logarithmic axis, are left
+    /// out.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -75,7 +88,7 @@ impl Series {
     }
 }
 
-/// How a series is drawn.
+/// Marks of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Mark {
@@ -139,13 +152,13 @@ pub enum PlotError {
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         error: std::io::Error,
     },
     /// The drawing library failed.
     #[error("drawing: {what}")]
     Drawing {
-        /// What it says.
+        /// The message of the library.
         what: String,
     },
 }

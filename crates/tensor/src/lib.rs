@@ -1,10 +1,23 @@
 //! Strided arrays on the CPU, with random numbers that are functions of keys.
 //!
-//! The lowest layer of ohmgrad; it contains no tapes and no tiles. [`Array`] holds `f32` or `f64` (or any other type,
-//! where no arithmetic is needed) on shared storage; [`Tensor`] is the 32-bit one. Errors in shapes panic with both
-//! shapes and the name of the operation.
+//! The lowest layer of ohmgrad; it contains no tapes and no tiles. Its central types are [`Array`], which holds `f32`,
+//! `f64` or any other type on shared storage, [`Tensor`], the `f32` array, and [`Key`], from which random numbers are
+//! drawn. Errors in shapes panic with both shapes and the name of the operation.
 //!
-//! `unsafe` occurs in the matrix product, and where loops are compiled for several processors or fill new storage.
+//! ```
+//! use ohmgrad_tensor::{Key, Tensor};
+//!
+//! let key = Key::new(42);
+//! let x = Tensor::normal(&[100, 3], key.fold("x"));
+//! let centred = &x - &x.mean_axes(&[0]);
+//! assert!(centred.mean().abs() < 1e-6);
+//! assert_eq!(x, Tensor::normal(&[100, 3], key.fold("x")));
+//! ```
+//!
+//! Functions over whole arrays for other crates are in [`product`] (matrix products), [`rows`] (converters and noise),
+//! [`pool`], [`random`] and [`parallel`]. `unsafe` occurs in the matrix product, and where loops are compiled for
+//! several processors or fill new storage. In the book: `docs/reproducibility.md` for keys and bits,
+//! `docs/performance.md` for rates.
 
 mod array;
 pub mod axis;

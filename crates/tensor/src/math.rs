@@ -43,7 +43,8 @@ pub(crate) fn ln(x: f32) -> f32 {
     if x < f32::INFINITY { l } else { x }
 }
 
-/// `ln(x/2ˢ)` of a positive normal number, within 0.9 ulp for s = 0 and x in (0, 1], and so also in proportion just below 1.
+/// `ln(x/2ˢ)` of a positive normal number, within 0.9 ulp for s = 0 and x in (0, 1], and so also in proportion just
+/// below 1.
 #[inline(always)]
 pub(crate) fn ln_normal(x: f32, s: f32) -> f32 {
     const SQRT_HALF: u32 = 0x3f35_04f3;
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_what_they_should_be() {
+    fn ends_have_their_values() {
         let inf = f32::INFINITY;
         assert_eq!([exp(-inf), exp(0.0), exp(inf), exp(-200.0), exp(200.0)], [0.0, 1.0, inf, 0.0, inf]);
         assert_eq!([ln(0.0), ln(1.0), ln(inf)], [-inf, 0.0, inf]);

@@ -23,7 +23,7 @@ use crate::scalar::Scalar;
 /// Bytes that are converted together.
 const BLOCK: usize = 1 << 16;
 
-/// An archive may unpack to so many times its size…
+/// An archive may unpack to this multiple of its size …
 const MOST_EXPANSION: u64 = 128;
 
 /// … and to this many bytes whatever its size.
@@ -63,8 +63,7 @@ impl NpyError {
 
 impl<T: NpyElement> Array<T> {
     /// Reads a `.npy` file of floats (`f4`, `f8`) or whole numbers (`i1` to `i8`, `u1` to `u8`, `b1`), which are converted to
-    /// this element type: to `f32` or `f64`, or whole numbers to `usize`, as labels are. NaN and infinities stay what they
-    /// are.
+    /// this element type: to `f32` or `f64`, or whole numbers to `usize`, as labels are. NaN and infinities are kept.
     ///
     /// ```no_run
     /// use ohmgrad_tensor::{Array, Tensor};
@@ -100,7 +99,7 @@ impl<T: NpyElement> Array<T> {
         read_archive(&bytes, path, usual_limit(&bytes), |_| true)
     }
 
-    /// As [`read_npz`](Self::read_npz), for archives that may unpack to so many bytes.
+    /// As [`read_npz`](Self::read_npz), for archives that may unpack to `bytes` bytes.
     ///
     /// # Errors
     /// As for [`read_npz`](Self::read_npz).

@@ -1,7 +1,7 @@
 //! Matrix products, and the three products that every layer with a weight is made of.
 //!
-//! A product is cut into blocks of rows by its shape alone. A cut of rows or columns changes no bit of the result, because
-//! each element's sum over the inner dimension is taken in the kernel's own order.
+//! A product is cut into blocks of rows by its shape alone. A cut of rows or columns changes no bit of the result,
+//! because each element's sum over the inner dimension is taken in the kernel's own order.
 
 use std::mem::MaybeUninit;
 
@@ -57,9 +57,9 @@ impl<T: Scalar> Right<'_, T> {
     /// The product of rows [n, terms] with this matrix.
     ///
     /// # Panics
-    /// If `rows` is no matrix of so many columns as the sums have terms.
+    /// If `rows` is not a matrix with as many columns as the sums have terms.
     pub fn of(&self, rows: &Array<T>) -> Array<T> {
-        assert!(rows.rank() == 2, "product: shape {:?} is no matrix", rows.shape);
+        assert!(rows.rank() == 2, "product: shape {:?} is not a matrix", rows.shape);
         let len = shape::len(&[rows.shape[0], self.columns()]);
         let out = parallel::build(len, len, |_, out| self.write_of(rows, out));
         Array::from_vec(out, &[rows.shape[0], self.columns()])
@@ -103,10 +103,10 @@ fn block_size(rows: usize) -> usize {
 /// ```
 ///
 /// # Panics
-/// If `w` is no matrix.
+/// If `w` is not a matrix.
 #[track_caller]
 pub fn right_of<T: Scalar>(w: &Array<T>) -> Right<'_, T> {
-    assert!(w.rank() == 2, "right_of: shape {:?} is no matrix", w.shape);
+    assert!(w.rank() == 2, "right_of: shape {:?} is not a matrix", w.shape);
     let Strided { data, row, column } = strided(w);
     Right::new(Strided { data, row: column, column: row }, w.shape[1], w.shape[0])
 }
@@ -126,7 +126,7 @@ pub fn prepared<T: Scalar>(w: &Array<T>) -> Right<'static, T> {
 /// # Panics
 /// As [`right_of`].
 pub fn prepared_for_once<T: Scalar>(w: &Array<T>) -> Right<'static, T> {
-    assert!(w.rank() == 2, "right_of: shape {:?} is no matrix", w.shape);
+    assert!(w.rank() == 2, "right_of: shape {:?} is not a matrix", w.shape);
     let Strided { data, row, column } = strided(w);
     let right = Right::for_once(Strided { data, row: column, column: row }, w.shape[1], w.shape[0]);
     right.owned(w.clone())
@@ -192,7 +192,7 @@ impl<T: Scalar> Array<T> {
 
 /// A layer's forward product: rows `x` [batch, in] times a weight `w` [out, in], giving `x·wᵀ` [batch, out].
 ///
-/// Digital layers and perfect tiles both call this very function, and are so equal bit for bit.
+/// Digital layers and perfect tiles both call this function, so they are equal bit for bit.
 ///
 /// # Panics
 /// If the inner dimensions differ.

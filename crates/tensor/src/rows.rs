@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_lies_beyond_the_bound_counts() {
+    fn only_outputs_beyond_the_bound_count() {
         let by = Quantizer { step: 0.0, bound: 1.0 };
         assert!(!convert(&mut [1.0, -1.0, f32::NAN], by));
         assert!(convert(&mut [0.0, -1.0001], by));

@@ -16,7 +16,7 @@ pub(crate) fn len(shape: &[usize]) -> usize {
 }
 
 /// Returns `true` if memory could hold an array of this shape, or of this shape without its sizes of 0: strides are
-/// computed from all sizes. Arrays of other shapes panic, so what reads files asks first.
+/// computed from all sizes. Arrays of other shapes panic, so readers of files check first.
 pub fn fits(shape: &[usize]) -> bool {
     let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size.max(1)));
     len.is_some_and(|len| len <= isize::MAX as usize / 8)
@@ -112,7 +112,7 @@ pub(crate) fn reshape_strides(shape: &[usize], strides: &[usize], to: &[usize]) 
 
 /// Calls `visit` with the offset of each innermost row of `N` views of one shape, in row-major order.
 ///
-/// The last axis is left to the caller, who knows its length and strides; a shape without axes counts as one row.
+/// The caller walks the last axis, whose length and strides it has; a shape without axes counts as one row.
 /// Always inlined, so that it can be part of a loop that is compiled for the widest vectors.
 #[inline(always)]
 pub(crate) fn for_each_row<const N: usize>(shape: &[usize], strides: [&[usize]; N], mut visit: impl FnMut([usize; N])) {

@@ -159,7 +159,7 @@ mod tests {
     /// Products, passes over elements and samples are tested at the level of this process by the tests themselves, and
     /// here at all that are lower.
     #[test]
-    fn every_lower_level_passes_the_tests_of_what_depends_on_it() {
+    fn every_lower_level_passes_the_tests_that_depend_on_it() {
         let modules = ["gemm::", "product::", "im2col::", "rows::", "random::", "elementwise::", "reduce::", "pool::"];
         for lower in Level::ALL.into_iter().filter(|&lower| lower < level()) {
             for module in modules {

@@ -37,7 +37,7 @@ impl<T: Scalar> Array<T> {
     /// The element of each row of a matrix that its label names: `out[i] = a[i, labels[i]]`.
     ///
     /// # Panics
-    /// If this is not a matrix, there is not one label per row, or a label is no column.
+    /// If this is not a matrix, there is not one label per row, or a label is not a column.
     pub fn pick(&self, labels: &[usize]) -> Self {
         self.check_labels("pick", labels);
         labels.iter().enumerate().map(|(row, &label)| self[[row, label]]).collect::<Vec<_>>().into()

@@ -277,7 +277,7 @@ mod tests {
     use crate::Tensor;
 
     #[test]
-    fn slices_of_nothing_are_used_like_any_other() {
+    fn empty_slices_work_like_others() {
         let x = Tensor::full(&[0, 5, 3], 0.0);
         for t in 0..5 {
             let step = x.slice(1, t..t + 1).squeeze(1);

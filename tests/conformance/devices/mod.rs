@@ -56,7 +56,7 @@ pub fn check(case: &Case) -> Result<Check, String> {
     judge(arrays, &operation, &tolerance, expected)
 }
 
-/// Whether arrays agree with those that are expected.
+/// Compares arrays with the expected ones.
 fn judge(
     arrays: Arrays,
     operation: &str,
@@ -66,7 +66,7 @@ fn judge(
     let mut check = Check::default();
     for (name, expected) in expected {
         let ours = arrays.get(name.as_str()).ok_or_else(|| format!("no array `{name}`"))?;
-        // In these operations an entry of the first axis is a moment of its own.
+        // In these operations each entry of the first axis is a different time.
         let by_checkpoint = !["rank1_update", "on_chip_training"].contains(&operation);
         match tolerance.relative {
             Some(relative) => tolerance::exact(&mut check, &name, ours, &expected, relative)?,

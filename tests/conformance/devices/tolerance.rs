@@ -1,4 +1,4 @@
-//! What it means that arrays of a case of devices hold.
+//! The criteria by which arrays of a case of devices hold.
 
 use std::collections::BTreeMap;
 

@@ -226,7 +226,7 @@ fn with_ranges(config: &InferenceRpuConfig) -> InferenceRpuConfig {
     config
 }
 
-/// Keeps so many rows: those with the smallest of numbers that are drawn for each.
+/// Keeps a fixed number of rows: those with the smallest of numbers that are drawn for each.
 fn keep(cache: Tensor, rows: &Tensor, wanted: usize, key: Key) -> Tensor {
     let n = rows.shape()[0];
     let mut chances = vec![0.0; n];

@@ -1,4 +1,4 @@
-//! What is at the crosspoints of tiles that train by pulses, and what pulses did: for tables.
+//! Summaries for tables: the devices of tiles that train by pulses, and the effect of pulses.
 
 use super::TileArray;
 use crate::device::symmetry_point;
@@ -17,12 +17,12 @@ pub struct DeviceSummary {
     pub symmetry_point: Option<f32>,
     /// The type of pulses and the length of their trains.
     pub update: String,
-    /// What was sent to all tiles since the statistics were last taken.
+    /// Counts of the pulses that were sent to all tiles since the statistics were last taken.
     pub statistics: Statistics,
 }
 
 impl TileArray {
-    /// What the weight's devices are and what they were sent, if it trains by pulses.
+    /// The weight's devices and the pulses that were sent to them, if it trains by pulses.
     pub fn device_summary(&self) -> Option<DeviceSummary> {
         let pulsed = self.pulsed.as_ref()?;
         let cell = pulsed.cells.first()?;

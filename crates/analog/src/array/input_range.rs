@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_value_forgets_and_nothing_does_not_count() {
+    fn the_first_value_replaces_and_empty_calls_do_not_count() {
         let (mut r, mut calls) = (3.0, 0.0);
         for (value, expected) in [(2.0, 2.0), (0.0, 2.0), (f32::NAN, 2.0), (4.0, 3.0)] {
             follow(&mut r, &mut calls, value);

@@ -12,13 +12,13 @@ use crate::mvm::{Direction, Pattern};
 use crate::tile::{Grid, Tile, running_mean};
 
 impl TileArray {
-    /// Puts the same tiles under another configuration: other converters, noise, management, backward, modifier, clipping,
-    /// input ranges.
+    /// Puts the same tiles under another configuration: other converters, noise, management, backward, modifier,
+    /// clipping, input ranges.
     ///
     /// | kept | |
     /// |---|---|
     /// | weight, mapping scales, learned output scales | always |
-    /// | input ranges and how many calls they were found from, running means | always; where the configuration has no use for them they wait for one that has |
+    /// | input ranges and how many calls they were found from, running means | always; a configuration that does not use them keeps them for a later one |
     /// | fixed variations, measured ones too | of each direction that has the same spreads; others are drawn from the tile's key |
     /// | programmed weights, drift coefficients, the time drifted to | always |
     /// | the statistics of drift compensation | measured again with the new reads, as at programming |
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chip_is_what_programming_under_the_other_configuration_gives() {
+    fn a_reconfigured_chip_equals_one_programmed_under_that_configuration() {
         let chip = |config: &InferenceRpuConfig| {
             let mut array = trained();
             array.set_config(config).unwrap();

@@ -1,8 +1,8 @@
 //! Tiles that train by pulses: the third direction.
 //!
-//! Their weights live in devices. A backward leaves the inputs and output gradients of its call for the optimizer's step,
-//! which updates each tile once by the pairs of all calls in order: w by x̂ and d/(s·λ) at the rate η·λ, with x̂ the inputs
-//! cut to the range, d times learned output scales, s the mapping scales, and λ = 1/mean(s) under
+//! Their weights live in devices. A backward leaves the inputs and output gradients of its call for the optimizer's
+//! step, which updates each tile once by the pairs of all calls in order: w by x̂ and d/(s·λ) at the rate η·λ, with x̂
+//! the inputs cut to the range, d times learned output scales, s the mapping scales, and λ = 1/mean(s) under
 //! `weight_scaling_lr_compensation`, else 1. So W = s·w moves by −η·dᵀx̂, as far as the devices let it. Source: aihwkit
 //! `optim/analog_optimizer.py`, `tiles/periphery.py`.
 
@@ -65,7 +65,7 @@ pub struct CallPairs {
     pub(crate) scaling: Option<Tensor>,
 }
 
-/// What was sent to the tiles of an array since the statistics were last taken.
+/// Counts of the pulses that were sent to the tiles of an array since the statistics were last taken.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStatistics {
     /// Of each tile.
@@ -89,7 +89,8 @@ impl Pulsed {
 }
 
 impl TileArray {
-    /// Whether the weight lives in devices that pulses change: a step of an optimizer then gives its learning rate alone.
+    /// Returns `true` if the weight lives in devices that pulses change: a step of an optimizer then gives its learning
+    /// rate alone.
     pub fn trains_on_chip(&self) -> bool {
         self.pulsed.is_some()
     }
@@ -104,11 +105,11 @@ impl TileArray {
         self.pulsed.as_ref().map_or(&[], |pulsed| &pulsed.cells)
     }
 
-    /// Updates the devices by the calls of a step at a learning rate, then lets them diffuse and decay; the logical weight, and
-    /// an analog bias, become what the devices hold. Nothing happens to a weight that does not live in devices.
+    /// Updates the devices by the calls of a step at a learning rate, then lets them diffuse and decay; the logical
+    /// weight, and an analog bias, become the weights of the devices. A weight that is not in devices does not change.
     ///
-    /// `key` is the step's: pulses are functions of it and of the tile. All pairs of a step are one batch, in order of the
-    /// calls.
+    /// `key` is the step's: pulses are functions of it and of the tile. All pairs of a step are one batch, in order of
+    /// the calls.
     pub fn update<'a>(
         &mut self,
         calls: impl IntoIterator<Item = &'a CallPairs>,

@@ -11,7 +11,7 @@ use crate::device::DeviceConfig;
 use crate::update::UpdateParameters;
 
 choices! {
-    /// How a network is trained on the chip.
+    /// Algorithms for training a network on the chip.
     pub enum Algorithm {
         /// Stochastic gradient descent by pulses on the weights.
         Sgd = "sgd",

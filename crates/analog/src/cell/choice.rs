@@ -10,7 +10,7 @@ use crate::config::value::Value;
 use crate::config::{class, schema};
 use crate::device::DeviceConfig;
 
-/// What a digital update can be written to: one device, or a cell whose arrays are pulsed directly.
+/// Targets of a digital update: one device, or a cell whose arrays are pulsed directly.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WrittenCell {
     /// One device per crosspoint.
@@ -75,11 +75,11 @@ impl Setting for WrittenCell {
 }
 
 parameters! {
-    /// Gradients are summed digitally; what exceeds the granularity is written to the devices, row by row (Nandakumar et
+    /// Gradients are summed digitally; multiples of the granularity are written to the devices, row by row (Nandakumar et
     /// al., Front. Neurosci. 14, 406 (2020)).
     #[doc(alias = "MixedPrecisionCompound")]
     pub struct MixedPrecision {
-        /// What is written to.
+        /// The device or cell that is written to.
         device: WrittenCell = WrittenCell::default();
 
         /// Period of writes, in batches; 0: none.
@@ -88,10 +88,10 @@ parameters! {
         /// Rows that are written each time; below 0: all.
         n_rows_per_transfer: i64 = -1;
 
-        /// Whether the first of them is random.
+        /// Begins each transfer with a random row.
         random_row: bool = false;
 
-        /// What is written in units of; 0: the granularity of the devices.
+        /// Unit of the values that are written; 0: the granularity of the devices.
         granularity: f32 = 0.0, [>= 0.0];
 
         /// Rate of writes.
@@ -103,10 +103,10 @@ parameters! {
         /// Levels of the gradients in the digital sum; 0: exact.
         n_d_bins: u32 = 0;
 
-        /// Whether inputs are rounded stochastically.
+        /// Rounds inputs stochastically.
         stoc_round_x: bool = true;
 
-        /// Whether gradients are rounded stochastically.
+        /// Rounds gradients stochastically.
         stoc_round_d: bool = true;
     }
 }
@@ -138,7 +138,7 @@ impl Rules for MixedPrecision {
     }
 }
 
-/// What is at the crosspoints of a tile that trains by pulses.
+/// Devices or cells at the crosspoints of a tile that trains by pulses.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CellConfig {
     /// One device.

@@ -1,7 +1,7 @@
 //! Version 3 of the transfer: lines of the fast array A are turned around from time to time.
 //!
 //! Gradients reach A with the sign of their lines' choppers, and reads leave it with the same sign, so that gradients add
-//! up in the buffer H while what A does by itself averages out. With the unit β (in weight) of the buffer, `λ = |η|/β`:
+//! up in the buffer H while the drift of A averages out. With the unit β (in weight) of the buffer, `λ = |η|/β`:
 //! `ω = H ± λ·read`, `n = trunc ω`. After its read a line turns with probability `in_chop_prob`, or in regular turns
 //! in the last of every `N = max(⌈1/in_chop_prob⌉, 2)` passes; output lines turn after each pass. With `auto_scale` the
 //! fast rate is `fast_lr·desired_bl·g/(m_x·m_d)` of running means of the largest inputs and gradients. With γ ≠ 0 the
@@ -17,7 +17,7 @@ use super::{ChoppedTransferCompound, DynamicTransferCompound, Slot, chance};
 use crate::device::{DeviceArray, slice};
 use crate::update::Pairs;
 
-/// What both chopped cells have in common, in their configurations.
+/// Configuration that both chopped cells share.
 #[derive(Clone, Debug)]
 struct Options {
     in_chop_prob: f32,
@@ -51,7 +51,7 @@ pub(super) struct Chopped {
     /// Running means of the largest inputs and gradients, and the fast rate of the last pair.
     means: [f32; 2],
     fast_rate: f32,
-    /// What version 4 remembers besides.
+    /// Additional state of version 4.
     dynamic: Option<Dynamic>,
 }
 
@@ -109,7 +109,7 @@ impl Chopped {
         }
     }
 
-    /// Whether the lines of x and of d are turned around.
+    /// The signs of the x lines and of the d lines: −1 where a line is turned around.
     pub(super) fn signs(&self, columns: bool) -> (&[f32], &[f32]) {
         let (inward, outward) = (slice(&self.in_chopper), slice(&self.out_chopper));
         if columns { (inward, outward) } else { (outward, inward) }

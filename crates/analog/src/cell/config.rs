@@ -1,4 +1,4 @@
-//! What a user writes of cells: aihwkit `compounds.py`. Transfer cells are in `transfer_parameters.rs`, the choice of a
+//! Configurations of cells: aihwkit `compounds.py`. Transfer cells are in `transfer_parameters.rs`, the choice of a
 //! cell in `choice.rs`.
 
 use std::fmt::Debug;
@@ -52,7 +52,7 @@ parameters! {
         unit_cell_devices: Vec<DeviceConfig> = vec![];
 
         /// Which of them receive a pair's pulses. With the default weights the single policies learn at 1/n of the
-        /// rate, as in the reference: a pulse moves the weight by 1/n of what it counts for.
+        /// rate, as in the reference: a pulse changes the weight by 1/n of the granularity.
         update_policy: UpdatePolicy = UpdatePolicy::All;
 
         /// The device that is updated, and set, under `SINGLE_FIXED`.
@@ -81,19 +81,19 @@ parameters! {
         /// Period of refreshes, in batches or pairs; 0: none.
         refresh_every: u32 = 0;
 
-        /// Whether the period is in batches; `false`: in pairs of input and output gradient.
+        /// Counts the period in batches; `false`: in pairs of input and output gradient.
         units_in_mbatch: bool = true;
 
-        /// What the larger of a pair must exceed for a refresh, in units of `|w_max|`.
+        /// Threshold for a refresh that the larger weight of a pair must exceed, in units of `|w_max|`.
         refresh_upper_thres: f32 = 0.75;
 
-        /// What the smaller of a pair must exceed for a refresh, in units of `|w_max|`.
+        /// Threshold for a refresh that the smaller weight of a pair must exceed, in units of `|w_max|`.
         refresh_lower_thres: f32 = 0.25;
 
-        /// How a column is read in a refresh.
+        /// Parameters of the read of a column in a refresh.
         refresh_forward: IoParameters = IoParameters::default();
 
-        /// How the difference is written in a refresh.
+        /// Parameters of the pulses that write the difference in a refresh.
         refresh_update: UpdateParameters = UpdateParameters::default();
     }
 }

@@ -1,5 +1,9 @@
-//! What is at the crosspoints of a tile that trains by pulses: one device, several, or arrays between which weights are
-//! moved; and how pairs of inputs and output gradients change it.
+//! Unit cells at the crosspoints of a tile that trains by pulses: one device, several, or arrays between which weights
+//! are moved.
+//!
+//! A cell holds a weight and changes it by pairs of inputs and output gradients. [`CellConfig`] chooses one, [`Cell`]
+//! is its state, and [`presets`] has the reference's configurations. `docs/on-chip.md` is an introduction,
+//! `docs/devices.md` the reference.
 //!
 //! A cell is a state machine over arrays. Each is a file:
 //!
@@ -14,8 +18,9 @@
 //! | … with a moving reference (version 4, AGAD) | `dynamic.rs` |
 //! | gradients that are summed digitally | `mixed_precision.rs` |
 //!
-//! What a user writes is in `config.rs`, `transfer_parameters.rs` and `choice.rs`; the reads between arrays in `read.rs`. Semantics are the
-//! reference's (aihwkit 1.1, `rpu_*_device.cpp`); where it is left on purpose, the file of the cell says so.
+//! What a user writes is in `config.rs`, `transfer_parameters.rs` and `choice.rs`; the reads between arrays in
+//! `read.rs`. Semantics are the reference's (aihwkit 1.1, `rpu_*_device.cpp`); where it is left on purpose, the file of
+//! the cell says so.
 
 mod arrays;
 mod buffered;
@@ -58,14 +63,14 @@ pub use transfer_parameters::{
 };
 use vector::Vector;
 
-/// What one step updates a cell with.
+/// Parameters of the update of a cell in one step.
 #[derive(Clone, Copy)]
 pub struct Update<'a> {
     /// All pairs of the step, in order.
     pub pairs: Pairs<'a>,
     /// The learning rate.
     pub rate: f32,
-    /// How gradients become pulses.
+    /// The parameters by which gradients become pulses.
     pub parameters: &'a UpdateParameters,
     /// The key of the step on this tile.
     pub key: Key,
@@ -170,7 +175,8 @@ impl Cell {
         }
     }
 
-    /// What follows each step of the optimizer: diffusion, then decay, of every array, where they are configured.
+    /// Applies diffusion, then decay, to every array where they are configured; called after each step of the
+    /// optimizer.
     pub fn after_step(&mut self, key: Key) {
         self.on_devices(key, |device, key| device.after_step(key));
     }
@@ -208,7 +214,7 @@ impl Cell {
     /// [`UpdatePolicy::SingleFixed`], updated.
     ///
     /// # Errors
-    /// If the cell has no such choice, or not so many devices.
+    /// If the cell has no such choice, or fewer devices.
     pub fn set_update_index(&mut self, index: usize) -> Result<(), Error> {
         let devices = self.devices().len();
         let wrong = |allowed: String| invalid("hidden_update_index", &index.get(), allowed);
@@ -227,18 +233,18 @@ impl Cell {
         self.arrays_mut().devices.iter_mut().for_each(DeviceArray::count_pulses);
     }
 
-    /// What was sent since it was last taken.
+    /// Counts of the pulses that were sent since the statistics were last taken.
     pub fn statistics(&self) -> Statistics {
         self.arrays().scratch.trains.sent()
     }
 
-    /// What was sent since this was last asked.
+    /// Counts of the pulses that were sent since the last call, and starts new ones.
     pub fn take_statistics(&mut self) -> Statistics {
         self.arrays_mut().scratch.trains.take_statistics()
     }
 
-    /// Visits all that the cell remembers, each piece under its name. What replaces all pieces continues as the cell they
-    /// came from, bit for bit.
+    /// Visits the whole state of the cell, each piece under its name. A cell whose pieces are all replaced continues as
+    /// the cell they came from, bit for bit.
     pub fn state(&mut self, f: &mut dyn FnMut(&str, Slot<'_>)) {
         each!(&mut self.0, cell => cell.state("", f));
     }
@@ -279,7 +285,7 @@ pub(crate) fn below(n: usize, key: Key) -> usize {
     ((u128::from(key.to_words()[0]) * n as u128) >> 64) as usize
 }
 
-/// Whether an event of this probability happens, of a key that is used for nothing else.
+/// Draws an event of this probability; the key must serve nothing else.
 pub(crate) fn chance(probability: f32, key: Key) -> bool {
     ((key.to_words()[0] >> 40) as f32) < probability * (1u64 << 24) as f32
 }
@@ -288,9 +294,9 @@ pub(crate) fn chance(probability: f32, key: Key) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Period {
     Never,
-    /// After so many pairs.
+    /// After this number of pairs.
     Pairs(u64),
-    /// After so many batches, which end where they end; fractions divide a batch.
+    /// After this number of batches of any size; fractions divide a batch.
     Batches(f64),
 }
 
@@ -304,13 +310,13 @@ impl Period {
         }
     }
 
-    /// Whether an event follows the i-th of `n` pairs of a batch, after so many earlier batches and pairs.
+    /// Returns `true` if an event follows the i-th of `n` pairs of a batch, after so many earlier batches and pairs.
     pub(crate) fn is_due(self, batches: u64, pairs: u64, i: usize, n: usize) -> bool {
         match self {
             Self::Never => false,
             Self::Pairs(every) => (pairs + i as u64 + 1).is_multiple_of(every),
             Self::Batches(every) => {
-                // Where parts of a batch are no binary fractions, the sum may fall just short of a whole period.
+                // Where parts of a batch are not binary fractions, the sum may fall just short of a whole period.
                 let periods = |i: usize| ((batches as f64 + i as f64 / n as f64) / every + 1e-9).floor();
                 periods(i + 1) > periods(i)
             }

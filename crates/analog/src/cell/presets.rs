@@ -11,16 +11,16 @@ use crate::device::{DeviceConfig, SoftBoundsReference, presets};
 use crate::presets::io;
 use crate::update::UpdateParameters;
 
-/// What a preset puts on a tile that trains by pulses.
+/// A preset for tiles that train by pulses: cell, update and reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CellPreset {
     /// The reference's name of the configuration, without `Preset`.
     pub name: String,
     /// The device or cell.
     pub cell: CellConfig,
-    /// How gradients become pulses.
+    /// The parameters by which gradients become pulses.
     pub update: UpdateParameters,
-    /// How the tile is read, in both directions.
+    /// The parameters of reads, in both directions.
     pub io: IoParameters,
 }
 

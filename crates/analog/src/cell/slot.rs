@@ -1,4 +1,4 @@
-//! What a cell remembers, piece by piece.
+//! The state of a cell, piece by piece.
 
 use ohmgrad_tensor::Tensor;
 

@@ -18,7 +18,7 @@ use crate::Error;
 use crate::device::{Changed, Pulses};
 use crate::update::Side;
 
-/// What is done between the read of a line and the write of the next array.
+/// Rules for the values between the read of a line and the write of the next array.
 #[derive(Clone, Debug)]
 pub(super) enum Rule {
     /// Version 1: what was read is written.
@@ -50,14 +50,14 @@ pub(super) struct Transfer {
     batches: u64,
 }
 
-/// What a rule sees of an event: the line that was read and what may be written.
+/// An event for a rule: the line that was read and the values to write.
 pub(super) struct Event<'a> {
     /// The array that was read.
     pub(super) from: usize,
     /// The number of the line.
     pub(super) q: usize,
     pub(super) line: Slice,
-    /// What was read; becomes what is written.
+    /// The values that were read; the rule turns them into those that are written.
     pub(super) values: &'a mut [f32],
     /// The transfer's rate.
     pub(super) rate: f32,

@@ -1,5 +1,5 @@
-//! What a user writes of transfer cells: aihwkit `TransferCompound` and its successors, with what all have in common
-//! listed once.
+//! Configurations of transfer cells: aihwkit `TransferCompound` and its successors, with the shared parameters listed
+//! once.
 
 use super::config::{Compound, check_devices, two_or_more};
 use super::presets::unmanaged;
@@ -62,20 +62,21 @@ macro_rules! transfer_parameters {
                 /// Periods of the arrays' transfers, instead of `transfer_every`.
                 transfer_every_vec: Vec<f32> = vec![], [>= 0.0];
 
-                /// Whether the last array transfers to none.
+                /// Leaves the last array without a transfer.
                 no_self_transfer: bool = true;
 
-                /// Whether periods are in batches; `false`: in pairs of input and output gradient.
+                /// Counts periods in batches; `false`: in pairs of input and output gradient.
                 units_in_mbatch: bool = $in_batches;
 
-                /// Whether columns are read, driven from the inputs; `false`: rows, driven from the outputs.
+                /// Reads columns, driven from the inputs; `false`: rows, driven from the outputs.
                 transfer_columns: bool = true;
 
                 /// Rate of updates of the first array: a factor of the learning rate, or with `scale_fast_lr` off the
                 /// rate itself. 0: the learning rate.
                 fast_lr: f32 = 1.0, [>= 0.0];
 
-                /// Whether `fast_lr` multiplies the learning rate. `false` is what the reference's version 1.1 does.
+                /// Multiplies the learning rate by `fast_lr`; `false`, as in the reference's version 1.1: `fast_lr` is
+                /// the rate itself.
                 scale_fast_lr: bool = $scale_fast;
 
                 /// Rate of transfers.
@@ -84,14 +85,14 @@ macro_rules! transfer_parameters {
                 /// Rates of the arrays' transfers, instead of `transfer_lr`.
                 transfer_lr_vec: Vec<f32> = vec![];
 
-                /// Whether the learning rate multiplies those of transfers.
+                /// Multiplies the rates of transfers by the learning rate.
                 scale_transfer_lr: bool = true;
 
-                /// How a line is read. Noise and bound management are off, as in the reference: a unit vector needs
-                /// none.
+                /// Parameters of the read of a line. Noise and bound management are off, as in the reference: a unit
+                /// vector needs none.
                 transfer_forward: IoParameters = IoParameters::default();
 
-                /// How what was read becomes pulses on the next array.
+                /// Parameters of the pulses that write the values to the next array.
                 transfer_update: UpdateParameters = $write;
 
                 $($own)*
@@ -145,7 +146,7 @@ transfer_parameters! {
         /// Lines that are read in one event, cyclically.
         n_reads_per_transfer: usize = 1;
 
-        /// Whether an event begins with a random line.
+        /// Begins each event with a random line.
         random_selection: bool = false;
 
         /// Probability that a column is reset after it was read.
@@ -154,7 +155,7 @@ transfer_parameters! {
 }
 
 transfer_parameters! {
-    /// Tiki-Taka version 2: what is read is summed in a digital buffer, whose multiples of a threshold are written as
+    /// Tiki-Taka version 2: reads are summed in a digital buffer; multiples of a threshold are written as
     /// pulses (Gokmen, Front. Artif. Intell. 4, 699148 (2021)).
     #[doc(alias = "TTv2")]
     [true true UpdateParameters::single_pulse()] [lines]
@@ -162,7 +163,7 @@ transfer_parameters! {
         /// Lines that are read in one event, cyclically.
         n_reads_per_transfer: usize = 1;
 
-        /// Whether an event begins with a random line.
+        /// Begins each event with a random line.
         random_selection: bool = false;
 
         /// Threshold of the buffer, in units of the slow array's granularity.
@@ -171,11 +172,11 @@ transfer_parameters! {
         /// Rate at which a pulse is written, in units of the granularity.
         step: f32 = 1.0, [> 0.0];
 
-        /// What is left of the buffer's value after a write.
+        /// Share of the buffer's value that remains after a write.
         momentum: f32 = 0.1, [0.0..=1.0];
 
-        /// Whether `momentum` multiplies the whole value; `false`: what was written is taken from it but for this
-        /// fraction.
+        /// Multiplies the whole value by `momentum` after a write; `false`: the written part is subtracted, except this
+        /// share of it.
         forget_buffer: bool = true;
     }
 }
@@ -190,7 +191,7 @@ macro_rules! chopped {
                 /// 1/probability passes.
                 in_chop_prob: f32 = 0.1, [0.0..=1.0];
 
-                /// Whether turns are random; `false`: regular.
+                /// Draws turns at random; `false`: turns are regular.
                 in_chop_random: bool = $random;
 
                 /// Unit of the buffer, in units of the fast array's granularity; 0 is 1.
@@ -203,20 +204,20 @@ macro_rules! chopped {
                 /// Rate at which a pulse is written, in units of the granularity.
                 step: f32 = 1.0, [> 0.0];
 
-                /// What is left of the buffer's value after a write.
+                /// Share of the buffer's value that remains after a write.
                 momentum: f32 = 0.0, [0.0..=1.0];
 
-                /// Whether `momentum` multiplies the whole value; `false`: what was written is taken from it but for
-                /// this fraction.
+                /// Multiplies the whole value by `momentum` after a write; `false`: the written part is subtracted,
+                /// except this share of it.
                 forget_buffer: bool = true;
 
-                /// Whether the fast rate follows from running means of the largest inputs and gradients.
+                /// Derives the fast rate from running means of the largest inputs and gradients.
                 auto_scale: bool = false;
 
                 /// Momentum of these running means, per batch.
                 auto_momentum: f32 = 0.99, [0.0..=1.0];
 
-                /// Whether the transfer's rate is divided by the fast one, so that it is that of plain gradients.
+                /// Divides the rate of the transfer by the fast one, so that it is that of plain gradients.
                 correct_gradient_magnitudes: bool = false;
 
                 $($own)*
@@ -226,14 +227,14 @@ macro_rules! chopped {
 }
 
 chopped! {
-    /// Tiki-Taka version 3: lines are turned around from time to time, so that what the fast array adds by itself
+    /// Tiki-Taka version 3: lines are turned around from time to time, so that the drift of the fast array
     /// averages out; with `in_chop_prob` 0 it is version 2 (Rasch et al., arXiv:2303.04721).
     #[doc(alias("c-TTv2", "TTv3"))]
     true pub struct ChoppedTransferCompound {
         /// Probability that an output line's sign is turned around after each pass.
         out_chop_prob: f32 = 0.0, [0.0..=1.0];
 
-        /// Whether what was read is written at once, without a sum.
+        /// Writes each value at once, without a sum.
         no_buffer: bool = false;
     }
 }
@@ -243,13 +244,13 @@ chopped! {
     /// last turn, so that no symmetry point needs to be known (Rasch et al., arXiv:2303.04721).
     #[doc(alias("AGAD", "TTv4"))]
     false pub struct DynamicTransferCompound {
-        /// How much more the end of a period counts in its mean.
+        /// Additional weight of the end of a period in the mean of the period.
         tail_weightening: f32 = 5.0, [> 0.0];
 
         /// Largest magnitude of the buffer after a write, in units of the longest train; 0: no limit.
         buffer_cap: f32 = 0.0, [>= 0.0];
 
-        /// Whether reads count less with their number in the period.
+        /// Counts each read less with its number in the period.
         experimental_correct_accumulation: bool = false;
     }
 }

@@ -155,7 +155,6 @@ directions! {
         /// `y / (1 + r_series · |y|)`.
         r_series: f32 = 0.0, [>= 0.0];
 
-        /// Spread between devices of the factor `1 + w_read_asymmetry_dtod · ξᵢⱼ` on the weights
         /// Spread between devices of the factor `1 + w_read_asymmetry_dtod · ξᵢⱼ` on the weights for negative inputs,
         /// drawn once when the tile is built. Only the two-pass types of `mv_type` have it.
         w_read_asymmetry_dtod: f32 = 0.0, [>= 0.0];
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_serde_starts_from_each_structs_own_default() {
+    fn plain_serde_starts_from_the_default_of_each_struct() {
         let backward: BackwardIoParameters = toml::from_str("bound_management = \"NONE\"\nout_bound = 2").unwrap();
         assert_eq!(backward, BackwardIoParameters { out_bound: 2.0, ..Default::default() });
     }

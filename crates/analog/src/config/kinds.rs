@@ -21,8 +21,7 @@ choices! {
 choices! {
     /// The scale by which each input row is divided before the DAC, and multiplied after the ADC.
     ///
-    /// Where `nm_thres` is above 0, it caps the largest magnitude or value that `AbsMax`, `Max` and
-    /// `AbsMaxNpSum` see.
+    /// Where `nm_thres` is above 0, it caps the largest magnitude or value in `AbsMax`, `Max` and `AbsMaxNpSum`.
     #[doc(alias = "NoiseManagementType")]
     pub enum NoiseManagement {
         /// No scale: inputs beyond `inp_bound` are clipped.

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn printing_shows_what_changed() {
+    fn printing_shows_changed_fields() {
         let mapping = MappingParameter { max_input_size: 128, ..Default::default() };
         assert_eq!(mapping.to_string(), "MappingParameter: max_input_size = 128");
         assert_eq!(MappingParameter::default().to_string(), "MappingParameter: all defaults");

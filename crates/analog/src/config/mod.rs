@@ -1,7 +1,8 @@
 //! Configurations: the parameters of an analog product, the mapping, and their files.
 //!
-//! Plain data with public fields, `Default`, serde and `validate()`. Everything about a field
-//! (meaning, unit, default, range) stands where it is listed:
+//! [`InferenceRpuConfig`] is the configuration of inference, [`RpuConfig`] one of any kind, and [`IoParameters`] the
+//! section of a read. All are plain data with public fields, `Default`, serde and `validate()`. `docs/mvm.md` has the
+//! fields in tables. The meaning, unit, default and range of a field stand where it is listed:
 //!
 //! | where is … | file |
 //! |---|---|

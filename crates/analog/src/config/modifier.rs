@@ -40,10 +40,9 @@ parameters! {
     /// Modifier of the tile weights that reads use while a network is trained, so that it becomes robust to such
     /// changes (aihwkit `inference.py`).
     ///
-    /// The modified weights are drawn once per tape, the first included, from the stored ones; forward and backward see
-    /// them. The trained weight and its gradient do not depend on it. The fields `std_dev` and `res` are in
-    /// units of A, the largest magnitude of a tile's weights or `assumed_wmax`; ξ is a standard normal number for each
-    /// weight.
+    /// The modified weights are drawn once per tape, the first included, from the stored ones; forward and backward use
+    /// them. The trained weight and its gradient do not depend on it. The fields `std_dev` and `res` are in units of A,
+    /// the largest magnitude of a tile's weights or `assumed_wmax`; ξ is a standard normal number for each weight.
     ///
     /// ```
     /// use ohmgrad_analog::config::{InferenceRpuConfig, WeightModifier, WeightModifierParameter};
@@ -90,7 +89,7 @@ parameters! {
         copy_last_column: bool = false;
 
         /// The coefficients of p, lowest power first. The defaults are those of phase-change memory over 25 µS; under
-        /// PROG_NOISE, which divides by `g_max`, coefficients in µS are meant.
+        /// PROG_NOISE, which divides by `g_max`, they are in µS.
         coeffs: Vec<f32> = vec![0.0105392, 0.0768, -0.046925];
 
         /// PCM_NOISE and PROG_NOISE: the conductance in µS that A corresponds to.

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_none_or_null() {
+    fn an_absent_value_is_none_or_null() {
         let none = InferenceRpuConfig { noise_model: NoiseModelConfig::None, ..Default::default() };
         assert_eq!(InferenceRpuConfig::from_toml_str("noise_model = { type = \"None\" }").unwrap(), none);
         assert_eq!(InferenceRpuConfig::from_json_str("{\"noise_model\": null}").unwrap(), none);

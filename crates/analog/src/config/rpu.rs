@@ -210,7 +210,7 @@ impl Default for RpuConfig {
     }
 }
 
-/// What differs from the defaults of its kind.
+/// Prints the fields that differ from the defaults of the kind.
 impl fmt::Display for RpuConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -50,7 +50,7 @@ impl BackwardIoParameters {
 
 /// The number of steps that a resolution means: `1/res`, or `res` where it is above 1.
 ///
-/// 1/126 is no f32, and its inverse may be 125.99999: a value that near to a whole number is taken for it.
+/// 1/126 is not an f32, and its inverse may be 125.99999: a value that near to a whole number is taken for it.
 pub(super) fn steps(res: f32) -> f64 {
     let res = f64::from(res);
     let steps = if res > 1.0 { res } else { 1.0 / res };

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_are_whole_where_they_were_meant_to_be() {
+    fn steps_are_whole_numbers_where_they_should_be() {
         for steps in 1_u16..=4096 {
             assert_eq!(levels(1.0 / f32::from(steps)), steps.to_string());
         }

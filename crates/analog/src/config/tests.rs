@@ -19,7 +19,7 @@ fn after<'a>(text: &'a str, path: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn the_form_knows_no_section() {
+fn the_form_does_not_depend_on_sections() {
     let form = files("form");
     assert!(form.len() > 9);
     for (name, text) in &form {
@@ -29,7 +29,7 @@ fn the_form_knows_no_section() {
 }
 
 #[test]
-fn a_section_knows_no_other() {
+fn sections_do_not_depend_on_each_other() {
     // The section of reads is cut into several files.
     let reads = ["io", "io_rules", "ir_drop_t", "ir_drop_t_rules", "kinds", "stages", "steps", "summary"];
     for (name, text) in files(".") {

@@ -1,5 +1,5 @@
 //! Fields that are set and have no effect: a strength without its kind, a kind without its strength, parameters of a
-//! part that is off. The reference accepts them in silence, so they are no errors.
+//! part that is off. The reference accepts them without a message, so they are not errors.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use super::modifier::WeightModifier;
 use super::noise_model::NoiseModelConfig;
 use super::{WeightClip, WeightRemap};
 
-/// A remark about a field of a configuration that is no error.
+/// A remark about a field of a configuration that is not an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// The field with its section, `forward.bound_management`.

@@ -17,9 +17,9 @@ pub struct DeviceArray {
     config: DeviceConfig,
     common: Common,
     shape: [usize; 2],
-    /// What pulses act on.
+    /// The weights that pulses change.
     w: Tensor,
-    /// What reads see, where writes have noise.
+    /// The weights that reads use, where writes have noise.
     visible: Option<Tensor>,
     /// Bounds and steps; empty for ideal devices.
     max: Tensor,
@@ -27,8 +27,8 @@ pub struct DeviceArray {
     up: Tensor,
     down: Tensor,
     own: Vec<Tensor>,
-    /// What one step of decay leaves of a weight; and standard deviation of diffusion, weight after a reset, where they
-    /// differ from 1, 0 and 0.
+    /// The share of a weight that one step of decay leaves; then the standard deviation of diffusion and the weight
+    /// after a reset, where they differ from 1, 0 and 0.
     decay: Option<Tensor>,
     diffusion: Option<Tensor>,
     reset: Option<Tensor>,
@@ -139,7 +139,7 @@ impl DeviceArray {
         &self.common
     }
 
-    /// Whether updates are exact.
+    /// Returns `true` if updates are exact.
     pub(crate) fn is_ideal(&self) -> bool {
         self.config.step().is_ideal()
     }
@@ -165,7 +165,7 @@ impl DeviceArray {
         self.set(&Tensor::full(&self.shape, 0.0), key);
     }
 
-    /// What follows each step of the optimizer: diffusion, then decay, where they are configured.
+    /// Applies diffusion, then decay, where they are configured; called after each step of the optimizer.
     pub fn after_step(&mut self, key: Key) {
         if self.common.diffusion > 0.0 {
             self.diffuse(key.fold("diffusion"));

@@ -1,4 +1,4 @@
-//! What all pulsed devices have in common: parameters under the reference's names (aihwkit `PulsedDevice`,
+//! Parameters that all pulsed devices share, under the reference's names (aihwkit `PulsedDevice`,
 //! `rpu_pulsed_device.h`).
 
 use super::DriftParameter;
@@ -95,11 +95,11 @@ macro_rules! device_parameters {
             @ $name [$($group)*] $meta [
                 $($own)*
 
-                /// Standard deviation of what a write adds to the weight that reads see, in units of `dw_min`. Above 0
-                /// pulses act on a hidden weight, and what reads see of it is drawn anew with every write.
+                /// Standard deviation of the noise that a write adds to the weight in reads, in units of `dw_min`.
+                /// Above 0 pulses act on a hidden weight, and the noise of its reads is drawn anew with every write.
                 write_noise_std: f32 = 0.0, [>= 0.0];
 
-                /// Whether setting weights is a write with noise.
+                /// Sets weights by a write with noise.
                 apply_write_noise_on_set: bool = true;
             ]
         }
@@ -126,7 +126,7 @@ macro_rules! device_parameters {
                 /// Spread of the step between devices, one for both directions.
                 dw_min_dtod: f32 = 0.3, [>= 0.0];
 
-                /// Whether the spread is log-normal: factors `exp(dw_min_dtod·ξ)`.
+                /// Makes the spread log-normal: factors `exp(dw_min_dtod·ξ)`.
                 dw_min_dtod_log_normal: bool = false;
 
                 /// Noise of each pulse, a standard deviation relative to the step.
@@ -141,7 +141,7 @@ macro_rules! device_parameters {
                 /// Spread of the lower bound between devices.
                 w_min_dtod: f32 = 0.3, [>= 0.0];
 
-                /// Whether steps that came out negative are turned around, and bounds sorted on either side of 0.
+                /// Turns steps around that came out negative, and sorts bounds on either side of 0.
                 enforce_consistency: bool = true;
 
                 /// Probability that a device is stuck at a value and has no steps.
@@ -150,8 +150,8 @@ macro_rules! device_parameters {
                 /// Largest magnitude of the value of a stuck device.
                 corrupt_devices_range: f32 = 0.1, [>= 0.0];
 
-                /// Whether the last column, the bias, has no variations and bounds a hundred times as wide. Needs an
-                /// analog bias.
+                /// Leaves the last column, the bias, without variations and with bounds a hundred times as wide. Needs
+                /// an analog bias.
                 perfect_bias: bool = false;
 
                 /// Standard deviation of the random walk of a weight after each step.

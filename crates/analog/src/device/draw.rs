@@ -15,7 +15,7 @@ pub struct Draw {
     key: Key,
     rows: usize,
     columns: usize,
-    /// Whether all samples are 0.
+    /// `true` if all samples are 0.
     silent: bool,
     /// Upper bounds.
     pub max: Vec<f32>,
@@ -73,7 +73,7 @@ impl Draw {
         self.rows * self.columns
     }
 
-    /// Whether there are no crosspoints.
+    /// Returns `true` if there are no crosspoints.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -8,7 +8,7 @@ use ohmgrad_tensor::{Key, Scalar, Tensor, random};
 use crate::config::section::{Rules, parameters};
 
 parameters! {
-    /// How weights drift; the exponent ν 0 is no drift.
+    /// Drift of the weights; with the exponent ν = 0 there is none.
     #[derive(Copy)]
     #[doc(alias = "SimpleDriftParameter")]
     pub struct DriftParameter {

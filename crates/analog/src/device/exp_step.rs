@@ -40,8 +40,8 @@ device_parameters! {
         /// Noise of each pulse per magnitude of the weight, times `dw_min_std`.
         dw_min_std_slope: f32 = 0.0, [>= 0.0];
 
-        /// Whether pulses are counted by the down step at w = 0, as the reference does; `false`: by the mean of both
-        /// directions, or by the up step where it is the only one.
+        /// Counts pulses by the down step at w = 0, as the reference does; `false`: by the mean of both directions, or
+        /// by the up step where it is the only one.
         reference_granularity: bool = false;
     }
 }

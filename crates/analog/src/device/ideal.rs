@@ -25,7 +25,7 @@ parameters! {
 impl Rules for Ideal {}
 
 impl Ideal {
-    /// What is left of a device under [`PulseType::None`](crate::update::PulseType::None).
+    /// The properties of a device that remain under [`PulseType::None`](crate::update::PulseType::None).
     pub(crate) fn instead_of(device: &dyn Step) -> Self {
         let Common { diffusion, lifetime, reset_std, drift, .. } = device.common();
         Self { diffusion, lifetime, reset_std, drift }

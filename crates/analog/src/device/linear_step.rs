@@ -27,22 +27,22 @@ device_parameters! {
         /// Spread of the slope of down steps between devices, absolute.
         gamma_down_dtod: f32 = 0.05, [>= 0.0];
 
-        /// Whether steps may grow towards the bound where the slope's spread makes it negative.
+        /// Allows steps that grow towards the bound, where the slope's spread makes the slope negative.
         allow_increasing: bool = false;
 
-        /// Whether slopes refer to the mean bounds; `false`: to each crosspoint's own.
+        /// Scales slopes by the mean bounds; `false`: by each crosspoint's own.
         mean_bound_reference: bool = true;
 
-        /// Whether noise multiplies the whole step; `false`: its constant part alone.
+        /// Multiplies the whole step by the noise; `false`: its constant part alone.
         mult_noise: bool = true;
 
-        /// Whether up steps grow towards the upper bound, as seen from just beyond the lower one.
+        /// Makes up steps grow towards the upper bound, counted from just beyond the lower one.
         reverse_up: bool = false;
 
-        /// Whether down steps grow towards the lower bound.
+        /// Makes down steps grow towards the lower bound.
         reverse_down: bool = false;
 
-        /// How far beyond the other bound the reference of reversed steps is.
+        /// Distance of the reference of reversed steps beyond the other bound.
         reverse_offset: f32 = 0.01, [>= 0.0];
     }
 }
@@ -62,11 +62,11 @@ pub(super) fn check_reverse(up: bool, down: bool, mult_noise: bool, at: &str) ->
     }
 }
 
-/// What slopes are made of.
+/// Parameters of slopes.
 pub(super) struct Slopes {
     /// Mean and spread, up and down.
     pub(super) gamma: [(f32, f32); 2],
-    /// Whether slopes keep their sign.
+    /// `true` if slopes keep their sign.
     pub(super) signed: bool,
     /// The bounds they refer to, if not each crosspoint's own: upper and lower.
     pub(super) bounds: Option<(f32, f32)>,

@@ -1,6 +1,9 @@
-//! Pulsed devices: how the conductance at a crosspoint answers a pulse.
+//! Pulsed devices: the response of the conductance at a crosspoint to pulses.
 //!
-//! A device is a section of the configuration and its [`Step`], in one file; what all devices share is in the others:
+//! [`DeviceConfig`] chooses a device, [`DeviceArray`] holds the devices of a tile, and [`Step`] is the trait of a
+//! device. `docs/devices.md` has all devices with their formulas.
+//!
+//! A device is a section of the configuration and its [`Step`], in one file; the other files are shared by all devices:
 //!
 //! | where is … | file |
 //! |---|---|
@@ -68,7 +71,7 @@ pub enum Pulses {
     Up,
 }
 
-/// What was drawn for one crosspoint.
+/// The values that were drawn for one crosspoint.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Crosspoint {
     /// Upper bound of the weight.
@@ -83,7 +86,7 @@ pub struct Crosspoint {
     pub own: [f32; 3],
 }
 
-/// How a device answers single pulses: all that there is to write for a new one.
+/// The response of a device to single pulses. A new device implements this trait and nothing else.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -139,13 +142,14 @@ pub trait Step: Debug + Send + Sync + std::panic::RefUnwindSafe {
         (at.min, at.max)
     }
 
-    /// Whether n pulses are n times a pulse at every weight, up to bounds, so that their noise adds up to one sample.
+    /// Returns `true` if n pulses are n times a pulse at every weight, up to bounds, so that their noise adds up to one
+    /// sample.
     #[inline(always)]
     fn adds_up(&self) -> bool {
         false
     }
 
-    /// Whether there are no pulses: updates are exact and weights have no bounds.
+    /// Returns `true` if there are no pulses: updates are exact and weights have no bounds.
     fn is_ideal(&self) -> bool {
         false
     }
@@ -202,12 +206,12 @@ classes! {
 }
 
 impl DeviceConfig {
-    /// A device of the program's own.
+    /// A custom device, which has no form in files.
     pub fn own(step: impl Step + 'static) -> Self {
         Self::Custom(std::sync::Arc::new(step))
     }
 
-    /// How the device answers pulses.
+    /// The response of the device to pulses.
     pub fn step(&self) -> &dyn PulsedDevice {
         self.object().expect("every device has steps")
     }

@@ -37,7 +37,7 @@ impl Rules for PowStep {
     }
 }
 
-/// What exponents are drawn from.
+/// Parameters from which exponents are drawn.
 pub(super) struct Exponents {
     pub(super) gamma: f32,
     pub(super) gamma_dtod: f32,

@@ -33,7 +33,7 @@ device_parameters! {
         /// Spread of the reference between devices, absolute.
         reference_std: f32 = 0.0, [>= 0.0];
 
-        /// Whether each device's symmetry point is part of its reference, so that weights are symmetric at 0.
+        /// Adds each device's symmetry point to its reference, so that weights are symmetric at 0.
         subtract_symmetry_point: bool = false;
 
         /// Pairs of pulses by which the symmetry point is found; ≤ 0: ten times the pulses from bound to bound, at most

@@ -30,16 +30,16 @@ device_parameters! {
         /// Weight after `p_max` pulses.
         range_max: f32 = 1.0, [>= 0.0];
 
-        /// Whether noise multiplies the whole step; `false`: its constant part alone.
+        /// Multiplies the whole step by the noise; `false`: its constant part alone.
         mult_noise: bool = true;
 
-        /// Whether up steps grow towards the upper bound, as seen from just beyond the lower one.
+        /// Makes up steps grow towards the upper bound, counted from just beyond the lower one.
         reverse_up: bool = false;
 
-        /// Whether down steps grow towards the lower bound.
+        /// Makes down steps grow towards the lower bound.
         reverse_down: bool = false;
 
-        /// How far beyond the other bound the reference of reversed steps is.
+        /// Distance of the reference of reversed steps beyond the other bound.
         reverse_offset: f32 = 0.01, [>= 0.0];
     }
 }

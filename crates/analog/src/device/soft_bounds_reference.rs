@@ -28,10 +28,10 @@ device_parameters! {
         /// Spread of the reference between devices, absolute.
         reference_std: f32 = 0.0, [>= 0.0];
 
-        /// Whether each device's symmetry point is part of its reference, so that weights are symmetric at 0.
+        /// Adds each device's symmetry point to its reference, so that weights are symmetric at 0.
         subtract_symmetry_point: bool = false;
 
-        /// Whether noise multiplies the whole step; `false`: it is that of a step at v = 0 everywhere.
+        /// Multiplies the whole step by the noise; `false`: the noise is that of a step at v = 0 everywhere.
         mult_noise: bool = false;
     }
 }

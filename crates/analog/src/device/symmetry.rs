@@ -5,7 +5,7 @@ use super::draw::mean_crosspoint;
 
 /// The symmetry point of the mean device of a configuration: the weight at which its mean steps up and down are equal.
 ///
-/// `None` where they are equal everywhere, or nowhere within the bounds.
+/// `None` if they are equal everywhere, or nowhere within the bounds.
 ///
 /// ```
 /// use ohmgrad_analog::device::{ConstantStep, SoftBounds, symmetry_point};
@@ -26,7 +26,7 @@ pub fn symmetry_point(device: &dyn Step) -> Option<f32> {
     let mut above = None;
     for i in 0..=NODES {
         let w = low + (high - low) * i as f32 / NODES as f32;
-        // Steps are differences of weights, whose rounding is no crossing.
+        // Steps are differences of weights, whose rounding is not a crossing.
         let rounding = f64::from(4.0 * f32::EPSILON * (w.abs() + at.up.max(at.down)));
         if excess(w) > rounding {
             above = Some(w);

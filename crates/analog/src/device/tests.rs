@@ -1,4 +1,4 @@
-//! What must hold of every device.
+//! Properties of every device.
 
 use ohmgrad_tensor::{Key, Tensor};
 use proptest::prelude::*;
@@ -179,8 +179,8 @@ fn samples_follow_one_another() {
     }
 }
 
-/// What is counted is what weights without bounds have moved by, whether samples are walked along lists, counted over rows
-/// or rounded.
+/// Counts equal the distance that weights without bounds have moved, for samples that are walked along lists, counted
+/// over rows, or rounded.
 #[test]
 fn wear_is_the_number_of_pulses() {
     let device = ConstantStep {

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn without_range_or_steps_there_is_nothing_to_use() {
+    fn without_range_or_steps_nothing_is_used() {
         let io = IoParameters {
             inp_bound: -1.0,
             out_bound: -1.0,

@@ -1,10 +1,11 @@
 //! The analog matrix-vector product, in the order of the signal: noise management, DAC, array and its non-idealities,
 //! ADC, bound management.
 //!
-//! The functions are pure functions of parameters, weights, rows and a key, without tiles or tapes. The semantics and
-//! the order of operations are the reference's (IBM aihwkit 1.1, `rpu_forward_backward_pass.cpp`); `docs/mvm.md`
-//! describes them in full. Rows go through each stage together: the products are matrix products, and rows that hit a
-//! bound are read again together.
+//! [`Prepared`] is a weight that is ready for reads, [`Pattern`] the fixed variations of a tile, and [`Counters`]
+//! counts the effects of converters. The functions are pure functions of parameters, weights, rows and a key, without
+//! tile arrays or tapes. The semantics and the order of operations are the reference's (IBM aihwkit 1.1,
+//! `rpu_forward_backward_pass.cpp`); `docs/mvm.md` describes them in full. Rows go through each stage together: the
+//! products are matrix products, and rows that hit a bound are read again together.
 
 mod adc;
 mod array;
@@ -56,7 +57,7 @@ pub struct Mvm<'a> {
     pub direction: Direction,
     /// The key of this call; directions, rounds, rows and purposes derive theirs from it.
     pub key: Key,
-    /// The number of the first row in its data set: a row's noise depends on its own number.
+    /// The number of the first row in its data set: a row's noise depends on its number alone.
     pub first_row: usize,
     /// The array, where its reads are followed over time (`io.ir_drop_t`).
     pub timed: Option<&'a TimedArray>,
@@ -69,8 +70,9 @@ impl Mvm<'_> {
     /// Reads each row of `x` [batch, in] through weights [out, in], giving [batch, out].
     ///
     /// A row with NaN, or with infinity under a noise management that scales by the largest magnitude, gives NaN in all
-    /// outputs; without noise management an infinite input is cut to the DAC's range. Bound management always ends. Under
-    /// AVERAGE_ABS_MAX the running mean starts with the first row; [`read_scaled`](Self::read_scaled) goes on with one.
+    /// outputs; without noise management an infinite input is cut to the DAC's range. Bound management always ends.
+    /// Under AVERAGE_ABS_MAX the running mean starts with the first row; [`read_scaled`](Self::read_scaled) goes on
+    /// with one.
     ///
     /// # Panics
     /// If `x` and `w` do not fit, or the pattern is one of another size.
@@ -87,7 +89,7 @@ impl Mvm<'_> {
     /// advance in their order.
     ///
     /// # Panics
-    /// If `x` is no matrix.
+    /// If `x` is not a matrix.
     pub fn running_scales(io: &IoParameters, x: &Tensor, average: &mut Average) -> Vec<f32> {
         let x = x.contiguous();
         let rows = x.as_slice().expect("made contiguous above").chunks(x.shape()[1].max(1));
@@ -153,8 +155,8 @@ impl Mvm<'_> {
             fused: !P::LOOKS && self.timed.is_none() && io.has_fused_adc() && self.pattern.is_uniform_at_adc(),
             probe,
         };
-        // Over time, rows of a batch meet in one stage. Others are read in an even number of blocks, so that two threads
-        // finish together.
+        // Over time, rows of a batch meet in one stage. Others are read in an even number of blocks, so that two
+        // threads finish together.
         let most = (BLOCK / ins.max(outs).max(1)).max(8);
         let size = if self.timed.is_some() { batch } else { batch.div_ceil(blocks(batch, most)).max(8) };
         let y = parallel::build(batch * outs, size * outs, |first, out| {
@@ -164,7 +166,7 @@ impl Mvm<'_> {
     }
 }
 
-/// The number of blocks that rows are read in, of at most so many rows: one, or an even number.
+/// The number of blocks that rows are read in, of a limited number of rows each: one, or an even number.
 fn blocks(rows: usize, most: usize) -> usize {
     match rows.div_ceil(most) {
         0 | 1 => 1,

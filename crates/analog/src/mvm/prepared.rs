@@ -32,7 +32,7 @@ impl Prepared {
     /// Prepares weights [out, in] for reads under these parameters and variations.
     ///
     /// # Panics
-    /// If `w` is no matrix, or the pattern is one of another size.
+    /// If `w` is not a matrix, or the pattern is one of another size.
     pub fn new(w: &Tensor, io: &IoParameters, pattern: &Pattern) -> Self {
         Self::with(w, io, pattern, true)
     }
@@ -48,7 +48,7 @@ impl Prepared {
 
     fn with(w: &Tensor, io: &IoParameters, pattern: &Pattern, is_packed: bool) -> Self {
         let right = if is_packed { product::prepared } else { product::prepared_for_once };
-        assert!(w.rank() == 2, "analog product: weights {:?} are no matrix", w.shape());
+        assert!(w.rank() == 2, "analog product: weights {:?} are not a matrix", w.shape());
         if io.is_ideal() {
             return Self { w: w.clone(), operands: None, negative: None, is_packed };
         }

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn read_noise_grows_from_nothing() {
+    fn read_noise_grows_from_zero() {
         assert_eq!(accumulated_read_noise(0.0, 1e-6), 0.0);
         let exact = ((20.0 + 2.5e-7_f64) / 5e-7).ln().sqrt();
         assert!((f64::from(accumulated_read_noise(20.0, 2.5e-7)) - exact).abs() < 1e-6);

@@ -11,8 +11,8 @@ use crate::observed::Counting;
 use crate::tile::{Call, Contents, Reader, modifier_key};
 
 impl TileArray {
-    /// The product of rows `x` [batch, in] with the weight, as the tape operation [`AnalogMvm`](crate::AnalogMvm); with an
-    /// analog bias that is given here.
+    /// The product of rows `x` [batch, in] with the weight, as the tape operation [`AnalogMvm`](crate::AnalogMvm); with
+    /// an analog bias that is given here.
     ///
     /// # Panics
     /// If `x` does not fit the weight, or the tiles hold a bias and none is given.
@@ -20,8 +20,8 @@ impl TileArray {
         self.forward_rows(x, 1, bias)
     }
 
-    /// As [`forward`](Self::forward), for inputs that have so many rows for each sample of the batch: in evaluation the
-    /// noise of a row depends on its sample's number in the data set, and on its own in the sample.
+    /// As [`forward`](Self::forward), for inputs that have several rows for each sample of the batch: in evaluation the
+    /// noise of a row depends on its sample's number in the data set and on the row's number in the sample.
     ///
     /// # Panics
     /// As [`forward`](Self::forward).
@@ -51,7 +51,7 @@ fn forward<'t>(array: &TileArray, im2col: Im2col, x: Var<'t>, bias: Option<Var<'
     let (training, on_chip) = (tape.is_training(), hardware.chip.is_some());
     let weight = match on_chip {
         false => tape.param(&array.weight),
-        // A weight on a chip is no parameter: devices do not follow gradients.
+        // A weight on a chip is not a parameter: devices do not follow gradients.
         true if training => tape.constant(array.programmed_weight()),
         true => tape.constant(array.weight.value.clone()),
     };

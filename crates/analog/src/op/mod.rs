@@ -1,6 +1,7 @@
-//! The operation that the project exists for: an analog product on a tape, whose backward follows its parameters.
+//! The analog product on a tape, whose backward follows its parameters.
 //!
 //! It contains gradients and bookkeeping, no physics: the reads are in `tile/`, the array in `array/`.
+//! `docs/backward.md` defines the gradients.
 
 mod backward;
 mod forward;

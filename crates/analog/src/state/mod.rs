@@ -91,7 +91,7 @@ pub struct ProgrammedLayout {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TilePlace {
-    /// The site, which tells its noise from that of all others. In files a text: readers of JSON round large numbers.
+    /// The site, by which its noise differs from that of all others. In files a text: readers of JSON round large numbers.
     #[serde(with = "text")]
     pub site: u64,
     /// The key that fixed variations are drawn from.

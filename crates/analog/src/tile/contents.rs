@@ -47,7 +47,7 @@ impl Hardware {
     }
 }
 
-/// The devices in a column of a tile with so many inputs: unused ones lie before and behind.
+/// The devices in a column of a tile with this number of inputs: unused ones lie before and behind.
 pub(crate) fn column_length(config: &InferenceRpuConfig, ins: usize) -> usize {
     match config.mapping.max_input_size {
         0 => ins,

@@ -39,7 +39,7 @@ pub struct Tile {
     pub forward: Pattern,
     /// Fixed variations of backward reads.
     pub backward: Pattern,
-    /// The site, which tells this tile's noise from that of all others: a function of its place in the network.
+    /// The site, by which this tile's noise differs from that of all others: a function of its place in the network.
     pub(crate) site: u64,
     /// The key that fixed variations are drawn from.
     pub(crate) key: Key,

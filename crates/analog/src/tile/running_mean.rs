@@ -42,7 +42,7 @@ pub(crate) struct RunningScales<'a> {
 }
 
 impl<'a> RunningScales<'a> {
-    /// The scales of reads of so many tiles, whose means start from `averages`, or with the first rows if that is
+    /// The scales of reads of this number of tiles, whose means start from `averages`, or with the first rows if that is
     /// empty; `None` where scales do not depend on the rows before.
     pub fn new(
         io: &'a IoParameters,

@@ -31,9 +31,9 @@ pub enum Side {
 pub struct Job<'a> {
     pub(crate) trains: &'a Trains,
     pub(crate) side: Side,
-    /// What pulses act on.
+    /// The weights that pulses change.
     pub(crate) w: &'a mut [f32],
-    /// What reads see, where it differs, and the standard deviation of the difference.
+    /// The weights that reads use, where they differ, and the standard deviation of the difference.
     pub(crate) visible: Option<(&'a mut [f32], f32)>,
     pub(crate) max: &'a [f32],
     pub(crate) min: &'a [f32],
@@ -139,7 +139,7 @@ pub(crate) fn count_pulses(trains: &Trains, side: Side, wear: &mut [f32]) {
 struct Row<'a, S> {
     step: &'a S,
     w: &'a mut [f32],
-    /// What reads see; NaN where a pulse came, until it is drawn anew.
+    /// The weights that reads use; NaN where a pulse came, until they are drawn anew.
     touched: Option<&'a mut [f32]>,
     max: &'a [f32],
     min: &'a [f32],
@@ -309,7 +309,8 @@ impl<S: Step> Row<'_, S> {
         }
     }
 
-    /// What reads see of the crosspoints that were pulsed: a second stream, a sample for each of them in order.
+    /// Draws the weights that reads use of the crosspoints that were pulsed: a second stream, a sample for each of them
+    /// in order.
     #[inline(always)]
     fn redraw(&mut self, write_noise: f32, noise: &mut Normals) {
         let Some(touched) = &mut self.touched else { return };

@@ -9,7 +9,7 @@
 use super::UpdateParameters;
 use super::parameters::MAX_BL;
 
-/// What the trains of a sample have in common.
+/// Values that the trains of a sample share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lines {
     /// The length.

@@ -1,4 +1,7 @@
-//! Updates by pulses: how the outer product of inputs and output gradients reaches the devices.
+//! Updates by pulses: the way of the outer product of inputs and output gradients to the devices.
+//!
+//! [`UpdateParameters`] describes it, [`PulseType`] chooses the rule, and [`Statistics`] counts the pulses.
+//! `docs/devices.md` has the formulas.
 //!
 //! | where is … | file |
 //! |---|---|
@@ -8,9 +11,9 @@
 //! | the trains of all lines as rows need them, and the counts of the dense pulse types | `trains.rs` |
 //! | rows of devices through the pulses of all samples | `apply.rs` |
 //!
-//! Samples follow one another, each on the weights that the one before it left. Within a sample all pulses of a crosspoint
-//! go the same way, against the sign of `d·x`; bits are shared by a row and by a column, so counts of neighbours are
-//! correlated as on hardware. Source: aihwkit `rpu_weight_updater.cpp`, `sparse_bit_line_maker.cpp`.
+//! Samples follow one another, each on the weights that the one before it left. Within a sample all pulses of a
+//! crosspoint go the same way, against the sign of `d·x`; bits are shared by a row and by a column, so counts of
+//! neighbours are correlated as on hardware. Source: aihwkit `rpu_weight_updater.cpp`, `sparse_bit_line_maker.cpp`.
 
 mod apply;
 mod bits;
@@ -70,7 +73,7 @@ impl<'a> Pairs<'a> {
         self.x.len() / self.ins.max(1)
     }
 
-    /// Whether there are none.
+    /// Returns `true` if there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,4 +1,4 @@
-//! How gradients become pulses: aihwkit `UpdateParameters` and `rpu_pulsed_meta_parameter.cpp`.
+//! Parameters by which gradients become pulses: aihwkit `UpdateParameters` and `rpu_pulsed_meta_parameter.cpp`.
 
 use crate::Error;
 use crate::config::choice::choices;
@@ -6,7 +6,7 @@ use crate::config::section::{Rules, parameters};
 use crate::config::setting::{Setting, invalid, join};
 
 choices! {
-    /// How the pulses of one sample are made from its lines.
+    /// Rules by which the pulses of one sample are made from its lines.
     pub enum PulseType {
         /// No pulses and no device: the exact product of the whole batch, without bounds or cells.
         None = "NONE",
@@ -24,7 +24,7 @@ choices! {
 }
 
 parameters! {
-    /// How the outer product of inputs `x` and output gradients `d` becomes trains of pulses.
+    /// Parameters by which the outer product of inputs `x` and output gradients `d` becomes trains of pulses.
     ///
     /// ```
     /// use ohmgrad_analog::update::UpdateParameters;
@@ -37,20 +37,20 @@ parameters! {
     /// ```
     #[derive(Copy)]
     pub struct UpdateParameters {
-        /// How pulses are made from the lines.
+        /// Rule by which pulses are made from the lines.
         pulse_type: PulseType = PulseType::StochasticCompressed;
 
         /// Length of the trains in pulses, at least 1; with `update_bl_management` the greatest length.
         desired_bl: u32 = 31;
 
-        /// Whether the length stays `desired_bl` without management; `false` makes longer trains for large rates.
+        /// Keeps the length `desired_bl` without management; `false` makes longer trains for large rates.
         fixed_bl: bool = true;
 
-        /// Whether the length of each sample's trains follows from its largest `|x|` and `|d|`. Switches
-        /// `update_management` on.
+        /// Derives the length of each sample's trains from its largest `|x|` and `|d|`. Switches `update_management`
+        /// on.
         update_bl_management: bool = true;
 
-        /// Whether the largest probabilities of x lines and d lines are made equal.
+        /// Makes the largest probabilities of x lines and d lines equal.
         update_management: bool = true;
 
         /// Factor α of the largest `|d|` in `update_management`: below 1 clips large gradients earlier.
@@ -66,7 +66,7 @@ parameters! {
         /// Step of d lines for `DETERMINISTIC_IMPLICIT`, as `res`.
         d_res_implicit: f32 = 0.0;
 
-        /// Whether probabilities are rounded stochastically.
+        /// Rounds probabilities stochastically.
         sto_round: bool = false;
     }
 }
@@ -99,7 +99,7 @@ impl UpdateParameters {
         }
     }
 
-    /// Whether no device takes part: updates are exact.
+    /// Returns `true` if no device takes part: updates are exact.
     pub fn is_exact(&self) -> bool {
         self.pulse_type == PulseType::None
     }

@@ -1,6 +1,6 @@
-//! What was sent to a tile, counted.
+//! Counts of the pulses that were sent to a tile.
 
-/// What was sent in an update, for a trace.
+/// Counts of the pulses of an update, for a trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Statistics {
     /// Samples, those without pulses among them.

@@ -1,8 +1,9 @@
 //! The trains of all lines of a batch of samples, as rows of devices need them.
 //!
-//! The bits of lines are drawn in `bits.rs`. x lines are kept as lists of the columns set at each time, d lines as one string of bits per
-//! row over the times of all samples, so that a row that gets no pulse costs a test per 32 times. Samples with so many
-//! coincidences that lists would be longer than rows keep the words of their x lines, and are counted.
+//! The bits of lines are drawn in `bits.rs`. x lines are kept as lists of the columns set at each time, d lines as one
+//! string of bits per row over the times of all samples, so that a row that gets no pulse costs a test per 32 times.
+//! Samples with so many coincidences that lists would be longer than rows keep the words of their x lines, and are
+//! counted.
 
 use std::ops::Range;
 
@@ -41,22 +42,22 @@ pub struct Trains {
     pub(super) strings: Vec<u32>,
     /// Words of a string.
     pub(super) string: usize,
-    /// Whether d of (sample, row) is negative.
+    /// `true` where d of (sample, row) is negative.
     pub(super) d_negative: Vec<bool>,
     /// Words of x lines (word, column) of samples that are counted.
     pub(super) x_words: Vec<u32>,
     /// Signs of their x, as words of 0 or ones, by sample and column.
     pub(super) x_signs: Vec<i32>,
-    /// What `Counts` and `Exact` multiply.
+    /// Factors of `Counts` and `Exact`.
     pub(super) values: Vec<f32>,
     /// Coincidences, or what they cost if not counted.
     pub(super) work: u64,
     /// The columns that may be pulsed.
     reach: Range<usize>,
-    /// What was sent since it was last taken.
+    /// Counts of the pulses that were sent since the statistics were last taken.
     statistics: Statistics,
     scratch: Scratch,
-    /// Whether all samples are counted, or none, whatever their coincidences.
+    /// `Some` makes all samples counted, or none, whatever their coincidences.
     #[cfg(test)]
     forced: Option<bool>,
 }
@@ -180,7 +181,7 @@ impl Trains {
         self.work += (self.ins * self.outs) as u64 / 4;
     }
 
-    /// What was sent since it was last taken.
+    /// Counts of the pulses that were sent since the statistics were last taken.
     pub(crate) fn sent(&self) -> Statistics {
         self.statistics
     }
@@ -190,7 +191,7 @@ impl Trains {
         self.statistics = statistics;
     }
 
-    /// What was sent since this was last asked.
+    /// Counts of the pulses that were sent since the last call, and starts new ones.
     pub(crate) fn take_statistics(&mut self) -> Statistics {
         std::mem::take(&mut self.statistics)
     }
@@ -205,18 +206,18 @@ impl Trains {
         if self.is_drawn() { self.reach.clone() } else { 0..self.ins }
     }
 
-    /// Whether a row may change.
+    /// Returns `true` if a row may change.
     pub(crate) fn is_pulsed(&self, row: usize) -> bool {
         !self.is_drawn() || self.strings[row * self.string..(row + 1) * self.string].iter().any(|&bits| bits != 0)
     }
 
-    /// Whether there are bits of all lines.
+    /// Returns `true` if there are bits of all lines.
     fn is_drawn(&self) -> bool {
         let drawn = |stretch: &Stretch| matches!(stretch, Stretch::Lists { .. } | Stretch::Bits { .. });
         self.stretches.iter().all(drawn)
     }
 
-    /// Whether no crosspoint changes.
+    /// Returns `true` if no crosspoint changes.
     pub(crate) fn is_empty(&self) -> bool {
         self.stretches.is_empty()
     }
@@ -251,7 +252,7 @@ impl Trains {
         }
     }
 
-    /// Whether a sample's coincidences are counted over whole rows: where lists of columns would be longer.
+    /// Returns `true` if a sample's coincidences are counted over whole rows: where lists of columns would be longer.
     fn counts_bits(&self, coincidences: u64) -> bool {
         #[cfg(test)]
         if let Some(count) = self.forced {

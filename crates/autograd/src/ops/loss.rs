@@ -88,7 +88,7 @@ impl<T: Scalar> Op<T> for BceWithLogits {
 fn check_labels(operation: &str, shape: &[usize], labels: &[usize]) {
     assert!(
         shape.len() == 2,
-        "{operation}: scores of shape {shape:?} are no matrix [rows, classes]; reshape(&[-1, classes]) makes rows of \
+        "{operation}: scores of shape {shape:?} are not a matrix [rows, classes]; reshape(&[-1, classes]) makes rows of \
          sequences"
     );
     assert!(
@@ -159,7 +159,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// The mean negative log-likelihood of class labels, from log-probabilities [batch, classes].
     ///
     /// # Panics
-    /// If this is no matrix with one row per label, or a label is no column.
+    /// If this is not a matrix with one row per label, or a label is not a column.
     #[track_caller]
     pub fn nll(self, labels: &[usize]) -> Self {
         let log_p = self.value();
@@ -179,7 +179,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// ```
     ///
     /// # Panics
-    /// If this is no matrix with one row per label, or a label is no column.
+    /// If this is not a matrix with one row per label, or a label is not a column.
     #[track_caller]
     pub fn cross_entropy(self, labels: &[usize]) -> Self {
         let scores = self.value();

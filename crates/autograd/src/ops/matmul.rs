@@ -46,7 +46,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// The product of a layer: these rows [batch, in] times a weight [out, in] transposed.
     ///
     /// # Panics
-    /// If an operand is no matrix, or the inner dimensions differ.
+    /// If an operand is not a matrix, or the inner dimensions differ.
     #[track_caller]
     pub fn linear(self, weight: Self) -> Self {
         let (x, w) = (self.value(), weight.value());

@@ -14,9 +14,10 @@ use serde_json::json;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 
-/// Draw a device that pulses change: its responses, its steps over the weight, its symmetry point; or fit one to measurements.
+/// Draw a device that pulses change: its responses, its steps over the weight, its symmetry point; or fit one to
+/// measurements.
 ///
-/// With --fit the parameters of the preset's model that fit measured responses best are sought; the result is printed as a
+/// With --fit the parameters of the preset's model are fitted to measured responses; the result is printed as a
 /// configuration, and drawn over the measurements.
 #[derive(Args)]
 #[command(
@@ -30,7 +31,7 @@ pub struct DeviceArgs {
     /// device, separated by commas.
     #[arg(long, value_name = "CSV")]
     fit: Option<PathBuf>,
-    /// With --fit: take the measured steps themselves, at so many nodes, instead of the preset's model.
+    /// With --fit: take the measured steps themselves, at N nodes, instead of the preset's model.
     #[arg(long, value_name = "NODES", requires = "fit")]
     table: Option<usize>,
     /// With --fit: a parameter that is sought, with its start, least and greatest value [default: dw_min, w_max, w_min].
@@ -42,7 +43,7 @@ pub struct DeviceArgs {
     /// Devices that are drawn from the preset's spread.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     devices: u32,
-    /// What everything random derives from.
+    /// Seed of all random numbers.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// The picture, .svg or .png.

@@ -14,14 +14,14 @@ use crate::table::Table;
 /// Accuracy and loss (or the error of a regression) of a network: in digital memory, and on tiles, where every read draws
 /// noise, over repeats.
 ///
-/// A network that was trained on tiles is evaluated on those; a digital one, or one with --set, is put on the tiles of its
-/// recipe. Rows are the recipe's for testing.
+/// A network that was trained on tiles is evaluated on those; a digital one, or one with --set, is put on the tiles of
+/// its recipe. The rows are the test rows of the recipe.
 #[derive(Args)]
 #[command(after_help = "Example:\n  ohmgrad evaluate runs/mnist --repeats 20 --set hardware.forward.out_noise=0.1")]
 pub struct EvaluateArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Evaluations on tiles, each with reads of its own.
+    /// Number of evaluations on tiles, each with different noise.
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeats: u32,
 }

@@ -15,7 +15,7 @@ use crate::recipe::config_from;
 use crate::run::model::Model;
 use crate::table::Table;
 
-/// What a read does: what differs from the defaults, converters, the share of each source of error in the output's
+/// Explains a read: fields that differ from the defaults, converters, the share of each source of error in the output's
 /// variance, effective bits, the backward, and fields that have no effect.
 ///
 /// Shares are measured: of a matrix and Gaussian inputs, with one source switched off at a time and all other noise the
@@ -32,8 +32,8 @@ pub struct ExplainArgs {
     /// Outputs of that matrix.
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8192))]
     outputs: u32,
-    /// Of a model: the inputs that its layers have for test rows, instead of Gaussian ones. Convolutions and recurrent layers
-    /// keep Gaussian inputs.
+    /// Of a model: the inputs that its layers have for test rows, instead of Gaussian ones. Convolutions and recurrent
+    /// layers keep Gaussian inputs.
     #[arg(long)]
     on_data: bool,
     /// Reads that are averaged over.
@@ -93,7 +93,7 @@ pub fn run(args: &ExplainArgs, output: Output) -> Outcome<u8> {
     Ok(0)
 }
 
-/// What each stage of a read does.
+/// A description of each stage of a read.
 fn words(rpu: &RpuConfig) -> String {
     let config = rpu.reads();
     let io = &config.forward;
@@ -152,7 +152,7 @@ struct Matrix {
     inputs: Option<Tensor>,
 }
 
-/// The weights of a model's layers as matrices, with the inputs that so many test rows give them, if that is asked for.
+/// The weights of a model's layers as matrices, with the inputs that `rows` test rows give them, if there are any.
 fn weights(model: &Model, rows: Option<usize>) -> Vec<Matrix> {
     let net = model.digital();
     let mut inputs = vec![];
@@ -178,7 +178,7 @@ fn weights(model: &Model, rows: Option<usize>) -> Vec<Matrix> {
     weights
 }
 
-/// What the reads of one matrix showed.
+/// Errors of the reads of one matrix.
 struct Shares {
     /// The root of the mean squared error over that of the output.
     relative_error: f64,
@@ -207,7 +207,7 @@ const SOURCES: [Source; 11] = [
     ("ADC steps", |io| io.out_res = -1.0),
 ];
 
-/// A source that is not switched off by itself.
+/// A source of error that is not switched off alone.
 const ADC_RANGE: &str = "ADC range";
 
 fn shares(weight: &Tensor, config: &InferenceRpuConfig, x: Tensor, key: Key) -> Outcome<Shares> {

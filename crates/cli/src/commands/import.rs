@@ -10,9 +10,10 @@ use crate::failure::{Failure, Outcome, PARTLY};
 use crate::output::{Output, warn};
 use crate::run::folder;
 
-/// Turn a configuration of aihwkit into TOML: what `print(rpu_config)` printed, or the JSON of tools/export_rpu_config.py.
+/// Turn a configuration of aihwkit into TOML: the output of `print(rpu_config)`, or the JSON of
+/// tools/export_rpu_config.py.
 ///
-/// What was not understood has its default and is listed on standard error, and the exit code is then 3.
+/// Fields that were not understood keep their defaults and are listed on standard error; the exit code is then 3.
 #[derive(Args)]
 #[command(after_help = "Example:\n  ohmgrad import rpu_config.txt --out chip.toml\n  ohmgrad explain chip.toml")]
 pub struct ImportArgs {

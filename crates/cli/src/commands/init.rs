@@ -24,7 +24,7 @@ pub struct InitArgs {
     /// Print the JSON Schema of recipes instead, with which editors check and complete them.
     #[arg(long, conflicts_with_all = ["name", "kind"])]
     schema: bool,
-    /// What the recipe is for.
+    /// The kind of task that the recipe is for.
     #[arg(long, value_enum, default_value_t = Kind::Mlp)]
     kind: Kind,
 }

@@ -13,7 +13,7 @@ use crate::failure::Outcome;
 use crate::output::Output;
 use crate::table::Table;
 
-/// Layers, parameters, tiles and how well they are filled, weights and conductances, and how well converters are used on data.
+/// Print layers, parameters, the filled share of tiles, weights and conductances, and the use of the converters on data.
 #[derive(Args)]
 #[command(after_help = "Example:\n  ohmgrad inspect runs/mnist --plot weights.svg")]
 pub struct InspectArgs {
@@ -107,7 +107,7 @@ fn moments(values: &[f32]) -> [f64; 4] {
     [mean, var.sqrt(), all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max)]
 }
 
-/// How many values are in each of 16 equal bins.
+/// The number of values in each of 16 equal bins.
 fn counts(values: &[f32], low: f64, high: f64) -> Vec<usize> {
     let mut counts = vec![0; 16];
     for &value in values {

@@ -42,7 +42,7 @@ impl ModelArgs {
     }
 }
 
-/// How many chips, and when they are looked at.
+/// The number of chips, and the times of their evaluation.
 #[derive(Args)]
 pub struct ChipsArgs {
     /// Times since programming, as 1s, 1h, 1d, 1mo, 10y [default: those of the recipe].

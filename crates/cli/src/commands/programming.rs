@@ -41,7 +41,7 @@ pub struct ProgrammingArgs {
     /// Inputs of the matrix on which programming is tried.
     #[arg(long, value_name = "N", default_value_t = 128)]
     inputs: usize,
-    /// What everything random derives from.
+    /// Seed of all random numbers.
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
     /// The picture, .svg or .png.

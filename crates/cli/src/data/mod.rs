@@ -10,7 +10,7 @@ use ohmgrad::prelude::*;
 use crate::failure::{Failure, Outcome};
 use crate::recipe::{DataRecipe, Normalise, Source};
 
-/// What is to be predicted of each row.
+/// Targets that are predicted for each row.
 #[derive(Clone, Debug)]
 pub enum Goal {
     /// Classes.
@@ -50,7 +50,7 @@ pub struct Data {
     pub outputs: usize,
 }
 
-/// What a source gives: rows for training, and rows for testing if the source divides them.
+/// The data of a source: rows for training, and rows for testing if the source divides them.
 struct Read {
     train: (Tensor, Goal),
     test: Option<(Tensor, Goal)>,

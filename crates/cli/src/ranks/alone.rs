@@ -3,7 +3,7 @@
 use super::Topic;
 use crate::failure::Outcome;
 
-/// What lasts as long as the ranks do.
+/// The session of the ranks.
 pub struct Session;
 
 impl Session {

@@ -22,20 +22,20 @@ use crate::failure::{Failure, Outcome};
 pub use link::Session;
 pub use pack::{pack, unpack};
 
-/// How long rank 0 waits before it looks for messages again, which takes no time from the threads that compute.
+/// The time that rank 0 waits between two looks for messages, so that it takes no time from the threads that compute.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// What a message is about, so that none is taken for another.
+/// The subject of a message, by which messages differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 enum Topic {
-    /// What rank 0 lets all know.
+    /// A message of rank 0 to all.
     Share = 1,
-    /// What a piece of work gave.
+    /// The result of a piece of work.
     Work,
 }
 
-/// What a piece of work gives: its index, and numbers.
+/// The result of a piece of work: its index, and numbers.
 pub type Give<'a> = &'a (dyn Fn(usize, Vec<f64>) -> Outcome<()> + Sync);
 
 /// The ranks that do something together, and which of them this process is.
@@ -54,7 +54,7 @@ impl Ranks {
         Self { rank: link::rank(), count: link::count() }
     }
 
-    /// Whether this is rank 0, which prints and writes.
+    /// Returns `true` for rank 0, which prints and writes.
     pub fn is_first(self) -> bool {
         self.rank == 0
     }
@@ -64,12 +64,12 @@ impl Ranks {
         self.rank
     }
 
-    /// How many there are.
+    /// The number of digits.
     pub fn count(self) -> usize {
         self.count
     }
 
-    /// Whether this rank has the work of an index.
+    /// Returns `true` if this rank has the work of an index.
     pub fn has(self, index: usize) -> bool {
         index % self.count == self.rank
     }
@@ -103,7 +103,7 @@ impl Ranks {
         numbers.expect("rank 0 sends as many as are asked for")
     }
 
-    /// Whether something is so at rank 0, which is true of files that it alone writes.
+    /// The answer of rank 0 to a question about files that it alone writes.
     pub fn agree(self, make: impl FnOnce() -> bool) -> bool {
         self.share_numbers(|| [f64::from(u8::from(make()))]) == [1.0]
     }

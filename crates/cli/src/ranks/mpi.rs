@@ -35,7 +35,7 @@ impl Session {
         }
     }
 
-    /// How much this rank has sent.
+    /// The messages and bytes that this rank has sent, in words.
     pub fn traffic(&self) -> Option<String> {
         let [messages, bytes] = [&SENT[0], &SENT[1]].map(|sum| sum.load(Ordering::Relaxed));
         (count() > 1).then(|| format!("rank {} of {} has sent {messages} messages, {bytes} bytes", rank(), count()))
@@ -65,7 +65,7 @@ pub fn rank() -> usize {
     world().rank() as usize
 }
 
-/// How many ranks there are.
+/// The number of ranks.
 pub fn count() -> usize {
     world().size() as usize
 }

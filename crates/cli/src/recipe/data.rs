@@ -11,7 +11,7 @@ use crate::failure::Outcome;
 pub struct DataRecipe {
     /// Where they come from.
     pub source: Source,
-    /// What is done with numbers before they are used.
+    /// Normalisation of the numbers before they are used.
     pub normalise: Normalise,
     /// The shape of a sample; empty for that of the source.
     pub shape: Vec<usize>,
@@ -19,7 +19,7 @@ pub struct DataRecipe {
     pub test: f64,
     /// The share of the training rows that scores of epochs are taken of; 0 takes the test rows.
     pub validation: f64,
-    /// What the division is drawn from.
+    /// Seed of the division into training and test rows.
     pub split_seed: u64,
     /// Training rows that are used; 0: all.
     pub train_rows: usize,
@@ -59,7 +59,7 @@ pub struct Columns {
     pub targets: Vec<String>,
 }
 
-/// What is done with numbers before they are used.
+/// Normalisations of the numbers before they are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Normalise {
     /// Nothing.

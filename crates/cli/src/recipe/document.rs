@@ -1,4 +1,4 @@
-//! A recipe's text as a tree that knows its lines, with what the command line sets.
+//! The text of a recipe as a tree with line numbers, and the fields that the command line sets.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -67,7 +67,7 @@ impl Document {
     pub fn put(&mut self, path: &str, value: Value, place: &str) -> Outcome<()> {
         let steps: Vec<&str> = path.split('.').collect();
         let (Some((last, sections)), true) = (steps.split_last(), steps.len() > 1) else {
-            let message = format!("`{path}` is no path: it must be SECTION.FIELD, as training.seed");
+            let message = format!("`{path}` is not a path: it must be SECTION.FIELD, as training.seed");
             return Err(Failure::mistake(format!("{message}\n  --> {place}")));
         };
         if !SECTIONS.contains(&sections[0]) {
@@ -145,7 +145,7 @@ impl Section<'_> {
         std::mem::take(&mut self.described)
     }
 
-    /// Whether the recipe has a field.
+    /// Returns `true` if the recipe has a field.
     pub fn has(&self, field: &str) -> bool {
         self.table.contains_key(field)
     }

@@ -41,7 +41,7 @@ pub struct Recipe {
     pub network: NetworkRecipe,
     /// The hardware.
     pub hardware: HardwareRecipe,
-    /// How it is trained.
+    /// The training.
     pub training: TrainingRecipe,
     /// The chips that are followed over time.
     pub chips: ChipsRecipe,
@@ -53,7 +53,7 @@ pub struct Recipe {
 /// The trainings of a run.
 #[derive(Clone, Debug)]
 pub struct TrainingRecipe {
-    /// What everything random derives from.
+    /// Seed of all random numbers.
     pub seed: u64,
     /// Epochs without tiles.
     pub digital_epochs: usize,
@@ -79,7 +79,7 @@ pub struct TrainingRecipe {
 /// The chips of a run.
 #[derive(Clone, Debug)]
 pub struct ChipsRecipe {
-    /// How many.
+    /// The number of chips.
     pub count: usize,
     /// Seconds since programming.
     pub times: Vec<f64>,
@@ -128,7 +128,7 @@ impl Recipe {
         Key::new(self.training.seed)
     }
 
-    /// What a network of a training is called.
+    /// The name of a training's network in tables.
     pub fn title(&self, phase: Phase) -> &'static str {
         match phase {
             Phase::Digital => "trained digitally",
@@ -199,7 +199,7 @@ impl TrainingRecipe {
         }
     }
 
-    /// The learning rates of a training of so many steps.
+    /// The learning rates of a training of this number of steps.
     pub fn schedule(&self, hardware_aware: bool, steps: usize) -> Schedule {
         let lr = if hardware_aware { self.hardware_aware_lr } else { self.lr };
         match self.schedule {

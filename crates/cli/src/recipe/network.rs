@@ -20,7 +20,7 @@ pub struct NetworkRecipe {
     pub layers: Vec<Layer>,
     /// Weights to begin with: a safetensors file.
     pub weights: Option<PathBuf>,
-    /// What the file's tensors are called here, by their names in the file.
+    /// Names of the file's tensors in this network, by their names in the file.
     pub names: BTreeMap<String, String>,
     document: Document,
 }
@@ -33,7 +33,7 @@ pub struct Layer {
     options: BTreeMap<&'static str, Value>,
 }
 
-/// What there is to say of a kind of layer: its name, whether it has a size, its options with their defaults.
+/// A kind of layer: its name, `true` if it has a size, and its options with their defaults.
 type Kind = (&'static str, bool, &'static [(&'static str, Default)]);
 
 /// The default of an option, which says its type.
@@ -127,7 +127,7 @@ impl NetworkRecipe {
         Ok(Self { layers, weights, names, document: section.document.clone() })
     }
 
-    /// The network for samples of a shape, with weights drawn from `key`; it must give so many outputs.
+    /// The network for samples of a shape, with weights drawn from `key`; it must have this number of outputs.
     pub fn build(&self, sample: &[usize], outputs: usize, key: Key) -> Outcome<Sequential> {
         let mut shape = sample.to_vec();
         let mut net = Sequential::new().init(key);

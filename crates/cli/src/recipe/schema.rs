@@ -1,4 +1,4 @@
-//! What a recipe may say, as a JSON Schema, so that editors check and complete recipes.
+//! The JSON Schema of recipes, with which editors check and complete them.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub fn schema() -> Outcome<Json> {
     let empty = Document::parse("", "schema")?;
     let mut sections = Map::new();
     let mut data = Map::new();
-    // Each source has fields of its own.
+    // Each source has different fields.
     for source in SOURCES {
         let text = format!("[data]\nsource = {source:?}\npath = \"file\"\nlabel = \"y\"");
         let document = Document::parse(&text, "schema")?;

@@ -10,7 +10,7 @@ const UNITS: [(&str, &str, f64); 6] = [
     ("s", "second", 1.0),
 ];
 
-/// What a time may look like, for errors.
+/// The allowed forms of a time, for errors.
 pub const ALLOWED: &str = "a time above 0 with a unit: s, m (minutes), h, d, mo (months) or y, as 10y";
 
 /// Seconds of a time.

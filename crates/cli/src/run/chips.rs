@@ -42,7 +42,7 @@ impl Finished {
         Self { lines: None, known: HashMap::new(), write: Mutex::new(()) }
     }
 
-    /// What a file has; a last line that was not written to its end is removed.
+    /// Reads the lines of a file; a last line that was not written to its end is removed.
     pub fn read(path: &Path, ranks: Ranks) -> Outcome<Self> {
         let lines = Lines::at(path);
         let text = ranks.share(|| {
@@ -68,7 +68,8 @@ impl Finished {
     }
 }
 
-/// The name and the scores of a line. Numbers are read by the standard library, which gives back the bits that were written.
+/// The name and the scores of a line. Numbers are read by the standard library, which gives back the bits that were
+/// written.
 fn entry(line: &str) -> Option<(String, Vec<f64>)> {
     let value: Value = serde_json::from_str(line).ok()?;
     let (_, scores) = line.split_once("\"scores\":[")?;

@@ -48,7 +48,7 @@ impl Folder {
         match path.join(RECIPE).is_file() {
             true => Ok(Self { path: path.to_owned(), _lock: None }),
             false => Err(Failure::mistake(format!(
-                "{}: is no folder of a run: it has no {RECIPE}; `ohmgrad train` makes one",
+                "{}: is not a folder of a run: it has no {RECIPE}; `ohmgrad train` makes one",
                 path.display()
             ))),
         }
@@ -84,7 +84,7 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// Whether it has a file.
+    /// Returns `true` if the folder has a file.
     pub fn has(&self, name: &str) -> bool {
         self.file(name).is_file()
     }

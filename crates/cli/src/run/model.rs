@@ -19,7 +19,7 @@ pub struct Model {
     pub data: Data,
     /// The network as the file has it: digital, or on the tiles that it was trained on.
     pub net: Sequential,
-    /// What it is called in tables.
+    /// The name of the model in tables.
     pub title: String,
     /// The folder that results belong into.
     pub folder: PathBuf,
@@ -28,7 +28,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads a model: the folder of a run, whose last training is taken, or a file of weights with a recipe beside it or given.
+    /// Reads a model: the folder of a run, whose last training is taken, or a file of weights with a recipe beside it
+    /// or given.
     pub fn read(path: &Path, recipe: Option<&Path>, sets: &[String]) -> Outcome<Self> {
         let (file, beside) = match path.is_dir() {
             true => (last_network(&Folder::open(path)?)?, path),

@@ -93,7 +93,7 @@ fn explain_takes_the_inputs_of_layers_from_data() {
 }
 
 #[test]
-fn import_notes_what_it_did_not_understand() {
+fn import_lists_fields_that_it_did_not_understand() {
     let folder = Folder::new();
     folder.write("good.txt", "InferenceRPUConfig(forward=IOParameters(out_bound=10.0))");
     folder.write("bad.txt", "InferenceRPUConfig(forward=IOParameters(bound_management=BoundManagementType.SHIFT))");
@@ -106,7 +106,7 @@ fn import_notes_what_it_did_not_understand() {
 }
 
 #[test]
-fn the_schema_knows_every_field_of_every_recipe() {
+fn the_schema_has_every_field_of_every_recipe() {
     let folder = Folder::new();
     let schema: serde_json::Value = serde_json::from_str(&folder.ok(&["init", "--schema"])).unwrap();
     assert_eq!(schema["properties"]["training"]["properties"]["batch"]["minimum"], 1);

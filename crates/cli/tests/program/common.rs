@@ -1,4 +1,4 @@
-//! What all tests of the program share.
+//! Functions that all tests of the program share.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -99,7 +99,7 @@ impl Folder {
         objects
     }
 
-    /// What two equal runs have in common: all but the seconds.
+    /// The content of a run's folder that is the same in two equal runs: all but the seconds.
     pub fn run_of(&self, run: &str) -> Vec<String> {
         let mut contents = vec![];
         for name in ["digital", "hardware_aware"] {

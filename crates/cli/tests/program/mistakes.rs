@@ -1,4 +1,5 @@
-//! Mistakes, and what is said about them: the file with its line or the argument, the field, its value, and what is allowed.
+//! Mistakes, and what is said about them: the file with its line or the argument, the field, its value, and what is
+//! allowed.
 
 use super::common::{Folder, QUICK};
 
@@ -97,7 +98,7 @@ fn arguments() {
         &folder,
         &train("seed=3"),
         2,
-        "error: `seed` is no path: it must be SECTION.FIELD, as training.seed\n  --> --set seed=3",
+        "error: `seed` is not a path: it must be SECTION.FIELD, as training.seed\n  --> --set seed=3",
     );
     check(
         &folder,
@@ -121,7 +122,7 @@ fn arguments() {
         &folder,
         &["train", "--resume", "."],
         2,
-        "error: .: is no folder of a run: it has no recipe.toml; `ohmgrad train` makes one",
+        "error: .: is not a folder of a run: it has no recipe.toml; `ohmgrad train` makes one",
     );
     check(
         &folder,
@@ -146,7 +147,7 @@ fn arguments() {
         &folder,
         &["sweep", "quick.toml", "--grid", "chips.count=1,2"],
         2,
-        "error: --grid chips.count=1,2: chips are no axis: --chips and --times say how many and when",
+        "error: --grid chips.count=1,2: chips are not an axis: --chips and --times say how many and when",
     );
     check(
         &folder,

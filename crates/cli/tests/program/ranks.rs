@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::common::{Folder, QUICK, program};
 
-/// Whether the tests can be run; says why not.
+/// Returns `true` if the tests can be run; prints the reason if not.
 fn is_there() -> bool {
     if !cfg!(feature = "mpi") {
         eprintln!("left out: the program is built without the feature `mpi`");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::common::{Folder, QUICK, program};
 
 #[test]
-fn the_points_of_a_sweep_are_what_single_commands_give() {
+fn the_points_of_a_sweep_equal_single_commands() {
     let folder = Folder::with_run();
     let objects = folder.objects(&["sweep", "quick.toml", "--grid", "forward.out_noise=0,0.5", "--out", "sweep"]);
     let points: Vec<_> = objects.iter().filter(|object| object["event"] == "point").collect();

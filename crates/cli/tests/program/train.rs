@@ -135,12 +135,12 @@ fn a_run_that_is_killed_anywhere_goes_on_bit_for_bit() {
         }
         assert!(folder.run_of(run) == expected, "{run} differs");
     }
-    assert!(kills >= 1, "{kills} kills are no test");
+    assert!(kills >= 1, "{kills} kills are not a test");
 }
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_says_how_to_go_on() {
+fn ctrl_c_prints_how_to_go_on() {
     let folder = Folder::new();
     folder.write("long.toml", &QUICK.replace("_epochs = 2", "_epochs = 500"));
     let child = Command::new(program())

@@ -26,7 +26,7 @@ fn a_write_that_fails_leaves_nothing() {
 }
 
 #[test]
-fn what_a_killed_writer_left_is_removed_and_nothing_else() {
+fn only_files_of_a_killed_writer_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
     for name in [".run.aBc123.part", ".other.aBc123.part", "run.part"] {

@@ -1,4 +1,4 @@
-//! What can be wrong with a checkpoint, or between a checkpoint and a network.
+//! Errors of checkpoints, and of a checkpoint that does not fit a network.
 
 use std::fmt::Write;
 use std::io;
@@ -15,7 +15,7 @@ pub enum CheckpointError {
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         source: io::Error,
     },
 
@@ -24,7 +24,7 @@ pub enum CheckpointError {
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The defect of the file.
         what: String,
     },
 
@@ -53,9 +53,9 @@ pub enum CheckpointError {
         path: PathBuf,
         /// The tensor or field.
         entry: String,
-        /// What it is.
+        /// The value that was found.
         found: String,
-        /// What it must be.
+        /// The value that is allowed.
         expected: String,
     },
 

@@ -17,9 +17,9 @@ use super::restore::is_count;
 /// The text's name among a file's metadata.
 const TEXT: &str = "ohmgrad";
 
-/// What a file holds.
+/// The content of a file.
 pub(super) struct Contents {
-    /// What ohmgrad wrote about the tensors, if it wrote the file.
+    /// The text that ohmgrad wrote about the tensors, if it wrote the file.
     pub text: Option<String>,
     pub tensors: BTreeMap<String, Tensor>,
 }
@@ -36,11 +36,11 @@ pub(super) fn encode(
         .map_err(|error| CheckpointError::format(path, error))
 }
 
-/// What the bytes of a file say. A file of ohmgrad's has `f32` alone; others' floats are converted.
+/// Decodes the bytes of a file. A file of ohmgrad's has `f32` alone; floats of other files are converted.
 pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Contents, CheckpointError> {
     let wrong = |error: safetensors::SafeTensorError| CheckpointError::format(path, error);
     let (length, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
-    // The crate lets the last of two equal names win in silence.
+    // The crate takes the last of two equal names without an error.
     json::refuse_duplicates(&bytes[8..8 + length]).map_err(|error| CheckpointError::format(path, error))?;
     let text = header.metadata().as_ref().and_then(|entries| entries.get(TEXT)).cloned();
     let exact = text.is_some();

@@ -15,7 +15,7 @@ use super::restore::Plan;
 use super::*;
 use crate::{Adam, BatchNorm1d, Module, Network, Schedule, Sequential, Sgd, Tiles};
 
-/// What the mutations are drawn from.
+/// Random numbers of the mutations.
 struct Dice(Key, u64);
 
 impl Dice {
@@ -73,7 +73,7 @@ fn file(mut net: Sequential, optimizer: &mut dyn Optimizer) -> Vec<u8> {
     format::encode(text, &tensors, path).unwrap()
 }
 
-/// Weights of somebody else's, in four types, and PyTorch's count of batches.
+/// Weights of another program, in four types, and PyTorch's count of batches.
 fn foreign() -> Vec<u8> {
     let types = [("F16", 2), ("BF16", 2), ("F64", 8), ("F32", 4)].into_iter().cycle();
     let (mut header, mut data) = (String::from("{"), vec![]);

@@ -1,4 +1,4 @@
-//! What a checkpoint says about its tensors, as JSON.
+//! The text of a checkpoint about its tensors, as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -18,9 +18,9 @@ use crate::optim::Schedule;
 /// The format that is written, and the only one that is read.
 pub(super) const VERSION: u64 = 1;
 
-/// Where a training stands: what is not in its network and its optimizer.
+/// The state of a training that is not in its network and its optimizer.
 ///
-/// All random numbers are functions of a key and of counters, so there is nothing more to write down.
+/// All random numbers are functions of a key and of counters, so this is the whole state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingState {
@@ -29,10 +29,10 @@ pub struct TrainingState {
     pub key: Key,
     /// Epochs that are over.
     pub epoch: usize,
-    /// Steps that are over; whether of the epoch or of the whole training, the program says. A [`Trainer`](crate::Trainer)
+    /// Finished steps, of the epoch or of the whole training, as the program counts. A [`Trainer`](crate::Trainer)
     /// counts those of the whole training.
     pub step: usize,
-    /// Where a [`Trainer`](crate::Trainer) stands inside of an epoch; `None` in a training of another kind.
+    /// The place of a [`Trainer`](crate::Trainer) inside of an epoch; `None` in a training of another kind.
     #[serde(default)]
     pub within: Option<EpochState>,
     /// The learning rate's schedule, if it has one.
@@ -42,12 +42,12 @@ pub struct TrainingState {
     pub best: Option<f64>,
     /// Epochs since then that were not better.
     pub worse: usize,
-    /// Whether smaller scores are better.
+    /// `true` if smaller scores are better.
     #[serde(default)]
     pub minimise: bool,
 }
 
-/// Where a training stands inside of an epoch, and which data it is an epoch of.
+/// The place of a training inside of an epoch, and the data of the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochState {
@@ -100,7 +100,7 @@ pub(super) struct OptimizerHeader {
 impl Header {
     /// The header as text. Its numbers are those of `f64`, which hold every `f32` exactly.
     ///
-    /// A configuration may hold classes of the program's own, for which there is no text.
+    /// A configuration may hold custom classes, for which there is no text.
     pub fn to_text(&self, path: &Path) -> Result<String, CheckpointError> {
         let unwritable = |error| CheckpointError::entry(path, "header", error, "a configuration that files can hold");
         Ok(serde_json::to_value(self).map_err(unwritable)?.to_string())
@@ -122,7 +122,7 @@ impl Header {
     }
 }
 
-/// As text, numbers too: JSON knows neither NaN nor infinities, and its parsers may miss the last bit.
+/// As text, numbers too: JSON has neither NaN nor infinities, and its parsers may miss the last bit.
 fn write_text<N: Display, S: Serializer>(number: &N, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
 }

@@ -1,4 +1,4 @@
-//! Files that are wrong in ways that somebody thought of; `fuzz.rs` has the others.
+//! Files with known defects; `fuzz.rs` has random ones.
 
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ impl File {
     }
 }
 
-/// What is said of a file of which something was changed.
+/// The error of a file after a change.
 fn changed(change: impl FnOnce(&mut File)) -> String {
     let mut file = file();
     change(&mut file);
@@ -107,7 +107,7 @@ fn lengths_and_offsets_are_not_believed() {
 }
 
 #[test]
-fn what_the_header_says_is_checked() {
+fn headers_are_checked() {
     assert_eq!(changed(|f| f.about["version"] = json!(2)), "x: a checkpoint of format 2; this version reads format 1");
     assert_eq!(changed(|f| f.about = json!([])), "x: header.version: found nothing, expected 1");
     assert!(changed(|f| f.about["extra"] = json!(1)).contains("unknown field `extra`"));
@@ -164,7 +164,7 @@ fn tensors_have_the_type_and_the_shape_that_they_must_have() {
         changed(|f| f.header["@tiles/0.weight/0.forward.v_offset"]["shape"] = json!([1, 3])),
         "x: @tiles/0.weight/0.forward.v_offset: found shape [1, 3], expected shape [3]"
     );
-    // The optimizer's own answer comes when there is one.
+    // The error of the optimizer comes where there is one.
     let mut file = file();
     file.about["optimizer"]["steps"]["0.bias"] = json!(-1);
     let checkpoint = Checkpoint::from_bytes(&file.bytes(), Path::new("x")).unwrap();

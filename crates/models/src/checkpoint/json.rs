@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Parsers let the last of two equal names win in silence; here they are an error.
+/// Parsers take the last of two equal names without an error; here they are an error.
 pub(super) fn refuse_duplicates(text: &[u8]) -> Result<(), serde_json::Error> {
     serde_json::from_slice::<Unique>(text).map(drop)
 }

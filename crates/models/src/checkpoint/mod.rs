@@ -36,7 +36,7 @@ use restore::Weights;
 pub use restore::{Restored, Tiles};
 pub(crate) use restore::{load_weights, load_weights_as};
 
-/// A network, its optimizer and the state of its training, as one file has them.
+/// A network, its optimizer and the state of its training in one file.
 ///
 /// The file is [safetensors](https://huggingface.co/docs/safetensors): parameters and buffers stand in it by their
 /// paths, as in a PyTorch state dict, and tiles and the optimizer's memory beside them. A training that goes on from it
@@ -92,8 +92,8 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Writes a network, its optimizer and the state of its training.
     ///
-    /// The file is replaced as a whole: whoever reads it finds the old checkpoint or the new one, even if this process
-    /// is killed or the machine stops while it writes. What could not be loaded again is not written.
+    /// The file is replaced as a whole: a reader finds the old checkpoint or the new one, even if this process
+    /// is killed or the machine stops while it writes. A state that could not be loaded again is an error.
     ///
     /// # Errors
     /// If the file can't be written; or if the network has two parameters of one path, the optimizer's settings are not
@@ -112,7 +112,7 @@ impl Checkpoint {
         ohmgrad_files::replace(path, &bytes).map_err(CheckpointError::io(path))
     }
 
-    /// What [`save`](Self::save) would write and [`load`](Self::load) read, without a file.
+    /// The checkpoint that [`save`](Self::save) would write and [`load`](Self::load) read, without a file.
     ///
     /// # Errors
     /// As for [`save`](Self::save), but for those of files.

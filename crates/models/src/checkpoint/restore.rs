@@ -13,20 +13,20 @@ use crate::affine::{Affine, Weight};
 use crate::optim::Optimizer;
 use crate::visit::{SlotMut, Visit, join};
 
-/// Whose hardware a restored network has: that of the file, or that of the network as the program built it.
+/// Choice of the hardware of a restored network: that of the file, or that of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tiles {
-    /// Each weight lives where it lived when it was saved: on the same tiles, with their configuration, scales, running
-    /// means, fixed variations and noise, or in digital memory. A training that goes on like this is the same training.
+    /// Each weight is where it was when it was saved: on the same tiles, with their configuration, scales, running
+    /// means, fixed variations and noise, or in digital memory. A training that goes on from it is the same training.
     FromFile,
-    /// Each weight lives where the network has it now. The file gives weights, learned output scales included, of a chip
-    /// those that its devices hold; and input ranges and running means, where the tiles of both are cut alike. Tiles of the
-    /// network recompute their mapping scales and keep everything else. The optimizer forgets what it remembered of output
+    /// Each weight stays where the network has it now. The file gives weights with learned output scales (of a chip the
+    /// weights that its devices hold), and input ranges and running means if the tiles of both are cut alike. Tiles of
+    /// the network recompute their mapping scales and keep everything else. The optimizer drops its memory of output
     /// scales that are in the weights now.
     FromNetwork,
 }
 
-/// What a file held of its tiles, and tiles of a network that are cut otherwise or a digital network could not take over;
+/// The tiles of a file that were not restored, because the network's tiles are cut otherwise or the network is digital;
 /// everything else was restored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
@@ -38,7 +38,7 @@ pub struct Restored {
 #[derive(Clone, Debug)]
 pub(super) struct Weights {
     pub path: PathBuf,
-    /// Whether PyTorch or somebody else may have written the file.
+    /// `true` if PyTorch or another program may have written the file.
     pub foreign: bool,
     /// By their paths; weights on tiles, and what else is trained of those, among them.
     pub parameters: BTreeMap<String, Tensor>,
@@ -54,7 +54,7 @@ pub(super) struct OnTiles {
     pub others: Vec<String>,
 }
 
-/// What becomes of a slot of the network.
+/// The new content of a slot of the network.
 enum Change<'a> {
     Value(&'a mut Param, Tensor),
     /// A weight where the file has it.
@@ -63,12 +63,12 @@ enum Change<'a> {
     Set(&'a mut Affine, String, Tensor, Option<Tensor>, Option<&'a TileArray>),
 }
 
-/// What becomes of every slot of a network.
+/// The new content of every slot of a network.
 pub(super) struct Plan<'a>(Vec<Change<'a>>);
 
 impl Checkpoint {
     /// Gives a network, built as the saved one was, the parameters and buffers of the file; and the optimizer, if there
-    /// is one, its hyper-parameters and memory. All of it happens, or nothing.
+    /// is one, its hyper-parameters and memory. On an error nothing changes.
     ///
     /// # Errors
     /// If parameters or buffers of the two differ in name or shape (all of them are listed), a weight of the network is
@@ -102,7 +102,7 @@ impl Checkpoint {
 }
 
 impl Weights {
-    /// What becomes of each slot of a network.
+    /// The new content of each slot of a network.
     pub fn plan<'a>(&'a self, net: &'a mut (impl Visit + ?Sized), tiles: Tiles) -> Result<Plan<'a>, CheckpointError> {
         let mut fit = Fit { weights: self, used: BTreeSet::new(), missing: vec![], reshaped: vec![] };
         let (mut changes, mut refused) = (vec![], None);
@@ -175,7 +175,7 @@ impl Plan<'_> {
     }
 }
 
-/// Whether a buffer is the number of batches that a batch norm has seen.
+/// Returns `true` if a buffer is the number of batches that a batch norm has processed.
 pub(super) fn is_count(path: &str) -> bool {
     path.rsplit('.').next() == Some("num_batches_tracked")
 }
@@ -278,7 +278,7 @@ impl Weights {
     }
 }
 
-/// What follows the first steps of a name; nothing if these are the whole name.
+/// The rest of a name after its first steps; empty if these are the whole name.
 fn below<'a>(name: &'a str, first: &str) -> Option<&'a str> {
     match name.strip_prefix(first)? {
         rest if rest.is_empty() || first.is_empty() => Some(rest),

@@ -32,7 +32,7 @@ impl<T: Clone + Send + Sync> Targets for Array<T> {
     }
 }
 
-/// Rows of targets [time, sample, …], as a network gives them that takes sequences [time, sample, …].
+/// Rows of targets [time, sample, …], the outputs of a network for sequences [time, sample, …].
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimeFirst(
     /// The targets.
@@ -61,7 +61,8 @@ fn take_samples(x: &Tensor, axis: usize, rows: &[usize]) -> Tensor {
     if times == 0 { Tensor::full(&shape, 0.0) } else { Array::stack(&(0..times).map(at).collect::<Vec<_>>(), 0) }
 }
 
-/// Inputs, one per row of the first axis, with their targets; or sequences along the second, [`time_first`](Self::time_first).
+/// Inputs, one per row of the first axis, with their targets; or sequences along the second,
+/// [`time_first`](Self::time_first).
 ///
 /// ```
 /// use ohmgrad_models::data::Dataset;
@@ -118,8 +119,8 @@ impl<Y: Targets> Dataset<Y> {
         Self { x: x.contiguous(), y, axis: 0 }
     }
 
-    /// A data set of sequences [time, sample, …], as recurrent layers take them unless they are `batch_first`, and a target
-    /// for each: a label, a row of numbers, or a sequence of them ([`TimeFirst`]).
+    /// A data set of sequences [time, sample, …], as recurrent layers take them unless they are `batch_first`, and a
+    /// target for each: a label, a row of numbers, or a sequence of them ([`TimeFirst`]).
     ///
     /// ```
     /// use ohmgrad_models::data::{Dataset, TimeFirst};
@@ -152,7 +153,7 @@ impl<Y: Targets> Dataset<Y> {
         self.y.count()
     }
 
-    /// Whether there are no rows.
+    /// Returns `true` if there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

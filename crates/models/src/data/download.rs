@@ -67,7 +67,7 @@ impl RawMnist {
     ///
     /// # Errors
     ///
-    /// [`DataError::Mirrors`] says for each mirror what went wrong; [`DataError::Io`] if `cache`
+    /// [`DataError::Mirrors`] has the error of each mirror; [`DataError::Io`] if `cache`
     /// cannot be written.
     pub fn download(cache: impl AsRef<Path>) -> Result<Self, DataError> {
         download(&agent(Proxy::try_from_env()), &MNIST, cache.as_ref())
@@ -148,7 +148,7 @@ impl Remote<'_> {
         Err(DataError::Mirrors { file: self.name.into(), errors })
     }
 
-    /// What `url` answers, as it is.
+    /// The answer of `url`, as it is.
     fn fetch(&self, agent: &Agent, url: &str) -> Result<Vec<u8>, DataError> {
         let failed = |reason: String| DataError::Download { url: url.into(), reason };
         let body = agent.get(url).call().map_err(|e| failed(e.to_string()))?.into_body();
@@ -189,7 +189,7 @@ fn agent(proxy: Option<Proxy>) -> Agent {
         .new_agent()
 }
 
-/// A bar on stderr; indicatif hides it where that is no terminal.
+/// A bar on stderr; indicatif hides it where that is not a terminal.
 fn progress(name: &str, len: Option<u64>) -> ProgressBar {
     let style = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}";
     ProgressBar::with_draw_target(len, ProgressDrawTarget::stderr())

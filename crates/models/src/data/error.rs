@@ -1,11 +1,11 @@
-//! What can be wrong with files of data.
+//! Errors of files of data.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// A data set that could not be had, and why: every variant names the file.
+/// Errors of data sets; every variant names the file.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -14,16 +14,16 @@ pub enum DataError {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// Its answer.
+        /// Its error.
         source: io::Error,
     },
 
-    /// The content is not what its format asks for, or not what its neighbour file says.
+    /// The content does not fit its format, or its neighbour file.
     #[error("{}: {what}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What was expected and what was found.
+        /// The expected and the found value.
         what: String,
     },
 
@@ -41,9 +41,9 @@ pub enum DataError {
     /// A download failed or broke off.
     #[error("{url}: {reason}")]
     Download {
-        /// What was asked for.
+        /// The address that was requested.
         url: String,
-        /// How it went wrong.
+        /// The reason of the failure.
         reason: String,
     },
 

@@ -16,7 +16,7 @@ use super::DataError;
 /// No file may hold more than 1 GiB of elements; MNIST has 47 MB.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Compressed bytes may unpack to so many times their number…
+/// Compressed bytes may unpack to this multiple of their number …
 const MOST_EXPANSION: u64 = 128;
 
 /// … and to this many whatever their number.
@@ -89,7 +89,7 @@ impl Idx {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`] if `data` does not fill `shape`, or [`Idx::read`] would refuse
-    /// the shape; else what `writer` says.
+    /// the shape; else the error of `writer`.
     pub fn write(&self, mut writer: impl Write) -> io::Result<()> {
         let invalid = || {
             let what = format!("{} bytes cannot be an IDX of shape {:?}", self.data.len(), self.shape);
@@ -110,8 +110,8 @@ impl Idx {
 
 /// The product of the dimensions, if there is one and the file may be that large.
 ///
-/// A dimension of 0 hides no other: the product of the rest is bounded too, so that nobody who
-/// multiplies a part of the shape overflows.
+/// A dimension of 0 hides no other: the product of the rest is bounded too, so that the product of a part of the shape
+/// does not overflow.
 fn elements(shape: &[usize]) -> Option<u64> {
     let bound = shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d.max(1) as u64))?;
     let fits = !shape.is_empty() && bound <= MAX_BYTES;
@@ -134,7 +134,7 @@ fn type_name(code: u8) -> &'static str {
 struct Source<'a, R> {
     reader: R,
     name: &'a Path,
-    /// How many compressed bytes have been read, if they are.
+    /// The number of compressed bytes that have been read, if the file is compressed.
     packed: Option<&'a Cell<u64>>,
 }
 
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gzip_unpacks_to_is_bounded() {
+    fn unpacked_gzip_is_bounded() {
         let zeros = |bytes: u32| Idx::read(&gzip(&file([0, 0, 8, 1], &[bytes], &vec![0; bytes as usize]))[..], "zeros");
         assert_eq!(zeros(16 << 20).unwrap().data.len(), 16 << 20);
         let error = zeros(64 << 20).unwrap_err().to_string();
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_written() {
+    fn states_that_cannot_be_read_are_not_written() {
         for shape in [vec![], vec![2], vec![1; 256], vec![usize::MAX, 2]] {
             let mut out = Vec::new();
             let error = Idx { shape, data: vec![1] }.write(&mut out).unwrap_err();

@@ -66,12 +66,12 @@ impl Digits {
         Ok(Digits { images: images.data, labels: labels.data, rows, cols })
     }
 
-    /// How many there are.
+    /// The number of digits.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there are none.
+    /// Returns `true` if there are none.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -100,7 +100,7 @@ impl Digits {
     }
 }
 
-/// The shape; nobody wants to read 47 million pixels.
+/// Prints the shape instead of 47 million pixels.
 impl fmt::Debug for Digits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shape = [self.len(), self.rows, self.cols];
@@ -111,9 +111,9 @@ impl fmt::Debug for Digits {
 /// The two halves of the data set, as bytes: raw pixels. [`Mnist`](super::Mnist) has them as normalised data sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawMnist {
-    /// What to train with.
+    /// The digits for training.
     pub train: Digits,
-    /// What to test with: other writers.
+    /// The digits for testing, by other writers.
     pub test: Digits,
 }
 

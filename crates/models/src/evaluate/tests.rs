@@ -9,12 +9,12 @@ use ohmgrad_analog::{InferenceRpuConfig, IoParameters, MappingParameter};
 use ohmgrad_autograd::Var;
 use proptest::prelude::*;
 
-/// A network of one's own: from sequences [batch, time, features] to the last output of a layer with time first.
+/// A custom network: from sequences [batch, time, features] to the last output of a layer with time first.
 #[derive(Clone, Visit)]
 struct LastOutput {
     rnn: Gru,
     out: Linear,
-    /// Whether it takes [time, batch, features] as they are.
+    /// `true` if it takes [time, batch, features] as they are.
     #[visit(skip)]
     time_first: bool,
 }
@@ -42,7 +42,7 @@ impl Module for Mixing {
     }
 }
 
-/// All layers, with the shape of an input that has as many entries on its first axis as asked for.
+/// All layers, with the shape of an input of a given length along its first axis.
 fn networks(rows: usize) -> Vec<(&'static str, Sequential, Vec<usize>)> {
     let key = Key::new(1);
     let new = Sequential::new;
@@ -140,7 +140,7 @@ proptest! {
     }
 }
 
-/// What memory is bounded for: none of these combines rows.
+/// None of these networks combines rows, so each is computed in blocks.
 #[test]
 fn networks_with_the_batch_first_are_cut() {
     let at_once = ["softmax of a vector", "a pool over all axes", "batch norm of batches", "last output", "attention"];

@@ -92,7 +92,7 @@ fn measured_conductances_become_the_references_weights() {
 }
 
 #[test]
-fn what_was_exported_comes_back_whatever_the_mapping_and_the_measurement_before() {
+fn exports_come_back_under_every_mapping_and_after_every_import() {
     let mappings = [
         MappingParameter::default(),
         MappingParameter { digital_bias: false, weight_scaling_omega: 0.6, ..Default::default() },

@@ -18,7 +18,7 @@ use crate::visit::Visit;
 pub struct BatchNorm<const N: usize> {
     /// The factor of each feature, 1 at first.
     pub weight: Option<Param>,
-    /// What is added to each feature, 0 at first.
+    /// The summand of each feature, 0 at first.
     pub bias: Option<Param>,
     /// The running statistics; without them the batch's are used in evaluation too.
     #[visit(flatten)]
@@ -30,7 +30,7 @@ pub struct BatchNorm<const N: usize> {
     /// Added to the variance.
     #[visit(skip)]
     pub eps: f32,
-    /// Whether to use the running statistics in training too, and leave them as they are.
+    /// Uses the running statistics in training too, and leaves them as they are.
     #[visit(skip)]
     pub frozen: bool,
 }

@@ -10,7 +10,7 @@ use crate::visit::Visit;
 
 /// A convolution over `AXES` axes, digital or on tiles: input [batch, in, …], output [batch, out, …].
 ///
-/// On tiles each patch of the input is one analog read, and each group of channels has tiles of its own.
+/// On tiles each patch of the input is one analog read, and each group of channels has separate tiles.
 ///
 /// ```
 /// use ohmgrad_autograd::Tape;

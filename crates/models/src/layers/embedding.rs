@@ -6,7 +6,7 @@ use ohmgrad_tensor::{Key, Tensor};
 use crate::module::Module;
 use crate::visit::Visit;
 
-/// A table of vectors, looked up by row. It is always digital: a look-up is no product.
+/// A table of vectors, looked up by row. It is always digital, because a look-up is not a product.
 #[derive(Clone, Debug, Visit)]
 pub struct Embedding {
     /// The table [count, width].
@@ -53,12 +53,12 @@ impl Module for Embedding {
     /// From an input of row numbers, as floats, the vectors along a new last axis.
     ///
     /// # Panics
-    /// If an element is no row's number.
+    /// If an element is not a row's number.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let numbers = x.value();
         if let Some(number) = numbers.iter().find(|&&number| number as usize as f32 != number) {
-            panic!("embedding: {number} is no row number");
+            panic!("embedding: {number} is not a row number");
         }
         let rows: Vec<usize> = numbers.iter().map(|&number| number as usize).collect();
         let mut shape = x.shape();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "embedding: 1.5 is no row number")]
+    #[should_panic(expected = "embedding: 1.5 is not a row number")]
     fn fractions_are_no_rows() {
         Embedding::new(5, 3, Key::new(1)).forward(Tape::eval(Key::new(0)).constant(Tensor::from([1.5])));
     }

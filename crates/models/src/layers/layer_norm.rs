@@ -14,7 +14,7 @@ pub struct LayerNorm {
     shape: Vec<usize>,
     /// The factor of each place, 1 at first.
     pub weight: Option<Param>,
-    /// What is added to each place, 0 at first.
+    /// The summand of each place, 0 at first.
     pub bias: Option<Param>,
     /// Added to the variance.
     #[visit(skip)]

@@ -1,4 +1,4 @@
-//! The layers.
+//! The layers: fully connected, convolutional, recurrent, normalising, pooling.
 
 mod activation;
 mod attention;

@@ -105,7 +105,7 @@ impl<const N: usize> Module for MaxPool<N> {
 pub struct AvgPool<const N: usize> {
     /// The windows, one an axis.
     pub windows: [PoolWindow; N],
-    /// Whether padding counts as zeros; if not, means are over the inputs alone.
+    /// Counts padding as zeros; if `false`, means are over the inputs alone.
     pub count_include_pad: bool,
 }
 
@@ -155,7 +155,7 @@ impl<const N: usize> Module for AvgPool<N> {
     }
 }
 
-/// The means of as many equal parts of the last N axes as asked for: 1 is the mean over whole images.
+/// The means of a given number of equal parts of the last N axes: 1 is the mean over whole images.
 #[derive(Clone, Copy, Debug, PartialEq, Visit)]
 #[visit(skip)]
 pub struct AdaptiveAvgPool<const N: usize> {

@@ -23,14 +23,14 @@ pub struct Sequential {
     names: BTreeMap<usize, String>,
 }
 
-/// What makes a layer from its key.
+/// A function that makes a layer from its key.
 type Init = Box<dyn FnOnce(Key) -> Box<dyn Module>>;
 
 /// A list of layers that are yet to be initialised; it has no forward before [`init`](Self::init).
 ///
 /// Common layers have a function with their usual arguments. [`layer`](Self::layer) takes any layer without a key,
-/// [`layer_with`](Self::layer_with) any that is made from one, and [`named`](Self::named) any under a name, all of them with
-/// every option that the layer has:
+/// [`layer_with`](Self::layer_with) any that is made from one, and [`named`](Self::named) any under a name, all of them
+/// with every option that the layer has:
 ///
 /// ```
 /// use ohmgrad_models::{Conv2d, MaxPool2d, Network, Rnn, Sequential};
@@ -182,7 +182,7 @@ impl SequentialBuilder {
         self.layer(AdaptiveAvgPool::<1>::new(output))
     }
 
-    /// The means of as many parts of the last two axes as `output` (or `[rows, columns]`) says.
+    /// The means of `output` (or `[rows, columns]`) equal parts of the last two axes.
     pub fn adaptive_avg_pool2d(self, output: impl Sizes<2>) -> Self {
         self.layer(AdaptiveAvgPool::new(output))
     }

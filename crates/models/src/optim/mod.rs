@@ -1,8 +1,8 @@
-//! Optimizers and learning-rate schedules, and what an optimizer of one's own is made of.
+//! Optimizers and learning-rate schedules, and the parts of a custom optimizer.
 //!
-//! An optimizer is an [`Optimizer`]: a step, a learning rate, and a state that checkpoints write down. [`update`] is the walk
-//! that a step consists of: it commits running means, refuses gradients of another network, hands over each parameter with
-//! its gradient and what is remembered of it, and has weights on tiles clipped and mapped anew. The example
+//! An optimizer is an [`Optimizer`]: a step, a learning rate, and a state that checkpoints write down. [`update`] is
+//! the walk that a step consists of: it commits running means, refuses gradients of another network, passes each
+//! parameter with its gradient and its memory to the optimizer, and clips and remaps weights on tiles. The example
 //! `own_optimizer` is Lion (Chen et al. 2023), whole, with a checkpoint from which its training goes on bit for bit.
 
 mod adam;
@@ -24,10 +24,10 @@ pub use schedule::Schedule;
 pub use sgd::Sgd;
 pub use state::{OptimizerState, Remembered, StateError, finite};
 
-/// What changes a network's parameters along their gradients.
+/// Optimizers: they change a network's parameters along their gradients.
 pub trait Optimizer {
-    /// One step: commits the state that the step's forwards changed, changes every parameter that has a gradient, and does
-    /// what tiles ask for after a step (clipping, remapping). [`update`] does the parts that all optimizers share.
+    /// One step: commits the state that the step's forwards changed, changes every parameter that has a gradient, and
+    /// clips and remaps tiles, if their configuration asks for it. [`update`] does the parts that all optimizers share.
     ///
     /// # Panics
     /// If a gradient belongs to no parameter of the network; see [`update`].
@@ -39,30 +39,30 @@ pub trait Optimizer {
     /// Sets the learning rate, as from a [`Schedule`].
     fn set_lr(&mut self, lr: f32);
 
-    /// Everything that the optimizer is: hyper-parameters, and what it remembers of each parameter.
+    /// The whole state of the optimizer: hyper-parameters, and its memory of each parameter.
     fn state(&self) -> OptimizerState;
 
-    /// Becomes what [`state`](Self::state) wrote down.
+    /// Restores the result of [`state`](Self::state).
     ///
     /// # Errors
     /// If the state is of another optimizer or not whole; this one is then as it was.
     fn set_state(&mut self, state: OptimizerState) -> Result<(), StateError>;
 }
 
-/// What an optimizer remembers of each parameter, by its path: so it survives cloning and conversion of the network.
+/// The memory of an optimizer for each parameter, by its path: so it survives cloning and conversion of the network.
 pub type Memory<M> = BTreeMap<String, M>;
 
-/// What every step of an optimizer consists of: commits the state that the step's forwards changed, and calls `update` with
-/// each parameter that has a gradient, the gradient, and what is remembered of the parameter. Weights on tiles are then
-/// clipped and mapped anew, if their configuration says so. Weights that live in devices have no gradient: they are updated by
+/// The frame of every step of an optimizer: commits the state that the step's forwards changed, and calls `update` with
+/// each parameter that has a gradient, the gradient, and the memory of the parameter. Weights on tiles are then clipped
+/// and mapped anew, if their configuration says so. Weights that live in devices have no gradient: they are updated by
 /// pulses at the learning rate `rate`. The example `own_optimizer` is made of it.
 ///
 /// The first step, which has no memory yet, says on standard error which layers were made from one key, and so begin alike.
 ///
 /// # Panics
-/// If a gradient, a deposit or a piece of state belongs to nothing in the network: it is another network's, a clone's (which
-/// has parameters of its own), or of a layer that the network's [`Visit`] skips. Nothing is changed then.
-/// A part of a network is stepped with [its gradients](Network::take_gradients), parameters that shall stay are
+/// If a gradient, a deposit or a piece of state belongs to no parameter of the network: it is that of another network,
+/// a clone's (which has other parameters), or of a layer that the network's [`Visit`] skips. Nothing is changed then. A
+/// part of a network is stepped with [its gradients](Network::take_gradients), parameters that shall not change are
 /// [frozen](Network::freeze).
 pub fn update<M: Default>(
     net: &mut dyn Visit,
@@ -89,8 +89,8 @@ pub fn update<M: Default>(
     }
 }
 
-/// Says once on standard error which settings of an optimizer weights that live in devices do not have: pulses follow each
-/// gradient as it is.
+/// Prints once on standard error the settings of an optimizer that have no effect on weights in devices: pulses follow
+/// each gradient as it is.
 pub(crate) fn tell_what_devices_ignore(told: &mut bool, net: &dyn Visit, settings: &[(&str, bool)]) {
     if *told {
         return;
@@ -176,7 +176,7 @@ mod tests {
     /// A batch norm that is no part of the network has state and nothing else.
     #[test]
     #[should_panic(expected = "step: 3 parameters or buffers")]
-    fn running_means_go_nowhere_in_silence_neither() {
+    fn running_means_are_not_lost_without_an_error() {
         let mut net = Sequential::new().linear(3, 2).init(Key::new(1));
         let norm = crate::BatchNorm1d::new(2).without_affine();
         let tape = Tape::train(Key::new(1));

@@ -55,7 +55,7 @@ pub enum Schedule {
     WarmUp {
         /// Steps of the warm-up.
         steps: usize,
-        /// What follows.
+        /// The schedule that follows.
         then: Box<Schedule>,
     },
     /// Up from `peak/25` and down to `peak/250 000` along half cosines, with the peak at 30 % of `steps` (Smith & Topin

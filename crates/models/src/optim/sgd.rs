@@ -11,14 +11,15 @@ use crate::visit::Visit;
 /// Stochastic gradient descent with momentum, as PyTorch's `SGD`.
 ///
 /// `g ← g + weight_decay·w`, `v ← momentum·v + g` (v = g at first), `w ← w − lr·v`; with Nesterov
-/// `w ← w − lr·(g + momentum·v)` (Sutskever et al. 2013). Weights that live in devices are updated by pulses at the rate lr.
+/// `w ← w − lr·(g + momentum·v)` (Sutskever et al. 2013). Weights that live in devices are updated by pulses at the rate
+/// lr.
 #[derive(Clone, Debug)]
 pub struct Sgd {
     /// The learning rate.
     pub lr: f32,
     /// The share of the last velocity that stays; 0 for none.
     pub momentum: f32,
-    /// Whether to look ahead along the velocity.
+    /// Evaluates the step ahead along the velocity (Nesterov).
     pub nesterov: bool,
     /// L2 penalty, added to the gradient.
     pub weight_decay: f32,

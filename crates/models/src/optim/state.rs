@@ -6,21 +6,21 @@ use ohmgrad_tensor::Tensor;
 use serde::de::{DeserializeOwned, Deserializer, Error};
 use serde::{Deserialize, Serialize};
 
-/// Hyper-parameters of an optimizer, and what it remembers of each parameter.
+/// Hyper-parameters of an optimizer, and its memory of each parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OptimizerState {
     /// Which optimizer this is of: `sgd`, `adam`.
     pub kind: String,
     /// Its hyper-parameters by name: finite numbers, flags, texts.
     pub settings: serde_json::Value,
-    /// What it remembers, by the path of the parameter.
+    /// The memory of the optimizer, by the path of the parameter.
     pub memory: BTreeMap<String, Remembered>,
 }
 
-/// What an optimizer remembers of one parameter.
+/// The memory of an optimizer for one parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Remembered {
-    /// How many steps the parameter has taken, for optimizers that count them.
+    /// The number of steps that the parameter has taken, for optimizers that count them.
     pub steps: i32,
     /// Tensors of the parameter's shape by name: `momentum`; `mean`, `square`.
     pub tensors: BTreeMap<String, Tensor>,
@@ -30,11 +30,11 @@ pub struct Remembered {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{entry}: found {found}, expected {expected}")]
 pub struct StateError {
-    /// What is wrong: a tensor, or the settings.
+    /// The entry that does not fit: a tensor, or the settings.
     pub entry: String,
-    /// What it is.
+    /// The value that was found.
     pub found: String,
-    /// What it must be.
+    /// The value that is allowed.
     pub expected: String,
 }
 
@@ -48,7 +48,7 @@ impl OptimizerState {
     /// The hyper-parameters of an optimizer of a given kind.
     ///
     /// # Errors
-    /// If the state is of another kind, or the settings are not its.
+    /// If the state is of another kind, or the settings do not fit the kind.
     pub fn settings<S: DeserializeOwned>(&self, kind: &str) -> Result<S, StateError> {
         if self.kind != kind {
             return Err(StateError { entry: "optimizer".into(), found: self.kind.clone(), expected: kind.into() });
@@ -95,8 +95,8 @@ impl Remembered {
     }
 }
 
-/// Deserializes a number that is finite as an `f32`, too: JSON has no NaN, but 1e300. For `deserialize_with` of the settings
-/// of an optimizer.
+/// Deserializes a number that is finite as an `f32`, too: JSON has no NaN, but 1e300. For `deserialize_with` of the
+/// settings of an optimizer.
 ///
 /// # Errors
 /// If it is not.

@@ -1,4 +1,4 @@
-//! What can be wrong with a training.
+//! Errors of a training.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::checkpoint::CheckpointError;
 
-/// What can go wrong in a training that is right in itself.
+/// Errors that end a training.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TrainerError {
@@ -20,7 +20,7 @@ pub enum TrainerError {
     Metrics {
         /// The file.
         path: PathBuf,
-        /// What the system said, or what is wrong with the file.
+        /// The error of the system, or the defect of the file.
         source: io::Error,
     },
 
@@ -61,9 +61,9 @@ pub enum TrainerError {
         batch: usize,
     },
 
-    /// A checkpoint does not say where in an epoch its training stood, or says something impossible.
+    /// A checkpoint has no place in an epoch, or an impossible one.
     #[error(
-        "the checkpoint has {epoch} epochs and {step} steps behind it{within}, which is no place in a training with \
+        "the checkpoint has {epoch} epochs and {step} steps behind it{within}, which is not a place in a training with \
          {per_epoch} steps an epoch; resume_epochs goes on from the last whole epoch"
     )]
     Place {

@@ -1,4 +1,4 @@
-//! What is written down of each epoch.
+//! The record of each epoch.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ use super::TrainerError;
 /// The columns that every file of metrics begins with.
 const COLUMNS: [&str; 6] = ["epoch", "step", "loss", "score", "lr", "seconds"];
 
-/// How an epoch went. Two are equal if they differ in time alone.
+/// The results of an epoch. Two are equal if they differ in time alone.
 #[derive(Clone, Debug)]
 pub struct Epoch {
     /// Its number, from 1.
@@ -27,7 +27,7 @@ pub struct Epoch {
     pub lr: f32,
     /// The seconds that it took, evaluation included; in a resumed epoch those since then.
     pub seconds: f64,
-    /// What else the evaluation gave, by name.
+    /// Further metrics of the evaluation, by name.
     pub metrics: Vec<(String, f64)>,
 }
 
@@ -63,7 +63,7 @@ impl Serialize for Epoch {
     }
 }
 
-/// What an evaluation gives: the score that decides which network is best, and further metrics for the record.
+/// The result of an evaluation: the score that decides which network is best, and further metrics for the record.
 ///
 /// ```
 /// use ohmgrad_models::Evaluation;

@@ -1,6 +1,6 @@
 //! A training loop for what most programs do: epochs, evaluation, progress, metrics, checkpoints, resuming, early stop.
 //!
-//! It hides nothing that a loop of ten lines could not do; the crate's documentation shows one.
+//! A loop of ten lines can do the same; the crate's documentation shows one.
 
 mod error;
 mod metrics;
@@ -53,7 +53,7 @@ pub struct Trainer {
     epochs: usize,
     batch: usize,
     state: TrainingState,
-    /// Whether the state is that of a checkpoint, and whether it may be one with other data.
+    /// `true` if the state is that of a checkpoint; and `true` if that may be one with other data.
     resumed: bool,
     by_epochs: bool,
     checkpoints: Option<(PathBuf, usize)>,
@@ -84,8 +84,8 @@ impl Trainer {
         self
     }
 
-    /// With a checkpoint after every `every` steps and at the end, always in the same file. One that falls on the last step
-    /// of an epoch is written after the epoch's evaluation.
+    /// With a checkpoint after every `every` steps and at the end, always in the same file. One that falls on the last
+    /// step of an epoch is written after the epoch's evaluation.
     pub fn with_checkpoints(mut self, path: impl Into<PathBuf>, every: usize) -> Self {
         self.checkpoints = Some((path.into(), every.max(1)));
         self
@@ -97,18 +97,19 @@ impl Trainer {
         self
     }
 
-    /// With a line for each epoch in a file: the fields of [`Epoch`] as CSV if its name ends so, else as JSON (which has null
-    /// for NaN). A training that goes on from a checkpoint goes on in the file: a line that a killed process broke, and those
-    /// of epochs that come again, are removed. The file of another training is set aside as `NAME.1.EXTENSION`.
+    /// With a line for each epoch in a file: the fields of [`Epoch`] as CSV if its name ends so, else as JSON (which
+    /// has null for NaN). A training that goes on from a checkpoint goes on in the file: a line that a killed process
+    /// broke, and those of epochs that come again, are removed. The file of another training is set aside as
+    /// `NAME.1.EXTENSION`.
     pub fn with_metrics(mut self, path: impl Into<PathBuf>) -> Self {
         self.metrics.push(Metrics::at(path.into()));
         self
     }
 
-    /// Stops after so many epochs without a better score. Equal is not better, and NaN neither. The network is then the best
-    /// one again, from the file of [`with_best`](Self::with_best) or, without one, from memory (which does not outlive the
-    /// process: a resumed training that finds no better network keeps its last one). The optimizer, and the checkpoint of
-    /// [`with_checkpoints`](Self::with_checkpoints), are those of the last step.
+    /// Stops after `epochs` epochs without a better score. Equal scores and NaN are not better. The network is then the
+    /// best one again, from the file of [`with_best`](Self::with_best) or, without one, from memory (which does not
+    /// outlive the process: a resumed training that finds no better network keeps its last one). The optimizer, and the
+    /// checkpoint of [`with_checkpoints`](Self::with_checkpoints), are those of the last step.
     pub fn with_patience(mut self, epochs: usize) -> Self {
         self.patience = Some(epochs);
         self
@@ -125,8 +126,9 @@ impl Trainer {
         &self.state
     }
 
-    /// Goes on from a checkpoint: network, optimizer, key, counters, schedule and the direction of scores are those of the
-    /// file, whose tiles the network moves onto. [`fit`](Self::fit) then needs as many rows in batches as large.
+    /// Goes on from a checkpoint: network, optimizer, key, counters, schedule and the direction of scores are those of
+    /// the file, whose tiles the network moves onto. [`fit`](Self::fit) then needs the same number of rows, in batches
+    /// of the same size.
     ///
     /// # Errors
     /// If the file can't be read or does not fit the network.
@@ -143,9 +145,9 @@ impl Trainer {
         Ok(())
     }
 
-    /// As [`resume`](Self::resume), for other data or batches of another size: the training goes on with the first epoch
-    /// that is not over, from its beginning, as if all epochs before had had the steps that one has now. The schedule is that
-    /// of the trainer, if it was given one.
+    /// As [`resume`](Self::resume), for other data or batches of another size: the training goes on with the first
+    /// epoch that is not over, from its beginning, as if all epochs before had had as many steps as an epoch has now. The
+    /// schedule is that of the trainer, if it was given one.
     ///
     /// # Errors
     /// As for [`resume`](Self::resume).
@@ -163,12 +165,12 @@ impl Trainer {
     }
 
     /// Trains: `loss` of the network's output and the targets, `evaluate` of the network under a key at the end of each
-    /// epoch (a number, or an [`Evaluation`] with further metrics), `report` what came of it.
+    /// epoch (a number, or an [`Evaluation`] with further metrics), `report` the results of each epoch.
     ///
     /// # Errors
-    /// If there are no rows or batches have none, the network takes its batch along another axis than the data set has its
-    /// samples, a checkpoint that it goes on from was made with other data or batches, or a checkpoint or metrics can't be
-    /// written.
+    /// If there are no rows or batches have none, the network takes its batch along another axis than the data set has
+    /// its samples, a checkpoint that it goes on from was made with other data or batches, or a checkpoint or metrics
+    /// can't be written.
     pub fn fit<N: Module, Y: Targets, E: Into<Evaluation>>(
         &mut self,
         net: &mut N,
@@ -304,7 +306,7 @@ impl Trainer {
         }
     }
 
-    /// Whether patience has ended.
+    /// Returns `true` if patience has ended.
     fn has_ended(&self) -> bool {
         self.patience.is_some_and(|patience| self.state.worse >= patience)
     }

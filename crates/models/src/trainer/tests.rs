@@ -129,7 +129,7 @@ proptest! {
 }
 
 #[test]
-fn what_says_no_place_is_refused() {
+fn checkpoints_without_a_place_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.safetensors");
     let refused = |state: TrainingState| {
@@ -141,10 +141,10 @@ fn what_says_no_place_is_refused() {
     };
     let by_hand = TrainingState { epoch: 1, step: 7, ..TrainingState::new(Key::new(4)) };
     let error = refused(by_hand.clone());
-    assert!(error.starts_with("the checkpoint has 1 epochs and 7 steps behind it, which is no place"), "{error}");
+    assert!(error.starts_with("the checkpoint has 1 epochs and 7 steps behind it, which is not a place"), "{error}");
     let within = Some(EpochState { rows: 70, batch: 16, step: 3, loss: 1.0 });
     let error = refused(TrainingState { within, ..by_hand });
-    assert!(error.contains("7 steps behind it, 3 of them in an epoch, which is no place"), "{error}");
+    assert!(error.contains("7 steps behind it, 3 of them in an epoch, which is not a place"), "{error}");
     let none = |rows, batch| {
         let empty = data(rows);
         let result = Trainer::new(1, batch, Key::new(4)).fit(
@@ -209,7 +209,7 @@ fn early_stop_gives_the_best_network_back() {
     }
     let checkpoint = Checkpoint::load(&path).unwrap();
     assert_eq!((checkpoint.training().epoch, checkpoint.training().best), (2, Some(0.9)));
-    // A training that ends by itself keeps its last network; the file has the best.
+    // A training that patience does not end keeps its last network; the file has the best.
     let mut last = net();
     scored(&mut Trainer::new(4, 16, Key::new(4)).with_best(&path), &mut last, &scores);
     assert_ne!(last.state_dict(), after_two.state_dict());
@@ -280,7 +280,7 @@ fn metrics_have_all_that_was_measured() {
         fs::read_to_string(&lines).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((json[1]["epoch"].as_u64(), json[1]["test, loss"].as_f64()), (Some(2), Some(0.25)));
     assert_eq!(json[0]["loss"].as_f64().unwrap() as f32, epochs[0].loss);
-    // Another training has a file of its own, and the first one's is kept.
+    // Another training writes another file, and the first file is kept.
     run(1);
     assert_eq!(numbers(&csv), ["epoch", "1"]);
     assert_eq!(fs::read_to_string(folder.path().join("m.1.csv")).unwrap(), text);

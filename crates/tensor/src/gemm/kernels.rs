@@ -41,7 +41,7 @@ pub(super) struct Kernels {
     pub copies: &'static [Copy],
 }
 
-/// Copies rows of vectors, so many and so far apart, to where they lie one after the other.
+/// Copies rows of vectors that lie at a distance from each other into consecutive memory.
 pub(super) type Copy = unsafe fn(source: *const f32, rows: usize, apart: usize, target: *mut f32);
 
 /// Rows and columns of the blocks that [`transpose`] handles.
@@ -74,7 +74,8 @@ macro_rules! kernels {
             }
 
             /// # Safety
-            /// The processor has the features, all elements that the tile names exist, and no other thread accesses its result.
+            /// The processor has the features, all elements that the tile names exist, and no other thread accesses its
+            /// result.
             #[target_feature(enable = $feature)]
             pub unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &KernelTile<'_>) {
                 let &KernelTile { terms, rows, mut b, c, stride, columns, adds, ahead } = tile;

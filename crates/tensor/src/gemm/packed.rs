@@ -239,7 +239,7 @@ impl Target {
     }
 }
 
-/// A buffer of at least so many elements, with unspecified content.
+/// A buffer of at least this number of elements, with unspecified content.
 fn scratch(elements: usize) -> Vec<Line> {
     let mut lines = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
     if lines.len() * LINE < elements {
@@ -320,8 +320,8 @@ impl Panel {
     ///
     /// # Safety
     /// `a` has so many rows, one at least, and its terms are at these places; the panel has its width of elements for
-    /// each of the terms, and its columns of all rows of the result exist and are accessed by this call alone. The kernels are those of
-    /// this processor.
+    /// each of the terms, and its columns of all rows of the result exist and are accessed by this call alone. The
+    /// kernels are those of this processor.
     unsafe fn multiply(
         &self,
         kernels: &Kernels,

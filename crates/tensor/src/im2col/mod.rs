@@ -46,7 +46,7 @@ impl ConvWindow {
 /// Source of the rows of a product.
 #[derive(Clone, Debug)]
 pub enum Im2col {
-    /// The rows of a matrix, so many for each sample of the batch.
+    /// The rows of a matrix, a fixed number for each sample of the batch.
     Rows {
         /// Rows of one sample.
         per_sample: usize,

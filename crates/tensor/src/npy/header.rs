@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-/// Headers are a line of text; anything longer than this is no header.
+/// Headers are a line of text; anything longer than this is not a header.
 const MOST_BYTES: usize = 1 << 16;
 
 /// NumPy's own limit of axes; older versions have 32.
@@ -75,7 +75,7 @@ impl Header {
         }
         let mut text = vec![0; length];
         from.read_exact(&mut text).map_err(cut_off)?;
-        let text = std::str::from_utf8(&text).map_err(|_| "has a header that is no text".to_owned())?;
+        let text = std::str::from_utf8(&text).map_err(|_| "has a header that is not a text".to_owned())?;
         Self::parse(text)
     }
 
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_numpy_writes_is_read() {
+    fn files_of_numpy_are_read() {
         let header = |kind, big_endian, fortran_order, shape: &[usize]| {
             Ok(Header { kind, big_endian, fortran_order, shape: shape.to_vec() })
         };
@@ -232,7 +232,7 @@ mod tests {
 
     /// The first file is NumPy's own, of `numpy.zeros((2, 3), 'f4')`.
     #[test]
-    fn what_is_written_is_what_numpy_writes() {
+    fn written_files_equal_those_of_numpy() {
         let header = |size, shape: &[usize]| Header {
             kind: Kind::Float(size),
             big_endian: false,

@@ -37,7 +37,7 @@ pub(super) fn generator(key: Key) -> Xoshiro256PlusPlus {
 mod tests {
     use super::*;
 
-    /// What a user's noise model draws is part of what "same key, same bits" promises.
+    /// The draws of a user's noise model are part of the promise "same key, same bits".
     #[test]
     fn words_are_pinned() {
         let mut rng = Key::new(42).rng();

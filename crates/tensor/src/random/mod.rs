@@ -29,7 +29,7 @@ pub fn fill_uniform(out: &mut [f32], key: Key) {
 
 /// Fills a slice with normal samples of mean 0 and variance 1.
 ///
-/// The slice is the beginning of the key's one stream: the first samples do not depend on how many are asked for. Large
+/// The slice is the beginning of the key's one stream: the first samples do not depend on the length of the slice. Large
 /// arrays are better cut into blocks with a key each, which can be filled in parallel.
 ///
 /// From [`Lanes::normals`]; the largest magnitude is 6.66, beyond which lies one sample in 3.6·10¹⁰.

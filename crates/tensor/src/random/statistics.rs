@@ -159,7 +159,7 @@ fn neighbouring_keys_are_uncorrelated() {
             }
             std::mem::swap(&mut last, &mut row);
         }
-        // Whole rows, and the first block by itself: there the seeding is nearest.
+        // Whole rows, and the first block alone, which is nearest to the seeding.
         for m in [16, n] {
             let sum = |which: usize| sums[..m].iter().map(|s| s[which]).sum::<f64>();
             assert_unbiased(&format!("{what}, {m} samples"), sum(0), rows as usize * m, 1.0);

@@ -1,4 +1,4 @@
-//! What must hold of every cell.
+//! Properties of every cell.
 
 mod rules;
 

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn settings_without_a_meaning_are_refused() {
     let message = |config: CellConfig| {
         Cell::new(&config, &UpdateParameters::default(), SHAPE, false, Key::new(1)).unwrap_err().to_string()
     };

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn null_is_nothing() {
+    fn null_is_an_absent_value() {
         assert_eq!(read::<Option<f32>>("null"), Ok(None));
         assert_eq!(read::<Option<f32>>("2"), Ok(Some(2.0)));
         assert_eq!(read::<Option<f32>>("\"2\"").unwrap_err(), "x = \"2\": must be a number");

@@ -3,7 +3,7 @@
 use super::setting::{Range, Setting};
 use super::value::Value;
 
-/// The JSON Schema (draft 2020-12) of a setting by itself.
+/// The JSON Schema (draft 2020-12) of a single setting.
 pub(crate) fn document<S: Setting + Default>(name: &str) -> String {
     let mut schema = table([
         ("$schema", text("https://json-schema.org/draft/2020-12/schema")),
@@ -64,7 +64,7 @@ pub(crate) fn whole(most: i64) -> Value {
     table([("type", text("integer")), ("minimum", Value::Integer(0)), ("maximum", Value::Integer(most))])
 }
 
-/// A list of so many items, or of any number.
+/// A list of a fixed number of items, or of any number.
 pub(crate) fn list(items: Value, length: Option<usize>) -> Value {
     let mut schema = table([("type", text("array")), ("items", items)]);
     if let Some(length) = length.and_then(|length| i64::try_from(length).ok()) {

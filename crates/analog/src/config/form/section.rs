@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn printing_names_what_changed() {
+    fn printing_names_changed_fields() {
         let outer = Outer { on: true, inner: Inner { strength: 0.25 } };
         assert_eq!(outer.to_string(), "Outer: on = true\n  inner: strength = 0.25");
         assert_eq!(Outer::default().to_string(), "Outer: all defaults");

@@ -152,7 +152,7 @@ impl<'de> Visitor<'de> for Anything {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let (mut entries, mut earlier) = (Vec::new(), HashSet::new());
         while let Some((field, value)) = map.next_entry::<String, Value>()? {
-            // JSON parsers let the last one win in silence.
+            // JSON parsers take the last one without an error.
             if !earlier.insert(field.clone()) {
                 return Err(A::Error::custom(format_args!("`{field}` is given twice")));
             }

@@ -1,4 +1,4 @@
-//! What must be known of the reference's classes to read a configuration that shows only what was changed.
+//! Facts about the reference's classes that are needed to read a configuration that shows only changed fields.
 
 use super::node::{Node, Object};
 use crate::config::InferenceRpuConfig;
@@ -105,17 +105,18 @@ pub(super) fn section(path: &str) -> Option<&'static str> {
     SECTIONS.iter().find(|(section, _)| *section == path).map(|(_, class)| *class)
 }
 
-/// Whether a configuration is of a class of aihwkit, or inherits from one.
+/// Returns `true` if a configuration is of a class of aihwkit, or inherits from one.
 pub(super) fn is_known(configuration: &Object) -> bool {
     [INFERENCE, TORCH, PULSED].into_iter().flatten().any(|class| configuration.is(class))
 }
 
-/// Whether a configuration trains its devices by pulses.
+/// Returns `true` if a configuration trains its devices by pulses.
 pub(super) fn is_pulsed(configuration: &Object) -> bool {
     PULSED.iter().any(|class| configuration.is(class))
 }
 
-/// Whether gradients are those of the forward read: the tile decides, or the class where the tile is not shown.
+/// Returns `true` if gradients are those of the forward read: the tile decides, or the class where the tile is not
+/// shown.
 pub(super) fn differentiates_the_forward(configuration: &Object) -> bool {
     match configuration.get("tile_class") {
         Some(tile) => is_tile(tile, &[TORCH_TILE]),
@@ -151,7 +152,7 @@ pub(super) fn defaults(object: &Object) -> Option<Object> {
     }
 }
 
-/// Whether a field may be left out in silence.
+/// Returns `true` if a field may be left out without a note.
 pub(super) fn has_no_effect(path: &str, value: &Node) -> bool {
     match path {
         "tile_class" | "tile_array_class" | "simulator_tile_class" => is_tile(value, TILES),
@@ -167,7 +168,7 @@ pub(super) fn has_no_effect(path: &str, value: &Node) -> bool {
     }
 }
 
-/// Whether a device is ideal, and stays as it is.
+/// Returns `true` if a device is ideal, and stays as it is.
 fn is_without_dynamics(device: &Node) -> bool {
     let zero = |node: Option<&Node>| node.is_none_or(|node| ["0", "0.0"].contains(&node.to_string().as_str()));
     let Node::Object(device) = device else { return false };

@@ -93,7 +93,7 @@ fn set(table: &mut Vec<(String, Value)>, field: String, value: Value) {
     }
 }
 
-/// What an object has before its fields are set: the class in `type` where it is a choice, and defaults.
+/// The entries of an object before its fields are set: the class in `type` where it is a choice, and defaults.
 fn start(object: &Object, at: &str, complete: bool, notes: &mut Vec<Note>) -> Vec<(String, Value)> {
     let table = |value| match value {
         Value::Table(fields) => fields,

@@ -67,9 +67,9 @@ fn dict(pairs: Vec<Value>) -> Result<Node, Error> {
     let pair = |pair: Value| match pair {
         Value::List(pair) => match <[Value; 2]>::try_from(pair) {
             Ok([key, value]) => Ok((node(key)?, node(value)?)),
-            Err(_) => Err(wrong("an entry of a dictionary that is no pair")),
+            Err(_) => Err(wrong("an entry of a dictionary that is not a pair")),
         },
-        _ => Err(wrong("an entry of a dictionary that is no pair")),
+        _ => Err(wrong("an entry of a dictionary that is not a pair")),
     };
     Ok(Node::Dict(pairs.into_iter().map(pair).collect::<Result<_, _>>()?))
 }

@@ -1,8 +1,8 @@
 //! Configurations of the reference simulator: the text that `print(rpu_config)` gives, and the JSON that
 //! `tools/export_rpu_config.py` writes.
 //!
-//! Both become one tree of objects with classes, and that becomes the tree of values that our own files become. So whatever
-//! a section of ours can read is read, and whatever it refuses is left at its default and noted.
+//! Both become one tree of objects with classes, and that becomes the tree of values that our own files become. So
+//! whatever a section of ours can read is read, and whatever it refuses is left at its default and noted.
 
 mod classes;
 mod devices;
@@ -24,25 +24,25 @@ use super::warnings::Note;
 use crate::Error;
 use node::{Node, Object};
 
-/// More than this is no configuration.
+/// More than this is not a configuration.
 const MOST_NOTES: usize = 1000;
 
 /// A configuration that was read from aihwkit, and what of it was not understood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Imported<C = InferenceRpuConfig> {
-    /// What was understood; all else has its default.
+    /// The configuration, with defaults for all fields that were not understood.
     pub config: C,
-    /// What was not understood and has its default, its value as Python would print it, in no particular order; empty if
-    /// the configuration means the same here.
+    /// The fields that were not understood and have their defaults, with values as Python prints them, in no particular
+    /// order; empty if the configuration means the same here.
     pub notes: Vec<Note>,
 }
 
 impl InferenceRpuConfig {
     /// Reads what `print(rpu_config)` prints in aihwkit, or the JSON that `tools/export_rpu_config.py` writes.
     ///
-    /// Only what was changed is printed; the rest has the defaults of its class, which are known here for the classes of
-    /// aihwkit 1.1. What can't be understood is left at its default and listed in [`Imported::notes`], and so is a class that
-    /// is not known here, or that has fields which it does not have there.
+    /// Only what was changed is printed; the rest has the defaults of its class, which are known here for the classes
+    /// of aihwkit 1.1. Fields that can't be understood keep their defaults and are listed in [`Imported::notes`], and
+    /// so is a class that is not known here, or that has fields which it does not have there.
     ///
     /// ```
     /// use ohmgrad_analog::config::InferenceRpuConfig;
@@ -71,7 +71,7 @@ impl InferenceRpuConfig {
         import(object, printed)
     }
 
-    /// Reads a file that holds what [`from_aihwkit`](Self::from_aihwkit) takes.
+    /// Reads a file with a text that [`from_aihwkit`](Self::from_aihwkit) takes.
     ///
     /// # Errors
     /// As [`from_aihwkit`](Self::from_aihwkit) with the file named, and a file that can't be read.
@@ -119,7 +119,7 @@ impl RpuConfig {
         reader.read(table, &default, RpuConfig::validate, &whole)
     }
 
-    /// Reads a file that holds what [`from_aihwkit`](Self::from_aihwkit) takes.
+    /// Reads a file with a text that [`from_aihwkit`](Self::from_aihwkit) takes.
     ///
     /// # Errors
     /// As [`from_aihwkit`](Self::from_aihwkit) with the file named, and a file that can't be read.
@@ -179,7 +179,7 @@ fn straight_through(table: &mut Vec<(String, Value)>) {
 struct Reader {
     notes: Vec<Note>,
     printed: bool,
-    /// Whether devices and updates have a place in the configuration.
+    /// `true` if devices and updates have a place in the configuration.
     on_chip: bool,
 }
 
@@ -316,7 +316,7 @@ impl Reader {
         if timed { self.ir_drop_t(table, at) } else { table }
     }
 
-    /// What the reference has among the other fields is the section `ir_drop_t` here.
+    /// Moves the fields of the reference that are the section `ir_drop_t` here.
     fn ir_drop_t(&mut self, table: Vec<(String, Value)>, at: &str) -> Vec<(String, Value)> {
         let is_timed = |(field, value): &(String, Value)| {
             IrDropT::FIELDS.iter().any(|timed| timed.name == field) && *value != Value::Text("IDEAL".into())
@@ -331,7 +331,7 @@ impl Reader {
         table
     }
 
-    /// How the reference runs is of no interest, but for what would change numbers.
+    /// Checks the parameters of the runtime, of which only those that would change numbers become notes.
     fn runtime(&mut self, node: Node) {
         let Node::Object(runtime) = node else { return };
         for (field, node) in runtime.fields {
@@ -355,8 +355,8 @@ impl Reader {
     }
 }
 
-/// Removes the field at a path, or what of the path there is; gives its own path. Without its `type` an object is nothing,
-/// so that goes as a whole.
+/// Removes the field at a path, or what of the path there is; gives its own path. Without its `type` an object is
+/// nothing, so that goes as a whole.
 fn take(section: &mut Value, path: &str) -> Option<String> {
     let Value::Table(table) = section else { return None };
     let end = path.find(['.', '[']).unwrap_or(path.len());
@@ -372,8 +372,8 @@ fn take(section: &mut Value, path: &str) -> Option<String> {
     Some(table.remove(index).0)
 }
 
-/// Whether the field is the class of an object, which its fields mean nothing without. The other sections with a `type`
-/// name it in capitals, and are nothing without it by themselves.
+/// Returns `true` for the field that is the class of an object and gives the other fields their meaning. The other
+/// sections with a `type` name it in capitals, and need no class.
 fn is_class(section: &Value, field: &str) -> bool {
     let named = |(name, value): &(String, Value)| {
         name == "type" && matches!(value, Value::Text(class) if class.contains(char::is_lowercase))

@@ -17,7 +17,7 @@ pub(super) enum Node {
     List(Vec<Node>),
     Dict(Vec<(Node, Node)>),
     Object(Object),
-    /// What has no value here: a class, a function.
+    /// An object without a value here: a class, a function.
     Opaque(String),
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Object {
 }
 
 impl Object {
-    /// Whether it is of the class or inherits from it, as far as is known.
+    /// Returns `true` if the object is of the class or inherits from it, as far as is known.
     pub fn is(&self, class: &str) -> bool {
         self.class == class || self.bases.iter().any(|base| base == class)
     }
@@ -51,7 +51,7 @@ impl Object {
 }
 
 impl Node {
-    /// The value at a path, as Python would print it; `type` is an object's class where it is no field.
+    /// The value at a path, as Python would print it; `type` is an object's class where it is not a field.
     pub fn show(&self, path: &str) -> Option<String> {
         let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
         let (field, index) = field.split_once('[').map_or((field, None), |(field, index)| (field, Some(index)));
@@ -66,8 +66,8 @@ impl Node {
         rest.map_or_else(|| Some(node.to_string()), |rest| node.show(rest))
     }
 
-    /// What a configuration file would say, where it could say it. An object is the table of its fields, with its class as
-    /// `type` where it has no such field itself and `classes` says that the class is a choice.
+    /// The value that a configuration file would have, where there is one. An object becomes the table of its fields,
+    /// with its class as `type` where it has no such field itself and `classes` says that the class is a choice.
     pub fn into_value(self, classes: bool) -> Value {
         match self {
             Self::None => Value::Null,

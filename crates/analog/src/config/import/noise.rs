@@ -15,7 +15,7 @@ const FITS: &[(&str, &[f64], f64)] = &[
 /// Converters are printed with two decimals.
 const PRINTED: f64 = 0.005 + 1e-9;
 
-/// Leaves out of a noise model what it fills in by itself.
+/// Leaves out the fields of a noise model that the model fills in.
 pub(super) fn simplify(model: &mut Object) {
     one_g_max(model);
     // What coefficients of ReRAM are relative to has no effect there either.
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_model_computes_is_left_out() {
+    fn computed_fields_of_a_model_are_left_out() {
         let fit = "prog_coeff=[0.26348, 1.965, -1.1731]";
         let pair = "g_converter=SinglePairConductanceConverter(g_max=10.35, g_min=0.00)";
         assert_eq!(
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_converter_of_its_own_gets_the_exact_range() {
+    fn a_separate_converter_gets_the_exact_range() {
         let text = "PCMLikeNoiseModel(g_converter=SinglePairConductanceConverter(g_max=33.33, g_min=1.50), \
                     g_max=33.333, prog_coeff_g_max_reference=33.333, prog_coeff=[0.5])";
         let pair = "SinglePairConductanceConverter(g_max=33.333, g_min=1.5)";
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_disagrees_is_left_as_it_is() {
+    fn fields_that_disagree_are_left_as_they_are() {
         let text = "Mine(g_converter=SinglePairConductanceConverter(g_max=20, g_min=0), g_max=25)";
         assert_eq!(simplified(text), text);
     }

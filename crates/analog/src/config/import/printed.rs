@@ -199,7 +199,7 @@ impl<'a> Parser<'a> {
             Ok(number) => Node::Integer(number),
             Err(_) => match digits.parse::<f64>() {
                 Ok(number) => Node::Number(number),
-                Err(_) => return Err(self.error(format!("`{digits}` is no number"))),
+                Err(_) => return Err(self.error(format!("`{digits}` is not a number"))),
             },
         };
         self.at += end;
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_line() {
+    fn mistakes_are_reported_with_their_lines() {
         let message = |text: &str| parse(text).unwrap_err().to_string();
         assert_eq!(message("A(\n  x=1\n  y=2)"), "not valid aihwkit configuration, line 3: `,` or `)` is missing");
         assert!(message("A(x=1, x=2)").ends_with("`x` is given twice"));

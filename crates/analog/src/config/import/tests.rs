@@ -15,7 +15,7 @@ fn notes(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_not_printed_has_the_default_of_its_class() {
+fn fields_that_are_not_printed_have_the_default_of_their_class() {
     let imported = import("InferenceRPUConfig(forward=IOParameters(), backward=IOParameters(is_perfect=True))");
     assert_eq!(imported, Imported { config: InferenceRpuConfig::default(), notes: vec![] });
 
@@ -29,7 +29,7 @@ fn what_is_not_printed_has_the_default_of_its_class() {
 }
 
 #[test]
-fn what_is_exported_needs_no_knowledge_of_its_class() {
+fn exported_configurations_of_unknown_classes_are_read() {
     let text = r#"{"rpu_config": {"class": "Mine", "bases": ["InferenceRPUConfig"], "fields": {
         "tile_class": {"opaque": "<class 'aihwkit.simulator.tiles.inference.InferenceTile'>"},
         "forward": {"class": "MyIO", "bases": ["IOParameters"], "fields": {
@@ -51,7 +51,7 @@ fn what_is_exported_needs_no_knowledge_of_its_class() {
 }
 
 #[test]
-fn notes_say_what_was_left_out_and_why() {
+fn notes_have_omissions_and_reasons() {
     assert_eq!(
         notes(
             "Mine(forward=MyIO(out_noise=nan), backward=IOParameters(bound_management=Kind.ITERATIVE_WORST_CASE), \
@@ -178,7 +178,7 @@ fn long_and_deep_texts_take_no_time() {
 }
 
 #[test]
-fn reads_over_time_become_a_section_of_their_own() {
+fn reads_over_time_become_a_separate_section() {
     let import_io = |fields: &str| {
         import(&format!(
             "TorchInferenceRPUConfigIRDropT(forward=IOParametersIRDropT({fields}), noise_model=PCMLikeNoiseModel())"

@@ -34,7 +34,7 @@ pub enum Parameter {
     },
 }
 
-/// What a fit found.
+/// The result of a fit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fit {
     /// The device with the best parameters; spreads and noise between pulses are those estimated, others 0.
@@ -70,7 +70,8 @@ pub struct Fit {
 /// ```
 ///
 /// # Errors
-/// If a parameter is no field of the device, a range is empty, there is no experiment, or one has less than two responses.
+/// If a parameter is not a field of the device, a range is empty, there is no experiment, or one has less than two
+/// responses.
 pub fn fit(device: &DeviceConfig, parameters: &[(&str, Parameter)], experiments: &[Experiment]) -> Result<Fit, Error> {
     let mut device = without_spread(device)?;
     let mut varied: Vec<(&str, [f32; 3])> = vec![];

@@ -2,9 +2,9 @@
 //! column share.
 //!
 //! An input is a pulse of length |v|. At the time t a pair of devices drives its column with 0.6 V through g⁺ and 0.2 V
-//! through g⁻ where v > t, exchanged where v < −t, and with 0.4 V through both once the pulse is over. A column is cut into
-//! segments, and the Thevenin equivalents of these (voltage and resistance) are joined through the wire between them,
-//! towards the converter, which integrates the current (V − v_read)/r over the steps of time:
+//! through g⁻ where v > t, exchanged where v < −t, and with 0.4 V through both once the pulse is over. A column is cut
+//! into segments, and the Thevenin equivalents of these (voltage and resistance) are joined through the wire between
+//! them, towards the converter, which integrates the current (V − v_read)/r over the steps of time:
 //!
 //! ```text
 //! segment:  G = Σ(g⁺ + g⁻) + 1e-12 µS      V(t) = (0.4·Σ(g⁺ + g⁻) + 0.2·Σ sign(v)·(g⁺ − g⁻)·[|v| > t]) / G
@@ -45,7 +45,7 @@ pub struct TimedArray {
 }
 
 impl TimedArray {
-    /// A tile of weights [out, in] in columns of so many devices, at least the inputs; unused ones hold weights of 0.
+    /// A tile of weights [out, in] in columns of `devices` devices, at least the inputs; unused ones hold weights of 0.
     ///
     /// # Panics
     /// If the converter has no pairs of devices, or segments do not divide the columns.
@@ -68,8 +68,8 @@ impl TimedArray {
         Columns::new(&self.timed, Devices::new(self.converter.as_ref(), &column), before..before + ins)
     }
 
-    /// One round, as [`Mvm::pass`](super::Mvm): the reads of driven rows `v` [n, in], each through the ADC, and which rows
-    /// kept inside the bounds in all of them.
+    /// One round, as [`Mvm::pass`](super::Mvm): the reads of driven rows `v` [n, in], each through the ADC, and which
+    /// rows kept inside the bounds in all of them.
     pub(super) fn pass(
         &self,
         io: &IoParameters,
@@ -105,7 +105,7 @@ impl TimedArray {
         }
     }
 
-    /// As [`multiply`](Self::multiply), with weights that are noisy for each row by themselves.
+    /// As [`multiply`](Self::multiply), with different noise on the weights for each row.
     fn multiply_noisily(
         &self,
         v: &Tensor,
@@ -129,7 +129,7 @@ impl TimedArray {
         Tensor::concat(&rows, 0)
     }
 
-    /// The weights for a row whose pulses have a mean length of so many steps: PCM read noise with σ = a(h)·g + b(h) on
+    /// The weights for a row whose pulses have this mean length in steps: PCM read noise with σ = a(h)·g + b(h) on
     /// g = |g⁺ − g⁻|, h the logarithm of that length.
     fn noisy_weights(&self, mean: f32, key: Key) -> Tensor {
         if mean <= 0.0 {
@@ -211,7 +211,8 @@ impl OnTimes {
     }
 }
 
-/// Evenly from 0 to `end`, rounded as PyTorch's `linspace` rounds on processors with fused multiplication: from both ends.
+/// Evenly from 0 to `end`, rounded as PyTorch's `linspace` rounds on processors with fused multiplication: from both
+/// ends.
 fn times(n: usize, end: f32) -> Vec<f32> {
     let step = end / (n.max(2) - 1) as f32;
     let time = |i: usize| match i < n / 2 {

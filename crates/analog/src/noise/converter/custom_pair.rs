@@ -39,8 +39,8 @@ parameters! {
         g_max: f32 = 25.0, [> 0.0];
         /// The smallest conductance of a device, in µS.
         g_min: f32 = 0.0, [>= 0.0];
-        /// Refuses tables that do not give back the weights. Checked at each point of the tables, and so
-        /// everywhere (the reference checks five weights): within 1e-4 of the largest weight.
+        /// Refuses tables that do not give back the weights. The check at each point of the tables covers all weights
+        /// (the reference checks five weights): within 1e-4 of the largest weight.
         invertibility_test: bool = true;
     }
 }

@@ -10,7 +10,7 @@ use crate::config::section::{Rules, parameters};
 const NARROW: f64 = 0.1;
 
 parameters! {
-    /// Magnitudes on one device each, an output using the whole range; signs and scales are kept aside.
+    /// Magnitudes on one device each, where each output uses the whole range; signs and scales are stored separately.
     ///
     /// For each output, `g = |w|·g_max/max|w|`; back, the sign of the original weight times g, scaled by the slope of a
     /// least-squares line of the original weights over it. Where the weights of an output differ by less than a tenth
@@ -32,7 +32,8 @@ impl Converter for Fusion {
     fn to_conductances(&self, w: &Tensor) -> (Vec<Tensor>, Scales) {
         let g_max = self.g_max;
         let axes: Vec<usize> = (1..w.shape().len()).collect();
-        // Times the reciprocal, as PyTorch divides a number by a tensor: files for the chip are the same to the last digit.
+        // Times the reciprocal, as PyTorch divides a number by a tensor: files for the chip are the same to the last
+        // digit.
         let factors = w.abs().max_axes(&axes).map(|most| at_least(most, LEAST_WEIGHT).recip() * g_max);
         let g = w.zip(&factors, |w, factor| (w * factor).abs().clamp(0.0, g_max));
         (vec![g], Scales::Original(w.clone()))

@@ -25,7 +25,7 @@ const LEAST_WEIGHT: f32 = 1e-7;
 /// Conductance converters: rules by which the weights of a tile become conductances of the devices of its unit cells,
 /// in µS.
 ///
-/// The conversion has no noise; `to_weights` of what `to_conductances` gave is the weights, up to rounding.
+/// The conversion has no noise; `to_weights` of the result of `to_conductances` gives the weights, up to rounding.
 ///
 /// ```
 /// use ohmgrad_analog::noise::{Converter, SinglePair};

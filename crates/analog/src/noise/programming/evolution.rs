@@ -2,7 +2,7 @@
 //!
 //! Of n points in the unit cube, each is challenged by `best + F·(a − b)`, of which it takes over each coordinate with
 //! probability CR, and one in any case; the better one stays (Storn & Price 1997, the variant `best1bin` with deferred
-//! updating, as in SciPy). Not a library, since evaluations here are noisy, and each must be a function of its own key.
+//! updating, as in SciPy). Not a library, since evaluations here are noisy, and each must be a function of a separate key.
 
 use ohmgrad_tensor::{Key, random};
 use rayon::prelude::*;
@@ -22,7 +22,8 @@ pub struct Evolution {
     pub tolerance: f64,
 }
 
-/// Population 100 for each dimension, 200 generations, mutation 0.1, recombination 0.3, tolerance 0.02, as in the reference.
+/// Population 100 for each dimension, 200 generations, mutation 0.1, recombination 0.3, tolerance 0.02, as in the
+/// reference.
 impl Default for Evolution {
     fn default() -> Self {
         Self { population: 100, generations: 200, mutation: 0.1, recombination: 0.3, tolerance: 0.02 }

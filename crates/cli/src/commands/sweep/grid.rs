@@ -36,7 +36,7 @@ impl Grid {
             let first = path.split('.').next().unwrap_or_default();
             let path = if SECTIONS.contains(&first) { path.to_owned() } else { format!("hardware.{path}") };
             if path.starts_with("chips.") {
-                return Err(wrong("chips are no axis: --chips and --times say how many and when"));
+                return Err(wrong("chips are not an axis: --chips and --times say how many and when"));
             }
             let values: Vec<Value> = split(values).into_iter().map(|text| parse_value(text.trim())).collect();
             match values.iter().any(|value| value.as_str() == Some("")) {
@@ -64,7 +64,7 @@ impl Grid {
         })
     }
 
-    /// Whether all fields are those of the hardware, so that one trained network serves all points.
+    /// Returns `true` if all fields are those of the hardware, so that one trained network serves all points.
     pub fn is_hardware(&self) -> bool {
         self.axes.iter().all(|axis| axis.path.starts_with("hardware."))
     }
@@ -75,7 +75,7 @@ impl Grid {
         self.axes.iter().map(axis).collect()
     }
 
-    /// What [`to_json`](Self::to_json) wrote.
+    /// Reads the output of [`to_json`](Self::to_json).
     pub fn from_json(json: &Json) -> Option<Self> {
         let axis = |axis: &Json| {
             let values = axis["values"].as_array()?.iter().map(|value| Some(parse_value(value.as_str()?)));

@@ -31,10 +31,11 @@ const SWEEP: &str = "sweep.json";
 /// The file with a line for each finished chip.
 const POINTS: &str = "points.jsonl";
 
-/// Compute every point of a grid of fields, on as many chips each, with equal keys in all points, so that differences are paired.
+/// Compute every point of a grid of fields, on as many chips each, with equal keys in all points, so that differences
+/// are paired.
 ///
-/// A grid of hardware alone trains one network and programs it under each point; any other trains one for each point. What
-/// is finished is kept at once: the same command with --resume FOLDER goes on. A cluster cuts a sweep with --part, and
+/// A grid of hardware alone trains one network and programs it under each point; any other trains one for each point.
+/// Finished chips are kept: the same command with --resume FOLDER goes on. A cluster cuts a sweep with --part, and
 /// `ohmgrad merge` puts the parts together.
 #[derive(Args)]
 #[command(
@@ -167,7 +168,7 @@ impl Sweep {
         });
         let Some((grid, trainings, retrain)) = whole else {
             return Err(Failure::mistake(format!(
-                "{}: is no folder of a sweep: it has no whole {SWEEP}",
+                "{}: is not a folder of a sweep: it has no whole {SWEEP}",
                 folder.path().display()
             )));
         };

@@ -1,4 +1,4 @@
-//! What came of a sweep: tables, CSV files, a line plot or a heat map, and a page.
+//! Results of a sweep: tables, CSV files, a line plot or a heat map, and a page.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ fn independent(values: impl Iterator<Item = (usize, f64)>) -> Vec<f64> {
 pub struct Results<'a> {
     /// The points.
     pub grid: &'a Grid,
-    /// What the scores are.
+    /// The quantity that the scores measure.
     pub metric: Metric,
     /// The times.
     pub times: Vec<f64>,

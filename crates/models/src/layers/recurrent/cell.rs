@@ -1,4 +1,4 @@
-//! What the three recurrent layers do in one time step, between their products.
+//! The time step of the three recurrent layers, between their products.
 
 use ohmgrad_autograd::Var;
 
@@ -10,8 +10,8 @@ pub trait Cell<const N: usize>: Clone + Default + Send + Sync + 'static {
     /// The name of each gate, in the order in which a combined weight holds their rows.
     const GATES: &'static [&'static str];
 
-    /// Whether the output may be projected to another width after a step, as [`step`](Self::step) does not look at the
-    /// last one.
+    /// `true` if the output may be projected to another width after a step, as [`step`](Self::step) does not look at
+    /// the last one.
     const PROJECTS: bool = false;
 
     /// The next state, for the products of the input and of the last output with each gate's weight (and the biases),
@@ -43,7 +43,7 @@ impl Cell<1> for RnnCell {
 
 /// Long short-term memory (Hochreiter & Schmidhuber 1997; with the forget gate of Gers et al. 2000), as PyTorch's.
 ///
-/// With gates `i, f, o = σ(…)` and `g = tanh(…)`, each of `Wx + b + Uh + c` with weights of its own:
+/// With gates `i, f, o = σ(…)` and `g = tanh(…)`, each of `Wx + b + Uh + c` with different weights:
 /// `c' = f·c + i·g`, `h' = o·tanh(c')`; with a projection `h' = R·(o·tanh(c'))`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LstmCell;
@@ -62,7 +62,7 @@ impl Cell<2> for LstmCell {
 
 /// The gated recurrent unit (Cho et al. 2014), as PyTorch's.
 ///
-/// `r, z = σ(Wx + b + Uh + c)`, `n = tanh(Wx + b + r·(Uh + c))`, each with weights of its own; `h' = (1 − z)·n + z·h`.
+/// `r, z = σ(Wx + b + Uh + c)`, `n = tanh(Wx + b + r·(Uh + c))`, each with different weights; `h' = (1 − z)·n + z·h`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GruCell;
 

@@ -14,18 +14,18 @@ use pass::Pass;
 
 pub use cell::{Cell, GruCell, LstmCell, RnnCell};
 
-/// How the weights of the gates are held.
+/// Layouts of the weights of the gates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gates {
     /// All gates' rows in one weight, as in PyTorch's state dicts: `weight_ih_l0` is [gates·hidden, in].
     #[default]
     Combined,
-    /// A weight for each gate, and so tiles with scales, converters and noise of their own: `weight_ih_l0_i` is [hidden,
+    /// A weight for each gate, and so tiles with separate scales, converters and noise: `weight_ih_l0_i` is [hidden,
     /// in]. In digital memory the results are the same bits.
     Separate,
 }
 
-/// What PyTorch's recurrent layers can be told.
+/// Options of PyTorch's recurrent layers.
 ///
 /// ```
 /// use ohmgrad_models::{Lstm, RecurrentOptions};
@@ -38,19 +38,19 @@ pub enum Gates {
 pub struct RecurrentOptions {
     /// Layers, each of which takes the outputs of the one before.
     pub layers: usize,
-    /// Whether there are biases, one for the inputs' and one for the outputs' product.
+    /// Adds biases, one to the inputs' and one to the outputs' product.
     pub bias: bool,
-    /// Whether sequences are [batch, time, features]; else [time, batch, features].
+    /// Takes sequences as [batch, time, features]; if `false`, as [time, batch, features].
     pub batch_first: bool,
     /// The probability of dropout on the outputs of all layers but the last.
     pub dropout: f64,
-    /// Whether each layer also walks the sequence backwards; its output is then twice as wide.
+    /// Makes each layer also walk the sequence backwards; its output is then twice as wide.
     pub bidirectional: bool,
     /// The width to which the outputs of an LSTM are projected, by a weight `weight_hr_l0` without bias that moves onto
     /// tiles too (Sak et al. 2014); `None`: they are as wide as the memory.
     #[doc(alias = "proj_size")]
     pub projection: Option<usize>,
-    /// How the weights of the gates are held.
+    /// Layout of the weights of the gates.
     pub gates: Gates,
 }
 
@@ -88,7 +88,7 @@ impl Default for RecurrentOptions {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Recurrent<C, const N: usize> {
-    /// What happens in a step.
+    /// The computation of a step.
     pub cell: C,
     options: RecurrentOptions,
     hidden: usize,
@@ -114,8 +114,7 @@ impl<C: Cell<N>, const N: usize> Recurrent<C, N> {
     /// A layer with PyTorch's default initialisation: uniform within ±1/√hidden.
     ///
     /// # Panics
-    /// If there is no layer, the dropout is not in 0 ≤ p < 1, or the cell's outputs can't be projected to the width asked
-    /// for.
+    /// If there is no layer, the dropout is not in 0 ≤ p < 1, or the cell's outputs can't be projected to this width.
     #[track_caller]
     pub fn new(ins: usize, hidden: usize, options: RecurrentOptions, key: Key) -> Self {
         assert!(options.layers > 0, "recurrent: there must be at least one layer");
@@ -133,23 +132,23 @@ impl<C: Cell<N>, const N: usize> Recurrent<C, N> {
         Self { cell: C::default(), options, hidden, passes }.with_gates(options.gates)
     }
 
-    /// The same layer with the same weights, held another way; all of them in digital memory.
+    /// The same layer with the same weights in another layout, all of them in digital memory.
     pub fn with_gates(mut self, gates: Gates) -> Self {
         self.passes.iter_mut().for_each(|pass| pass.hold(gates, C::GATES.len()));
         self.options.gates = gates;
         self
     }
 
-    /// What the layer was told.
+    /// The options of the layer.
     pub fn options(&self) -> &RecurrentOptions {
         &self.options
     }
 
-    /// The outputs for a sequence [time, batch, in] (or [batch, time, in] if batch first), [time, batch, directions·hidden]
-    /// (or with batch first), and the last state of each layer and direction, [layers·directions, batch, hidden]. The
-    /// first state is `state`, of the same shape, or zeros. With a projection outputs, and the first array of a state, are
-    /// as wide as that says. One sequence [time, in] has outputs [time, directions·hidden] and states
-    /// [layers·directions, hidden].
+    /// The outputs for a sequence [time, batch, in] (or [batch, time, in] if batch first), [time, batch,
+    /// directions·hidden] (or with batch first), and the last state of each layer and direction, [layers·directions,
+    /// batch, hidden]. The first state is `state`, of the same shape, or zeros. With a projection outputs, and the
+    /// first array of a state, are as wide as that says. One sequence [time, in] has outputs [time, directions·hidden]
+    /// and states [layers·directions, hidden].
     ///
     /// # Panics
     /// If the input has another number of axes or features or no time step, or a state has another shape.
@@ -176,7 +175,10 @@ impl<C: Cell<N>, const N: usize> Recurrent<C, N> {
     #[track_caller]
     fn run<'t>(&self, x: Var<'t>, state: Option<[Var<'t>; N]>) -> (Var<'t>, Vec<[Var<'t>; N]>) {
         let (tape, shape, time) = (x.tape(), x.shape(), usize::from(self.options.batch_first));
-        assert!(shape.len() == 3 && shape[time] > 0, "recurrent: an input of shape {shape:?} is no batch of sequences");
+        assert!(
+            shape.len() == 3 && shape[time] > 0,
+            "recurrent: an input of shape {shape:?} is not a batch of sequences"
+        );
         let ins = self.passes[0].ins();
         assert!(shape[2] == ins, "recurrent: an input of shape {shape:?} has {} features a step, not {ins}", shape[2]);
         let batch = shape[1 - time];
@@ -324,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_projection_narrows_outputs_and_what_follows() {
+    fn a_projection_narrows_outputs_and_later_layers() {
         let net = Lstm::new(3, 5, RecurrentOptions { projection: Some(2), ..ALL }, Key::new(1));
         let shape = |name: &str| {
             let found = net.state_dict().into_iter().find(|(path, _)| path == name);
@@ -363,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "recurrent: an input of shape [3] is no batch of sequences")]
+    #[should_panic(expected = "recurrent: an input of shape [3] is not a batch of sequences")]
     fn a_wrong_input_names_itself() {
         output(&Rnn::new(3, 4, Default::default(), Key::new(1)), &[3]);
     }

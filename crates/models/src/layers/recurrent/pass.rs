@@ -40,7 +40,7 @@ impl Pass {
         self.input[0].weight().value.shape()[1]
     }
 
-    /// The same weights in digital memory, in as many slots as asked for.
+    /// The same weights in digital memory, in the given number of slots.
     pub fn hold(&mut self, gates: Gates, count: usize) {
         for slots in [&mut self.input, &mut self.hidden] {
             slots.iter_mut().for_each(Affine::to_digital);
@@ -131,7 +131,7 @@ fn combined(slots: &[Affine]) -> Affine {
 
 fn separated(slot: &Affine, count: usize) -> Vec<Affine> {
     let width = slot.weight().value.shape()[0] / count;
-    // Storage of their own: training writes weights in place.
+    // Separate storage: training writes weights in place.
     let part = |of: &Tensor, gate: usize| {
         let part = of.slice(0, gate * width..(gate + 1) * width);
         Tensor::from_vec(part.to_vec(), part.shape())
