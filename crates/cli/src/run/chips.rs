@@ -1,5 +1,6 @@
 //! Chips of a network over time. Each finished chip is a line in a file, and is not computed again.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -30,31 +31,37 @@ pub fn chip(net: &Sequential, set: &Dataset<Goal>, times: &[f64], key: Key, i: u
 /// A file with a line for each finished piece of work, by its name.
 pub struct Finished {
     lines: Option<Lines>,
-    known: Vec<(String, Vec<f64>)>,
+    known: BTreeMap<String, Vec<f64>>,
     write: Mutex<()>,
 }
 
 impl Finished {
     /// Nothing, and nothing is kept.
     pub fn none() -> Self {
-        Self { lines: None, known: vec![], write: Mutex::new(()) }
+        Self { lines: None, known: BTreeMap::new(), write: Mutex::new(()) }
     }
 
-    /// What a file has; a last line that was not written to its end is removed.
-    pub fn read(path: &Path) -> Outcome<Self> {
+    /// What a file has of work at so many times; a last line that was not written to its end is removed.
+    pub fn read(path: &Path, times: usize) -> Outcome<Self> {
         let lines = Lines::at(path);
-        let mut known = vec![];
+        let mut known = BTreeMap::new();
+        let mut keep = |line: &str| {
+            let found = entry(line);
+            found.map(|(name, scores)| known.entry(name).or_insert(scores)).is_some()
+        };
         if lines.is_there() {
-            lines
-                .keep(|line| entry(line).map(|entry| known.push(entry)).is_some())
-                .map_err(|error| Failure::file(path, &error))?;
+            lines.keep(&mut keep).map_err(|error| Failure::file(path, &error))?;
+        }
+        if let Some((name, scores)) = known.iter().find(|(_, scores)| scores.len() != times) {
+            let (path, found) = (path.display(), scores.len());
+            return Err(Failure::mistake(format!("{path}: `{name}` has {found} scores: must be {times}, one a time")));
         }
         Ok(Self { lines: Some(lines), known, write: Mutex::new(()) })
     }
 
     /// The scores of a piece of work, if it is finished.
     pub fn get(&self, name: &str) -> Option<&Vec<f64>> {
-        self.known.iter().find(|(other, _)| other == name).map(|(_, scores)| scores)
+        self.known.get(name)
     }
 
     /// Writes a line for a piece of work.

@@ -109,7 +109,7 @@ pub fn last_network(folder: &Folder) -> Outcome<PathBuf> {
 }
 
 /// Loads weights whose tensors may have other names.
-fn load_foreign(net: &mut Sequential, file: &Path, names: &BTreeMap<String, String>) -> Outcome<()> {
+pub fn load_foreign(net: &mut Sequential, file: &Path, names: &BTreeMap<String, String>) -> Outcome<()> {
     if names.is_empty() {
         net.load_weights(file)?;
         return Ok(());
@@ -140,8 +140,14 @@ fn renamed(bytes: &[u8], names: &BTreeMap<String, String>) -> Result<Vec<u8>, St
         let there: Vec<&str> = header.keys().map(String::as_str).filter(|name| *name != "__metadata__").collect();
         return Err(format!("has no tensor `{name}`, which network.names has; it has {}", there.join(", ")));
     }
-    let header: serde_json::Map<_, _> =
-        header.into_iter().map(|(name, value)| (names.get(&name).cloned().unwrap_or(name), value)).collect();
+    let mut with_names = serde_json::Map::new();
+    for (name, value) in header {
+        let name = names.get(&name).cloned().unwrap_or(name);
+        if with_names.insert(name.clone(), value).is_some() {
+            return Err(format!("has two tensors that network.names calls `{name}`"));
+        }
+    }
+    let header = with_names;
     let mut text = serde_json::to_vec(&header).map_err(|error| error.to_string())?;
     // The data begin at a multiple of eight bytes.
     text.resize(text.len().next_multiple_of(8), b' ');

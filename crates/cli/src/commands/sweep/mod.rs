@@ -28,6 +28,8 @@ use crate::score::Metric;
 const SWEEP: &str = "sweep.json";
 /// The file with a line for each finished chip.
 const POINTS: &str = "points.jsonl";
+/// Chips of a sweep, at most: all of them are listed before the first is computed.
+const MOST_CHIPS: usize = 1_000_000;
 
 /// Compute every point of a grid of fields, on as many chips each, with equal keys in all points, so that differences are paired.
 ///
@@ -94,7 +96,7 @@ fn parse_part(text: &str) -> Result<(usize, usize), String> {
 }
 
 /// A sweep as its folder has it.
-struct Sweep {
+pub struct Sweep {
     folder: Folder,
     recipe: Recipe,
     grid: Grid,
@@ -104,7 +106,7 @@ struct Sweep {
 
 /// A piece of work: a point with one chip of one training.
 #[derive(Clone, Debug)]
-struct Piece {
+pub struct Piece {
     point: usize,
     training: usize,
     chip: usize,
@@ -126,6 +128,7 @@ impl Sweep {
             return Err(Failure::mistake("chips.count = 0: a sweep needs at least one chip; --chips N sets it"));
         }
         let grid = Grid::parse(&args.grid)?;
+        few_enough(&grid, args.trainings as usize, &recipe, "--grid")?;
         // What is wrong with a point is found before there is a folder.
         for point in grid.points() {
             recipe.with(&point, "--grid")?;
@@ -148,7 +151,8 @@ impl Sweep {
         Ok(Self { folder, recipe, grid, trainings, retrain })
     }
 
-    fn open(path: &Path) -> Outcome<Self> {
+    /// The sweep of a folder.
+    pub fn open(path: &Path) -> Outcome<Self> {
         let folder = Folder::open(path)?;
         let recipe = Recipe::read(&folder.file(RECIPE), &[])?;
         let json: Option<Json> =
@@ -166,11 +170,17 @@ impl Sweep {
                 path.display()
             )));
         };
+        few_enough(&grid, trainings, &recipe, SWEEP)?;
         Ok(Self { folder, recipe, grid, trainings, retrain })
     }
 
+    /// What is finished of it.
+    fn finished(&self) -> Outcome<Finished> {
+        Finished::read(&self.folder.file(POINTS), self.recipe.chips.times.len())
+    }
+
     /// All pieces with their names, in the order of points, trainings and chips.
-    fn pieces(&self) -> Vec<(String, Piece)> {
+    pub fn pieces(&self) -> Vec<(String, Piece)> {
         let mut pieces = vec![];
         for (point, fields) in self.grid.points().iter().enumerate() {
             for training in 0..self.trainings {
@@ -245,7 +255,7 @@ impl Sweep {
 
     /// The table, files and page of what is finished; the number of missing pieces.
     fn report(&self, output: Output) -> Outcome<usize> {
-        let finished = Finished::read(&self.folder.file(POINTS))?;
+        let finished = self.finished()?;
         let mut scores = vec![vec![]; self.grid.points().len()];
         let mut missing = 0;
         for (name, piece) in self.pieces() {
@@ -261,6 +271,19 @@ impl Sweep {
             output,
         )?;
         Ok(missing)
+    }
+}
+
+/// Refuses a sweep of more chips than can be listed.
+fn few_enough(grid: &Grid, trainings: usize, recipe: &Recipe, place: &str) -> Outcome<()> {
+    let sizes = [trainings, recipe.chips.count].into_iter().chain(grid.axes.iter().map(|axis| axis.values.len()));
+    // A size of 0 hides no other.
+    let chips = sizes.into_iter().try_fold(1, |chips: usize, size| chips.checked_mul(size.max(1)));
+    match chips {
+        Some(..=MOST_CHIPS) => Ok(()),
+        _ => Err(Failure::mistake(format!(
+            "{place}: points × trainings × chips must be at most {MOST_CHIPS} in one sweep"
+        ))),
     }
 }
 
@@ -304,7 +327,7 @@ pub fn run(args: &SweepArgs, output: Output) -> Outcome<u8> {
         pieces =
             pieces.into_iter().enumerate().filter(|(i, _)| deal(*i) % n == k - 1).map(|(_, piece)| piece).collect();
     }
-    let finished = Finished::read(&sweep.folder.file(POINTS))?;
+    let finished = sweep.finished()?;
     let times: Vec<String> = sweep.recipe.chips.times.iter().map(|&t| time::age(t)).collect();
     let count = pieces.iter().filter(|(name, _)| finished.get(name).is_none()).count();
     output.say(format!("{} points, {count} chips to compute, at {}", sweep.grid.points().len(), times.join(", ")));
@@ -341,8 +364,8 @@ pub fn merge(args: &MergeArgs, output: Output) -> Outcome<u8> {
         &std::fs::read_to_string(first.folder.file(SWEEP))
             .map_err(|error| Failure::file(first.folder.path(), &error))?,
     )?;
-    let whole = Finished::read(&folder.file(POINTS))?;
-    let parts = parts.iter().map(|part| Finished::read(&part.folder.file(POINTS))).collect::<Outcome<Vec<_>>>()?;
+    let whole = Finished::read(&folder.file(POINTS), first.recipe.chips.times.len())?;
+    let parts = parts.iter().map(Sweep::finished).collect::<Outcome<Vec<_>>>()?;
     for (name, _) in first.pieces() {
         if let Some(scores) = parts.iter().find_map(|part| part.get(&name)) {
             whole.add(&name, scores)?;
