@@ -1,59 +1,31 @@
 //! Files from anywhere: every reader ends in a typed error or a value, in time and memory that the file's size bounds.
 //!
-//! One test, because all tests of a process share its allocator.
+//! What is done to files, and what reading one may cost, is in the crate `ohmgrad-hostile`, which counts the allocations of
+//! a thread. `OHMGRAD_FUZZ=600..100000` goes on where the tests stop. The readers of the program are tested in its crate.
 
-use std::fmt::Display;
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
+use ohmgrad::analog::cell::presets;
+use ohmgrad::analog::config::RpuConfig;
 use ohmgrad::analog::noise::Fusion;
 use ohmgrad::models::data::Idx;
 use ohmgrad::models::{FusionExport, fusion_import};
 use ohmgrad::prelude::*;
-use peak_alloc::PeakAlloc;
+use ohmgrad_hostile::{Reader, one_thread};
 
-#[global_allocator]
-static MEMORY: PeakAlloc = PeakAlloc;
-
-/// Mutations of each reader; `OHMGRAD_FUZZ=3000..100000` goes on from where the test stops.
-const CASES: std::ops::Range<usize> = 0..600;
-
-/// Bytes that a reader may allocate at once: for each byte of its file, and whatever the file.
-const PER_BYTE: usize = 400;
-const ALWAYS: usize = 40 << 20;
-
-/// Random numbers of the mutations.
-struct Dice(Key, u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.1 += 1;
-        (self.0.fold(self.1).to_words()[0] % n.max(1) as u64) as usize
-    }
-
-    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
+fn check(readers: Vec<Reader>) {
+    const CASES: Range<usize> = 0..600;
+    readers.iter().for_each(|reader| reader.check(ohmgrad_hostile::cases(CASES)));
 }
 
-/// Reads a file; an error is a text.
-type Read = Box<dyn Fn(&Path) -> Result<(), String>>;
-
-/// A reader of files, with files that it reads.
-struct Reader {
-    name: &'static str,
-    seeds: Vec<Vec<u8>>,
-    read: Read,
-}
-
-fn reader<T, E: Display>(
-    name: &'static str,
-    seeds: Vec<Vec<u8>>,
-    read: impl Fn(&Path) -> Result<T, E> + 'static,
-) -> Reader {
-    Reader { name, seeds, read: Box::new(move |path| read(path).map(drop).map_err(|error| error.to_string())) }
+/// The bytes that are written into a file.
+fn written(write: impl Fn(&Path)) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("seed");
+    write(&path);
+    fs::read(&path).unwrap()
 }
 
 fn network() -> Sequential {
@@ -67,231 +39,184 @@ fn on_tiles() -> Sequential {
     net
 }
 
-fn readers(folder: &Path) -> Vec<Reader> {
-    let written = |write: &dyn Fn(&Path)| {
-        let path = folder.join("seed");
-        write(&path);
-        fs::read(&path).unwrap()
-    };
+fn on_devices(preset: &str) -> Sequential {
+    let mut net = network();
+    net.to_analog(&on_chip(preset), Key::new(2)).expect("a valid configuration");
+    net
+}
+
+fn on_chip(preset: &str) -> RpuConfig {
+    presets::by_name(preset).unwrap_or_else(|| panic!("no preset {preset}")).into()
+}
+
+fn trained(mut net: Sequential) -> (Sequential, Adam) {
+    let mut adam = Adam::new(0.01);
+    let tape = Tape::train(Key::new(3));
+    let y = net.forward(tape.constant(Tensor::normal(&[5, 3], Key::new(4))));
+    adam.step(&mut net, (y * y).mean().backward());
+    (net, adam)
+}
+
+#[test]
+fn arrays() {
+    one_thread();
     let (a, b) = (Tensor::normal(&[3, 4], Key::new(1)), Array::<f64>::normal(&[7], Key::new(2)));
     let arrays = vec![
-        written(&|path| a.write_npy(path).unwrap()),
-        written(&|path| a.t().write_npy(path).unwrap()),
-        written(&|path| b.write_npy(path).unwrap()),
+        written(|path| a.write_npy(path).unwrap()),
+        written(|path| a.t().write_npy(path).unwrap()),
+        written(|path| b.write_npy(path).unwrap()),
     ];
     let archives = vec![
-        written(&|path| Tensor::write_npz(path, &[("a", &a), ("b", &a.row(0))]).unwrap()),
-        written(&|path| Tensor::write_npz(path, &[("zeros", &Tensor::full(&[100_000], 0.0))]).unwrap()),
-    ];
-    let mut adam = Adam::new(0.01);
-    let mut trained = on_tiles();
-    let tape = Tape::train(Key::new(3));
-    let y = trained.forward(tape.constant(Tensor::normal(&[5, 3], Key::new(4))));
-    adam.step(&mut trained, (y * y).mean().backward());
-    let chip = trained.program(Key::new(5)).unwrap();
-    let training = TrainingState { best: Some(0.5), ..TrainingState::new(Key::new(6)) };
-    let checkpoints = vec![
-        written(&|path| Checkpoint::save(path, &trained, Some(&adam), &training).unwrap()),
-        written(&|path| Checkpoint::save(path, &chip, None, &training).unwrap()),
-        written(&|path| Checkpoint::save(path, &network(), None, &training).unwrap()),
+        written(|path| Tensor::write_npz(path, &[("a", &a), ("b", &a.row(0))]).unwrap()),
+        written(|path| Tensor::write_npz(path, &[("zeros", &Tensor::full(&[100_000], 0.0))]).unwrap()),
     ];
     let idx = {
         let mut plain = vec![];
         Idx { shape: vec![2, 3, 4], data: (0..24).collect() }.write(&mut plain).unwrap();
         let mut gzip = flate2::write::GzEncoder::new(vec![], flate2::Compression::default());
         std::io::Write::write_all(&mut gzip, &plain).unwrap();
-        vec![plain, gzip.finish().unwrap()]
+        vec![gzip.finish().unwrap(), plain]
     };
+    check(vec![
+        Reader::new("npy", arrays.clone(), |path| Tensor::read_npy(path)),
+        Reader::new("npy in f64", arrays, |path| Array::<f64>::read_npy(path)),
+        // The seed of zeros unpacks to much more than its size.
+        Reader::new("npz", archives, |path| Tensor::read_npz(path)).with_always(1 << 20),
+        Reader::new("idx", idx, |path| Idx::open(path)),
+    ]);
+}
+
+#[test]
+fn checkpoints() {
+    one_thread();
+    let training = TrainingState { best: Some(0.5), ..TrainingState::new(Key::new(6)) };
+    let save = |net: &dyn Module, adam: Option<&dyn Optimizer>| {
+        written(|path| Checkpoint::save(path, net, adam, &training).unwrap())
+    };
+    let (net, adam) = trained(on_tiles());
+    let chip = net.program(Key::new(5)).unwrap();
+    let checkpoints = vec![save(&net, Some(&adam)), save(&chip, None), save(&network(), None)];
+    let [single, cells] = ["EcRam", "AGADEcRam"].map(|preset| {
+        let (net, adam) = trained(on_devices(preset));
+        save(&net, Some(&adam))
+    });
+    let restored = |path: &Path| {
+        let checkpoint = Checkpoint::load(path)?;
+        for tiles in [Tiles::FromFile, Tiles::FromNetwork] {
+            checkpoint.restore(&mut network(), Some(&mut Adam::new(0.1)), tiles)?;
+        }
+        Ok::<_, ohmgrad::models::CheckpointError>(())
+    };
+    let with_optimizer = vec![checkpoints[0].clone()];
+    let on_devices = vec![single, cells];
+    check(vec![
+        Reader::new("checkpoint", with_optimizer, restored).with_always(1 << 20),
+        Reader::new("checkpoint without optimizer", checkpoints[1..].to_vec(), |path| {
+            Checkpoint::load(path)?.restore(&mut network(), None, Tiles::FromFile)
+        })
+        .with_always(1 << 20),
+        Reader::new("checkpoint of devices", on_devices, |path| {
+            Checkpoint::load(path)?.restore(&mut network(), Some(&mut Adam::new(0.1)), Tiles::FromFile)
+        })
+        .with_always(1 << 20),
+        Reader::new("weights", checkpoints, |path| on_tiles().load_weights(path)).with_always(1 << 20),
+    ]);
+}
+
+#[test]
+fn conductances() {
+    one_thread();
     let fusion = FusionExport::new(&on_tiles(), Fusion::default()).unwrap();
-    let csv = written(&|path| drop(ohmgrad::models::fusion_export(&on_tiles(), Fusion::default(), path).unwrap()));
-    let config = InferenceRpuConfig::default();
-    let texts = vec![config.to_toml_string().unwrap().into_bytes(), TOML.into()];
-    vec![
-        reader("npy", arrays.clone(), |path| Tensor::read_npy(path)),
-        reader("npy in f64", arrays, |path| Array::<f64>::read_npy(path)),
-        reader("npz", archives, |path| Tensor::read_npz(path)),
-        reader("checkpoint", checkpoints.clone(), |path| {
-            let checkpoint = Checkpoint::load(path)?;
-            for tiles in [Tiles::FromFile, Tiles::FromNetwork] {
-                checkpoint.restore(&mut network(), None, tiles)?;
-            }
-            Ok::<_, ohmgrad::models::CheckpointError>(())
-        }),
-        reader("weights", checkpoints, |path| on_tiles().load_weights(path)),
-        reader("idx", idx, |path| Idx::open(path)),
-        reader("fusion", vec![csv], move |path| fusion_import(&mut on_tiles(), &fusion, path)),
-        reader("configuration", texts, |path| InferenceRpuConfig::from_file(path)),
-        reader("printed configuration", vec![PRINTED.into()], |path| InferenceRpuConfig::from_aihwkit_file(path)),
-    ]
+    let csv = written(|path| drop(ohmgrad::models::fusion_export(&on_tiles(), Fusion::default(), path).unwrap()));
+    check(vec![Reader::new("fusion", vec![csv], move |path| fusion_import(&mut on_tiles(), &fusion, path))]);
 }
 
 const TOML: &str = "[forward]\ninp_res = 254\nout_noise = 0.04\nw_noise_type = \"PCM_READ\"\nw_noise = 0.0175\n\n[backward]\n\
                     is_perfect = false\n\n[mapping]\nweight_scaling_omega = 1.0\n";
 
-const PRINTED: &str = "InferenceRPUConfig(\n    forward=IOParameters(\n        inp_res=0.007874015748031496,\n        \
-                       out_noise=0.06,\n        bound_management=BoundManagementType.NONE,\n    ),\n    \
-                       noise_model=PCMLikeNoiseModel(prog_noise_scale=1.0, g_converter=SinglePairConductanceConverter(\
-                       g_max=25.0, g_min=0.0)),\n    mapping=MappingParameter(digital_bias=True, max_input_size=512),\n)\n";
+/// Devices with lists, and cells with devices in them.
+const DEVICES: [&str; 2] = [
+    "type = \"SingleRPUConfig\"\n[device]\ntype = \"PiecewiseStepDevice\"\npiecewise_up = [1.0, 0.5]\n\
+     piecewise_down = [0.5, 1.0]\n[update]\ndesired_bl = 10\n",
+    "type = \"UnitCellRPUConfig\"\n[device]\ntype = \"VectorUnitCell\"\ngamma_vec = [1.0, -0.5]\n\
+     [[device.unit_cell_devices]]\ntype = \"SoftBoundsDevice\"\n[[device.unit_cell_devices]]\ntype = \"ExpStepDevice\"\n",
+];
 
-/// Changes bytes, fields, numbers, names and nesting; lengths that a format states are sometimes put right again.
-fn mutate(bytes: &mut Vec<u8>, others: &[Vec<u8>], dice: &mut Dice) {
-    const TOKENS: [&[u8]; 16] = [
-        b"NaN",
-        b"1e999",
-        b"-1",
-        b"18446744073709551615",
-        b"4294967296",
-        b"\"",
-        b"'",
-        b"{",
-        b"[",
-        b"(",
-        b"\\u0000",
-        b"\n",
-        b",",
-        b"=",
-        b"null",
-        b"\xff\xfe",
-    ];
-    let at = dice.below(bytes.len());
-    let end = bytes.len().min(at + 1 + dice.below(80));
-    match dice.below(11) {
-        0 => bytes[at] ^= 1 << dice.below(8),
-        1 => bytes[at] = dice.below(256) as u8,
-        2 => bytes.truncate(at),
-        // A stretch is doubled, lost, or comes from elsewhere.
-        3 => drop(bytes.splice(at..at, bytes[at..end].to_vec())),
-        4 => drop(bytes.drain(at..end)),
-        5 => {
-            let other = dice.pick(others).clone();
-            let from = dice.below(other.len());
-            bytes.splice(at..end, other[from..other.len().min(from + 80)].to_vec());
-        }
-        6 => {
-            let token = *dice.pick(&TOKENS);
-            bytes.splice(at..at, token.iter().copied());
-        }
-        7 => {
-            let token = dice.pick(&TOKENS).repeat(dice.below(3000));
-            bytes.splice(at..at, token);
-        }
-        // A number in the text becomes another.
-        8 => {
-            let digit = |byte: &u8| byte.is_ascii_digit();
-            let Some(start) = bytes[at..].iter().position(digit).map(|i| at + i) else { return };
-            let end = bytes[start..].iter().position(|byte| !digit(byte)).map_or(bytes.len(), |i| start + i);
-            let token = *dice.pick(&TOKENS[..5]);
-            bytes.splice(start..end, token.iter().copied());
-        }
-        // A key and its value are given twice.
-        9 => {
-            let quote = |byte: &u8| [b'"', b'\'', b','].contains(byte);
-            let Some(start) = bytes[at..].iter().position(quote).map(|i| at + i) else { return };
-            let end = bytes[start + 1..].iter().position(|&byte| byte == b',').map_or(bytes.len(), |i| start + 2 + i);
-            bytes.splice(start..start, bytes[start..end].to_vec());
-        }
-        // A field of two, four or eight bytes, as binary formats have them.
-        _ => {
-            let value = *dice.pick(&[0, 1, 0x7f, 0xff, 0xffff, 1 << 31, u64::from(u32::MAX), 1 << 62, u64::MAX]);
-            let width = *dice.pick(&[2, 4, 8]);
-            for (byte, new) in bytes[at..].iter_mut().zip(value.to_le_bytes()).take(width) {
-                *byte = new;
-            }
-        }
-    }
-    if dice.below(2) == 0 {
-        right_lengths(bytes);
-    }
+#[test]
+fn configurations() {
+    one_thread();
+    let default = InferenceRpuConfig::default();
+    let ranges = InferenceRpuConfig::from_toml_str(TOML).unwrap();
+    let toml = vec![TOML.into(), default.to_toml_string().unwrap().into_bytes()];
+    let json = [&ranges, &default].map(|config| config.to_json_string().unwrap().into_bytes()).to_vec();
+    let kinds = ["AGADEcRam", "MixedPrecisionReRamES", "PCM"].map(on_chip);
+    let kinds: Vec<RpuConfig> =
+        DEVICES.map(|toml| RpuConfig::from_toml_str(toml).unwrap()).into_iter().chain(kinds).collect();
+    let devices = kinds.iter().map(|config| config.to_toml_string().unwrap().into_bytes());
+    let devices: Vec<Vec<u8>> = DEVICES.map(|toml| toml.as_bytes().to_vec()).into_iter().chain(devices).collect();
+    let devices_json = kinds.iter().map(|config| serde_json::to_string_pretty(config).unwrap().into_bytes()).collect();
+    check(vec![
+        Reader::new("configuration", toml, |path| InferenceRpuConfig::from_file(path)).of_file("chip.toml"),
+        Reader::new("configuration in JSON", json, |path| InferenceRpuConfig::from_file(path)).of_file("chip.json"),
+        Reader::new("devices", devices, |path| RpuConfig::from_file(path)).of_file("chip.toml"),
+        Reader::new("devices in JSON", devices_json, |path| RpuConfig::from_file(path)).of_file("chip.json"),
+    ]);
 }
 
-/// Puts the length of the header right in a `.npy` or safetensors file, so that what is behind it is reached.
-fn right_lengths(bytes: &mut [u8]) {
-    if bytes.starts_with(b"\x93NUMPY") && bytes.len() > 10 {
-        if let Some(end) = bytes[10..].iter().position(|&byte| byte == b'\n') {
-            bytes[8..10].copy_from_slice(&((end + 1) as u16).to_le_bytes());
-        }
-    } else if bytes.len() > 8 && bytes[8] == b'{' {
-        // The header ends where its braces do.
-        let (mut depth, mut inside) = (0, false);
-        for i in 8..bytes.len() {
-            match bytes[i] {
-                b'"' if bytes[i - 1] != b'\\' => inside = !inside,
-                b'{' if !inside => depth += 1,
-                b'}' if !inside => depth -= 1,
-                _ => continue,
-            }
-            if depth == 0 && !inside {
-                bytes[..8].copy_from_slice(&((i - 7) as u64).to_le_bytes());
-                return;
-            }
-        }
-    }
-}
-
-/// Reads a file; how long it took, and whether it worked.
-fn attempt(reader: &Reader, bytes: &[u8], path: &Path, what: &dyn Display) -> (bool, Duration) {
-    fs::write(path, bytes).unwrap();
-    let before = MEMORY.current_usage();
-    MEMORY.reset_peak_usage();
-    let start = Instant::now();
-    let result = catch_unwind(AssertUnwindSafe(|| (reader.read)(path)));
-    let took = start.elapsed();
-    let peak = MEMORY.peak_usage().saturating_sub(before);
-    let kept = || {
-        let file = std::env::temp_dir().join("hostile");
-        fs::write(&file, bytes).unwrap();
-        format!("{} {what}, which is in {}", reader.name, file.display())
-    };
-    assert!(result.is_ok(), "{} panicked", kept());
-    let allowed = PER_BYTE * bytes.len() + ALWAYS;
-    assert!(peak <= allowed, "{}: {peak} bytes for {}, {allowed} are allowed", kept(), bytes.len());
-    (result.is_ok_and(|result| result.is_ok()), took)
+/// The configurations of the reference in `tests/aihwkit` that begin so, in one of both forms; those that hold one alone.
+fn of_the_reference(pulsed: bool, form: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aihwkit");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.retain(|file| {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let is_form = file.extension().is_some_and(|extension| extension == form);
+        is_form && name.starts_with("pulsed") == pulsed && RpuConfig::from_aihwkit_file(file).is_ok()
+    });
+    assert!(files.len() > 9, "{files:?}");
+    files.into_iter().map(|file| fs::read(file).unwrap()).collect()
 }
 
 #[test]
-fn readers_end_in_time_and_memory() {
+fn imports() {
+    one_thread();
+    let [printed, exported] = ["txt", "json"].map(|form| of_the_reference(false, form));
+    let [printed_devices, exported_devices] = ["txt", "json"].map(|form| of_the_reference(true, form));
+    check(vec![
+        Reader::new("printed configuration", printed, |path| InferenceRpuConfig::from_aihwkit_file(path)),
+        Reader::new("exported configuration", exported, |path| InferenceRpuConfig::from_aihwkit_file(path)),
+        Reader::new("printed devices", printed_devices, |path| RpuConfig::from_aihwkit_file(path)),
+        Reader::new("exported devices", exported_devices, |path| RpuConfig::from_aihwkit_file(path)),
+    ]);
+}
+
+/// A training that goes on reads its files of metrics, and writes an epoch more.
+#[test]
+fn metrics() {
+    one_thread();
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file.toml");
-    let cases = std::env::var("OHMGRAD_FUZZ").map_or(CASES, |range| {
-        let (first, last) = range.split_once("..").expect("FIRST..LAST");
-        first.parse().expect("a number")..last.parse().expect("a number")
+    let checkpoint = folder.path().join("run.safetensors");
+    let x = Tensor::normal(&[4, 3], Key::new(7));
+    let data = Dataset::new(x.clone(), x.slice(1, 0..2));
+    let fit = move |mut trainer: Trainer, resumed: Option<&Path>| {
+        let (mut net, mut sgd) = (Sequential::new().linear(3, 2).init(Key::new(8)), Sgd::new(0.1));
+        if let Some(checkpoint) = resumed {
+            trainer.resume(checkpoint, &mut net, &mut sgd)?;
+        }
+        trainer.fit(&mut net, &mut sgd, &data, |y, z| y.mse(y.tape().constant(z.clone())), |_, _| 0.5, |_| ())
+    };
+    let [csv, lines] = ["csv", "jsonl"].map(|form| {
+        let metrics = folder.path().join("seed").with_extension(form);
+        let trainer = Trainer::new(2, 2, Key::new(9)).with_checkpoints(&checkpoint, 1).with_metrics(&metrics);
+        fit(trainer, None).unwrap();
+        vec![fs::read(&metrics).unwrap()]
     });
-    let readers = readers(folder.path());
-    std::panic::set_hook(Box::new(|info| {
-        let message = info.payload_as_str().unwrap_or_default();
-        eprintln!("{message} at {:?}", info.location());
-    }));
-    for reader in &readers {
-        for (i, seed) in reader.seeds.iter().enumerate() {
-            assert!(attempt(reader, seed, &path, &format!("seed {i}")).0, "{} does not read seed {i}", reader.name);
-        }
-        let mut refused = 0;
-        for case in cases.clone() {
-            let mut dice = Dice(Key::new(7).fold(reader.name).fold(case), 0);
-            let mut bytes = dice.pick(&reader.seeds).clone();
-            for _ in 0..=dice.below(3) {
-                if !bytes.is_empty() {
-                    mutate(&mut bytes, &reader.seeds, &mut dice);
-                }
-            }
-            refused += usize::from(!attempt(reader, &bytes, &path, &format!("case {case}")).0);
-        }
-        assert!(refused > cases.len() / 4, "{}: of {} mutations {refused} were refused", reader.name, cases.len());
-        // A megabyte of one thing, behind the beginning of a file that is one: linear readers take milliseconds.
-        for token in
-            ["{", "[", "(", "\"a\":", "'a', ", "1,", "\n", "{\"a\":", "[a]\n", "a=1\n", "a(b=", "\0", "PK\u{1}\u{2}"]
-        {
-            let seed = &reader.seeds[0];
-            for start in [0, 10.min(seed.len()), seed.len()] {
-                let mut bytes = [&seed[..start], token.repeat((1 << 20) / token.len()).as_bytes()].concat();
-                for right in [false, true] {
-                    if right {
-                        right_lengths(&mut bytes);
-                    }
-                    let (_, took) = attempt(reader, &bytes, &path, &format!("a megabyte of {token:?} behind {start}"));
-                    assert!(took < Duration::from_secs(10), "{}: {token:?} behind {start} took {took:?}", reader.name);
-                }
-            }
-        }
-    }
+    let fit = std::rc::Rc::new(fit);
+    let go_on = |file| {
+        let (fit, checkpoint) = (fit.clone(), checkpoint.clone());
+        let read = move |path: &Path| fit(Trainer::new(3, 2, Key::new(9)).with_metrics(path), Some(&checkpoint));
+        // Lines that are none are removed, as those that a killed process broke.
+        Reader::new("metrics", if file == "m.csv" { csv.clone() } else { lines.clone() }, read).of_file(file).mending()
+    };
+    check(vec![go_on("m.csv"), go_on("m.jsonl")]);
 }

@@ -306,3 +306,70 @@ fn a_range_that_cuts_too_much_grows() {
     let range = net.affine.tiles().unwrap().input_ranges.as_ref().unwrap().values.value.item();
     assert!(range > 1.2, "{range}");
 }
+
+/// Learning rates, inputs or first batches that end in NaN: the loss is NaN from then on, and steps go on without a panic,
+/// whatever tiles do after a step.
+#[test]
+fn a_training_that_diverges_becomes_nan() {
+    let optimizers: [fn() -> Box<dyn Optimizer>; 3] = [
+        || Box::new(Sgd::new(1e20)),
+        || Box::new(Sgd::new(1e20).with_momentum(0.9).with_weight_decay(0.1)),
+        || Box::new(Adam::new(1e30)),
+    ];
+    let ranges = [(0, 0.01, false, true), (3, 0.0, true, true), (2, 0.01, true, false)].map(
+        |(init_from_data, decay, manage_output_clipping, gradient_relative)| InputRangeParameter {
+            enable: true,
+            init_from_data,
+            decay,
+            manage_output_clipping,
+            gradient_relative,
+            ..Default::default()
+        },
+    );
+    let backwards =
+        [BackwardIoParameters::perfect(), BackwardIoParameters::default(), BackwardIoParameters::straight_through()];
+    for (number, input_range) in ranges.into_iter().enumerate() {
+        for (backward, optimizer) in backwards.into_iter().zip(optimizers) {
+            for &remap in WeightRemap::ALL {
+                for nan_input in [false, true] {
+                    let config = InferenceRpuConfig {
+                        forward: IoParameters {
+                            noise_management: NoiseManagement::None,
+                            bound_management: BoundManagement::None,
+                            ..Default::default()
+                        },
+                        backward,
+                        mapping: MappingParameter {
+                            weight_scaling_omega: 1.0,
+                            learn_out_scaling: true,
+                            ..Default::default()
+                        },
+                        remap: WeightRemapParameter { kind: remap, ..Default::default() },
+                        pre_post: PrePostProcessingParameter { input_range },
+                        ..Default::default()
+                    };
+                    let mut net = Sequential::new().linear(6, 8).linear(8, 2).init(Key::new(1));
+                    net.to_analog(&config, Key::new(2)).unwrap();
+                    let mut optimizer = optimizer();
+                    let mut losses = vec![];
+                    for step in 0..12 {
+                        let tape = Tape::train(Key::new(3).fold(step));
+                        let mut x = Tensor::normal(&[5, 6], Key::new(4).fold(step));
+                        if nan_input && step == 1 {
+                            x.make_mut()[7] = f32::NAN;
+                        }
+                        let y = net.forward(tape.constant(x));
+                        let loss = (y * y).mean();
+                        losses.push(loss.item());
+                        optimizer.step(&mut net, loss.backward());
+                    }
+                    let what = format!("range {number}, {backward}, remap {remap}, NaN input {nan_input}: {losses:?}");
+                    assert!(losses[0].is_finite() && losses[10].is_nan() && losses[11].is_nan(), "{what}");
+                    let tape = Tape::eval(Key::new(5));
+                    let y = net.forward(tape.constant(Tensor::normal(&[5, 6], Key::new(6)))).value();
+                    assert!(y.iter().all(|y| y.is_nan()), "{what}: {y:?}");
+                }
+            }
+        }
+    }
+}

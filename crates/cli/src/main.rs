@@ -15,6 +15,8 @@
 mod commands;
 mod data;
 mod failure;
+#[cfg(test)]
+mod hostile;
 mod interrupt;
 mod last_step;
 mod output;

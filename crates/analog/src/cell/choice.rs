@@ -6,6 +6,7 @@ use super::config::UnitCellConfig;
 use crate::Error;
 use crate::config::section::{Rules, parameters};
 use crate::config::setting::{OnError, Range, Setting, invalid, join, strict};
+use crate::config::unused::{Note, Unused};
 use crate::config::value::Value;
 use crate::config::{class, schema};
 use crate::device::DeviceConfig;
@@ -66,6 +67,13 @@ impl Setting for WrittenCell {
         match self {
             Self::Device(device) => device.check(range, at),
             Self::Unit(cell) => cell.check(range, at),
+        }
+    }
+
+    fn unused(&self, by_default: &Value, at: &str, notes: &mut Vec<Note>) {
+        match self {
+            Self::Device(device) => device.unused(by_default, at, notes),
+            Self::Unit(cell) => cell.unused(by_default, at, notes),
         }
     }
 
@@ -135,6 +143,15 @@ impl Rules for MixedPrecision {
                 Err(invalid(&join(at, "device"), &self.device.get(), allowed))
             }
         }
+    }
+
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        let of_writes = ["n_rows_per_transfer", "random_row", "granularity", "transfer_lr"];
+        unused.note("", &of_writes, self.transfer_every == 0, "transfer_every is 0");
+        let all = self.transfer_every > 0 && self.n_rows_per_transfer < 0;
+        unused.note("", &["random_row"], all, "n_rows_per_transfer is below 0, which writes all");
+        unused.note("", &["stoc_round_x"], self.n_x_bins == 0, "n_x_bins is 0");
+        unused.note("", &["stoc_round_d"], self.n_d_bins == 0, "n_d_bins is 0");
     }
 }
 

@@ -14,6 +14,7 @@ use crate::config::choice::choices;
 use crate::config::class::classes;
 use crate::config::section::{Rules, parameters};
 use crate::config::setting::{Range, Setting, invalid, join};
+use crate::config::unused::Unused;
 use crate::config::value::Value;
 use crate::device::DeviceConfig;
 use crate::update::UpdateParameters;
@@ -98,11 +99,15 @@ parameters! {
     }
 }
 
+/// Devices of a cell, at most; each is an array of the tile's size.
+const MOST_DEVICES: usize = 1000;
+
 /// Cells of several devices need one or more.
 pub(super) fn check_devices(devices: &[DeviceConfig], at: &str) -> Result<(), Error> {
     let field = join(at, "unit_cell_devices");
-    if devices.is_empty() {
-        return Err(invalid(&field, &Value::List(vec![]), "a list of at least one device"));
+    if !(1..=MOST_DEVICES).contains(&devices.len()) {
+        let (found, allowed) = (devices.len().get(), format!("a list of 1 to {MOST_DEVICES} devices"));
+        return Err(invalid(&field, &found, allowed));
     }
     match devices.iter().position(|device| device.step().is_ideal()) {
         None => Ok(()),
@@ -133,6 +138,11 @@ impl Rules for VectorUnitCell {
             m if m == n => Ok(()),
             _ => Err(invalid(&join(at, "gamma_vec"), &self.gamma_vec.get(), format!("empty or a list of {n} numbers"))),
         }
+    }
+
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        let any = matches!(self.update_policy, UpdatePolicy::All | UpdatePolicy::SingleRandom);
+        unused.note("", &["first_update_idx"], any, format!("update_policy is {}", self.update_policy));
     }
 }
 
@@ -172,6 +182,18 @@ impl Rules for OneSidedUnitCell {
             return Err(invalid(&join(at, "refresh_every"), &self.refresh_every.get(), allowed));
         }
         Ok(())
+    }
+
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        let never = self.refresh_every == 0;
+        let fields = ["units_in_mbatch", "refresh_upper_thres", "refresh_lower_thres"];
+        unused.note("", &fields, never, "refresh_every is 0");
+        for section in ["refresh_forward", "refresh_update"] {
+            unused.note_all_but(section, &[], never, "refresh_every is 0");
+        }
+        if !never {
+            unused.read_of_lines("refresh_forward", &self.refresh_forward);
+        }
     }
 
     fn absent(field: &str, value: &Value) -> Option<Result<(), &'static str>> {

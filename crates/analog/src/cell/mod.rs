@@ -18,8 +18,8 @@
 //! | … with a moving reference (version 4, AGAD) | `dynamic.rs` |
 //! | gradients that are summed digitally | `mixed_precision.rs` |
 //!
-//! What a user writes is in `config.rs`, `transfer_parameters.rs` and `choice.rs`; the reads between arrays in
-//! `read.rs`. Semantics are the reference's (aihwkit 1.1, `rpu_*_device.cpp`); where it is left on purpose, the file of
+//! What a user writes is in `config.rs`, `transfer_parameters.rs` with `transfer_rules.rs`, and `choice.rs`; the reads between
+//! arrays in `read.rs`. Semantics are the reference's (aihwkit 1.1, `rpu_*_device.cpp`); where it is left on purpose, the file of
 //! the cell says so.
 
 mod arrays;
@@ -39,6 +39,7 @@ mod slot;
 mod tests;
 mod transfer;
 mod transfer_parameters;
+mod transfer_rules;
 mod vector;
 
 use ohmgrad_tensor::{Key, Tensor};

@@ -165,6 +165,6 @@ fn chopped(name: &str, fast_lr: f32, auto_granularity: f32, in_chop_prob: f32) -
 }
 
 /// Converters and noise without management.
-pub(super) fn unmanaged(io: IoParameters) -> IoParameters {
+pub(crate) fn unmanaged(io: IoParameters) -> IoParameters {
     IoParameters { noise_management: NoiseManagement::None, bound_management: BoundManagement::None, ..io }
 }

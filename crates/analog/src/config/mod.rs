@@ -14,7 +14,7 @@
 //! | the weight modifier, clipping, remapping | `modifier.rs`, `clip.rs`, `remap.rs` |
 //! | input ranges | `pre_post.rs` |
 //! | the names of `noise_management`, `w_noise_type`, … | `kinds.rs` |
-//! | which fields have no effect | `warnings.rs` |
+//! | which fields have no effect | `warnings.rs`; of devices, cells and updates with their fields, and `warnings/on_chip.rs` |
 //! | the line in a trace | `summary.rs` |
 //! | files, a field by its path, the JSON Schema | `file.rs` |
 //! | what aihwkit printed or exported, and what of it is not understood | `import/` |
@@ -46,12 +46,13 @@ mod steps;
 mod summary;
 mod warnings;
 
-pub(crate) use form::{choice, class, schema, section, setting, value};
+pub(crate) use form::{choice, class, schema, section, setting, unused, value};
 
 pub use calibration::{Calibration, CalibrationMode};
 pub use clip::{WeightClip, WeightClipParameter};
 pub use converter::ConverterConfig;
 pub use drift_compensation::DriftCompensationConfig;
+pub use form::unused::Note;
 pub use import::Imported;
 pub use inference::InferenceRpuConfig;
 pub use io::{BackwardIoParameters, IoParameters};
@@ -65,7 +66,6 @@ pub use remap::{WeightRemap, WeightRemapParameter};
 pub use rpu::{
     DigitalRankUpdateRpuConfig, FloatingPointRpuConfig, RpuConfig, RpuKind, SingleRpuConfig, UnitCellRpuConfig,
 };
-pub use warnings::Note;
 
 #[cfg(test)]
 mod tests;

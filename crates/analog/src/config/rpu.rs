@@ -4,6 +4,7 @@
 //! of noise models, modifiers, clipping and remapping the devices that hold the weights and the pulses that change them.
 //! Source: aihwkit `simulator/configs/configs.py`.
 
+use std::collections::HashSet;
 use std::fmt::{self, Debug};
 use std::panic::RefUnwindSafe;
 use std::path::Path;
@@ -11,6 +12,8 @@ use std::path::Path;
 use super::form::class::classes;
 use super::form::section::{Rules, parameters};
 use super::form::setting::{Range, Setting, invalid, join};
+use super::form::unused::Unused;
+use super::form::value::Value;
 use super::form::{file, path, schema};
 use super::inference::InferenceRpuConfig;
 use super::io::{BackwardIoParameters, IoParameters};
@@ -68,6 +71,11 @@ macro_rules! on_chip {
                     return Err(invalid(&join(at, "backward.straight_through"), &true.get(), allowed));
                 }
                 self.reads().check(Range::Any, at)
+            }
+
+            fn without_effect(&self, unused: &mut Unused<'_>) {
+                let $config = self;
+                unused.exact_updates(&$cell, &self.update);
             }
         }
 
@@ -287,9 +295,36 @@ impl RpuConfig {
         self.check(Range::Any, "")
     }
 
-    /// Settings of the reads that have no effect; see [`InferenceRpuConfig::warnings`].
+    /// The fields that differ from their default and have no effect under the other fields; see
+    /// [`InferenceRpuConfig::warnings`].
+    ///
+    /// ```
+    /// use ohmgrad_analog::config::RpuConfig;
+    ///
+    /// let config = RpuConfig::from_toml_str(r#"
+    ///     type = "SingleRPUConfig"
+    ///     device = { type = "SoftBoundsDevice", lifetime_dtod = 0.1 }
+    ///     update = { update_management = false }
+    /// "#)?;
+    /// let warnings: Vec<_> = config.warnings().iter().map(ToString::to_string).collect();
+    /// assert_eq!(
+    ///     warnings,
+    ///     [
+    ///         "device.lifetime_dtod = 0.1: has no effect while lifetime is 0",
+    ///         "update.update_management = false: has no effect while update_bl_management is on",
+    ///     ]
+    /// );
+    /// # Ok::<(), ohmgrad_analog::Error>(())
+    /// ```
     pub fn warnings(&self) -> Vec<Note> {
-        self.reads().warnings()
+        let mut notes = self.reads().warnings();
+        if self.trains_on_chip() {
+            self.unused(&Value::Null, "", &mut notes);
+        }
+        // Of several reasons the first is enough.
+        let mut noted = HashSet::new();
+        notes.retain(|note| noted.insert(note.field.clone()));
+        notes
     }
 
     /// Reads TOML; `type` selects the kind, and without it the kind is inference. Fields that are left out have their
@@ -353,37 +388,4 @@ impl<'de> serde::Deserialize<'de> for RpuConfig {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_comes_back_from_its_file() {
-        let kinds: [RpuConfig; 5] = [
-            InferenceRpuConfig::default().into(),
-            SingleRpuConfig::default().into(),
-            crate::cell::presets::by_name("AGADEcRam").expect("a preset").into(),
-            DigitalRankUpdateRpuConfig::default().into(),
-            FloatingPointRpuConfig::default().into(),
-        ];
-        for config in kinds {
-            assert_eq!(RpuConfig::from_toml_str(&config.to_toml_string().unwrap()).unwrap(), config);
-            let json = serde_json::to_string(&config).unwrap();
-            assert_eq!(serde_json::from_str::<RpuConfig>(&json).unwrap(), config);
-        }
-    }
-
-    #[test]
-    fn errors_name_the_field_of_a_device() {
-        let error = |toml: &str| RpuConfig::from_toml_str(toml).unwrap_err().to_string();
-        assert_eq!(
-            error("type = \"SingleRPUConfig\"\ndevice = { type = \"SoftBoundsDevice\", dw_mi = 1 }"),
-            "unknown field `dw_mi` in [device]; did you mean `dw_min`?"
-        );
-        assert!(
-            error("type = \"SingleRPUConfig\"\nbackward = { is_perfect = true, straight_through = true }")
-                .starts_with("backward.straight_through = true: must be false")
-        );
-        assert!(error("type = \"SingleRPUConf\"").contains("did you mean `SingleRPUConfig`?"));
-        assert!(error("type = \"SingleRPUConfig\"\n[modifier]\nstd_dev = 1").contains("unknown field `modifier`"));
-    }
-}
+mod tests;

@@ -1,11 +1,11 @@
 //! Fields that are set and have no effect: a strength without its kind, a kind without its strength, parameters of a
 //! part that is off. The reference accepts them without a message, so they are not errors.
 
-use std::fmt;
+mod on_chip;
 
 use super::form::class::{Class, Classes};
-use super::form::setting::{Setting, join};
-use super::form::value::Value;
+use super::form::setting::Setting;
+use super::form::unused::{Note, Unused};
 use super::inference::InferenceRpuConfig;
 use super::io::IoParameters;
 use super::ir_drop_t::{IrDropT, PulseMode};
@@ -13,23 +13,6 @@ use super::kinds::{BoundManagement, MvType, NoiseManagement, WeightNoise};
 use super::modifier::WeightModifier;
 use super::noise_model::NoiseModelConfig;
 use super::{WeightClip, WeightRemap};
-
-/// A remark about a field of a configuration that is not an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// The field with its section, `forward.bound_management`.
-    pub field: String,
-    /// The value of the field.
-    pub value: String,
-    /// The remark.
-    pub reason: String,
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} = {}: {}", self.field, self.value, self.reason)
-    }
-}
 
 impl InferenceRpuConfig {
     /// The fields that differ from their default and have no effect under the other fields, each with the reason.
@@ -60,8 +43,8 @@ impl InferenceRpuConfig {
             },
             ..Self::default()
         };
-        let (now, by_default) = (Setting::get(self), Setting::get(&by_default));
-        let mut unused = Unused { now, by_default, notes: vec![] };
+        let (now, by_default, mut notes) = (Setting::get(self), Setting::get(&by_default), vec![]);
+        let mut unused = Unused::new(now, by_default, "", &mut notes);
         unused.forward(self);
         unused.backward(self);
         unused.mapping(self);
@@ -69,37 +52,11 @@ impl InferenceRpuConfig {
         unused.modifier(self);
         unused.clip_and_remap(self);
         unused.input_range(self);
-        unused.notes
+        notes
     }
 }
 
-/// The fields without effect that were found.
-struct Unused {
-    now: Value,
-    by_default: Value,
-    notes: Vec<Note>,
-}
-
-impl Unused {
-    /// Notes those of the fields that differ from their default.
-    fn note(&mut self, section: &str, fields: &[&str], unused: bool, reason: impl fmt::Display) {
-        let (Some(now), Some(by_default)) = (self.now.find(section), self.by_default.find(section)) else { return };
-        for field in fields.iter().filter(|_| unused) {
-            let (now, by_default) = (now.find(field), by_default.find(field));
-            if let Some(value) = now.filter(|_| now != by_default) {
-                let reason = format!("has no effect while {reason}");
-                self.notes.push(Note { field: join(section, field), value: value.to_string(), reason });
-            }
-        }
-    }
-
-    /// Notes all other fields of a section.
-    fn note_all_but(&mut self, section: &str, fields: &[&str], unused: bool, reason: impl fmt::Display) {
-        let Some(Value::Table(all)) = self.now.find(section) else { return };
-        let others: Vec<_> = all.iter().map(|(name, _)| name.clone()).filter(|n| !fields.contains(&&**n)).collect();
-        self.note(section, &others.iter().map(String::as_str).collect::<Vec<_>>(), unused, reason);
-    }
-
+impl Unused<'_> {
     fn forward(&mut self, config: &InferenceRpuConfig) {
         let (at, io) = ("forward", &config.forward);
         self.note_all_but(at, &["is_perfect", "mv_type", "out_scale"], io.is_ideal(), "the product is perfect");
@@ -124,7 +81,8 @@ impl Unused {
         }
     }
 
-    fn analog_read(&mut self, at: &str, io: &IoParameters) {
+    /// Notes fields of a read that is not perfect.
+    pub(crate) fn analog_read(&mut self, at: &str, io: &IoParameters) {
         let off = |field: &str, value: f32| format!("{field} is {value}");
         self.note(at, &["inp_res"], io.inp_bound <= 0.0, "inp_bound is off");
         self.note(at, &["inp_sto_round"], io.inp_step().is_none(), "the DAC does not round");

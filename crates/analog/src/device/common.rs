@@ -4,6 +4,7 @@
 use super::DriftParameter;
 use crate::Error;
 use crate::config::setting::{Setting, invalid, join};
+use crate::config::unused::Unused;
 
 /// The parameters that all devices share, as a device's [`Step::common`](super::Step::common) gives them.
 ///
@@ -42,6 +43,20 @@ impl Common {
     /// The standard deviation of what a write adds to the weight that reads see.
     pub fn write_noise(&self) -> f32 {
         self.write_noise_std * self.dw_min
+    }
+
+    /// Notes those of the shared fields that have no effect.
+    pub(crate) fn without_effect(&self, unused: &mut Unused<'_>) {
+        let alike = |field: &str, value: f32| (value == 0.0, format!("{field} is 0"));
+        for (fields, (is_off, reason)) in [
+            (["dw_min_dtod_log_normal"], alike("dw_min_dtod", self.dw_min_dtod)),
+            (["corrupt_devices_range"], alike("corrupt_devices_prob", self.corrupt_devices_prob)),
+            (["diffusion_dtod"], alike("diffusion", self.diffusion)),
+            (["lifetime_dtod"], alike("lifetime", self.lifetime)),
+            (["apply_write_noise_on_set"], alike("write_noise_std", self.write_noise_std)),
+        ] {
+            unused.note("", &fields, is_off, reason);
+        }
     }
 
     /// Rules between the shared fields.

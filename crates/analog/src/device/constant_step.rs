@@ -6,6 +6,7 @@ use super::common::device_parameters;
 use super::{Common, Crosspoint, Step};
 use crate::Error;
 use crate::config::section::Rules;
+use crate::config::unused::Unused;
 
 device_parameters! {
     /// Steps of one size.
@@ -17,6 +18,10 @@ device_parameters! {
 impl Rules for ConstantStep {
     fn rules(&self, at: &str) -> Result<(), Error> {
         self.shared().rules(at)
+    }
+
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        self.shared().without_effect(unused);
     }
 }
 

@@ -6,6 +6,7 @@
 use ohmgrad_tensor::{Key, Scalar, Tensor, random};
 
 use crate::config::section::{Rules, parameters};
+use crate::config::unused::Unused;
 
 parameters! {
     /// Drift of the weights; with the exponent ν = 0 there is none.
@@ -47,7 +48,17 @@ parameters! {
     }
 }
 
-impl Rules for DriftParameter {}
+impl Rules for DriftParameter {
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        let (constant, flat) = (self.nu == 0.0 && self.nu_k == 0.0, self.nu_k == 0.0);
+        unused.note("", &["nu_dtod", "nu_std"], self.nu == 0.0, "nu is 0");
+        unused.note("", &["t_0", "g_offset", "w_offset"], constant, "nu and nu_k are 0");
+        unused.note("", &["reset_tol"], constant && self.w_noise_std == 0.0, "nu, nu_k and w_noise_std are 0");
+        let no_conductance = flat && self.g_offset == 0.0;
+        unused.note("", &["wg_ratio"], constant || no_conductance, "nu_k and g_offset are 0");
+        unused.note("", &["log_g0"], flat, "nu_k is 0");
+    }
+}
 
 /// The clocks of an array.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ use super::common::device_parameters;
 use super::{Common, Crosspoint, Pulses, Step};
 use crate::Error;
 use crate::config::section::Rules;
+use crate::config::unused::Unused;
 
 device_parameters! {
     /// Steps that change exponentially with the weight.
@@ -49,6 +50,14 @@ device_parameters! {
 impl Rules for ExpStep {
     fn rules(&self, at: &str) -> Result<(), Error> {
         self.shared().rules(at)
+    }
+
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        self.shared().without_effect(unused);
+        let fields = ["dw_min_std_add", "dw_min_std_slope"];
+        unused.note("", &fields, self.dw_min_std == 0.0, "dw_min_std is 0");
+        unused.note("", &["gamma_up"], self.a_up == 0.0, "A_up is 0");
+        unused.note("", &["gamma_down"], self.a_down == 0.0, "A_down is 0");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Common, ConstantStep, Crosspoint, DriftParameter, Step};
 use crate::config::section::{Rules, parameters};
+use crate::config::unused::Unused;
 
 parameters! {
     /// Exact updates.
@@ -22,7 +23,11 @@ parameters! {
     }
 }
 
-impl Rules for Ideal {}
+impl Rules for Ideal {
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        unused.note("", &["lifetime"], self.lifetime <= 1.0, "it is not above 1");
+    }
+}
 
 impl Ideal {
     /// The properties of a device that remain under [`PulseType::None`](crate::update::PulseType::None).

@@ -9,6 +9,7 @@ use super::{Common, Crosspoint, Draw, Step};
 use crate::Error;
 use crate::config::section::Rules;
 use crate::config::setting::{Setting, invalid, join};
+use crate::config::unused::Unused;
 
 device_parameters! {
     /// Steps that change linearly with the weight.
@@ -51,6 +52,21 @@ impl Rules for LinearStep {
     fn rules(&self, at: &str) -> Result<(), Error> {
         check_reverse(self.reverse_up, self.reverse_down, self.mult_noise, at)?;
         self.shared().rules(at)
+    }
+
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        self.shared().without_effect(unused);
+        let gammas = [self.gamma_up, self.gamma_down, self.gamma_up_dtod, self.gamma_down_dtod];
+        let flat = gammas == [0.0; 4];
+        unused.note("", &["allow_increasing", "mean_bound_reference"], flat, "steps have no slope");
+        unused.note("", &["reverse_up", "reverse_down"], flat, "steps have no slope");
+        unused.note("", &["mult_noise"], flat || self.dw_min_std == 0.0, "steps have no slope or dw_min_std is 0");
+        unused.note(
+            "",
+            &["reverse_offset"],
+            !self.reverse_up && !self.reverse_down,
+            "reverse_up and reverse_down are off",
+        );
     }
 }
 

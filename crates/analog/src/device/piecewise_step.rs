@@ -8,6 +8,7 @@ use super::{Common, Crosspoint, Pulses, Step};
 use crate::Error;
 use crate::config::section::Rules;
 use crate::config::setting::{Setting, invalid, join};
+use crate::config::unused::Unused;
 
 device_parameters! {
     /// Steps by linear interpolation of a table.
@@ -32,6 +33,10 @@ impl Rules for PiecewiseStep {
             return Err(invalid(&join(at, "piecewise_down"), &down.get(), allowed));
         }
         self.shared().rules(at)
+    }
+
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        self.shared().without_effect(unused);
     }
 }
 

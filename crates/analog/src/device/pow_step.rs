@@ -11,6 +11,7 @@ use super::common::device_parameters;
 use super::{Common, Crosspoint, Draw, Pulses, Step};
 use crate::Error;
 use crate::config::section::Rules;
+use crate::config::unused::Unused;
 
 device_parameters! {
     /// Steps that follow a power of the distance from the bound.
@@ -34,6 +35,16 @@ device_parameters! {
 impl Rules for PowStep {
     fn rules(&self, at: &str) -> Result<(), Error> {
         self.shared().rules(at)
+    }
+
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        self.shared().without_effect(unused);
+        unused.note(
+            "",
+            &["pow_gamma_dtod", "pow_up_down", "pow_up_down_dtod"],
+            self.pow_gamma == 0.0,
+            "pow_gamma is 0",
+        );
     }
 }
 

@@ -9,6 +9,7 @@ use super::pow_step::{self, Exponents};
 use super::{Common, Crosspoint, Draw, Pulses, Step};
 use crate::Error;
 use crate::config::section::Rules;
+use crate::config::unused::Unused;
 
 device_parameters! {
     /// Power steps with a reference device.
@@ -45,6 +46,17 @@ device_parameters! {
 impl Rules for PowStepReference {
     fn rules(&self, at: &str) -> Result<(), Error> {
         self.shared().rules(at)
+    }
+
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        self.shared().without_effect(unused);
+        unused.note(
+            "",
+            &["pow_gamma_dtod", "pow_up_down", "pow_up_down_dtod"],
+            self.pow_gamma == 0.0,
+            "pow_gamma is 0",
+        );
+        unused.note("", &["n_estimation_steps"], !self.subtract_symmetry_point, "subtract_symmetry_point is off");
     }
 }
 

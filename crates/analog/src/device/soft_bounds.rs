@@ -7,6 +7,7 @@ use super::linear_step::{self, Slopes, check_reverse};
 use super::{Common, Crosspoint, Draw, Step};
 use crate::Error;
 use crate::config::section::Rules;
+use crate::config::unused::Unused;
 
 device_parameters! {
     /// Steps that vanish linearly towards the bounds.
@@ -31,6 +32,17 @@ impl Rules for SoftBounds {
     fn rules(&self, at: &str) -> Result<(), Error> {
         check_reverse(self.reverse_up, self.reverse_down, self.mult_noise, at)?;
         self.shared().rules(at)
+    }
+
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        self.shared().without_effect(unused);
+        unused.note("", &["mult_noise"], self.dw_min_std == 0.0, "dw_min_std is 0");
+        unused.note(
+            "",
+            &["reverse_offset"],
+            !self.reverse_up && !self.reverse_down,
+            "reverse_up and reverse_down are off",
+        );
     }
 }
 

@@ -10,6 +10,7 @@ use super::common::device_parameters;
 use super::{Common, Crosspoint, Draw, Step};
 use crate::Error;
 use crate::config::section::Rules;
+use crate::config::unused::Unused;
 
 device_parameters! {
     /// Soft bounds with a reference device.
@@ -39,6 +40,11 @@ device_parameters! {
 impl Rules for SoftBoundsReference {
     fn rules(&self, at: &str) -> Result<(), Error> {
         self.shared().rules(at)
+    }
+
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        self.shared().without_effect(unused);
+        unused.note("", &["mult_noise"], self.dw_min_std == 0.0, "dw_min_std is 0");
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use ohmgrad_tensor::Tensor;
 
 use super::backward::CallBackward;
+use crate::noise::at_least;
 
 /// The sums that the gradient of a range consists of, for each tile and block of rows.
 #[derive(Default)]
@@ -42,10 +43,10 @@ impl CallBackward<'_> {
         let mut sum = RangeSum { inputs: x.len(), clipped, ..Default::default() };
         for (&x, &g) in x.iter().zip(g.iter()) {
             if x >= r {
-                sum.pull += f64::from(g.min(0.0));
+                sum.pull -= f64::from(at_least(-g, 0.0));
             }
             if x <= -r {
-                sum.pull -= f64::from(g.max(0.0));
+                sum.pull -= f64::from(at_least(g, 0.0));
             }
             sum.inside += usize::from(x.abs() < r);
         }

@@ -4,6 +4,7 @@ use crate::Error;
 use crate::config::choice::choices;
 use crate::config::section::{Rules, parameters};
 use crate::config::setting::{Setting, invalid, join};
+use crate::config::unused::Unused;
 
 choices! {
     /// Rules by which the pulses of one sample are made from its lines.
@@ -77,6 +78,22 @@ impl Rules for UpdateParameters {
             1..=MAX_BL => Ok(()),
             length => Err(invalid(&join(at, "desired_bl"), &length.get(), format!("from 1 to {MAX_BL}"))),
         }
+    }
+
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        let kind = format!("pulse_type is {}", self.pulse_type);
+        if matches!(self.pulse_type, PulseType::None | PulseType::NoneWithDevice) {
+            // Buffers of transfer cells are still limited by the length.
+            return unused.note_all_but("", &["pulse_type", "desired_bl"], true, kind);
+        }
+        let managed = self.update_bl_management;
+        unused.note("", &["fixed_bl", "update_management"], managed, "update_bl_management is on");
+        unused.note("", &["um_grad_scale"], !managed && !self.update_management, "update_management is off");
+        let implicit = self.pulse_type == PulseType::DeterministicImplicit;
+        unused.note("", &["res"], implicit, &kind);
+        unused.note("", &["x_res_implicit", "d_res_implicit"], !implicit, &kind);
+        let rounded = if implicit { self.x_res_implicit > 0.0 || self.d_res_implicit > 0.0 } else { self.res > 0.0 };
+        unused.note("", &["sto_round"], !rounded, "probabilities are not rounded");
     }
 }
 

@@ -62,7 +62,7 @@ pub fn run(args: &DriftArgs, output: Output) -> Outcome<u8> {
     let file = |end: &str| PathBuf::from(format!("{}.{end}", name.display()));
     let ranks = Ranks::all();
     let _lock = ranks.is_first().then(|| Lock::take(&hidden(&file("lock")), &name)).transpose()?;
-    let finished = Finished::read(&file("jsonl"), ranks)?;
+    let finished = Finished::read(&file("jsonl"), None, ranks)?;
     say_on_interrupt("finished chips are kept: the same command goes on");
     let (metric, mark) = (Metric::of(&model.recipe.data), mark(&model, &times)?);
     let mut scores: Scores = vec![];

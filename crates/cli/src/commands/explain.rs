@@ -61,7 +61,7 @@ pub fn run(args: &ExplainArgs, output: Output) -> Outcome<u8> {
         }
     };
     let config = rpu.reads();
-    let warnings: Vec<String> = config.warnings().iter().map(ToString::to_string).collect();
+    let warnings: Vec<String> = rpu.warnings().iter().map(ToString::to_string).collect();
     output.say(format!("{config}\n\n{}", words(&rpu)));
     let io = &config.forward;
     output.event(&json!({

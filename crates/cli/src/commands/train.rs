@@ -147,7 +147,7 @@ fn chips(
     let key = recipe.key();
     let mut networks = vec![(Phase::Digital, trained.digital.clone())];
     networks.extend(trained.hardware_aware.clone().map(|net| (Phase::HardwareAware, net)));
-    let finished = Finished::read(&folder.file("chips.jsonl"), ranks)?;
+    let finished = Finished::read(&folder.file("chips.jsonl"), Some(recipe.chips.times.len()), ranks)?;
     let (metric, times) = (Metric::of(&recipe.data), &recipe.chips.times);
     let mut all = vec![];
     for (phase, mut net) in networks {

@@ -16,6 +16,10 @@ pub fn read(path: &Path, columns: &Columns) -> Outcome<Read> {
     let (_, header) = lines.next().ok_or_else(|| Failure::mistake(format!("{}: is empty", path.display())))?;
     let separator = [',', ';', '\t'].into_iter().max_by_key(|c| header.matches(*c).count()).unwrap_or(',');
     let names: Vec<String> = fields(header, separator);
+    let mut known = BTreeSet::new();
+    if let Some(name) = names.iter().find(|name| !name.is_empty() && !known.insert(name.as_str())) {
+        return Err(Failure::mistake(format!("{}: has two columns `{name}`", path.display())));
+    }
     let place = |name: &String| {
         names.iter().position(|other| other == name).ok_or_else(|| {
             let near = did_you_mean(name, names.iter().map(String::as_str));

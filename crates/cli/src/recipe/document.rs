@@ -25,13 +25,15 @@ pub struct Document {
 impl Document {
     /// Parses a recipe; `name` is the file's, for errors.
     pub fn parse(text: &str, name: &str) -> Outcome<Self> {
+        let lines = Lines::of(text);
         let wrong = |error: toml::de::Error| {
-            let line = error.span().map_or(1, |span| line_of(text, span.start));
+            let line = error.span().map_or(1, |span| lines.at(span.start));
             Failure::mistake(format!("not valid TOML: {}\n  --> {name}:{line}", error.message()))
         };
         let spanned = DeTable::parse(text).map_err(wrong)?;
-        let mut places = BTreeMap::new();
-        note_table(spanned.get_ref(), "", text, name, &mut places);
+        let mut noting = Noting { lines: &lines, file: name, places: BTreeMap::new() };
+        noting.table(spanned.get_ref(), "");
+        let places = noting.places;
         let table: Table = toml::from_str(text).map_err(wrong)?;
         let document = Self { name: name.into(), table, places };
         for (section, value) in &document.table {
@@ -277,29 +279,48 @@ pub fn parse_value(text: &str) -> Value {
     parsed.ok().and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(text.into()))
 }
 
-fn line_of(text: &str, at: usize) -> usize {
-    1 + text.bytes().take(at).filter(|b| *b == b'\n').count()
-}
+/// Where the lines of a text begin.
+struct Lines(Vec<usize>);
 
-fn note_table(table: &DeTable<'_>, path: &str, text: &str, file: &str, places: &mut BTreeMap<String, String>) {
-    for (key, value) in table {
-        let name = key.get_ref();
-        let path = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
-        places.insert(path.clone(), format!("{file}:{}", line_of(text, key.span().start)));
-        note_value(value, &path, text, file, places);
+impl Lines {
+    fn of(text: &str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self(std::iter::once(0).chain(ends.map(|(i, _)| i + 1)).collect())
+    }
+
+    /// The number of the line, from 1, that a byte is in.
+    fn at(&self, byte: usize) -> usize {
+        self.0.partition_point(|&start| start <= byte)
     }
 }
 
-fn note_value(value: &Spanned<DeValue<'_>>, path: &str, text: &str, file: &str, places: &mut BTreeMap<String, String>) {
-    match value.get_ref() {
-        DeValue::Table(table) => note_table(table, path, text, file, places),
-        DeValue::Array(items) => {
-            for (i, item) in items.iter().enumerate() {
-                let path = format!("{path}[{i}]");
-                places.insert(path.clone(), format!("{file}:{}", line_of(text, item.span().start)));
-                note_value(item, &path, text, file, places);
-            }
+/// Notes the place of each field of a file.
+struct Noting<'a> {
+    lines: &'a Lines,
+    file: &'a str,
+    places: BTreeMap<String, String>,
+}
+
+impl Noting<'_> {
+    fn table(&mut self, table: &DeTable<'_>, path: &str) {
+        for (key, value) in table {
+            let name = key.get_ref();
+            let path = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
+            self.value(value, path, key.span().start);
         }
-        _ => {}
+    }
+
+    /// A field that stands at a byte of the file.
+    fn value(&mut self, value: &Spanned<DeValue<'_>>, path: String, start: usize) {
+        match value.get_ref() {
+            DeValue::Table(table) => self.table(table, &path),
+            DeValue::Array(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    self.value(item, format!("{path}[{i}]"), item.span().start);
+                }
+            }
+            _ => {}
+        }
+        self.places.insert(path, format!("{}:{}", self.file, self.lines.at(start)));
     }
 }

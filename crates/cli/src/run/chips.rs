@@ -1,6 +1,6 @@
 //! Chips of a network over time. Each finished chip is a line in a file, and is not computed again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -32,25 +32,33 @@ pub fn chip(net: &Sequential, set: &Dataset<Goal>, times: &[f64], key: Key, i: u
 /// A file with a line for each finished piece of work, by its name. All ranks know what it has, rank 0 writes it.
 pub struct Finished {
     lines: Option<Lines>,
-    known: HashMap<String, Vec<f64>>,
+    known: BTreeMap<String, Vec<f64>>,
     write: Mutex<()>,
 }
 
 impl Finished {
     /// Nothing, and nothing is kept.
     pub fn none() -> Self {
-        Self { lines: None, known: HashMap::new(), write: Mutex::new(()) }
+        Self { lines: None, known: BTreeMap::new(), write: Mutex::new(()) }
     }
 
-    /// Reads the lines of a file; a last line that was not written to its end is removed.
-    pub fn read(path: &Path, ranks: Ranks) -> Outcome<Self> {
+    /// Reads what a file has of work, of which each piece is at so many times where they are given; a last line that was not written to its end is removed.
+    pub fn read(path: &Path, times: Option<usize>, ranks: Ranks) -> Outcome<Self> {
         let lines = Lines::at(path);
         let text = ranks.share(|| {
             let whole = lines.keep(|line| entry(line).is_some());
             let text = whole.and_then(|()| if lines.is_there() { std::fs::read(path) } else { Ok(vec![]) });
             text.map_err(|error| Failure::file(path, &error))
         })?;
-        let known = String::from_utf8_lossy(&text).lines().filter_map(entry).collect();
+        let mut known = BTreeMap::new();
+        for (name, scores) in String::from_utf8_lossy(&text).lines().filter_map(entry) {
+            known.entry(name).or_insert(scores);
+        }
+        let wrong = |scores: &Vec<f64>| times.is_some_and(|times| scores.len() != times);
+        if let (Some((name, scores)), Some(times)) = (known.iter().find(|(_, scores)| wrong(scores)), times) {
+            let (path, found) = (path.display(), scores.len());
+            return Err(Failure::mistake(format!("{path}: `{name}` has {found} scores: must be {times}, one a time")));
+        }
         Ok(Self { lines: Some(lines), known, write: Mutex::new(()) })
     }
 

@@ -105,6 +105,39 @@ fn import_lists_fields_that_it_did_not_understand() {
     assert!(said.contains("not understood: forward.bound_management = SHIFT"), "{said}");
 }
 
+/// A configuration that trains on the chip: its device stands in the TOML, and other commands read that.
+#[test]
+fn import_brings_devices_along() {
+    let folder = Folder::new();
+    let printed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/aihwkit/pulsed_single.txt");
+    let (code, said) = folder.fails(&["import", printed, "--out", "chip.toml"]);
+    // Done in part: devices are not drawn from a seed of their own here.
+    assert_eq!(code, 3);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 1, "{said}");
+    assert!(lines[0].starts_with("not understood: device.construction_seed = 7: "), "{said}");
+    let toml: toml::Table = toml::from_str(&folder.text("chip.toml")).unwrap();
+    assert_eq!(toml["type"].as_str(), Some("SingleRPUConfig"));
+    let device = &toml["device"];
+    assert_eq!((device["type"].as_str(), device["gamma_up"].as_float()), (Some("LinearStepDevice"), Some(0.1)));
+    assert_eq!(device["drift"]["nu"].as_float(), Some(0.05));
+    assert_eq!(toml["update"]["desired_bl"].as_integer(), Some(10));
+    assert_eq!(toml["update"]["pulse_type"].as_str(), Some("MEAN_COUNT"));
+    assert_eq!(toml["backward"]["out_noise"].as_float(), Some(0.2));
+    let explained = folder.ok(&["explain", "chip.toml"]);
+    assert!(explained.contains("on the chip, trains of up to 10 pulses"), "{explained}");
+    // With a field that does nothing, it says so.
+    folder.write("idle.toml", &(folder.text("chip.toml").replace("lifetime_dtod = 0.0", "lifetime_dtod = 0.5")));
+    let output = folder.run(&["explain", "idle.toml"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("device.lifetime_dtod = 0.5: has no effect while lifetime is 0"), "{said}");
+    // The same on standard output, and as JSON with the notes in it.
+    let object = &folder.run(&["import", printed, "--json"]);
+    let object: serde_json::Value = serde_json::from_slice(&object.stdout).unwrap();
+    assert_eq!(object["config"].as_str(), Some(folder.text("chip.toml").as_str()));
+    assert_eq!(object["notes"].as_array().unwrap().len(), 1);
+}
+
 #[test]
 fn the_schema_has_every_field_of_every_recipe() {
     let folder = Folder::new();

@@ -186,6 +186,9 @@ fn files() {
     assert!(said.contains("table.csv:3: column `b` = \"x\": must be a finite number"), "{said} {}", place.display());
     folder.write("r.toml", &recipe("\"aa\""));
     assert!(folder.fails(&["train", "r.toml"]).1.contains("has no column `aa`; did you mean `a`?; it has a, b, y"));
+    folder.write("table.csv", "a,b,a,y\n1,2,3,4\n");
+    folder.write("r.toml", &recipe("\"a\", \"b\""));
+    assert!(folder.fails(&["train", "r.toml"]).1.contains("table.csv: has two columns `a`"));
     folder.write("broken.safetensors", "no tensors");
     folder.write("recipe.toml", QUICK);
     let (code, said) = folder.fails(&["evaluate", "broken.safetensors"]);

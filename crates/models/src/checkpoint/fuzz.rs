@@ -8,26 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use ohmgrad_analog::config::{InputRangeParameter, MvType, NoiseManagement, PrePostProcessingParameter};
 use ohmgrad_analog::{BackwardIoParameters, InferenceRpuConfig, IoParameters, MappingParameter};
 use ohmgrad_autograd::Tape;
+use ohmgrad_hostile::Dice;
 use ohmgrad_tensor::Key;
 use serde_json::Value;
 
 use super::restore::Plan;
 use super::*;
 use crate::{Adam, BatchNorm1d, Module, Network, Schedule, Sequential, Sgd, Tiles};
-
-/// Random numbers of the mutations.
-struct Dice(Key, u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.1 += 1;
-        (self.0.fold(self.1).to_words()[0] % n.max(1) as u64) as usize
-    }
-
-    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
-}
 
 fn net() -> Sequential {
     let norm = BatchNorm1d::new(4).with_cumulative_average();
@@ -230,13 +217,10 @@ fn shredded_files_are_refused_or_work() {
     let valid = [file(net(), &mut sgd), file(analog(true), &mut adam), file(analog(false), &mut sgd.clone())];
     assert!(valid.iter().all(|bytes| read(bytes, [&mut optimizers().0, &mut optimizers().1])));
     let valid: Vec<_> = valid.into_iter().chain([foreign()]).collect();
-    let (first, last) = std::env::var("OHMGRAD_FUZZ").map_or((0, 3000), |range| {
-        let (first, last) = range.split_once("..").expect("FIRST..LAST");
-        (first.parse().expect("a number"), last.parse().expect("a number"))
-    });
-    let (mut worked, cases) = (0, last - first);
-    for case in first..last {
-        let mut dice = Dice(Key::new(6).fold(case as u64), 0);
+    let cases = ohmgrad_hostile::cases(0..3000);
+    let mut worked = 0;
+    for case in cases.clone() {
+        let mut dice = Dice::new(Key::new(6).fold(case));
         let mut bytes = dice.pick(&valid).clone();
         (0..=dice.below(2)).for_each(|_| shred(&mut bytes, &mut dice));
         let (mut sgd, mut adam) = optimizers();
@@ -247,5 +231,6 @@ fn shredded_files_are_refused_or_work() {
         }));
     }
     // Data may be anything, so some files do work; if all or none did, the shredder would be no good.
-    assert!(worked > cases / 100 && worked < cases / 2, "{worked} of {cases}");
+    let all = cases.len();
+    assert!(worked > all / 100 && worked < all / 2, "{worked} of {all}");
 }

@@ -110,10 +110,13 @@ impl<const N: usize> BatchNorm<N> {
 }
 
 impl Running {
-    /// Moves the statistics towards those of a batch, as state of the tape.
+    /// Moves the statistics towards those of a batch, as state of the tape; an empty batch has none.
     fn follow(&self, x: Var<'_>, mean: &Tensor, biased: &Tensor, momentum: Option<f32>) {
         let tape = x.tape();
         let n = (x.shape().iter().product::<usize>() / mean.len().max(1)) as f32;
+        if n == 0.0 {
+            return;
+        }
         assert!(n > 1.0, "batch_norm: shape {:?} has one value a feature, which has no variance", x.shape());
         let var = biased * (n / (n - 1.0));
         let batches = tape.state(self.batches.id(), &self.batches.value).map(|batches| batches + 1.0);

@@ -65,7 +65,8 @@ impl<const AXES: usize> Conv<AXES> {
             "convolution: {ins} → {outs} channels, kernel {kernel:?}, {groups} groups"
         );
         let shape = [&[outs, ins / groups][..], &kernel].concat();
-        let fan_in = shape[1..].iter().product();
+        // A weight of more elements than there can be is refused where it is drawn.
+        let fan_in = shape[1..].iter().fold(1, |fan: usize, &size| fan.saturating_mul(size));
         let weight = init::torch_default(&shape, fan_in, key.fold("weight"));
         let bias = init::torch_default(&[outs], fan_in, key.fold("bias"));
         let window = ConvWindow { kernel: last(kernel, 1), stride: [1; 3], padding: [0; 3], dilation: [1; 3] };

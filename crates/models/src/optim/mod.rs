@@ -92,38 +92,63 @@ pub fn update<M: Default>(
 /// Prints once on standard error the settings of an optimizer that have no effect on weights in devices: pulses follow
 /// each gradient as it is.
 pub(crate) fn tell_what_devices_ignore(told: &mut bool, net: &dyn Visit, settings: &[(&str, bool)]) {
-    if *told {
-        return;
-    }
-    let ignored: Vec<&str> = settings.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
-    let on_chip = net.tile_arrays().into_iter().find(|(_, tiles)| tiles.trains_on_chip());
-    if let (Some((layer, _)), false) = (on_chip, ignored.is_empty()) {
-        eprintln!(
-            "note: {} has no effect on weights that live in devices, as those of layer `{layer}`",
-            ignored.join(", ")
-        );
+    if !*told {
+        ignored_by_devices(net, settings).iter().for_each(|note| eprintln!("note: {note}"));
     }
     *told = true;
 }
 
-/// Panics if something of the gradients is for nothing in the network.
+/// Which of the settings that are set have no effect on weights that live in devices, if there are any.
+fn ignored_by_devices(net: &dyn Visit, settings: &[(&str, bool)]) -> Option<String> {
+    let ignored: Vec<&str> = settings.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
+    let (layer, _) = net.tile_arrays().into_iter().find(|(_, tiles)| tiles.trains_on_chip())?;
+    let note =
+        || format!("{} has no effect on weights that live in devices, as those of layer `{layer}`", ignored.join(", "));
+    (!ignored.is_empty()).then(note)
+}
+
+/// Panics if something of the gradients is for nothing in the network, and names what may be meant.
 fn refuse_others(net: &dyn Visit, gradients: &Gradients) {
     let owned = owned(net);
     if gradients.owners().all(|id| owned.contains(&id)) {
         return;
     }
-    let others: HashSet<Id> = gradients.owners().filter(|id| !owned.contains(id)).collect();
-    let shapes: Vec<_> =
-        gradients.iter().filter(|(id, _)| others.contains(id)).map(|(_, gradient)| gradient.shape()).collect();
-    let without =
-        |(path, param): (String, &Param)| (gradients.of(param).is_none() && !param.is_frozen()).then_some(path);
-    let without: Vec<String> = net.parameters().into_iter().filter_map(without).collect();
-    let without = if without.is_empty() { "none".into() } else { without.join(", ") };
+    let given: HashSet<Id> = gradients.owners().collect();
+    let others = given.difference(&owned).count();
+    let is_other = |(id, value): (Id, &Tensor)| (!owned.contains(&id)).then(|| value.shape().to_vec());
+    let shapes: Vec<_> = gradients.iter().filter_map(is_other).collect();
+    let (mut with, mut without) = (vec![], vec![]);
+    for (path, param) in net.parameters() {
+        match given.contains(&param.id()) {
+            true => with.push(path),
+            false if param.is_frozen() => {}
+            false => without.push((path, param.value.shape().to_vec())),
+        }
+    }
+    let mut left = shapes.clone();
+    without
+        .iter()
+        .for_each(|(_, shape)| left.iter().position(|other| other == shape).map_or((), |i| drop(left.remove(i))));
+    let without: Vec<String> = without.into_iter().map(|(path, _)| path).collect();
+    let meant = if without.is_empty() {
+        format!(
+            "all of its own have theirs ({}), so its Visit leaves out a layer that the forward uses",
+            with.join(", ")
+        )
+    } else if left.is_empty() && !shapes.is_empty() {
+        format!(
+            "{} have these shapes and no gradient: is this a clone of the network that made them?",
+            without.join(", ")
+        )
+    } else {
+        format!(
+            "{} have no gradient: are these another network's, or does its Visit leave out a layer?",
+            without.join(", ")
+        )
+    };
     panic!(
-        "step: {} parameters or buffers that have been trained are not in this network (gradients of shapes {shapes:?}); \
-         those in it without a gradient: {without}. Are the gradients another network's, or a clone's? Does its Visit \
-         skip a layer? A part of a network takes its own with take_gradients; freeze keeps parameters as they are",
-        others.len()
+        "step: {others} parameters or buffers that have been trained are not in this network (gradients of shapes \
+         {shapes:?}); {meant}. A part of a network takes its own with take_gradients; freeze keeps parameters as they are"
     );
 }
 
@@ -158,7 +183,8 @@ mod tests {
     #[test]
     #[should_panic(
         expected = "step: 2 parameters or buffers that have been trained are not in this network (gradients of \
-                               shapes [[4, 3], [4]]); those in it without a gradient: none."
+                    shapes [[4, 3], [4]]); all of its own have theirs (out.weight, out.bias), so its Visit leaves out a \
+                    layer that the forward uses. A part of a network takes its own with take_gradients"
     )]
     fn a_layer_that_is_skipped_is_said() {
         let mut net = Forgetful { hidden: Linear::new(3, 4, Key::new(1)), out: Linear::new(4, 2, Key::new(2)) };
@@ -167,10 +193,34 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "(gradients of shapes [[2, 3], [2]]); those in it without a gradient: 0.weight, 0.bias.")]
+    #[should_panic(
+        expected = "(gradients of shapes [[2, 3], [2]]); 0.weight, 0.bias have these shapes and no gradient: is this a \
+                    clone of the network that made them?"
+    )]
     fn a_clone_does_not_take_the_gradients_of_its_original() {
         let net = Sequential::new().linear(3, 2).init(Key::new(1));
         Adam::new(0.1).step(&mut net.clone(), gradients(&net, &[5, 3]));
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "(gradients of shapes [[4, 3], [4]]); 0.weight, 0.bias have no gradient: are these another network's"
+    )]
+    fn another_network_is_told_from_a_clone() {
+        let [net, mut other] = [4, 2].map(|outs| Sequential::new().linear(3, outs).init(Key::new(1)));
+        Sgd::new(0.1).step(&mut other, gradients(&net, &[5, 3]));
+    }
+
+    /// Weights in devices have no gradient, but what they are pulsed with.
+    #[test]
+    #[should_panic(expected = "all of its own have theirs (0.weight, 0.bias), so its Visit leaves out a layer")]
+    fn weights_in_devices_have_theirs() {
+        let mut net = Sequential::new().linear(3, 2).init(Key::new(1));
+        net.to_analog(ohmgrad_analog::config::SingleRpuConfig::default(), Key::new(2)).unwrap();
+        let forgotten = Linear::new(2, 2, Key::new(3));
+        let tape = Tape::train(Key::new(1));
+        let y = forgotten.forward(net.forward(tape.constant(Tensor::normal(&[5, 3], Key::new(2)))));
+        Sgd::new(0.1).step(&mut net, (y * y).mean().backward());
     }
 
     /// A batch norm that is no part of the network has state and nothing else.
@@ -182,6 +232,20 @@ mod tests {
         let tape = Tape::train(Key::new(1));
         let y = norm.forward(net.forward(tape.constant(Tensor::normal(&[5, 3], Key::new(2)))));
         Sgd::new(0.1).step(&mut net, (y * y).mean().backward());
+    }
+
+    #[test]
+    fn settings_that_devices_ignore_are_said() {
+        let mut net = Sequential::new().linear(3, 2).tanh().linear(2, 2).init(Key::new(1));
+        let note =
+            |net: &Sequential, momentum| ignored_by_devices(net, &[("momentum", momentum), ("weight_decay", false)]);
+        assert_eq!(note(&net, true), None);
+        let on_chip = ohmgrad_analog::config::RpuConfig::from(ohmgrad_analog::config::SingleRpuConfig::default());
+        let second = |path: &str| (path == "2").then_some(&on_chip);
+        net.to_analog_with(Key::new(2), second).unwrap();
+        let said = "momentum has no effect on weights that live in devices, as those of layer `2`";
+        assert_eq!(note(&net, true).as_deref(), Some(said));
+        assert_eq!(note(&net, false), None);
     }
 
     /// All that a step changes, of a layer on tiles with everything that can be trained.

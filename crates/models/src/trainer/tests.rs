@@ -32,38 +32,49 @@ fn scored(trainer: &mut Trainer, net: &mut Sequential, scores: &[f64]) -> Vec<Ep
     trainer.fit(net, &mut adam, &data(70), |y, labels| y.cross_entropy(labels), score, |_| ()).unwrap()
 }
 
+/// Adam, which notes the learning rate of each step and is killed after so many.
+struct Killed {
+    after: usize,
+    adam: Adam,
+    rates: Vec<f32>,
+}
+
+impl Killed {
+    fn after(steps: usize) -> Self {
+        Self { after: steps, adam: Adam::new(0.0), rates: vec![] }
+    }
+}
+
+impl Optimizer for Killed {
+    fn step(&mut self, net: &mut dyn crate::Visit, gradients: ohmgrad_autograd::Gradients) {
+        assert!(self.rates.len() < self.after, "killed");
+        self.rates.push(self.adam.lr);
+        self.adam.step(net, gradients);
+    }
+    fn lr(&self) -> f32 {
+        self.adam.lr
+    }
+    fn set_lr(&mut self, lr: f32) {
+        self.adam.lr = lr;
+    }
+    fn state(&self) -> crate::OptimizerState {
+        self.adam.state()
+    }
+    fn set_state(&mut self, state: crate::OptimizerState) -> Result<(), crate::StateError> {
+        self.adam.set_state(state)
+    }
+}
+
 /// A training of 3 epochs with 5 steps each that is killed after `steps`: what its last checkpoint is, after all of the
 /// last epoch's evaluation if it ends one. A process that is killed writes nothing more.
 fn killed_after(steps: usize, path: &Path, metrics: Option<&Path>) {
-    struct Killed(usize, Adam);
-
-    impl Optimizer for Killed {
-        fn step(&mut self, net: &mut dyn crate::Visit, gradients: ohmgrad_autograd::Gradients) {
-            assert!(self.0 > 0, "killed");
-            self.0 -= 1;
-            self.1.step(net, gradients);
-        }
-        fn lr(&self) -> f32 {
-            self.1.lr
-        }
-        fn set_lr(&mut self, lr: f32) {
-            self.1.lr = lr;
-        }
-        fn state(&self) -> crate::OptimizerState {
-            self.1.state()
-        }
-        fn set_state(&mut self, state: crate::OptimizerState) -> Result<(), crate::StateError> {
-            self.1.set_state(state)
-        }
-    }
-
     let mut trainer = trainer().with_checkpoints(path, 1);
     if let Some(metrics) = metrics {
         trainer = trainer.with_metrics(metrics);
     }
     let data = data(70);
     let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let mut optimizer = Killed(steps, Adam::new(0.0));
+        let mut optimizer = Killed::after(steps);
         let evaluate = |net: &Sequential, key| accuracy(net, &data, key);
         trainer.fit(&mut net(), &mut optimizer, &data, |y, labels| y.cross_entropy(labels), evaluate, |_| ())
     }));
@@ -126,6 +137,38 @@ proptest! {
             prop_assert_eq!(trainer.state().step, 3 * rows.div_ceil(batch));
         }
     }
+}
+
+/// The schedule goes on at the step that the whole epochs would have had with batches of this size: the checkpoint's, or
+/// one that the trainer is given.
+#[test]
+fn a_schedule_goes_on_by_epochs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.safetensors");
+    // Two epochs of 5 steps and 2 steps of the third, under the schedule of `trainer`.
+    killed_after(12, &path, None);
+    let resumed = |trainer: Trainer| {
+        let (mut net, mut optimizer, data) = (net(), Killed::after(usize::MAX), data(70));
+        let mut trainer = trainer;
+        trainer.resume_epochs(&path, &mut net, &mut optimizer).unwrap();
+        let epochs =
+            trainer.fit(&mut net, &mut optimizer, &data, |y, l| y.cross_entropy(l), |_, _| 0.5, |_| ()).unwrap();
+        (epochs, optimizer.rates, trainer.state().step)
+    };
+    // 70 rows in batches of 32 are 3 steps: epoch 3 has the steps 6, 7 and 8.
+    let of_checkpoint = Schedule::one_cycle(0.05, 15);
+    let (epochs, rates, step) = resumed(Trainer::new(3, 32, Key::new(0)));
+    assert_eq!(rates, [6, 7, 8].map(|step| of_checkpoint.at(step)));
+    assert_eq!((epochs.len(), epochs[0].epoch, epochs[0].step, epochs[0].lr), (1, 3, 9, of_checkpoint.at(8)));
+    assert_eq!(step, 9);
+    let own = Schedule::cosine(0.1, 9);
+    let (epochs, rates, _) = resumed(Trainer::new(3, 32, Key::new(0)).with_schedule(own.clone()));
+    assert_eq!(rates, [6, 7, 8].map(|step| own.at(step)));
+    assert_eq!(epochs[0].lr, own.at(8));
+    // With the batches that it had the third epoch begins anew, at its first step.
+    let (epochs, rates, step) = resumed(Trainer::new(3, 16, Key::new(0)));
+    assert_eq!(rates, [10, 11, 12, 13, 14].map(|step| of_checkpoint.at(step)));
+    assert_eq!((epochs.len(), epochs[0].step, step), (1, 15, 15));
 }
 
 #[test]

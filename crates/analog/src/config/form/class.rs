@@ -110,6 +110,7 @@ macro_rules! class_setting {
             use $crate::config::form::class::{self, Class, Classes};
             use $crate::config::form::schema;
             use $crate::config::form::setting::{OnError, Range, Setting};
+            use $crate::config::form::unused::Note;
             use $crate::config::form::value::Value;
 
             impl Setting for $name {
@@ -125,6 +126,13 @@ macro_rules! class_setting {
                     match self.class() {
                         Class::Section(_, section) => section.check(range, at),
                         Class::Empty(_) | Class::Custom(_) => Ok(()),
+                    }
+                }
+
+                fn unused(&self, _: &Value, at: &str, notes: &mut Vec<Note>) {
+                    if let Class::Section(name, section) = self.class() {
+                        // The defaults are those of the class, whatever the section around it has by default.
+                        section.unused(&Self::named(name).get(), at, notes);
                     }
                 }
 

@@ -3,6 +3,7 @@
 use super::schema;
 use super::section::Field;
 use super::setting::{OnError, Range, Setting, invalid, join};
+use super::unused::Note;
 use super::value::Value;
 use crate::Error;
 
@@ -30,6 +31,10 @@ impl<T: Setting + Default> Setting for Option<T> {
 
     fn check(&self, range: Range, at: &str) -> Result<(), Error> {
         self.as_ref().map_or(Ok(()), |inner| inner.check(range, at))
+    }
+
+    fn unused(&self, by_default: &Value, at: &str, notes: &mut Vec<Note>) {
+        self.iter().for_each(|inner| inner.unused(by_default, at, notes));
     }
 
     fn schema(&self, range: Range) -> Value {
@@ -64,6 +69,11 @@ impl<T: Setting + Default> Setting for Vec<T> {
 
     fn check(&self, range: Range, at: &str) -> Result<(), Error> {
         self.iter().enumerate().try_for_each(|(i, item)| item.check(range, &format!("{at}[{i}]")))
+    }
+
+    /// Items are of classes, which have defaults of their own, or no sections.
+    fn unused(&self, _: &Value, at: &str, notes: &mut Vec<Note>) {
+        self.iter().enumerate().for_each(|(i, item)| item.unused(&Value::Null, &format!("{at}[{i}]"), notes));
     }
 
     fn schema(&self, range: Range) -> Value {

@@ -11,6 +11,7 @@
 //! | a class out of a list, with its fields | `class.rs` |
 //! | a section from the list of its fields | `section.rs` |
 //! | what differs from the defaults, in words | `print.rs` |
+//! | what differs from the defaults and has no effect | `unused.rs` |
 //! | TOML and JSON | `file.rs` |
 //! | a field by its path, `forward.out_noise` | `path.rs` |
 //! | the pieces of a JSON Schema | `schema.rs` |
@@ -25,6 +26,7 @@ pub(crate) mod print;
 pub(crate) mod schema;
 pub(crate) mod section;
 pub(crate) mod setting;
+pub(crate) mod unused;
 pub(crate) mod value;
 
 #[cfg(test)]

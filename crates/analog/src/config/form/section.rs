@@ -118,6 +118,7 @@ macro_rules! field_name {
 pub(crate) use field_name;
 
 use super::setting::{OnError, Range, Setting, invalid, join, nearest, strict};
+use super::unused::{Note, Unused};
 use super::value::Value;
 use super::{class, schema};
 use crate::Error;
@@ -161,6 +162,9 @@ pub(crate) trait Rules: Setting + Default {
         None
     }
 
+    /// Notes fields that have no effect under the other fields; those of sections inside of it are noted by themselves.
+    fn without_effect(&self, _unused: &mut Unused<'_>) {}
+
     /// A word in brackets after the name when printed.
     fn note(&self) -> Option<&'static str> {
         None
@@ -191,6 +195,14 @@ impl<S: Section> Setting for S {
             setting.check(field.range, &join(at, field.name))?;
         }
         self.rules(at)
+    }
+
+    fn unused(&self, by_default: &Value, at: &str, notes: &mut Vec<Note>) {
+        self.without_effect(&mut Unused::new(self.get(), by_default.clone(), at, notes));
+        for (field, setting) in S::FIELDS.iter().zip(self.settings()) {
+            let by_default = by_default.find(field.name).unwrap_or(&Value::Null);
+            setting.unused(by_default, &join(at, field.name), notes);
+        }
     }
 
     fn schema(&self, _: Range) -> Value {

@@ -4,6 +4,7 @@
 
 use super::schema;
 use super::section::Field;
+use super::unused::Note;
 use super::value::Value;
 use crate::Error;
 
@@ -29,6 +30,9 @@ pub(crate) trait Setting {
     fn check(&self, _range: Range, _at: &str) -> Result<(), Error> {
         Ok(())
     }
+
+    /// Notes the fields that differ from the defaults of the section around them and have no effect under the others.
+    fn unused(&self, _by_default: &Value, _at: &str, _notes: &mut Vec<Note>) {}
 
     /// The JSON Schema of what `overlay` takes, with the values that are there as the defaults.
     fn schema(&self, range: Range) -> Value;
@@ -137,8 +141,10 @@ pub(crate) fn bare(name: &str) -> String {
 /// The nearest of `names`, if no more than a third of the letters differ.
 pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = bare(name);
+    // A name of twice the length is not near, and comparing takes time and memory in proportion to it.
     let (distance, nearest) = names
         .into_iter()
+        .filter(|candidate| name.len() <= 2 * candidate.len())
         .map(|candidate| (strsim::damerau_levenshtein(&name, &bare(candidate)), candidate))
         .min_by_key(|(distance, _)| *distance)?;
     (distance <= name.len().max(nearest.len()) / 3).then_some(nearest)

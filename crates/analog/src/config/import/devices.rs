@@ -1,14 +1,16 @@
 //! Devices and cells as the reference prints them: classes of its presets become the class that they are made from, with
 //! the preset's values where none are shown.
 
+use std::collections::HashMap;
+
 use super::classes;
 use super::node::{Node, Object};
 use crate::cell::{UnitCellConfig, presets as cells};
 use crate::config::form::class::{Classes, TYPE};
 use crate::config::form::setting::{Setting, join};
+use crate::config::form::unused::Note;
 use crate::config::form::value::Value;
 use crate::config::rpu::{DigitalRankUpdateRpuConfig, FloatingPointRpuConfig, SingleRpuConfig, UnitCellRpuConfig};
-use crate::config::warnings::Note;
 use crate::config::{IoParameters, RpuConfig};
 use crate::device::{DeviceConfig, presets};
 use crate::update::UpdateParameters;
@@ -75,13 +77,21 @@ pub(super) fn value(node: Node, at: &str, complete: bool, notes: &mut Vec<Note>)
         other => return other.into_value(true),
     };
     let mut table = start(&object, at, complete, notes);
+    let mut places: HashMap<String, usize> =
+        table.iter().enumerate().map(|(i, (field, _))| (field.clone(), i)).collect();
     for (field, node) in object.fields {
         let shown = node.to_string();
         if WITHOUT_EFFECT.iter().any(|(name, harmless)| *name == field && *harmless == shown) {
             continue;
         }
         let value = value(node, &join(at, &field), complete, notes);
-        set(&mut table, field, value);
+        match places.get(&field) {
+            Some(&place) => table[place].1 = value,
+            None => {
+                places.insert(field.clone(), table.len());
+                table.push((field, value));
+            }
+        }
     }
     Value::Table(table)
 }

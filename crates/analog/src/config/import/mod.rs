@@ -11,16 +11,17 @@ mod node;
 mod noise;
 mod printed;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::form::file;
 use super::form::section::Section;
 use super::form::setting::{Setting, invalid, join, strict};
+use super::form::unused::Note;
 use super::form::value::Value;
 use super::inference::InferenceRpuConfig;
 use super::ir_drop_t::{IrDropT, PulseMode};
 use super::rpu::RpuConfig;
-use super::warnings::Note;
 use crate::Error;
 use node::{Node, Object};
 
@@ -224,7 +225,7 @@ impl Reader {
     /// The whole as the fields of a configuration that trains on the chip; sections of a preset that are not shown are
     /// the preset's.
     fn on_chip(&mut self, object: Object, preset: Option<RpuConfig>) -> Vec<(String, Value)> {
-        let shown: Vec<String> = object.fields.iter().map(|(field, _)| field.clone()).collect();
+        let shown: HashSet<String> = object.fields.iter().map(|(field, _)| field.clone()).collect();
         let mut table = self.fields(object, "");
         // Defaults of the class are those of our own.
         table.retain(|(field, _)| shown.contains(field));

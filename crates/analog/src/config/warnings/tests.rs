@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::config::form::setting::join;
+use crate::config::form::value::Value;
 use crate::presets;
 
 /// Configurations as TOML, and the fields that have no effect in them.

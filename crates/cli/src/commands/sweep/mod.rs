@@ -30,6 +30,8 @@ use crate::score::Metric;
 const SWEEP: &str = "sweep.json";
 /// The file with a line for each finished chip.
 const POINTS: &str = "points.jsonl";
+/// Chips of a sweep, at most: all of them are listed before the first is computed.
+const MOST_CHIPS: usize = 1_000_000;
 
 /// Compute every point of a grid of fields, on as many chips each, with equal keys in all points, so that differences
 /// are paired.
@@ -97,7 +99,7 @@ fn parse_part(text: &str) -> Result<(usize, usize), String> {
 }
 
 /// A sweep as its folder has it.
-struct Sweep {
+pub struct Sweep {
     folder: Folder,
     recipe: Recipe,
     grid: Grid,
@@ -107,7 +109,7 @@ struct Sweep {
 
 /// A piece of work: a point with one chip of one training.
 #[derive(Clone, Debug)]
-struct Piece {
+pub struct Piece {
     point: usize,
     training: usize,
     chip: usize,
@@ -129,6 +131,7 @@ impl Sweep {
             return Err(Failure::mistake("chips.count = 0: a sweep needs at least one chip; --chips N sets it"));
         }
         let grid = Grid::parse(&args.grid)?;
+        few_enough(&grid, args.trainings as usize, &recipe, "--grid")?;
         // What is wrong with a point is found before there is a folder.
         for point in grid.points() {
             recipe.with(&point, "--grid")?;
@@ -155,7 +158,7 @@ impl Sweep {
     }
 
     /// The sweep of a folder that was opened.
-    fn of(folder: Folder) -> Outcome<Self> {
+    pub fn of(folder: Folder) -> Outcome<Self> {
         let recipe = Recipe::read(&folder.file(RECIPE), &[])?;
         let json: Option<Json> =
             std::fs::read_to_string(folder.file(SWEEP)).ok().and_then(|text| serde_json::from_str(&text).ok());
@@ -172,11 +175,17 @@ impl Sweep {
                 folder.path().display()
             )));
         };
+        few_enough(&grid, trainings, &recipe, SWEEP)?;
         Ok(Self { folder, recipe, grid, trainings, retrain })
     }
 
+    /// What is finished of it.
+    fn finished(&self, ranks: Ranks) -> Outcome<Finished> {
+        Finished::read(&self.folder.file(POINTS), Some(self.recipe.chips.times.len()), ranks)
+    }
+
     /// All pieces with their names, in the order of points, trainings and chips.
-    fn pieces(&self) -> Vec<(String, Piece)> {
+    pub fn pieces(&self) -> Vec<(String, Piece)> {
         let mut pieces = vec![];
         for (point, fields) in self.grid.points().iter().enumerate() {
             for training in 0..self.trainings {
@@ -268,7 +277,7 @@ impl Sweep {
 
     /// The table, files and page of what is finished; the number of missing pieces.
     fn report(&self, output: Output) -> Outcome<usize> {
-        let finished = Finished::read(&self.folder.file(POINTS), Ranks::ALONE)?;
+        let finished = self.finished(Ranks::ALONE)?;
         let mut scores = vec![vec![]; self.grid.points().len()];
         let mut missing = 0;
         for (name, piece) in self.pieces() {
@@ -284,6 +293,19 @@ impl Sweep {
             output,
         )?;
         Ok(missing)
+    }
+}
+
+/// Refuses a sweep of more chips than can be listed.
+fn few_enough(grid: &Grid, trainings: usize, recipe: &Recipe, place: &str) -> Outcome<()> {
+    let sizes = [trainings, recipe.chips.count].into_iter().chain(grid.axes.iter().map(|axis| axis.values.len()));
+    // A size of 0 hides no other.
+    let chips = sizes.into_iter().try_fold(1, |chips: usize, size| chips.checked_mul(size.max(1)));
+    match chips {
+        Some(..=MOST_CHIPS) => Ok(()),
+        _ => Err(Failure::mistake(format!(
+            "{place}: points × trainings × chips must be at most {MOST_CHIPS} in one sweep"
+        ))),
     }
 }
 
@@ -329,7 +351,7 @@ pub fn run(args: &SweepArgs, output: Output) -> Outcome<u8> {
         pieces =
             pieces.into_iter().enumerate().filter(|(i, _)| deal(*i) % n == k - 1).map(|(_, piece)| piece).collect();
     }
-    let finished = Finished::read(&sweep.folder.file(POINTS), ranks)?;
+    let finished = sweep.finished(ranks)?;
     let times: Vec<String> = sweep.recipe.chips.times.iter().map(|&t| time::age(t)).collect();
     let count = pieces.iter().filter(|(name, _)| finished.get(name).is_none()).count();
     output.say(format!("{} points, {count} chips to compute, at {}", sweep.grid.points().len(), times.join(", ")));
@@ -369,9 +391,8 @@ pub fn merge(args: &MergeArgs, output: Output) -> Outcome<u8> {
         &std::fs::read_to_string(first.folder.file(SWEEP))
             .map_err(|error| Failure::file(first.folder.path(), &error))?,
     )?;
-    let whole = Finished::read(&folder.file(POINTS), Ranks::ALONE)?;
-    let read = |part: &Sweep| Finished::read(&part.folder.file(POINTS), Ranks::ALONE);
-    let parts = parts.iter().map(read).collect::<Outcome<Vec<_>>>()?;
+    let whole = Finished::read(&folder.file(POINTS), Some(first.recipe.chips.times.len()), Ranks::ALONE)?;
+    let parts = parts.iter().map(|part| part.finished(Ranks::ALONE)).collect::<Outcome<Vec<_>>>()?;
     for (name, _) in first.pieces() {
         if let Some(scores) = parts.iter().find_map(|part| part.get(&name)) {
             whole.add(&name, scores)?;

@@ -1,0 +1,57 @@
+//! A megabyte of one thing: where a reader looks at what it has each time that something new comes, it never ends.
+
+/// The size of a flood in bytes.
+const SIZE: usize = 1 << 20;
+
+/// What a flood is of; `#` is the number of the item, so that no name comes twice.
+const ITEMS: [&str; 22] = [
+    "{",
+    "[",
+    "(",
+    "\"a\":",
+    "'a',",
+    "1,",
+    "\n",
+    "{\"a\":",
+    "[a]\n",
+    "a=1\n",
+    "a(b=",
+    "\0",
+    "PK\u{1}\u{2}",
+    "k#=0\n",
+    "[k#]\n",
+    "k#=0,",
+    "k#,",
+    "\"k#\":0,",
+    "\\\"k#\\\":0,",
+    "{},",
+    "<",
+    "\"k#\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},",
+];
+
+/// What a flood comes behind: the beginning of a file, and the places where fields, items and lines begin.
+const BEHIND: [&[u8]; 5] = [b"{", b"(", b"[", b"\n", b"{\\"];
+
+/// Floods of everything, with their names.
+pub(crate) fn floods(seed: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> + '_ {
+    let mut places = vec![0, seed.len().min(10), seed.len()];
+    for mark in BEHIND {
+        let found: Vec<usize> =
+            seed.windows(mark.len()).enumerate().filter(|(_, bytes)| bytes == &mark).map(|(i, _)| i).collect();
+        let some = [found.first(), found.get(found.len() / 2), found.last()];
+        // Of two letters the second belongs to what follows.
+        places.extend(some.into_iter().flatten().map(|place| place + 1));
+    }
+    places.sort_unstable();
+    places.dedup();
+    let with = move |item: &'static str| places.clone().into_iter().map(move |place| (item, place));
+    ITEMS.into_iter().flat_map(with).map(|(item, place)| {
+        let flood = match item.contains('#') {
+            false => item.repeat(SIZE / item.len()),
+            true => (0..SIZE / (item.len() + 4)).map(|i| item.replace('#', &i.to_string())).collect(),
+        };
+        // The rest of the file follows, so that what is whole stays so.
+        let bytes = [&seed[..place], flood.as_bytes(), &seed[place..]].concat();
+        (format!("a megabyte of {item:?} at {place}"), bytes)
+    })
+}

@@ -1,0 +1,37 @@
+//! Panics that tests provoke, and whose words they are.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+thread_local! {
+    static LAST: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Notes what a panic says and where it is, from now on; those of the tests themselves are shown.
+pub fn note() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let place = info.location().map_or("nowhere".into(), |at| format!("{}:{}", at.file(), at.line()));
+            let message = info.payload_as_str().unwrap_or("no text").to_owned();
+            LAST.with_borrow_mut(|last| *last = format!("{place}: {message}"));
+            if info.location().is_some_and(|at| at.file().starts_with("tests/")) {
+                usual(info);
+            }
+        }));
+    });
+}
+
+/// What a call gives, or where its panic was and what it said; after [`note`].
+pub fn caught<R>(call: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| LAST.with_borrow(String::clone))
+}
+
+/// Whether a panic is one that somebody wrote down: not one of an index, a sum or an `unwrap`, and of no other crate.
+pub fn is_own(panic: &str) -> bool {
+    let ours = panic.starts_with("crates/") || panic.contains("/crates/");
+    let accident =
+        ["index out of", "range end", "range start", "attempt to", "unwrap", "Option", "Err value", "overflow"];
+    ours && !accident.iter().any(|word| panic.contains(word))
+}
