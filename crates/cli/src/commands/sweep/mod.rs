@@ -127,7 +127,8 @@ impl Sweep {
         let of_model = args.model.as_ref().map(|model| model.join(RECIPE));
         let file = args.recipe.as_ref().or(of_model.as_ref());
         let recipe = read(file.map(PathBuf::as_path), &sets)?;
-        if recipe.chips.count == 0 {
+        let on_chip = recipe.hardware.rpu.trains_on_chip();
+        if chips(&recipe) == 0 {
             return Err(Failure::mistake("chips.count = 0: a sweep needs at least one chip; --chips N sets it"));
         }
         let grid = Grid::parse(&args.grid)?;
@@ -137,9 +138,10 @@ impl Sweep {
             recipe.with(&point, "--grid")?;
         }
         let trainings = args.trainings as usize;
-        let retrain = args.retrain || trainings > 1 || !grid.is_hardware();
+        let retrain = args.retrain || trainings > 1 || on_chip || !grid.is_hardware();
         if network.is_some() && retrain {
-            let message = "--model: needs a grid of hardware alone; any other trains a network for each point";
+            let message = "--model: needs a grid of hardware alone, and weights that are programmed; any other sweep trains a \
+                           network for each point";
             return Err(Failure::mistake(message));
         }
         let named = args.recipe.as_deref().or(args.model.as_deref());
@@ -181,7 +183,7 @@ impl Sweep {
 
     /// What is finished of it.
     fn finished(&self, ranks: Ranks) -> Outcome<Finished> {
-        Finished::read(&self.folder.file(POINTS), Some(self.recipe.chips.times.len()), ranks)
+        Finished::read(&self.folder.file(POINTS), Some(times(&self.recipe).len()), ranks)
     }
 
     /// All pieces with their names, in the order of points, trainings and chips.
@@ -189,7 +191,7 @@ impl Sweep {
         let mut pieces = vec![];
         for (point, fields) in self.grid.points().iter().enumerate() {
             for training in 0..self.trainings {
-                for chip in 0..self.recipe.chips.count {
+                for chip in 0..chips(&self.recipe) {
                     pieces.push((
                         format!("{} training {training} chip {chip}", name(fields)),
                         Piece { point, training, chip },
@@ -218,13 +220,13 @@ impl Sweep {
         let recipe = &self.recipe;
         let data = Data::read(&recipe.data)?;
         let net = trained(recipe, &data, &self.folder, ranks, output)?;
-        let (key, times) = (recipe.key(), &recipe.chips.times);
+        let (key, times) = (recipe.key(), times(recipe));
         let points: Vec<Recipe> =
             self.grid.points().iter().map(|point| recipe.with(point, "--grid")).collect::<Outcome<_>>()?;
         let compute = |piece: &Piece| {
             let mut net = net.clone();
             on_tiles(&mut net, &points[piece.point], key)?;
-            chip(&net, &data.test, times, key.fold("chips"), piece.chip)
+            chip(&net, &data.test, &times, key.fold("chips"), piece.chip)
         };
         each_once("chips of points", pieces, finished, ranks, compute).map(drop)
     }
@@ -272,7 +274,7 @@ impl Sweep {
         let data = Data::read(&recipe.data)?;
         let mut net = trained(&recipe, &data, &folder, Ranks::ALONE, output)?;
         on_tiles(&mut net, &recipe, recipe.key())?;
-        Ok(move |i| chip(&net, &data.test, &recipe.chips.times, recipe.key().fold("chips"), i))
+        Ok(move |i| chip(&net, &data.test, &times(&recipe), recipe.key().fold("chips"), i))
     }
 
     /// The table, files and page of what is finished; the number of missing pieces.
@@ -286,7 +288,7 @@ impl Sweep {
                 None => missing += 1,
             }
         }
-        let times = self.recipe.chips.times.clone();
+        let times = times(&self.recipe);
         Results { grid: &self.grid, metric: Metric::of(&self.recipe.data), times, scores }.write(
             &self.folder,
             &self.recipe,
@@ -296,9 +298,19 @@ impl Sweep {
     }
 }
 
+/// The chips of a training: its weights are programmed onto as many, or were trained on one.
+fn chips(recipe: &Recipe) -> usize {
+    if recipe.hardware.rpu.trains_on_chip() { 1 } else { recipe.chips.count }
+}
+
+/// The times at which chips are read, in seconds since programming; once if weights were trained on the chip.
+fn times(recipe: &Recipe) -> Vec<f64> {
+    if recipe.hardware.rpu.trains_on_chip() { vec![0.0] } else { recipe.chips.times.clone() }
+}
+
 /// Refuses a sweep of more chips than can be listed.
 fn few_enough(grid: &Grid, trainings: usize, recipe: &Recipe, place: &str) -> Outcome<()> {
-    let sizes = [trainings, recipe.chips.count].into_iter().chain(grid.axes.iter().map(|axis| axis.values.len()));
+    let sizes = [trainings, chips(recipe)].into_iter().chain(grid.axes.iter().map(|axis| axis.values.len()));
     // A size of 0 hides no other.
     let chips = sizes.into_iter().try_fold(1, |chips: usize, size| chips.checked_mul(size.max(1)));
     match chips {
@@ -352,7 +364,7 @@ pub fn run(args: &SweepArgs, output: Output) -> Outcome<u8> {
             pieces.into_iter().enumerate().filter(|(i, _)| deal(*i) % n == k - 1).map(|(_, piece)| piece).collect();
     }
     let finished = sweep.finished(ranks)?;
-    let times: Vec<String> = sweep.recipe.chips.times.iter().map(|&t| time::age(t)).collect();
+    let times: Vec<String> = times(&sweep.recipe).into_iter().map(time::age).collect();
     let count = pieces.iter().filter(|(name, _)| finished.get(name).is_none()).count();
     output.say(format!("{} points, {count} chips to compute, at {}", sweep.grid.points().len(), times.join(", ")));
     match sweep.retrain {
@@ -391,7 +403,7 @@ pub fn merge(args: &MergeArgs, output: Output) -> Outcome<u8> {
         &std::fs::read_to_string(first.folder.file(SWEEP))
             .map_err(|error| Failure::file(first.folder.path(), &error))?,
     )?;
-    let whole = Finished::read(&folder.file(POINTS), Some(first.recipe.chips.times.len()), Ranks::ALONE)?;
+    let whole = Finished::read(&folder.file(POINTS), Some(times(&first.recipe).len()), Ranks::ALONE)?;
     let parts = parts.iter().map(|part| part.finished(Ranks::ALONE)).collect::<Outcome<Vec<_>>>()?;
     for (name, _) in first.pieces() {
         if let Some(scores) = parts.iter().find_map(|part| part.get(&name)) {
