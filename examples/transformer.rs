@@ -22,7 +22,7 @@ const WIDTH: usize = 32;
 #[derive(Parser)]
 struct Args {
     /// Steps of training, of 64 new sequences each.
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 2000)]
     steps: usize,
     /// Seed of all random numbers.
     #[arg(long, default_value_t = 1)]

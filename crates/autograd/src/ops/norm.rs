@@ -118,8 +118,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     }
 
     #[track_caller]
+    #[expect(clippy::manual_map, reason = "a panic in a closure would name the closure's line, not the caller's")]
     fn scaled_channels(self, weight: Option<Self>, bias: Option<Self>) -> Self {
-        // No closures: they would be the caller that a panic names.
         let weight = if let Some(weight) = weight { Some(self.along_channels(weight)) } else { None };
         let bias = if let Some(bias) = bias { Some(self.along_channels(bias)) } else { None };
         self.scaled(weight, bias)
