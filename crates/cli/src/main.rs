@@ -14,12 +14,12 @@ mod commands;
 mod data;
 mod failure;
 mod interrupt;
-mod last_step;
 mod output;
 mod ranks;
 mod recipe;
 mod run;
 mod score;
+mod steps;
 mod table;
 
 use std::process::ExitCode;
