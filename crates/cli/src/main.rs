@@ -18,12 +18,12 @@ mod failure;
 #[cfg(test)]
 mod hostile;
 mod interrupt;
-mod last_step;
 mod output;
 mod ranks;
 mod recipe;
 mod run;
 mod score;
+mod steps;
 mod table;
 
 use std::process::ExitCode;

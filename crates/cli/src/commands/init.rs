@@ -40,6 +40,8 @@ enum Kind {
     Cnn,
     /// Digits read row by row.
     Lstm,
+    /// Digits read row by row, by attention between the rows.
+    Transformer,
     /// The position of a robot arm from the angles of its joints.
     Regression,
     /// Digits, trained on the chip: weights live in devices that pulses change.
@@ -52,6 +54,7 @@ impl Kind {
             Self::Mlp => MNIST,
             Self::Lenet => include_str!("../../recipes/lenet.toml"),
             Self::Cnn => include_str!("../../recipes/cnn.toml"),
+            Self::Transformer => include_str!("../../recipes/transformer.toml"),
             Self::Lstm => include_str!("../../recipes/lstm.toml"),
             Self::Regression => include_str!("../../recipes/regression.toml"),
             Self::OnChip => include_str!("../../recipes/on-chip.toml"),

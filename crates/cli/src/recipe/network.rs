@@ -11,7 +11,7 @@ use toml::{Table, Value};
 use super::document::{Document, Section};
 use super::resolve;
 use crate::failure::{Outcome, did_you_mean};
-use crate::last_step::LastStep;
+use crate::steps::{LastStep, MeanStep};
 
 /// The network of a recipe.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ enum Default {
     Share,
 }
 
-const KINDS: [Kind; 21] = [
+const KINDS: [Kind; 24] = [
     ("linear", true, &[("bias", Default::Flag(true))]),
     (
         "conv2d",
@@ -63,6 +63,13 @@ const KINDS: [Kind; 21] = [
     ("gru", true, RECURRENT),
     ("rnn", true, RECURRENT),
     ("last_step", false, &[]),
+    ("mean_step", false, &[]),
+    ("positions", false, &[]),
+    (
+        "transformer",
+        true,
+        &[("hidden", Default::Whole(0)), ("norm_first", Default::Flag(false)), ("causal", Default::Flag(false))],
+    ),
     ("dropout", false, &[("p", Default::Share)]),
     ("batch_norm", false, &[]),
     ("layer_norm", false, &[]),
@@ -248,10 +255,25 @@ impl Layer {
                 Box::new(AdaptiveAvgPool::<2>::new([1, 1]))
             }
             "lstm" | "gru" | "rnn" => self.recurrent(shape, key)?,
-            "last_step" => {
+            "last_step" | "mean_step" => {
                 of_rank(&[2], "[time, features]", shape)?;
                 shape.remove(0);
-                Box::new(LastStep)
+                if self.kind == "last_step" { Box::new(LastStep) } else { Box::new(MeanStep) }
+            }
+            "positions" => {
+                of_rank(&[2], "[time, features]", shape)?;
+                Box::new(LearnedPositions::new(shape[0], shape[1], key))
+            }
+            "transformer" => {
+                of_rank(&[2], "[time, features]", shape)?;
+                let (heads, width) = (self.size, shape[1]);
+                if !width.is_multiple_of(heads) {
+                    return Err(format!("{heads} heads do not divide the {width} features of a step"));
+                }
+                let hidden = if self.whole("hidden") == 0 { 4 * width } else { self.whole("hidden") };
+                let mut block = TransformerEncoderLayer::new(width, heads, hidden, key);
+                block.norm_first = self.flag("norm_first");
+                if self.flag("causal") { Box::new(block.causal()) } else { Box::new(block) }
             }
             "batch_norm" if shape.len() == 3 => Box::new(BatchNorm2d::new(shape[0])),
             "batch_norm" => {

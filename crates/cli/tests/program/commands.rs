@@ -168,7 +168,7 @@ fn every_kind_of_recipe_runs() {
         "data.train_rows=64",
         "data.test_rows=64",
     ];
-    for kind in ["mlp", "lenet", "cnn", "lstm", "regression", "on-chip"] {
+    for kind in ["mlp", "lenet", "cnn", "lstm", "transformer", "regression", "on-chip"] {
         folder.ok(&["init", "--kind", kind]);
         let file = format!("{kind}.toml");
         let mut arguments = vec!["train", &file, "--out", kind];

@@ -37,7 +37,7 @@ fn recipes() {
         ("[data]\nshape = [28, 27]", "data.shape = [28, 27]: must be of 784 numbers, as samples have the shape [784]"),
         (
             "[network]\nlayers = [\n  { linear = 10 },\n  \"sofplus\",\n]",
-            "network.layers[1] = \"sofplus\": must be one of linear, conv2d, max_pool2d, avg_pool2d, global_avg_pool2d, lstm, gru, rnn, last_step, dropout, batch_norm, layer_norm, flatten, relu, gelu, silu, softplus, sigmoid, tanh, leaky_relu, elu; did you mean `softplus`?\n  --> r.toml:4",
+            "network.layers[1] = \"sofplus\": must be one of linear, conv2d, max_pool2d, avg_pool2d, global_avg_pool2d, lstm, gru, rnn, last_step, mean_step, positions, transformer, dropout, batch_norm, layer_norm, flatten, relu, gelu, silu, softplus, sigmoid, tanh, leaky_relu, elu; did you mean `softplus`?\n  --> r.toml:4",
         ),
         (
             "[network]\nlayers = [\"linear\"]",
@@ -54,6 +54,18 @@ fn recipes() {
         (
             "[network]\nlayers = [{ linear = 9 }]",
             "network.layers[0]: the network gives [9] for a sample, and the data need [10]\n  --> r.toml:2",
+        ),
+        (
+            "[data]\nshape = [28, 28]\n[network]\nlayers = [{ transformer = 3 }]",
+            "network.layers[0], transformer: 3 heads do not divide the 28 features of a step\n  --> r.toml:4",
+        ),
+        (
+            "[training]\npieces = 3",
+            "training.pieces = 3: must be a power of two, as gradients are summed by pairs\n  --> r.toml:2",
+        ),
+        (
+            "[training]\npieces = 2\n[hardware]\npreset = \"TikiTakaEcRam\"",
+            "training.pieces = 2: must be 1 with hardware that trains on the chip: its pulses follow one another\n  --> r.toml:2",
         ),
         (
             "[hardware]\npreset = \"standard_hwa\"",
