@@ -85,7 +85,7 @@ fn the_mean_squared_error_of_noisy_chips_is_that_of_loops() {
     assert!((1..values.len()).all(|i| !values[..i].contains(&values[i])), "{values:?}");
 }
 
-/// How many steps of a sequence were named right, and how many sequences from their first step to the last: sequences are
+/// The number of right steps, and the number of sequences that are right from their first step to the last: sequences are
 /// longer than the blocks of rows that evaluation is cut into, so that a cut along time would be seen.
 #[test]
 fn a_metric_of_sequences_is_that_of_loops() {

@@ -23,12 +23,12 @@ pub fn note() {
     });
 }
 
-/// What a call gives, or where its panic was and what it said; after [`note`].
+/// The result of a call, or the place and message of its panic; after [`note`].
 pub fn caught<R>(call: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| LAST.with_borrow(String::clone))
 }
 
-/// Whether a panic is one that somebody wrote down: not one of an index, a sum or an `unwrap`, and of no other crate.
+/// Returns `true` for a panic with a message of ours: not one of an index, a sum or an `unwrap`, and not of another crate.
 pub fn is_own(panic: &str) -> bool {
     let ours = panic.starts_with("crates/") || panic.contains("/crates/");
     let accident =

@@ -1,4 +1,4 @@
-//! What mutations are drawn from.
+//! Random numbers of the mutations.
 
 use std::ops::Range;
 

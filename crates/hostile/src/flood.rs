@@ -3,7 +3,7 @@
 /// The size of a flood in bytes.
 const SIZE: usize = 1 << 20;
 
-/// What a flood is of; `#` is the number of the item, so that no name comes twice.
+/// The items of a flood; `#` is the number of the item, so that no name comes twice.
 const ITEMS: [&str; 22] = [
     "{",
     "[",
@@ -29,7 +29,7 @@ const ITEMS: [&str; 22] = [
     "\"k#\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},",
 ];
 
-/// What a flood comes behind: the beginning of a file, and the places where fields, items and lines begin.
+/// The places that a flood follows: the beginning of a file, and the places where fields, items and lines begin.
 const BEHIND: [&[u8]; 5] = [b"{", b"(", b"[", b"\n", b"{\\"];
 
 /// Floods of everything, with their names.

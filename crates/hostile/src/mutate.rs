@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::Dice;
 
-/// What is put into texts: numbers that are none or too large, and the letters that formats are made of.
+/// Insertions into texts: numbers that are not finite or too large, and the letters of the formats.
 const TOKENS: [&[u8]; 22] = [
     b"NaN",
     b"nan",
@@ -92,7 +92,7 @@ fn binary_field(bytes: &mut [u8], at: usize, dice: &mut Dice) {
     bytes[at..].iter_mut().zip(value.to_le_bytes()).take(width).for_each(|(byte, new)| *byte = new);
 }
 
-/// What is between two brackets, with them, is doubled, emptied, lost, put into itself, or swapped for another.
+/// Doubles, empties, removes, nests or swaps the text between two brackets, with the brackets.
 fn group(bytes: &mut Vec<u8>, at: usize, dice: &mut Dice) {
     let Some(range) = balanced(bytes, at) else { return };
     let whole = bytes[range.clone()].to_vec();

@@ -23,11 +23,11 @@ const AT_ONCE: usize = 600;
 /// machine.
 const IN_ALL: usize = 3000;
 
-/// What a reader may allocate whatever the file, unless it says otherwise.
+/// Bytes that a reader may allocate for any file, by default.
 const ALWAYS: usize = 256 << 10;
 
-/// What no file takes. For work that allocates nothing: a megabyte takes a linear reader milliseconds, and a quadratic one
-/// minutes.
+/// A time that no file takes. For work that allocates nothing: a megabyte takes a linear reader milliseconds, and a
+/// quadratic one minutes.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// Reads a file; an error is a text.

@@ -1,4 +1,4 @@
-//! What must hold between the fields of transfer cells, and which of them have no effect.
+//! Rules between the fields of transfer cells, and fields without effect.
 
 use super::config::{check_devices, two_or_more};
 use super::transfer_parameters::Shared;

@@ -181,7 +181,7 @@ impl Sweep {
         Ok(Self { folder, recipe, grid, trainings, retrain })
     }
 
-    /// What is finished of it.
+    /// The finished part of it.
     fn finished(&self, ranks: Ranks) -> Outcome<Finished> {
         Finished::read(&self.folder.file(POINTS), Some(times(&self.recipe).len()), ranks)
     }

@@ -147,7 +147,7 @@ fn every_kind_without_effect_has_a_warning() {
     }
 }
 
-/// What one section says of another.
+/// Warnings of one section about another.
 #[test]
 fn sections_that_use_no_others_say_so() {
     let exact = format!(
