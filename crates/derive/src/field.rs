@@ -62,9 +62,12 @@ impl<'a> Field<'a> {
             Place::Under(name) => quote!(&#root::join(path, #name)),
             Place::Flat => quote!(path),
         };
+        // Errors about the type of a field point at it.
         match self.buffer {
-            true => quote!(f(#path, #root::#slot::Buffer(#value));),
-            // The type is named so that an error that it can't be visited points at the field.
+            true => {
+                let value = Ident::new(&value.to_string(), ty.span().resolved_at(value.span()));
+                quote!(f(#path, #root::#slot::Buffer(#value));)
+            }
             false => quote!(<#ty as #root::Visit>::#method(#value, #path, f);),
         }
     }
