@@ -93,7 +93,8 @@ fn a_metric_of_sequences_is_that_of_loops() {
     const SEQUENCES: usize = 4;
     const SYMBOLS: usize = 3;
     let mut net = Sequential::new().lstm(2, 5, RecurrentOptions::default()).linear(5, SYMBOLS).init(Key::new(1));
-    net.to_analog(&InferenceRpuConfig::default(), Key::new(2)).unwrap();
+    let forward = IoParameters { out_noise: 0.5, ..Default::default() };
+    net.to_analog(&InferenceRpuConfig { forward, ..Default::default() }, Key::new(2)).unwrap();
     let x = Tensor::normal(&[STEPS, SEQUENCES, 2], Key::new(3));
     // What the digital network says, so that most steps of a chip are right and some are not.
     let symbols: Vec<usize> = {

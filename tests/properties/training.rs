@@ -348,6 +348,9 @@ fn a_training_that_diverges_becomes_nan() {
                         pre_post: PrePostProcessingParameter { input_range },
                         ..Default::default()
                     };
+                    if backward.straight_through && input_range.manage_output_clipping {
+                        continue;
+                    }
                     let mut net = Sequential::new().linear(6, 8).linear(8, 2).init(Key::new(1));
                     net.to_analog(&config, Key::new(2)).unwrap();
                     let mut optimizer = optimizer();
