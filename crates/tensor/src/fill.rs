@@ -5,7 +5,7 @@ use crate::key::Key;
 use crate::parallel;
 use crate::random;
 use crate::scalar::Scalar;
-use crate::storage;
+use crate::{shape, storage};
 
 /// Elements that one stream of random numbers fills. Part of the definition of the values: never change it.
 const BLOCK: usize = 4096;
@@ -43,7 +43,7 @@ impl<T: Scalar> Array<T> {
     }
 
     fn fill(shape: &[usize], key: Key, draw: impl Fn(&mut [f32], Key) + Sync, f: impl Fn(f32) -> T + Sync) -> Self {
-        let mut data = storage::filled(shape.iter().product(), T::zero());
+        let mut data = storage::filled(shape::len(shape), T::zero());
         parallel::for_each_part(&mut data, BLOCK, |block, out| {
             let mut samples = [0f32; BLOCK];
             let samples = &mut samples[..out.len()];

@@ -24,6 +24,16 @@ impl Im2col {
     pub fn linear<T: Scalar>(&self, x: &Array<T>, w: &Array<T>, bias: Option<&Array<T>>) -> Array<T> {
         match self {
             Self::Rows { .. } => bias.map_or(product::linear(x, w), |bias| &product::linear(x, w) + bias),
+            Self::Patches(patches) if patches.is_mostly_padding() => {
+                let (outs, width) = (w.shape()[0], w.shape()[0] / patches.groups);
+                let of_group = |group: usize| w.slice(0, group * width..(group + 1) * width);
+                let y = self.forward(x, outs, |group, rows, _| product::linear(rows, &of_group(group)));
+                let along = [&[outs][..], &[1; 3][..patches.rank]].concat();
+                match bias {
+                    Some(bias) => &y + &bias.reshape(&along),
+                    None => y,
+                }
+            }
             Self::Patches(patches) => patches.linear(x, w, bias),
         }
     }
@@ -32,6 +42,9 @@ impl Im2col {
     pub fn linear_weight_gradient<T: Scalar>(&self, d: &Array<T>, x: &Array<T>) -> Array<T> {
         match self {
             Self::Rows { .. } => product::linear_weight_gradient(d, x),
+            Self::Patches(patches) if patches.is_mostly_padding() => {
+                self.weight_gradient(d, x, |_, d, rows, _| product::linear_weight_gradient(d, rows))
+            }
             Self::Patches(patches) => patches.linear_weight_gradient(d, x),
         }
     }
@@ -61,6 +74,16 @@ impl<T: Scalar> Source<T> {
 }
 
 impl Patches {
+    /// Whether windows or their entries are so far apart that nearly all they reach is padding, of which a copy would be made
+    /// for nothing.
+    fn is_mostly_padding(&self) -> bool {
+        let ConvWindow { kernel, stride, padding, dilation } = self.window;
+        let reach = [0, 1, 2].map(|i| (self.places[i] - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1);
+        let product = |sizes: &[usize]| sizes.iter().product::<usize>();
+        let used = product(&self.input[2..]).max(self.per_sample() * product(&kernel));
+        padding != [0; 3] && product(&reach) / 64 > used
+    }
+
     fn linear<T: Scalar>(&self, x: &Array<T>, w: &Array<T>, bias: Option<&Array<T>>) -> Array<T> {
         let (x, outs) = (self.wide(x), w.shape()[0]);
         let width = outs / self.groups;

@@ -116,3 +116,17 @@ fn a_window_without_a_place_is_named() {
     let window = ConvWindow { kernel: [1, 1, 5], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
     Im2col::patches(window, 1, &[1, 1, 3]);
 }
+
+/// Where nearly all that windows reach is padding, no copy of it is made.
+#[test]
+fn windows_may_be_far_apart() {
+    let wide = ConvWindow { kernel: [1, 1, 2], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
+    for far in [1 << 12, 1 << 33, 1 << 50] {
+        let strided = ConvWindow { stride: [1, 1, far], padding: [0, 0, far], ..wide };
+        let dilated = ConvWindow { dilation: [1, 1, far], padding: [0, 0, far / 2], ..wide };
+        for (i, window) in [strided, dilated].into_iter().enumerate() {
+            check(window, 1, &[2, 2, 1, 1, 5], i as u64);
+            check(window, 2, &[2, 4, 1, 2, 3], i as u64);
+        }
+    }
+}
