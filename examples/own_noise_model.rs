@@ -60,15 +60,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut net = Sequential::new().linear(784, 128).relu().linear(128, 10).init(key.fold("weights"));
     let mut adam = Adam::new(1e-3);
     for epoch in 0..3 {
-        for batch in mnist.train.batches(64, key.fold("shuffle").fold(epoch)) {
-            let tape = Tape::train(key);
+        for (step, batch) in mnist.train.batches(64, key.fold("shuffle").fold(epoch)).enumerate() {
+            let tape = Tape::train(key.fold("steps").fold(epoch).fold(step));
             let loss = net.forward(tape.constant(batch.x)).cross_entropy(&batch.y);
             adam.step(&mut net, loss.backward());
         }
     }
-    println!("digital: {:.2} %", 100.0 * accuracy(&net, &mnist.test, key));
-
     let test = mnist.test.take(2000);
+    println!("digital: {:.2} %", 100.0 * accuracy(&net, &test, key));
     println!("\n{:>7}  {:>16}  {:>16}  {:>16}", "stuck", "1 s", "1 day", "1 year");
     for stuck in [0.0, 0.01, 0.1] {
         let model: Arc<dyn NoiseModel> = Arc::new(Filaments { programming: 0.1, relaxation: 0.03, stuck });
