@@ -41,7 +41,7 @@ fn on_tiles() -> Sequential {
 
 fn on_devices(preset: &str) -> Sequential {
     let mut net = network();
-    net.to_analog(&on_chip(preset), Key::new(2)).expect("a valid configuration");
+    net.to_analog(on_chip(preset), Key::new(2)).expect("a valid configuration");
     net
 }
 

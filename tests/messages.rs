@@ -18,7 +18,7 @@ fn message(f: impl FnOnce(&Tape)) -> (String, String) {
 }
 
 fn on_tiles<M: Module>(mut net: M) -> M {
-    net.to_analog(&InferenceRpuConfig::default(), KEY).unwrap();
+    net.to_analog(InferenceRpuConfig::default(), KEY).unwrap();
     net
 }
 

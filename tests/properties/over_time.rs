@@ -55,7 +55,7 @@ fn the_error_of_plain_drift_is_its_power_law() {
 #[test]
 fn the_mean_squared_error_of_noisy_chips_is_that_of_loops() {
     let mut net = Sequential::new().linear(6, 8).tanh().linear(8, 2).init(Key::new(1));
-    net.to_analog(&InferenceRpuConfig::default(), Key::new(2)).unwrap();
+    net.to_analog(InferenceRpuConfig::default(), Key::new(2)).unwrap();
     let (x, y) = (Tensor::normal(&[40, 6], Key::new(3)), Tensor::normal(&[40, 2], Key::new(4)));
     let key = Key::new(5);
     let measured =

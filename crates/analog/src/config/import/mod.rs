@@ -1,8 +1,8 @@
 //! Configurations of the reference simulator: the text that `print(rpu_config)` gives, and the JSON that
 //! `tools/export_rpu_config.py` writes.
 //!
-//! Both become one tree of objects with classes, and that becomes the tree of values that our own files become. So
-//! whatever a section of ours can read is read, and whatever it refuses is left at its default and noted.
+//! Both become one tree of objects with classes, and that the tree of values that our own files become. So whatever a
+//! section of ours can read is read, and whatever it refuses is left at its default and noted.
 
 mod classes;
 mod devices;
@@ -11,8 +11,7 @@ mod node;
 mod noise;
 mod printed;
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use super::form::file;
 use super::form::section::Section;
