@@ -74,8 +74,8 @@ impl<T: Scalar> Source<T> {
 }
 
 impl Patches {
-    /// Whether windows or their entries are so far apart that nearly all they reach is padding, of which a copy would be made
-    /// for nothing.
+    /// Returns `true` if windows or their entries are so far apart that nearly all they reach is padding, which would
+    /// be copied for nothing.
     fn is_mostly_padding(&self) -> bool {
         let ConvWindow { kernel, stride, padding, dilation } = self.window;
         let reach = [0, 1, 2].map(|i| (self.places[i] - 1) * stride[i] + dilation[i] * (kernel[i] - 1) + 1);
@@ -122,8 +122,8 @@ impl Patches {
     fn linear_weight_gradient<T: Scalar>(&self, d: &Array<T>, x: &Array<T>) -> Array<T> {
         let (x, d) = (self.wide(x), self.rows_last(d));
         let (channels, width, places) = (self.channels(), d.shape()[2] / self.groups, self.row_len() / self.channels());
-        // As `patchᵀ·d`, because there are more entries than outputs to prepare for a product. By place, because a tile's
-        // rows are then neighbours in memory.
+        // As `patchᵀ·d`, because there are more entries than outputs to prepare for a product. By place, because a
+        // tile's rows are then neighbours in memory.
         let entries = self.entries(Entries::ByPlace);
         let sum = self.sum_of_blocks(|range| {
             let source = self.source(&x, range);
