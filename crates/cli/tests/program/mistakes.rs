@@ -165,7 +165,7 @@ fn arguments() {
         &folder,
         &["sweep", "--model", "run", "--grid", "training.lr=1e-3,2e-3"],
         2,
-        "error: --model: needs a grid of hardware alone; any other trains a network for each point",
+        "error: --model: needs a grid of hardware alone, and weights that are programmed; any other sweep trains a network for each point",
     );
     for (arguments, said) in [
         (&["drift", "run", "--times", "3x"][..], "a time above 0 with a unit"),

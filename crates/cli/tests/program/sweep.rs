@@ -130,6 +130,26 @@ fn other_fields_are_trained_for_each_point() {
     assert!(bytes("sweep/trainings/1-1/hardware_aware.safetensors") == bytes("single/hardware_aware.safetensors"));
 }
 
+/// A training on the chip ends with its one chip: the sweep has its score, and equal devices give that of `train`.
+#[test]
+fn a_sweep_trains_on_the_chip() {
+    let folder = Folder::new();
+    folder.ok(&["init", "on-chip.toml", "--kind", "on-chip"]);
+    let small =
+        ["--set", "data.train_rows=300", "--set", "data.test_rows=200", "--set", "training.hardware_aware_epochs=1"];
+    let grid = "hardware.device.up_down_dtod=0.01,0.9";
+    let sweep = [&["sweep", "on-chip.toml", "--out", "sweep", "--grid", grid], &small[..]].concat();
+    folder.ok(&sweep);
+    let points: Vec<String> = folder.text("sweep/points.jsonl").lines().map(String::from).collect();
+    assert_eq!(points.len(), 2);
+    assert_ne!(points[0].split_once("scores"), points[1].split_once("scores"));
+    folder.ok(&[&["train", "on-chip.toml", "--out", "run", "--set", "hardware.device.up_down_dtod=0.01"], &small[..]]
+        .concat());
+    let error = folder.fails(&["sweep", "on-chip.toml", "--model", "run", "--grid", grid]);
+    assert_eq!(error.0, 2);
+    assert!(error.1.contains("weights that are programmed"), "{}", error.1);
+}
+
 #[test]
 fn compare_pairs_chips_and_blames_layers() {
     let folder = Folder::with_run();
