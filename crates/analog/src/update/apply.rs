@@ -90,6 +90,8 @@ pub(crate) fn pulse<S: Step>(step: &S, job: Job<'_>) {
             },
         )
     };
+    // One copy of the code for both.
+    let each: &(dyn Fn(usize, &mut [f32], Option<&mut [f32]>, f32) + Sync) = &each;
     match visible {
         None => parallel::for_each_part(w, rows * ins, |part, w| each(part, w, None, 0.0)),
         Some((visible, write_noise)) => {
