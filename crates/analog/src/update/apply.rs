@@ -51,6 +51,9 @@ const CHUNK: usize = MOST;
 /// Crosspoints and pulses below which other threads are not asked.
 const TASK: u64 = 1 << 14;
 
+/// The pulses of some rows: the number of the part, its weights, what reads see of them, and the noise of writes.
+type Rows<'a> = dyn Fn(usize, &mut [f32], Option<&mut [f32]>, f32) + Sync + 'a;
+
 /// Applies the pulses to all rows.
 pub(crate) fn pulse<S: Step>(step: &S, job: Job<'_>) {
     let Job { trains, side, w, visible, max, min, up, down, own, sigma, key } = job;
@@ -91,7 +94,7 @@ pub(crate) fn pulse<S: Step>(step: &S, job: Job<'_>) {
         )
     };
     // One copy of the code for both.
-    let each: &(dyn Fn(usize, &mut [f32], Option<&mut [f32]>, f32) + Sync) = &each;
+    let each: &Rows<'_> = &each;
     match visible {
         None => parallel::for_each_part(w, rows * ins, |part, w| each(part, w, None, 0.0)),
         Some((visible, write_noise)) => {
