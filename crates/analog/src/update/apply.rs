@@ -47,11 +47,14 @@ pub struct Job<'a> {
 
 /// Columns that are taken together.
 const CHUNK: usize = MOST;
-
+/// Noise of devices that have none.
+const ZEROS: [f32; CHUNK] = [0.0; CHUNK];
+/// The largest magnitude of a normal sample.
+const LARGEST: f32 = 6.67;
 /// Crosspoints and pulses below which other threads are not asked.
 const TASK: u64 = 1 << 14;
 
-/// The pulses of some rows: the number of the part, its weights, what reads see of them, and the noise of writes.
+/// What is done with a part of rows: its number, its weights, what reads see of them, and the noise of writes.
 type Rows<'a> = dyn Fn(usize, &mut [f32], Option<&mut [f32]>, f32) + Sync + 'a;
 
 /// Applies the pulses to all rows.
@@ -324,12 +327,6 @@ impl<S: Step> Row<'_, S> {
         }
     }
 }
-
-/// Noise of devices that have none.
-const ZEROS: [f32; CHUNK] = [0.0; CHUNK];
-
-/// The largest magnitude of a normal sample.
-const LARGEST: f32 = 6.67;
 
 /// Arrays of consecutive columns of a row.
 struct Part<'a> {
