@@ -54,7 +54,7 @@ const LARGEST: f32 = 6.67;
 /// Crosspoints and pulses below which other threads are not asked.
 const TASK: u64 = 1 << 14;
 
-/// What is done with a part of rows: its number, its weights, what reads see of them, and the noise of writes.
+/// The work on a part of rows: its number, its weights, what reads see of them, and the noise of writes.
 type Rows<'a> = dyn Fn(usize, &mut [f32], Option<&mut [f32]>, f32) + Sync + 'a;
 
 /// Applies the pulses to all rows.
