@@ -85,7 +85,7 @@ fn main() -> ExitCode {
         Ok(program) => program,
         Err(error) => {
             if ranks.is_first() {
-                // Help on a pipe that nobody reads any more is no failure.
+                // The reader of a pipe may have closed it: help that can't be printed is not an error.
                 let _ = error.print();
             }
             return u8::try_from(error.exit_code()).unwrap_or(failure::MISTAKE).into();

@@ -1,4 +1,4 @@
-//! One rank, which reaches nobody.
+//! A single rank: no messages are sent or received.
 
 use super::Topic;
 use crate::failure::Outcome;
@@ -7,15 +7,15 @@ use crate::failure::Outcome;
 pub struct Session;
 
 impl Session {
-    /// Nothing has to be started.
+    /// There is no MPI to start.
     pub fn start() -> Outcome<Self> {
         Ok(Self)
     }
 
-    /// Nobody else has to be ended.
+    /// There are no other ranks to end.
     pub fn end_all(&self, _code: u8) {}
 
-    /// Nothing was sent.
+    /// `None`: no messages are sent.
     pub fn traffic(&self) -> Option<String> {
         None
     }

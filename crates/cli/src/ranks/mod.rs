@@ -3,7 +3,8 @@
 //! All ranks run the same command on the same files. Rank 0 writes the folder of the run, prints, and decides what depends on
 //! files; the others learn it from [`Ranks::share`]. Work that is dealt out by its index comes together at rank 0
 //! ([`Ranks::collect`]), and gradients are summed in an order that does not depend on the number of ranks ([`Ranks::sum`]).
-//! How processes reach each other is in `mpi.rs`; without the feature, `alone.rs` has one rank that reaches nobody.
+//! `mpi.rs` sends and receives the messages of processes; without the feature `alone.rs` stands in for it, with one rank and
+//! no messages.
 
 #[cfg(not(feature = "mpi"))]
 #[path = "alone.rs"]
@@ -59,12 +60,12 @@ impl Ranks {
         self.rank == 0
     }
 
-    /// Which one this is.
+    /// The number of this rank, from 0.
     pub fn rank(self) -> usize {
         self.rank
     }
 
-    /// The number of digits.
+    /// The number of ranks.
     pub fn count(self) -> usize {
         self.count
     }
@@ -163,12 +164,12 @@ impl Ranks {
             true => self.collect_here(work, take)?,
             false => self.collect_there(work)?,
         }
-        // Whoever is done does not begin with the next work before rank 0 has all of this.
+        // No rank begins the next work before rank 0 has all results of this one.
         self.wait();
         Ok(())
     }
 
-    /// At rank 0: messages are taken on a thread of its own, as this one computes.
+    /// [`collect`](Self::collect) at rank 0: a second thread receives messages while this one computes.
     fn collect_here(
         self,
         work: impl FnOnce(Give<'_>) -> Outcome<()>,
@@ -198,7 +199,8 @@ impl Ranks {
         })
     }
 
-    /// At the others: messages are sent from a thread of its own, so that all come from one.
+    /// [`collect`](Self::collect) at the other ranks: one further thread sends all messages, as one thread alone may call
+    /// MPI at a time.
     fn collect_there(self, work: impl FnOnce(Give<'_>) -> Outcome<()>) -> Outcome<()> {
         let (sender, messages) = mpsc::channel::<Vec<u8>>();
         thread::scope(|scope| {
@@ -208,7 +210,7 @@ impl Ranks {
             };
             let result = work(&give);
             if result.is_ok() {
-                // The thread outlives all senders.
+                // The thread receives until the last sender is dropped, so this does not fail.
                 let _ = sender.send(vec![]);
             }
             drop(sender);

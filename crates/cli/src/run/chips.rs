@@ -17,14 +17,10 @@ use crate::score::score;
 /// The scores of chips, by chip and time.
 pub type Scores = Vec<Vec<f64>>;
 
-/// The score of chip `i` of a network on tiles at each time: the numbers of the library's `accuracy_over_time`. A network
-/// that was trained on a chip is that chip, and has one score.
+/// The score of chip `i` of a network on tiles at each time: the numbers of the library's `accuracy_over_time`.
 pub fn chip(net: &Sequential, set: &Dataset<Goal>, times: &[f64], key: Key, i: usize) -> Outcome<Vec<f64>> {
-    let reads = key.fold("reads").fold(i);
-    if net.tile_arrays().iter().any(|(_, tiles)| tiles.trains_on_chip()) {
-        return Ok(vec![score(net, set, reads).value; times.len()]);
-    }
     let mut chip = net.program(key.fold("chip").fold(i))?;
+    let reads = key.fold("reads").fold(i);
     let at = |&t: &f64| {
         let t = t as f32;
         chip.drift_to(t)?;
@@ -46,7 +42,8 @@ impl Finished {
         Self { lines: None, known: BTreeMap::new(), write: Mutex::new(()) }
     }
 
-    /// Reads what a file has of work, of which each piece is at so many times where they are given; a last line that was not written to its end is removed.
+    /// Reads what a file has of work; if `times` is given, each piece must have that number of scores. A last line that
+    /// was not written to its end is removed.
     pub fn read(path: &Path, times: Option<usize>, ranks: Ranks) -> Outcome<Self> {
         let lines = Lines::at(path);
         let text = ranks.share(|| {
@@ -64,6 +61,11 @@ impl Finished {
             return Err(Failure::mistake(format!("{path}: `{name}` has {found} scores: must be {times}, one a time")));
         }
         Ok(Self { lines: Some(lines), known, write: Mutex::new(()) })
+    }
+
+    /// The indices of the pieces of work that are not finished.
+    pub fn open<T>(&self, work: &[(String, T)]) -> Vec<usize> {
+        (0..work.len()).filter(|&i| self.get(&work[i].0).is_none()).collect()
     }
 
     /// The scores of a piece of work, if it was finished when the file was read.
@@ -99,9 +101,9 @@ pub fn each_once<T: Sync>(
     ranks: Ranks,
     compute: impl Fn(&T) -> Outcome<Vec<f64>> + Sync,
 ) -> Outcome<Scores> {
-    let open: Vec<usize> = (0..work.len()).filter(|&i| finished.get(&work[i].0).is_none()).collect();
-    let own: Vec<usize> = open.iter().enumerate().filter(|(n, _)| ranks.has(*n)).map(|(_, &i)| i).collect();
-    let computed = collect(what, work, open.len(), finished, ranks, |give| {
+    let open = finished.open(work).into_iter().enumerate();
+    let own: Vec<usize> = open.filter(|(n, _)| ranks.has(*n)).map(|(_, i)| i).collect();
+    let computed = collect(what, work, finished, ranks, |give| {
         parallel::map(&own, |&i| give(i, compute(&work[i].1)?)).into_iter().collect()
     })?;
     let computed = ranks.share(|| Ok(pack(computed.iter().map(|(&i, scores)| (i, scores.as_slice())))))?;
@@ -117,12 +119,11 @@ pub fn each_once<T: Sync>(
 pub fn collect<T: Sync>(
     what: &str,
     work: &[(String, T)],
-    open: usize,
     finished: &Finished,
     ranks: Ranks,
     compute: impl FnOnce(Give<'_>) -> Outcome<()>,
 ) -> Outcome<HashMap<usize, Vec<f64>>> {
-    let progress = Mutex::new((Progress::new(what, open), HashMap::new()));
+    let progress = Mutex::new((Progress::new(what, finished.open(work).len()), HashMap::new()));
     ranks.collect(compute, |i, scores| {
         finished.add(&work[i].0, &scores)?;
         let mut progress = progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

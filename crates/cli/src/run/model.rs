@@ -106,7 +106,7 @@ pub fn restore_at_all(net: &mut Sequential, file: &Path, ranks: Ranks) -> Outcom
 
 /// The file of the last network of a run.
 pub fn last_network(folder: &Folder) -> Outcome<PathBuf> {
-    let files = [Phase::HardwareAware, Phase::Digital].map(|phase| format!("{}.safetensors", phase.name()));
+    let files = [Phase::HardwareAware, Phase::Digital].map(Phase::file);
     match files.iter().find(|file| folder.has(file)) {
         Some(file) => Ok(folder.file(file)),
         None => {

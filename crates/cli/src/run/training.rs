@@ -32,6 +32,11 @@ impl Phase {
             Self::HardwareAware => "hardware_aware",
         }
     }
+
+    /// The file of its network.
+    pub fn file(self) -> String {
+        format!("{}.safetensors", self.name())
+    }
 }
 
 /// The networks of a run.
@@ -46,14 +51,15 @@ pub struct Trained {
 pub fn train(recipe: &Recipe, data: &Data, folder: &Folder, ranks: Ranks, output: Output) -> Outcome<Trained> {
     let key = recipe.key();
     let training = &recipe.training;
+    let course = Course { recipe, data, folder, output };
     let mut digital = start(recipe, data)?;
-    phase(Phase::Digital, &mut digital, training.digital_epochs, recipe, data, folder, ranks, output)?;
+    course.phase(Phase::Digital, &mut digital, training.digital_epochs, ranks)?;
     if training.hardware_aware_epochs == 0 {
         return Ok(Trained { digital, hardware_aware: None });
     }
     let mut aware = digital.clone();
     on_tiles(&mut aware, recipe, key)?;
-    phase(Phase::HardwareAware, &mut aware, training.hardware_aware_epochs, recipe, data, folder, ranks, output)?;
+    course.phase(Phase::HardwareAware, &mut aware, training.hardware_aware_epochs, ranks)?;
     Ok(Trained { digital, hardware_aware: Some(aware) })
 }
 
@@ -63,99 +69,95 @@ pub fn on_tiles(net: &mut Sequential, recipe: &Recipe, key: Key) -> Outcome<()> 
     Ok(net.to_analog_with(key.fold("hardware"), |path| hardware.of_layer(&hardware.rpu, path))?)
 }
 
-/// Trains a network, or takes it from its file if the training is over.
-#[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
-fn phase(
-    phase: Phase,
-    net: &mut Sequential,
-    epochs: usize,
-    recipe: &Recipe,
-    data: &Data,
-    folder: &Folder,
-    ranks: Ranks,
+/// The trainings of a run.
+#[derive(Clone, Copy)]
+struct Course<'a> {
+    recipe: &'a Recipe,
+    data: &'a Data,
+    folder: &'a Folder,
     output: Output,
-) -> Outcome<()> {
-    let done = folder.file(&format!("{}.safetensors", phase.name()));
-    let is_over = ranks.agree(|| done.is_file());
-    if !is_over && let Some(team) = ranks.team(recipe.training.pieces) {
-        let state = fit(phase, net, epochs, recipe, data, folder, team, output)?;
-        if ranks.is_first() {
-            Checkpoint::save(&done, net, None, &state)?;
-        }
-    }
-    if is_over || ranks.count() > 1 {
-        restore_at_all(net, &done, ranks)?;
-    }
-    Ok(())
 }
 
-/// The training itself; rank 0 of the team writes its files.
-#[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
-fn fit(
-    phase: Phase,
-    net: &mut Sequential,
-    epochs: usize,
-    recipe: &Recipe,
-    data: &Data,
-    folder: &Folder,
-    team: Ranks,
-    output: Output,
-) -> Outcome<TrainingState> {
-    let (name, training) = (phase.name(), &recipe.training);
-    let steps = epochs * data.train.len().div_ceil(training.batch);
-    let checkpoint = folder.file(&format!("{name}.checkpoint.safetensors"));
-    let mut trainer = Trainer::new(epochs, training.batch, recipe.key().fold(name))
-        .with_schedule(training.schedule(phase == Phase::HardwareAware, steps));
-    if team.is_first() {
-        trainer = trainer
-            .with_checkpoints(&checkpoint, training.checkpoint_steps)
-            .with_best(folder.file(&format!("{name}.best.safetensors")))
-            .with_metrics(folder.file(&format!("{name}.csv")))
-            .with_metrics(folder.file(&format!("{name}.jsonl")));
+impl Course<'_> {
+    /// Trains a network, or takes it from its file if the training is over.
+    fn phase(&self, phase: Phase, net: &mut Sequential, epochs: usize, ranks: Ranks) -> Outcome<()> {
+        let done = self.folder.file(&phase.file());
+        let is_over = ranks.agree(|| done.is_file());
+        if !is_over && let Some(team) = ranks.team(self.recipe.training.pieces) {
+            let state = self.fit(phase, net, epochs, team)?;
+            if ranks.is_first() {
+                Checkpoint::save(&done, net, None, &state)?;
+            }
+        }
+        if is_over || ranks.count() > 1 {
+            restore_at_all(net, &done, ranks)?;
+        }
+        Ok(())
     }
-    if training.patience > 0 {
-        trainer = trainer.with_patience(training.patience);
+
+    /// The training itself; rank 0 of the team writes its files.
+    fn fit(&self, phase: Phase, net: &mut Sequential, epochs: usize, team: Ranks) -> Outcome<TrainingState> {
+        let Self { recipe, data, folder, output } = *self;
+        let (name, training) = (phase.name(), &recipe.training);
+        let steps = epochs * data.train.len().div_ceil(training.batch);
+        let checkpoint = folder.file(&format!("{name}.checkpoint.safetensors"));
+        let mut trainer = Trainer::new(epochs, training.batch, recipe.key().fold(name))
+            .with_schedule(training.schedule(phase == Phase::HardwareAware, steps));
+        if team.is_first() {
+            trainer = trainer
+                .with_checkpoints(&checkpoint, training.checkpoint_steps)
+                .with_best(folder.file(&format!("{name}.best.safetensors")))
+                .with_metrics(folder.file(&format!("{name}.csv")))
+                .with_metrics(folder.file(&format!("{name}.jsonl")));
+        }
+        if training.patience > 0 {
+            trainer = trainer.with_patience(training.patience);
+        }
+        let metric = Metric::of(&recipe.data);
+        if metric == Metric::Rmse {
+            trainer = trainer.minimise();
+        }
+        let mut optimizer = training.optimizer();
+        if team.agree(|| checkpoint.is_file()) {
+            trainer.resume(&checkpoint, net, optimizer.as_mut())?;
+        }
+        // All ranks have read the checkpoint before rank 0 replaces it.
+        team.wait();
+        let held = data.validation.as_ref().unwrap_or(&data.test);
+        let evaluate = |net: &Sequential, key: Key| {
+            let [value, loss] = team.share_numbers(|| {
+                let score = score(net, held, key);
+                [score.value, score.loss]
+            });
+            Evaluation::from(value).with("evaluation_loss", loss)
+        };
+        let of = if data.validation.is_some() { "validation" } else { "test" };
+        let result = trainer.fit_with(
+            net,
+            optimizer.as_mut(),
+            &data.train,
+            |net, batch, key| gradients(net, &batch, key, training.pieces, team),
+            evaluate,
+            |epoch| {
+                let mut event = json!({ "event": "epoch", "training": name });
+                let fields = serde_json::to_value(epoch).expect("numbers and names");
+                event
+                    .as_object_mut()
+                    .zip(fields.as_object())
+                    .into_iter()
+                    .for_each(|(event, fields)| event.extend(fields.clone()));
+                output.event(&event);
+                let (number, score) = (epoch.epoch, metric.show(epoch.score));
+                output.say(format!(
+                    "{name:>14}  epoch {number:3}  loss {:.4}  {of} {} {score}",
+                    epoch.loss,
+                    metric.name()
+                ));
+            },
+        );
+        result?;
+        Ok(trainer.state().clone())
     }
-    let metric = Metric::of(&recipe.data);
-    if metric == Metric::Rmse {
-        trainer = trainer.minimise();
-    }
-    let mut optimizer = training.optimizer();
-    if team.agree(|| checkpoint.is_file()) {
-        trainer.resume(&checkpoint, net, optimizer.as_mut())?;
-    }
-    // Nobody reads the checkpoint any more when it is replaced.
-    team.wait();
-    let held = data.validation.as_ref().unwrap_or(&data.test);
-    let evaluate = |net: &Sequential, key: Key| {
-        let [value, loss] = team.share_numbers(|| {
-            let score = score(net, held, key);
-            [score.value, score.loss]
-        });
-        Evaluation::from(value).with("evaluation_loss", loss)
-    };
-    let of = if data.validation.is_some() { "validation" } else { "test" };
-    let result = trainer.fit_with(
-        net,
-        optimizer.as_mut(),
-        &data.train,
-        |net, batch, key| gradients(net, &batch, key, training.pieces, team),
-        evaluate,
-        |epoch| {
-            let mut event = json!({ "event": "epoch", "training": name });
-            let fields = serde_json::to_value(epoch).expect("numbers and names");
-            event
-                .as_object_mut()
-                .zip(fields.as_object())
-                .into_iter()
-                .for_each(|(event, fields)| event.extend(fields.clone()));
-            output.event(&event);
-            let (number, score) = (epoch.epoch, metric.show(epoch.score));
-            output.say(format!("{name:>14}  epoch {number:3}  loss {:.4}  {of} {} {score}", epoch.loss, metric.name()));
-        },
-    );
-    result?;
-    Ok(trainer.state().clone())
 }
 
 /// The losses and scores of a training's epochs, from its file; empty if it has none.

@@ -111,7 +111,7 @@ fn import_brings_devices_along() {
     let folder = Folder::new();
     let printed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/aihwkit/pulsed_single.txt");
     let (code, said) = folder.fails(&["import", printed, "--out", "chip.toml"]);
-    // Done in part: devices are not drawn from a seed of their own here.
+    // Exit code 3, done in part: `construction_seed` has no counterpart here, as devices are drawn from the key.
     assert_eq!(code, 3);
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 1, "{said}");

@@ -130,7 +130,7 @@ fn other_fields_are_trained_for_each_point() {
     assert!(bytes("sweep/trainings/1-1/hardware_aware.safetensors") == bytes("single/hardware_aware.safetensors"));
 }
 
-/// A training on the chip ends with its one chip: the sweep has its score, and equal devices give that of `train`.
+/// A training on the chip ends with its one chip: the sweep scores it as `train` does, also in parts.
 #[test]
 fn a_sweep_trains_on_the_chip() {
     let folder = Folder::new();
@@ -138,13 +138,28 @@ fn a_sweep_trains_on_the_chip() {
     let small =
         ["--set", "data.train_rows=300", "--set", "data.test_rows=200", "--set", "training.hardware_aware_epochs=1"];
     let grid = "hardware.device.up_down_dtod=0.01,0.9";
-    let sweep = [&["sweep", "on-chip.toml", "--out", "sweep", "--grid", grid], &small[..]].concat();
-    folder.ok(&sweep);
-    let points: Vec<String> = folder.text("sweep/points.jsonl").lines().map(String::from).collect();
-    assert_eq!(points.len(), 2);
-    assert_ne!(points[0].split_once("scores"), points[1].split_once("scores"));
-    folder.ok(&[&["train", "on-chip.toml", "--out", "run", "--set", "hardware.device.up_down_dtod=0.01"], &small[..]]
-        .concat());
+    let sweep = [&["sweep", "on-chip.toml", "--grid", grid], &small[..]].concat();
+    folder.ok(&[&sweep[..], &["--out", "sweep"]].concat());
+    let scores = |file: &str| -> Vec<f64> {
+        let score =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["scores"][0].as_f64().unwrap();
+        folder.text(file).lines().map(score).collect()
+    };
+    let whole = scores("sweep/points.jsonl");
+    assert_eq!(whole.len(), 2);
+    assert_ne!(whole[0], whole[1]);
+
+    let of_point = ["train", "on-chip.toml", "--out", "run", "--set", "hardware.device.up_down_dtod=0.01"];
+    let events = folder.objects(&[&of_point[..], &small[..]].concat());
+    let trained = events.iter().find(|event| event["event"] == "evaluation" && event["network"] == "hardware_aware");
+    assert_eq!(trained.expect("an evaluation")["accuracy"].as_f64(), Some(whole[0]));
+
+    for part in ["1", "2"] {
+        folder.ok(&[&sweep[..], &["--part", &format!("{part}/2"), "--out", part]].concat());
+    }
+    folder.ok(&["merge", "1", "2", "--out", "merged"]);
+    assert_eq!(scores("merged/points.jsonl"), whole);
+
     let error = folder.fails(&["sweep", "on-chip.toml", "--model", "run", "--grid", grid]);
     assert_eq!(error.0, 2);
     assert!(error.1.contains("weights that are programmed"), "{}", error.1);

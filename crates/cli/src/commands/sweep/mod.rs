@@ -19,12 +19,12 @@ use crate::failure::{Failure, Outcome, PARTLY};
 use crate::interrupt::say_on_interrupt;
 use crate::output::{Output, warn};
 use crate::ranks::Ranks;
-use crate::recipe::{Recipe, time};
+use crate::recipe::{ChipsRecipe, Recipe, time};
 use crate::run::chips::{Finished, chip, collect, each_once};
 use crate::run::folder::{Folder, RECIPE};
 use crate::run::model::{last_network, restore_at_all, start};
 use crate::run::training::{Phase, on_tiles, train};
-use crate::score::Metric;
+use crate::score::{Metric, score};
 
 /// The file that says what is swept.
 const SWEEP: &str = "sweep.json";
@@ -105,6 +105,7 @@ pub struct Sweep {
     grid: Grid,
     trainings: usize,
     retrain: bool,
+    chips: ChipsRecipe,
 }
 
 /// A piece of work: a point with one chip of one training.
@@ -127,15 +128,17 @@ impl Sweep {
         let of_model = args.model.as_ref().map(|model| model.join(RECIPE));
         let file = args.recipe.as_ref().or(of_model.as_ref());
         let recipe = read(file.map(PathBuf::as_path), &sets)?;
-        let on_chip = recipe.hardware.rpu.trains_on_chip();
-        if chips(&recipe) == 0 {
+        let (on_chip, chips) = (recipe.hardware.rpu.trains_on_chip(), chips(&recipe));
+        if chips.count == 0 {
             return Err(Failure::mistake("chips.count = 0: a sweep needs at least one chip; --chips N sets it"));
         }
         let grid = Grid::parse(&args.grid)?;
-        few_enough(&grid, args.trainings as usize, &recipe, "--grid")?;
+        few_enough(&grid, args.trainings as usize, chips.count, "--grid")?;
         // What is wrong with a point is found before there is a folder.
         for point in grid.points() {
-            recipe.with(&point, "--grid")?;
+            if recipe.with(&point, "--grid")?.hardware.rpu.trains_on_chip() != on_chip {
+                return Err(Failure::mistake("--grid: all points must train on the chip, or none"));
+            }
         }
         let trainings = args.trainings as usize;
         let retrain = args.retrain || trainings > 1 || on_chip || !grid.is_hardware();
@@ -156,7 +159,7 @@ impl Sweep {
             folder.write(SWEEP, &format!("{sweep:#}\n"))?;
             Ok(folder)
         })?;
-        Ok(Self { folder, recipe, grid, trainings, retrain })
+        Ok(Self { folder, recipe, grid, trainings, retrain, chips })
     }
 
     /// The sweep of a folder that was opened.
@@ -177,13 +180,14 @@ impl Sweep {
                 folder.path().display()
             )));
         };
-        few_enough(&grid, trainings, &recipe, SWEEP)?;
-        Ok(Self { folder, recipe, grid, trainings, retrain })
+        let chips = chips(&recipe);
+        few_enough(&grid, trainings, chips.count, SWEEP)?;
+        Ok(Self { folder, recipe, grid, trainings, retrain, chips })
     }
 
     /// The finished part of it.
     fn finished(&self, ranks: Ranks) -> Outcome<Finished> {
-        Finished::read(&self.folder.file(POINTS), Some(times(&self.recipe).len()), ranks)
+        Finished::read(&self.folder.file(POINTS), Some(self.chips.times.len()), ranks)
     }
 
     /// All pieces with their names, in the order of points, trainings and chips.
@@ -191,7 +195,7 @@ impl Sweep {
         let mut pieces = vec![];
         for (point, fields) in self.grid.points().iter().enumerate() {
             for training in 0..self.trainings {
-                for chip in 0..chips(&self.recipe) {
+                for chip in 0..self.chips.count {
                     pieces.push((
                         format!("{} training {training} chip {chip}", name(fields)),
                         Piece { point, training, chip },
@@ -220,13 +224,13 @@ impl Sweep {
         let recipe = &self.recipe;
         let data = Data::read(&recipe.data)?;
         let net = trained(recipe, &data, &self.folder, ranks, output)?;
-        let (key, times) = (recipe.key(), times(recipe));
+        let (key, times) = (recipe.key(), &self.chips.times);
         let points: Vec<Recipe> =
             self.grid.points().iter().map(|point| recipe.with(point, "--grid")).collect::<Outcome<_>>()?;
         let compute = |piece: &Piece| {
             let mut net = net.clone();
             on_tiles(&mut net, &points[piece.point], key)?;
-            chip(&net, &data.test, &times, key.fold("chips"), piece.chip)
+            chip(&net, &data.test, times, key.fold("chips"), piece.chip)
         };
         each_once("chips of points", pieces, finished, ranks, compute).map(drop)
     }
@@ -240,12 +244,12 @@ impl Sweep {
         output: Output,
     ) -> Outcome<()> {
         let mut trainings: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
-        for (i, (_, piece)) in pieces.iter().enumerate().filter(|(_, (name, _))| finished.get(name).is_none()) {
+        for i in finished.open(pieces) {
+            let piece = &pieces[i].1;
             trainings.entry((piece.point, piece.training)).or_default().push(i);
         }
-        let open = trainings.values().map(Vec::len).sum();
         let own = trainings.iter().enumerate().filter(|(n, _)| ranks.has(*n)).map(|(_, training)| training);
-        collect("chips", pieces, open, finished, ranks, |give| {
+        collect("chips", pieces, finished, ranks, |give| {
             for (&(point, training), chips) in own {
                 let of_chip = self.train_point(point, training, output)?;
                 let done = parallel::map(chips, |&i| give(i, of_chip(pieces[i].1.chip)?));
@@ -262,7 +266,7 @@ impl Sweep {
         point: usize,
         training: usize,
         output: Output,
-    ) -> Outcome<impl Fn(usize) -> Outcome<Vec<f64>> + Sync> {
+    ) -> Outcome<impl Fn(usize) -> Outcome<Vec<f64>> + Sync + use<'_>> {
         let fields = &self.grid.points()[point];
         let recipe = self.recipe_of(fields, training)?;
         output.say(format!("{}, training {training}", name(fields)));
@@ -273,8 +277,15 @@ impl Sweep {
         };
         let data = Data::read(&recipe.data)?;
         let mut net = trained(&recipe, &data, &folder, Ranks::ALONE, output)?;
-        on_tiles(&mut net, &recipe, recipe.key())?;
-        Ok(move |i| chip(&net, &data.test, &times(&recipe), recipe.key().fold("chips"), i))
+        let (key, on_chip) = (recipe.key(), recipe.hardware.rpu.trains_on_chip());
+        // A network that was trained on a chip is that chip: mapped anew it would be another one.
+        if !(on_chip && net.is_analog()) {
+            on_tiles(&mut net, &recipe, key)?;
+        }
+        Ok(move |i| match on_chip {
+            true => Ok(vec![score(&net, &data.test, key.fold("test")).value]),
+            false => chip(&net, &data.test, &self.chips.times, key.fold("chips"), i),
+        })
     }
 
     /// The table, files and page of what is finished; the number of missing pieces.
@@ -288,7 +299,7 @@ impl Sweep {
                 None => missing += 1,
             }
         }
-        let times = times(&self.recipe);
+        let times = self.chips.times.clone();
         Results { grid: &self.grid, metric: Metric::of(&self.recipe.data), times, scores }.write(
             &self.folder,
             &self.recipe,
@@ -298,19 +309,18 @@ impl Sweep {
     }
 }
 
-/// The chips of a training: its weights are programmed onto as many, or were trained on one.
-fn chips(recipe: &Recipe) -> usize {
-    if recipe.hardware.rpu.trains_on_chip() { 1 } else { recipe.chips.count }
-}
-
-/// The times at which chips are read, in seconds since programming; once if weights were trained on the chip.
-fn times(recipe: &Recipe) -> Vec<f64> {
-    if recipe.hardware.rpu.trains_on_chip() { vec![0.0] } else { recipe.chips.times.clone() }
+/// The chips of a training and the times of their reads: those that its weights are programmed onto, or the one that it was
+/// trained on, read once.
+fn chips(recipe: &Recipe) -> ChipsRecipe {
+    match recipe.hardware.rpu.trains_on_chip() {
+        true => ChipsRecipe { count: 1, times: vec![0.0] },
+        false => recipe.chips.clone(),
+    }
 }
 
 /// Refuses a sweep of more chips than can be listed.
-fn few_enough(grid: &Grid, trainings: usize, recipe: &Recipe, place: &str) -> Outcome<()> {
-    let sizes = [trainings, chips(recipe)].into_iter().chain(grid.axes.iter().map(|axis| axis.values.len()));
+fn few_enough(grid: &Grid, trainings: usize, chips: usize, place: &str) -> Outcome<()> {
+    let sizes = [trainings, chips].into_iter().chain(grid.axes.iter().map(|axis| axis.values.len()));
     // A size of 0 hides no other.
     let chips = sizes.into_iter().try_fold(1, |chips: usize, size| chips.checked_mul(size.max(1)));
     match chips {
@@ -324,7 +334,7 @@ fn few_enough(grid: &Grid, trainings: usize, recipe: &Recipe, place: &str) -> Ou
 /// The file of the network that the last training of a recipe leaves.
 fn network_name(recipe: &Recipe) -> String {
     let phase = if recipe.training.hardware_aware_epochs > 0 { Phase::HardwareAware } else { Phase::Digital };
-    format!("{}.safetensors", phase.name())
+    phase.file()
 }
 
 /// The file of a run's last network.
@@ -358,14 +368,13 @@ pub fn run(args: &SweepArgs, output: Output) -> Outcome<u8> {
     output.event(&json!({ "event": "start", "folder": sweep.folder.path(), "pieces": pieces.len() }));
     if let Some((k, n)) = args.part {
         // A training is not divided: its chips stay together.
-        let chips = sweep.recipe.chips.count;
-        let deal = |i: usize| if sweep.retrain { i / chips } else { i };
+        let deal = |i: usize| if sweep.retrain { i / sweep.chips.count } else { i };
         pieces =
             pieces.into_iter().enumerate().filter(|(i, _)| deal(*i) % n == k - 1).map(|(_, piece)| piece).collect();
     }
     let finished = sweep.finished(ranks)?;
-    let times: Vec<String> = times(&sweep.recipe).into_iter().map(time::age).collect();
-    let count = pieces.iter().filter(|(name, _)| finished.get(name).is_none()).count();
+    let times: Vec<String> = sweep.chips.times.iter().map(|&t| time::age(t)).collect();
+    let count = finished.open(&pieces).len();
     output.say(format!("{} points, {count} chips to compute, at {}", sweep.grid.points().len(), times.join(", ")));
     match sweep.retrain {
         true => sweep.on_many_networks(&pieces, &finished, ranks, output)?,
@@ -403,15 +412,16 @@ pub fn merge(args: &MergeArgs, output: Output) -> Outcome<u8> {
         &std::fs::read_to_string(first.folder.file(SWEEP))
             .map_err(|error| Failure::file(first.folder.path(), &error))?,
     )?;
-    let whole = Finished::read(&folder.file(POINTS), Some(times(&first.recipe).len()), Ranks::ALONE)?;
+    let whole = Sweep::of(folder)?;
+    let finished = whole.finished(Ranks::ALONE)?;
     let parts = parts.iter().map(|part| part.finished(Ranks::ALONE)).collect::<Outcome<Vec<_>>>()?;
     for (name, _) in first.pieces() {
         if let Some(scores) = parts.iter().find_map(|part| part.get(&name)) {
-            whole.add(&name, scores)?;
+            finished.add(&name, scores)?;
         }
     }
-    let missing = Sweep::of(folder.clone())?.report(output)?;
-    output.event(&json!({ "event": "done", "folder": folder.path(), "missing": missing }));
+    let missing = whole.report(output)?;
+    output.event(&json!({ "event": "done", "folder": whole.folder.path(), "missing": missing }));
     if missing > 0 {
         warn(format!("{missing} chips are missing; `ohmgrad sweep --resume {}` computes them", args.out.display()));
         return Ok(PARTLY);
