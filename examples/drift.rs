@@ -8,6 +8,7 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use ohmgrad::prelude::*;
@@ -67,8 +68,17 @@ enum Net {
     Lenet,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     use_threads(args.threads)?;
     let mut config = InferenceRpuConfig::default();
     config.forward.out_res = -1.0;
@@ -86,7 +96,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let (key, mut bands) = (Key::new(args.seed), vec![]);
-    for (name, title, config, mut net) in networks(&args, &config, &mnist, key)? {
+    for (name, title, config, mut net) in networks(args, &config, &mnist, key)? {
         let digital = accuracy(&net, &mnist.test, key.fold("test"));
         if let Some(dir) = args.save.as_ref().filter(|_| name != "unmapped") {
             let file = format!("{}_{name}.safetensors", format!("{:?}", args.net).to_lowercase());

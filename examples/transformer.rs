@@ -8,7 +8,6 @@
 //! ```
 
 use std::error::Error;
-use std::process::ExitCode;
 
 use clap::Parser;
 use ohmgrad::analog::presets;
@@ -29,17 +28,8 @@ struct Args {
     seed: u64,
 }
 
-fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
+    let args = Args::parse();
     let key = Key::new(args.seed);
     let block = |key| TransformerEncoderLayer::new(WIDTH, 4, 2 * WIDTH, key);
     let mut net = Sequential::new()

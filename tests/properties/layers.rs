@@ -1,5 +1,6 @@
 //! Properties of layers with several slots or with state: recurrent layers and batch norm.
 
+use crate::common::bits;
 use ohmgrad::autograd::{Back, Op};
 use ohmgrad::models::{Cell, Recurrent, SequentialBuilder};
 use ohmgrad::prelude::*;
@@ -49,10 +50,6 @@ fn sizes() -> impl Strategy<Value = [usize; 4]> {
 fn transformer(words: usize, width: usize, heads: usize, key: Key) -> SequentialBuilder {
     let block = TransformerEncoderLayer::new(width, heads, 2 * width, key.fold("block")).causal().with_dropout(0.2);
     Sequential::new().embedding(words, width).layer(SinusoidalPositions).layer(block).linear(width, 3)
-}
-
-fn bits(x: &Tensor) -> Vec<u32> {
-    x.iter().map(|v| v.to_bits()).collect()
 }
 
 /// Another value in place of a digital product; backwards the product's own.

@@ -10,7 +10,6 @@ use ohmgrad::analog::config::{
 };
 use ohmgrad::analog::device::{ConstantStep, DeviceConfig, SoftBounds};
 use ohmgrad::analog::update::{PulseType, UpdateParameters};
-use ohmgrad::models::Slot;
 use ohmgrad::prelude::*;
 
 const KEY: Key = Key::new(5);
@@ -248,12 +247,11 @@ fn the_logical_weight_is_what_the_devices_hold() {
         let mut sgd = Sgd::new(0.1);
         for step in 0..12 {
             step_of(&mut net, &mut sgd, step);
-            net.visit("", &mut |path, slot| {
-                if let Slot::Affine(affine) = slot {
-                    let tiles = affine.tiles().expect("on tiles");
-                    assert_eq!(tiles.weight.value, tiles.effective_weights(None).0, "{path} under {config:?}");
-                }
-            });
+            let arrays = net.tile_arrays();
+            assert_eq!(arrays.len(), 2, "both layers are on tiles");
+            for (path, tiles) in arrays {
+                assert_eq!(tiles.weight.value, tiles.effective_weights(None).0, "{path} under {config:?}");
+            }
         }
     }
 }

@@ -344,7 +344,7 @@ pub trait Network: Visit {
     /// If the file can't be read or holds no floats, parameters or buffers differ in name or shape (all of those are
     /// listed), or a weight of the network is programmed onto a chip.
     fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<Restored, CheckpointError> {
-        checkpoint::load_weights(self, path.as_ref())
+        self.load_weights_as(path, &BTreeMap::new())
     }
 
     /// As [`load_weights`](Self::load_weights), of a file whose tensors have other names: `names` has, for a name in the file

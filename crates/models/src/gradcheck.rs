@@ -43,7 +43,7 @@ impl std::error::Error for ModuleMismatch {}
 ///
 /// The output is weighted with random numbers of `key` and summed. Forwards are those of training, with randomness of
 /// `key`, so dropout drops the same elements every time. Networks with kinks (ReLU, pooling) or converters have no
-/// derivative at some inputs; a digital network, or one on perfect tiles, of smooth functions passes at all. Frozen
+/// derivative at some inputs; a digital network, or one on perfect tiles, of smooth functions passes at all inputs. Frozen
 /// parameters are left out.
 ///
 /// ```
@@ -58,15 +58,15 @@ impl std::error::Error for ModuleMismatch {}
 /// # Errors
 /// The first entry that deviates by more. The network is as it was in any case.
 pub fn gradcheck_module<M: Module + ?Sized>(net: &mut M, x: &Tensor, key: Key) -> Result<(), ModuleMismatch> {
+    let tape = Tape::train(key.fold("step"));
+    let y = net.forward(tape.constant(x.clone()));
+    let weights = Tensor::normal(&y.shape(), key.fold("weights"));
+    let gradients = y.backward_from(weights.clone());
     let run = |net: &M| {
         let tape = Tape::train(key.fold("step"));
         let y = net.forward(tape.constant(x.clone())).value();
-        let weights = Tensor::normal(y.shape(), key.fold("weights"));
         y.iter().zip(weights.iter()).map(|(y, w)| f64::from(*y) * f64::from(*w)).sum::<f64>()
     };
-    let tape = Tape::train(key.fold("step"));
-    let y = net.forward(tape.constant(x.clone()));
-    let gradients = y.backward_from(Tensor::normal(&y.shape(), key.fold("weights")));
     let of = |(number, (path, param)): (usize, (String, &Param))| {
         let gradient = gradients.of(param).cloned().unwrap_or_else(|| Tensor::full(param.value.shape(), 0.0));
         (!param.is_frozen()).then(|| (number, path, param.value.clone(), gradient))
@@ -75,6 +75,7 @@ pub fn gradcheck_module<M: Module + ?Sized>(net: &mut M, x: &Tensor, key: Key) -
     for (number, parameter, value, gradient) in parameters {
         let set = |net: &mut M, value: &Tensor| net.parameters_mut()[number].1.value = value.clone();
         let scale = f64::from(gradient.abs().max().max(1e-3));
+        let gradient = gradient.to_vec();
         let order = ohmgrad_tensor::random::permutation(value.len(), key.fold("entries").fold(number));
         for element in order.into_iter().take(ENTRIES) {
             let mut at = |sign: f32| {
@@ -85,7 +86,7 @@ pub fn gradcheck_module<M: Module + ?Sized>(net: &mut M, x: &Tensor, key: Key) -
             };
             let numeric = (at(1.0) - at(-1.0)) / f64::from(2.0 * STEP);
             set(net, &value);
-            let analytic = f64::from(gradient.to_vec()[element]);
+            let analytic = f64::from(gradient[element]);
             if (analytic - numeric).abs().total_cmp(&(TOLERANCE * scale)).is_gt() {
                 return Err(ModuleMismatch { parameter, element, analytic, numeric });
             }

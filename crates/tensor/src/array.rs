@@ -246,13 +246,13 @@ impl<T: Clone + Send + Sync> Array<T> {
         if !self.is_contiguous() {
             *self = self.contiguous();
         }
-        self.storage_of_own()
+        self.unshared_storage()
     }
 
     /// The elements of a dense array in storage order, for writing; copied first if the storage is shared.
-    pub(crate) fn storage_of_own(&mut self) -> &mut [T] {
+    pub(crate) fn unshared_storage(&mut self) -> &mut [T] {
         if self.len() < self.data.len() && self.is_shared() {
-            // Not the rest of the storage, of which this is a small part: one step of a sequence, say.
+            // Copies these elements alone, which may be few: one step of a sequence.
             let mut own = storage::with_capacity(self.len());
             own.extend_from_slice(&self.data[self.offset..self.offset + self.len()]);
             (self.data, self.offset) = (Arc::new(Storage::new(own)), 0);

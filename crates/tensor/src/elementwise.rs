@@ -170,7 +170,7 @@ impl<T: Copy + Send + Sync> Array<T> {
         if !self.is_dense() {
             *self = self.compact();
         }
-        self.storage_of_own()
+        self.unshared_storage()
     }
 
     /// The same elements without gaps or repetition in storage.

@@ -106,9 +106,15 @@ fn block_size(rows: usize) -> usize {
 /// If `w` is not a matrix.
 #[track_caller]
 pub fn right_of<T: Scalar>(w: &Array<T>) -> Right<'_, T> {
+    transposed(w, Right::new)
+}
+
+/// The right operand that `make` makes of `wᵀ`, with its rows and columns.
+#[track_caller]
+fn transposed<'a, T: Scalar>(w: &'a Array<T>, make: fn(Strided<'a, T>, usize, usize) -> Right<'a, T>) -> Right<'a, T> {
     assert!(w.rank() == 2, "right_of: shape {:?} is not a matrix", w.shape);
     let Strided { data, row, column } = strided(w);
-    Right::new(Strided { data, row: column, column: row }, w.shape[1], w.shape[0])
+    make(Strided { data, row: column, column: row }, w.shape[1], w.shape[0])
 }
 
 /// As [`right_of`], but the operand shares the weight's storage, so that it can be kept.
@@ -125,11 +131,9 @@ pub fn prepared<T: Scalar>(w: &Array<T>) -> Right<'static, T> {
 ///
 /// # Panics
 /// As [`right_of`].
+#[track_caller]
 pub fn prepared_for_once<T: Scalar>(w: &Array<T>) -> Right<'static, T> {
-    assert!(w.rank() == 2, "right_of: shape {:?} is not a matrix", w.shape);
-    let Strided { data, row, column } = strided(w);
-    let right = Right::for_once(Strided { data, row: column, column: row }, w.shape[1], w.shape[0]);
-    right.owned(w.clone())
+    transposed(w, Right::unpacked).owned(w.clone())
 }
 
 impl<T: Scalar> Array<T> {

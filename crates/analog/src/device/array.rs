@@ -256,7 +256,7 @@ impl DeviceArray {
         if trains.is_empty() {
             return;
         }
-        self.changed.add(trains.reach(), |row| trains.is_pulsed(row));
+        trains.mark(&mut self.changed);
         if let Some(wear) = &mut self.wear {
             count_pulses(trains, side, wear.make_mut());
         }
@@ -288,7 +288,7 @@ impl DeviceArray {
 
     /// Visits all that the array remembers, each under its name.
     pub(crate) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, cell::Slot<'_>)) {
-        // Whoever visits may replace what is there.
+        // A visit may replace any array.
         self.changed = Changed::all(self.shape);
         let mut piece = |name: &str, slot: cell::Slot<'_>| f(&format!("{path}{name}"), slot);
         let names = self.config.step().arrays();

@@ -61,13 +61,13 @@ impl Rules for LinearStep {
         unused.note("", &["allow_increasing", "mean_bound_reference"], flat, "steps have no slope");
         unused.note("", &["reverse_up", "reverse_down"], flat, "steps have no slope");
         unused.note("", &["mult_noise"], flat || self.dw_min_std == 0.0, "steps have no slope or dw_min_std is 0");
-        unused.note(
-            "",
-            &["reverse_offset"],
-            !self.reverse_up && !self.reverse_down,
-            "reverse_up and reverse_down are off",
-        );
+        note_reverse_offset(unused, [self.reverse_up, self.reverse_down]);
     }
+}
+
+/// Notes the offset of reversed steps where there are none.
+pub(super) fn note_reverse_offset(unused: &mut Unused<'_>, reverse: [bool; 2]) {
+    unused.note("", &["reverse_offset"], reverse == [false; 2], "reverse_up and reverse_down are off");
 }
 
 /// Reversed steps need multiplicative noise.

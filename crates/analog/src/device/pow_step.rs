@@ -39,13 +39,13 @@ impl Rules for PowStep {
 
     fn without_effect(&self, unused: &mut Unused<'_>) {
         self.shared().without_effect(unused);
-        unused.note(
-            "",
-            &["pow_gamma_dtod", "pow_up_down", "pow_up_down_dtod"],
-            self.pow_gamma == 0.0,
-            "pow_gamma is 0",
-        );
+        note_exponents(unused, self.pow_gamma);
     }
+}
+
+/// Notes the spread and asymmetry of exponents where these are 0.
+pub(super) fn note_exponents(unused: &mut Unused<'_>, gamma: f32) {
+    unused.note("", &["pow_gamma_dtod", "pow_up_down", "pow_up_down_dtod"], gamma == 0.0, "pow_gamma is 0");
 }
 
 /// Parameters from which exponents are drawn.

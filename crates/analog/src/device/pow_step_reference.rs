@@ -50,12 +50,7 @@ impl Rules for PowStepReference {
 
     fn without_effect(&self, unused: &mut Unused<'_>) {
         self.shared().without_effect(unused);
-        unused.note(
-            "",
-            &["pow_gamma_dtod", "pow_up_down", "pow_up_down_dtod"],
-            self.pow_gamma == 0.0,
-            "pow_gamma is 0",
-        );
+        pow_step::note_exponents(unused, self.pow_gamma);
         unused.note("", &["n_estimation_steps"], !self.subtract_symmetry_point, "subtract_symmetry_point is off");
     }
 }

@@ -37,12 +37,7 @@ impl Rules for SoftBounds {
     fn without_effect(&self, unused: &mut Unused<'_>) {
         self.shared().without_effect(unused);
         unused.note("", &["mult_noise"], self.dw_min_std == 0.0, "dw_min_std is 0");
-        unused.note(
-            "",
-            &["reverse_offset"],
-            !self.reverse_up && !self.reverse_down,
-            "reverse_up and reverse_down are off",
-        );
+        linear_step::note_reverse_offset(unused, [self.reverse_up, self.reverse_down]);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::cell::{Cell, Slot};
 use crate::config::{InferenceRpuConfig, RpuConfig};
 use crate::error::Error;
 use crate::tile::{Grid, Hardware, Rectangle, Tile, grid, out_scaling, running_mean};
-use tensors::{Tensors, wrong};
+use tensors::{Tensors, never_nan, wrong};
 
 /// The whole state of a [`TileArray`], except the identities of its parameters.
 ///
@@ -214,15 +214,14 @@ impl TileArray {
         for (i, Rectangle { group, outs, ins }) in rectangles.into_iter().enumerate() {
             let forward = tensors.pattern(&format!("{i}.forward"), outs.len(), ins.len())?;
             let backward = tensors.pattern(&format!("{i}.backward"), ins.len(), outs.len())?;
-            let scales = tensors.optional(&format!("{i}.scales"));
+            let entry = format!("{i}.scales");
+            let scales = tensors.optional(&entry);
             if let Some(scales) = scales.as_ref().filter(|s| ![[1, 1], [outs.len(), 1]].iter().any(|a| s.shape() == a))
             {
                 let expected = format!("shape [1, 1] or [{}, 1]", outs.len());
-                return Err(wrong(format!("{i}.scales"), format!("shape {:?}", scales.shape()), expected));
+                return Err(wrong(entry, format!("shape {:?}", scales.shape()), expected));
             }
-            if scales.iter().any(|scales| scales.iter().any(|s| s.is_nan())) {
-                return Err(wrong(format!("{i}.scales"), "NaN", "numbers"));
-            }
+            let scales = scales.map(|scales| never_nan(&entry, scales)).transpose()?;
             let TilePlace { site, key } = places[i];
             tiles.push(Tile { group, outs, ins, scales, forward, backward, site, key });
         }

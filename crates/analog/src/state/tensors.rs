@@ -35,13 +35,9 @@ impl Tensors {
         }
     }
 
-    /// As `shaped`, of numbers that are drawn once: a NaN among them would be lost where they are compared.
+    /// As `shaped`, of numbers that are drawn once.
     pub fn drawn(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
-        let found = self.shaped(name, shape)?;
-        if found.iter().any(|v| v.is_nan()) {
-            return Err(wrong(name, "NaN", "numbers"));
-        }
-        Ok(found)
+        self.shaped(name, shape).and_then(|found| never_nan(name, found))
     }
 
     /// As `shaped`, of counts.
@@ -155,6 +151,12 @@ fn parsed<T: std::str::FromStr>(numbers: &mut BTreeMap<String, String>, i: usize
     let entry = || format!("pulsed.tiles.{i}.{name}");
     let text = numbers.remove(name).ok_or_else(|| wrong(entry(), "nothing", "a number"))?;
     text.parse().map_err(|_| wrong(entry(), &text, "a whole number"))
+}
+
+/// A tensor in which no training makes a NaN: one would be lost where its numbers are compared.
+pub(super) fn never_nan(name: &str, tensor: Tensor) -> Result<Tensor, Error> {
+    let has_nan = tensor.iter().any(|v| v.is_nan());
+    if has_nan { Err(wrong(name, "NaN", "numbers")) } else { Ok(tensor) }
 }
 
 pub(super) fn wrong(entry: impl ToString, found: impl ToString, expected: impl ToString) -> Error {

@@ -116,7 +116,7 @@ pub(crate) fn count_pulses(trains: &Trains, side: Side, wear: &mut [f32]) {
         Side::DownAsUp => (-n).max(0),
     };
     for (number, wear) in wear.chunks_exact_mut(trains.ins.max(1)).enumerate() {
-        let string = &trains.strings[number * trains.string..(number + 1) * trains.string];
+        let string = trains.string_of(number);
         for stretch in &trains.stretches {
             match *stretch {
                 // No pulses.
@@ -161,7 +161,7 @@ struct Row<'a, S> {
 impl<S: Step> Row<'_, S> {
     #[inline(always)]
     fn run(&mut self, trains: &Trains, number: usize, noise: &mut Normals) {
-        let string = &trains.strings[number * trains.string..(number + 1) * trains.string];
+        let string = trains.string_of(number);
         for stretch in &trains.stretches {
             match *stretch {
                 Stretch::Lists { from, to } => self.lists(trains, string, from..to, number, noise),

@@ -12,6 +12,7 @@ use ohmgrad_tensor::{Key, rows};
 use super::bits::{LANES, Line, each_bit};
 use super::parameters::step;
 use super::{Pairs, PulseType, Statistics, UpdateParameters, lines};
+use crate::device::Changed;
 
 /// Consecutive samples that rows treat alike.
 #[derive(Clone, Debug)]
@@ -201,20 +202,19 @@ impl Trains {
         self.reach = column..column + 1;
     }
 
-    /// The columns that may change.
-    pub(crate) fn reach(&self) -> Range<usize> {
-        if self.is_drawn() { self.reach.clone() } else { 0..self.ins }
-    }
-
-    /// Returns `true` if a row may change.
-    pub(crate) fn is_pulsed(&self, row: usize) -> bool {
-        !self.is_drawn() || self.strings[row * self.string..(row + 1) * self.string].iter().any(|&bits| bits != 0)
-    }
-
-    /// Returns `true` if there are bits of all lines.
-    fn is_drawn(&self) -> bool {
+    /// Adds the crosspoints that the pulses may change: all of them unless there are bits of all lines.
+    pub(crate) fn mark(&self, changed: &mut Changed) {
         let drawn = |stretch: &Stretch| matches!(stretch, Stretch::Lists { .. } | Stretch::Bits { .. });
-        self.stretches.iter().all(drawn)
+        match self.stretches.iter().all(drawn) {
+            true => changed.add(self.reach.clone(), |row| self.string_of(row).iter().any(|&bits| bits != 0)),
+            false => *changed = Changed::all([self.outs, self.ins]),
+        }
+    }
+
+    /// The bits of a row at all times.
+    #[inline(always)]
+    pub(super) fn string_of(&self, row: usize) -> &[u32] {
+        &self.strings[row * self.string..(row + 1) * self.string]
     }
 
     /// Returns `true` if no crosspoint changes.

@@ -33,8 +33,8 @@ use crate::visit::Visit;
 pub use error::{CheckpointError, Reshaped};
 pub use header::{EpochState, TrainingState};
 use restore::Weights;
+pub(crate) use restore::load_weights_as;
 pub use restore::{Restored, Tiles};
-pub(crate) use restore::{load_weights, load_weights_as};
 
 /// A network, its optimizer and the state of its training in one file.
 ///

@@ -296,8 +296,3 @@ pub(crate) fn load_weights_as(
     weights.rename(names)?;
     Ok(weights.plan(net, Tiles::FromNetwork)?.carry_out())
 }
-
-/// Reads weights into a network; see [`Network::load_weights`].
-pub(crate) fn load_weights(net: &mut (impl Visit + ?Sized), path: &Path) -> Result<Restored, CheckpointError> {
-    Ok(super::read_weights(path)?.plan(net, Tiles::FromNetwork)?.carry_out())
-}

@@ -131,15 +131,17 @@ impl Remote<'_> {
     /// The content, from `cache` or else from the first mirror that has it.
     fn get(&self, agent: &Agent, mirrors: &[&str], cache: &Path) -> Result<Vec<u8>, DataError> {
         let path = cache.join(self.name);
-        if let Ok(file) = File::open(&path)
-            && let Ok(content) = self.check(file, self.name)
+        let mut gz = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(self.len + 1).read_to_end(&mut gz));
+        if read.is_ok()
+            && let Ok(content) = self.check(&gz, self.name)
         {
             return Ok(content);
         }
         let mut errors = Vec::new();
         for mirror in mirrors {
             let url = format!("{mirror}{}", self.name);
-            let good = self.fetch(agent, &url).and_then(|gz| Ok((self.check(&gz[..], &url)?, gz)));
+            let good = self.fetch(agent, &url).and_then(|gz| Ok((self.check(&gz, &url)?, gz)));
             match good {
                 Ok((content, gz)) => return write(&path, &gz).map(|()| content),
                 Err(error) => errors.push(error),
@@ -164,12 +166,11 @@ impl Remote<'_> {
     }
 
     /// Unpacks, no further than expected, and compares.
-    fn check(&self, gz: impl Read, url: &str) -> Result<Vec<u8>, DataError> {
+    fn check(&self, gz: &[u8], url: &str) -> Result<Vec<u8>, DataError> {
         let damaged = |e| DataError::Download { url: url.into(), reason: format!("damaged gzip: {e}") };
-        let (mut packed, mut content) = (Vec::new(), Vec::new());
-        gz.take(self.len + 1).read_to_end(&mut packed).map_err(damaged)?;
-        MultiGzDecoder::new(&packed[..]).take(self.len + 1).read_to_end(&mut content).map_err(damaged)?;
-        let found = sha256(if self.packed { &packed } else { &content });
+        let mut content = Vec::new();
+        MultiGzDecoder::new(gz).take(self.len + 1).read_to_end(&mut content).map_err(damaged)?;
+        let found = sha256(if self.packed { gz } else { &content });
         if found != self.sha256 {
             let expected = self.sha256.into();
             return Err(DataError::Checksum { url: url.into(), expected, found });

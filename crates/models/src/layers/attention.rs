@@ -66,7 +66,7 @@ impl MultiHeadAttention {
         Self { in_proj, out_proj, heads, causal: false, dropout: 0.0 }
     }
 
-    /// The same layer, in which each place sees itself and earlier ones alone.
+    /// The same layer, in which each place attends to itself and to earlier places only.
     pub fn causal(self) -> Self {
         Self { causal: true, ..self }
     }
@@ -89,14 +89,14 @@ impl MultiHeadAttention {
     }
 
     /// The output for sequences [batch, time, width] of which the places are hidden where `mask` is `true`. The mask is
-    /// broadcast to [batch, heads, time, time]: the place that sees, then the place that is seen. For sequences that are
-    /// filled up, it is [batch, 1, 1, time] with `true` at the filling. A place that sees nothing gives NaN.
+    /// broadcast to [batch, heads, time, time]: the axis of the queries, then that of the keys. For padded sequences it is
+    /// [batch, 1, 1, time] with `true` at the padding. A place from which all places are hidden gives NaN.
     ///
     /// # Panics
     /// If the input is not [batch, time, width], or the mask does not broadcast.
     #[track_caller]
     pub fn forward_masked<'t>(&self, x: Var<'t>, mask: &Array<bool>) -> Var<'t> {
-        self.attend(self.split(x).try_into().expect("three projections"), Some(mask))
+        self.attend(self.split(x), Some(mask))
     }
 
     /// The output for queries [batch, time, width] that attend to another sequence, the memory [batch, places, width], as
@@ -114,7 +114,7 @@ impl MultiHeadAttention {
 
     /// Q, K and V for a sequence, each [batch, heads, time, width of a head].
     #[track_caller]
-    fn split<'t>(&self, x: Var<'t>) -> Vec<Var<'t>> {
+    fn split<'t>(&self, x: Var<'t>) -> [Var<'t>; 3] {
         let (shape, width) = (x.shape(), self.width());
         assert!(
             shape.len() == 3 && shape[2] == width,
@@ -124,7 +124,7 @@ impl MultiHeadAttention {
         let all = self.in_proj.forward(x);
         let part = |i: usize| all.slice(2, i * width..(i + 1) * width);
         let by_head = |part: Var<'t>| part.reshape(&[batch, time, self.heads, width / self.heads]).transpose(1, 2);
-        (0..3).map(part).map(by_head).collect()
+        [0, 1, 2].map(part).map(by_head)
     }
 
     /// The heads' outputs, joined, from Q, K and V.
@@ -134,7 +134,7 @@ impl MultiHeadAttention {
         let (time, places) = (shape[2], k.shape()[2]);
         let mut scores = (q * (1.0 / (shape[3] as f32).sqrt())).matmul(k.t());
         if self.causal {
-            scores = scores.masked_fill(&Array::full(&[time, places], true).triu(1), f32::NEG_INFINITY);
+            scores = scores.masked_fill(&Array::from_fn(&[time, places], |at| at[1] > at[0]), f32::NEG_INFINITY);
         }
         if let Some(mask) = mask {
             scores = scores.masked_fill(mask, f32::NEG_INFINITY);
@@ -155,7 +155,7 @@ impl Module for MultiHeadAttention {
     /// If the input has another shape.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
-        self.attend(self.split(x).try_into().expect("three projections"), None)
+        self.attend(self.split(x), None)
     }
 
     fn batch_axis(&self) -> Option<usize> {

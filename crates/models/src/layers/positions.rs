@@ -29,9 +29,10 @@ impl Module for SinusoidalPositions {
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let [time, width] = time_and_width(x);
+        let rates: Vec<f64> = (0..width).map(|i| 10_000f64.powf(-((i - i % 2) as f64) / width as f64)).collect();
         let wave = |i: &[usize]| {
             let [t, i] = [i[0], i[1]];
-            let angle = t as f64 * 10_000f64.powf(-((i - i % 2) as f64) / width as f64);
+            let angle = t as f64 * rates[i];
             (if i % 2 == 0 { angle.sin() } else { angle.cos() }) as f32
         };
         x + x.tape().constant(Tensor::from_fn(&[time, width], wave))

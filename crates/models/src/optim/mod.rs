@@ -72,8 +72,9 @@ pub fn update<M: Default>(
     mut update: impl FnMut(&mut Param, &Tensor, &mut M),
 ) {
     refuse_others(net, gradients);
-    // Before the first step weights are as their keys made them.
-    let pairs = if memory.is_empty() { alike(&*net) } else { vec![] };
+    // Before the first step weights are as their keys made them. Weights in devices have neither gradients nor a memory.
+    let is_first = memory.is_empty() && gradients.iter().next().is_some();
+    let pairs = if is_first { alike(&*net) } else { vec![] };
     // An input range may be both: found from the data by the forward, then stepped.
     net.apply(gradients.state());
     for (path, param) in net.parameters_mut() {
@@ -81,8 +82,7 @@ pub fn update<M: Default>(
             update(param, gradient, memory.entry(path).or_default());
         }
     }
-    // A memory that stays empty, as of weights that all live in devices, would say it at every step.
-    pairs.iter().filter(|_| !memory.is_empty()).for_each(|pair| eprintln!("note: {}", alike::say(pair)));
+    pairs.iter().for_each(|pair| eprintln!("note: {}", alike::say(pair)));
     for (_, affine) in net.affines_mut() {
         affine.update_devices(gradients, rate);
         affine.after_step();
@@ -107,7 +107,7 @@ fn ignored_by_devices(net: &dyn Visit, settings: &[(&str, bool)]) -> Option<Stri
     (!ignored.is_empty()).then(note)
 }
 
-/// Panics if something of the gradients is for nothing in the network, and names what may be meant.
+/// Panics if a gradient, a deposit or a piece of state belongs to no parameter of the network, with the likely cause.
 fn refuse_others(net: &dyn Visit, gradients: &Gradients) {
     let owned = owned(net);
     if gradients.owners().all(|id| owned.contains(&id)) {
@@ -126,9 +126,11 @@ fn refuse_others(net: &dyn Visit, gradients: &Gradients) {
         }
     }
     let mut left = shapes.clone();
-    without
-        .iter()
-        .for_each(|(_, shape)| left.iter().position(|other| other == shape).map_or((), |i| drop(left.remove(i))));
+    for (_, shape) in &without {
+        if let Some(i) = left.iter().position(|other| other == shape) {
+            left.remove(i);
+        }
+    }
     let without: Vec<String> = without.into_iter().map(|(path, _)| path).collect();
     let meant = if without.is_empty() {
         format!(

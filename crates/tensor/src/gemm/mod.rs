@@ -140,20 +140,17 @@ pub struct Right<'a, T> {
 }
 
 impl<'a, T: Gemm> Right<'a, T> {
+    /// The operand of any number of products.
     pub(crate) fn new(matrix: Strided<'a, T>, terms: usize, columns: usize) -> Self {
-        matrix.check(terms, columns);
         Self {
-            matrix: Matrix::Borrowed(matrix),
-            terms,
-            columns,
             #[cfg(target_arch = "x86_64")]
             packed: matrix.as_f32().and_then(|matrix| Packed::new(matrix, terms, columns)),
+            ..Self::unpacked(matrix, terms, columns)
         }
     }
 
-    /// A right operand for a single product of few rows, which packs no more of the matrix at a time than it multiplies
-    /// with.
-    pub(crate) fn for_once(matrix: Strided<'a, T>, terms: usize, columns: usize) -> Self {
+    /// The operand of a single product of few rows, which packs no more of the matrix at a time than it multiplies with.
+    pub(crate) fn unpacked(matrix: Strided<'a, T>, terms: usize, columns: usize) -> Self {
         matrix.check(terms, columns);
         Self {
             matrix: Matrix::Borrowed(matrix),

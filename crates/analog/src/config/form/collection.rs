@@ -71,7 +71,7 @@ impl<T: Setting + Default> Setting for Vec<T> {
         self.iter().enumerate().try_for_each(|(i, item)| item.check(range, &format!("{at}[{i}]")))
     }
 
-    /// Items are of classes, which have defaults of their own, or no sections.
+    /// Items are of classes, whose defaults are those of the class, or they are not sections.
     fn unused(&self, _: &Value, at: &str, notes: &mut Vec<Note>) {
         self.iter().enumerate().for_each(|(i, item)| item.unused(&Value::Null, &format!("{at}[{i}]"), notes));
     }

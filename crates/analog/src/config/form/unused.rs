@@ -1,11 +1,11 @@
-//! Fields that differ from their default and have no effect: what a section says of its own in `Rules::without_effect`.
+//! Fields that differ from their default and have no effect. Each section names its fields in `Rules::without_effect`.
 
 use std::fmt;
 
 use super::setting::join;
 use super::value::Value;
 
-/// A remark about a field of a configuration that is no error.
+/// A remark about a field of a configuration that is not an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// The field with its section, `forward.bound_management`.
