@@ -44,9 +44,13 @@
 //! it, in reading order (`docs/introduction.md`); `.ci/book` builds it as web pages.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "aihwkit")]
+pub use ohmgrad_aihwkit as aihwkit;
 pub use ohmgrad_analog as analog;
 pub use ohmgrad_autograd as autograd;
 pub use ohmgrad_files as files;
+#[cfg(feature = "plots")]
+pub use ohmgrad_plots as plots;
 pub use ohmgrad_tensor as tensor;
 
 /// Layers, conversion to analog tiles, optimizers, data and evaluation: the crate `ohmgrad_models`, with a
@@ -56,28 +60,36 @@ pub mod models {
     pub use ohmgrad_models::*;
 }
 
-pub use models::{Error, Visit};
+mod error;
+
+pub use error::Error;
+pub use models::Visit;
 
 /// The items that most programs need: `use ohmgrad::prelude::*`.
 pub mod prelude {
-    pub use crate::models::data::{Dataset, Mnist};
+    pub use crate::Error;
+    pub use crate::models::data::{Dataset, Mnist, Targets};
     pub use crate::models::{
         Activation, Adam, AdaptiveAvgPool1d, AdaptiveAvgPool2d, Affine, AvgPool1d, AvgPool2d, BatchNorm1d, BatchNorm2d,
         Checkpoint, Chip, Conv1d, Conv2d, Conv3d, Diagnostics, Dropout, Embedding, Flatten, Gates, Gru, LayerNorm,
         LearnedPositions, Linear, Lstm, MaxPool1d, MaxPool2d, Module, MultiHeadAttention, Network, Optimizer, Progress,
         RecurrentOptions, Rnn, Schedule, Sequential, Sgd, SinusoidalPositions, Tiles, Trainer, TrainingState,
-        TransformerEncoderLayer, Visit, accuracy, accuracy_over_time, calibrate_input_ranges, diagnose, over_time,
-        predict,
+        TransformerEncoderLayer, Visit, accuracy, accuracy_over_time, calibrate_input_ranges, diagnose,
+        gradcheck_module, over_time, predict,
     };
+    pub use ohmgrad_analog::cell::{Algorithm, build_cell};
     pub use ohmgrad_analog::config::{
-        BoundManagement, InputRangeParameter, MvType, NoiseManagement, PrePostProcessingParameter, WeightClip,
-        WeightClipParameter, WeightModifier, WeightModifierParameter, WeightNoise, WeightRemap, WeightRemapParameter,
+        BoundManagement, DriftCompensationConfig, InputRangeParameter, MvType, NoiseManagement,
+        PrePostProcessingParameter, RpuConfig, WeightClip, WeightClipParameter, WeightModifier,
+        WeightModifierParameter, WeightNoise, WeightRemap, WeightRemapParameter,
     };
+    pub use ohmgrad_analog::noise::{Converter, NoiseModel, Pcm};
+    pub use ohmgrad_analog::update::UpdateParameters;
     pub use ohmgrad_analog::{
         AnalogMatrix, BackwardIoParameters, Calibration, CalibrationMode, InferenceRpuConfig, IoParameters,
-        MappingParameter, TileArray,
+        MappingParameter, TileArray, presets,
     };
-    pub use ohmgrad_autograd::{Gradients, Param, Tape, Var};
+    pub use ohmgrad_autograd::{Back, Gradients, Op, Param, Tape, Var, gradcheck, gradcheck_surrogate};
     pub use ohmgrad_tensor::parallel::use_threads;
-    pub use ohmgrad_tensor::{Array, Key, Tensor};
+    pub use ohmgrad_tensor::{Array, Key, Scalar, Tensor};
 }

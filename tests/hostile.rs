@@ -7,6 +7,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use ohmgrad::aihwkit::FromAihwkit;
 use ohmgrad::analog::cell::presets;
 use ohmgrad::analog::config::RpuConfig;
 use ohmgrad::analog::noise::Fusion;

@@ -3,6 +3,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Mutex;
 
+use ohmgrad::Error;
 use ohmgrad::models::data::Dataset;
 use ohmgrad::prelude::*;
 
@@ -111,5 +112,28 @@ fn wrong_shapes_name_the_operation_and_the_line_of_the_caller() {
     for (expected, (found, file)) in cases {
         assert_eq!(found, expected);
         assert!(file.ends_with("tests/messages.rs"), "{expected}: is said of {file}");
+    }
+}
+
+#[test]
+fn an_error_and_its_cause_say_different_things() {
+    let folder = tempfile::tempdir().unwrap();
+    let none = |name: &str| folder.path().join("none").join(name);
+    let mut net = Sequential::new().linear(2, 1).init(KEY);
+    let figure = ohmgrad::plots::training_curves(&[("loss", &[1.0, 0.5])]);
+    let export = |net: &Sequential| ohmgrad::models::fusion_export(net, Default::default(), none("net.csv"));
+    let errors: [Error; 5] = [
+        Tensor::read_npy(none("x.npy")).unwrap_err().into(),
+        net.load_weights(none("net.safetensors")).unwrap_err().into(),
+        InferenceRpuConfig::from_file(none("chip.toml")).unwrap_err().into(),
+        figure.save(none("loss.svg")).unwrap_err().into(),
+        export(&on_tiles(net)).unwrap_err().into(),
+    ];
+    for error in errors {
+        let message = error.to_string();
+        assert!(message.contains("none"), "{message}");
+        let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+        let causes: Vec<_> = causes.map(ToString::to_string).collect();
+        assert!(matches!(causes.as_slice(), [cause] if !message.contains(cause.as_str())), "{message}: {causes:?}");
     }
 }

@@ -10,7 +10,7 @@ From a shell, for a name in a file or module (a configuration, or a class or fun
     python export_rpu_config.py experiment.py:rpu_config -o chip.json
     python export_rpu_config.py aihwkit.simulator.presets:StandardHWATrainingPreset
 
-Read it with `InferenceRpuConfig::from_aihwkit`, or turn it into TOML:
+Read it with `RpuConfig::from_aihwkit` of the crate ohmgrad-aihwkit, or turn it into TOML:
 
     cargo run --release -- import chip.json
 

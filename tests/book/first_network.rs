@@ -3,8 +3,8 @@
 // ANCHOR: program
 use std::f32::consts::TAU;
 
+use ohmgrad::plots::Band;
 use ohmgrad::prelude::*;
-use ohmgrad_plots::Band;
 
 pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let key = Key::new(1);
@@ -36,7 +36,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ages = accuracy_over_time(&net, &test, &times, 10, key.fold("chips"))?;
     let points = ages.iter().map(|at| [at.t.into(), at.mean(), at.std()]).collect();
     let picture = std::env::temp_dir().join("spirals.svg");
-    ohmgrad_plots::accuracy_over_time(&[Band { name: "spirals".into(), points }]).save(&picture)?;
+    ohmgrad::plots::accuracy_over_time(&[Band { name: "spirals".into(), points }]).save(&picture)?;
     println!("{}", picture.display());
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use ohmgrad::aihwkit::FromAihwkit;
 use ohmgrad::analog::config::RpuConfig;
 use ohmgrad::analog::presets;
 use ohmgrad::prelude::*;

@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
+use ohmgrad::plots::{Axis, Corner, Figure, Mark, Scale, Series};
 use ohmgrad::prelude::*;
-use ohmgrad_plots::{Axis, Corner, Figure, Mark, Scale, Series};
 
 #[test]
 fn one_product_read_twice() -> Result<(), Box<dyn Error>> {
@@ -68,5 +68,5 @@ fn draw_read() -> Result<(), Box<dyn Error>> {
         series: vec![read, ideal.clone()],
         legend: Corner::UpperLeft,
     });
-    Ok(ohmgrad_plots::save("docs/read.svg", &panels.collect::<Vec<_>>())?)
+    Ok(ohmgrad::plots::save("docs/read.svg", &panels.collect::<Vec<_>>())?)
 }

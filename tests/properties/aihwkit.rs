@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use ohmgrad::aihwkit::{FromAihwkit, Imported};
 use ohmgrad::analog::cell::{Algorithm, build_cell, presets as cells};
-use ohmgrad::analog::config::{BackwardIoParameters, Imported, RpuConfig};
+use ohmgrad::analog::config::{BackwardIoParameters, RpuConfig};
 use ohmgrad::analog::device::{DeviceConfig, SoftBoundsReference};
 use ohmgrad::analog::presets;
 use ohmgrad::analog::update::UpdateParameters;

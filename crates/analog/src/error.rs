@@ -76,12 +76,12 @@ pub enum Error {
     },
 
     /// A file that cannot be read or written.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: cannot be read or written", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// The error of the operating system.
-        error: std::io::Error,
+        source: std::io::Error,
     },
 
     /// A file whose name does not tell its format.
@@ -152,12 +152,12 @@ pub enum Error {
 
 impl Error {
     /// The same error, with the file in which it was found.
-    pub(crate) fn in_file(self, path: &Path) -> Self {
+    pub fn in_file(self, path: &Path) -> Self {
         Self::InFile { path: path.to_owned(), error: Box::new(self) }
     }
 
-    /// The field that the error is about, with its section.
-    pub(crate) fn field(&self) -> Option<String> {
+    /// The field that the error is about, with its section, `forward.inp_bound`; `None` if it is not about a field.
+    pub fn field(&self) -> Option<String> {
         match self {
             Self::UnknownField { field, section, .. } => Some(crate::config::setting::join(section, field)),
             Self::InvalidField { field, .. } | Self::UnknownValue { field, .. } | Self::Unsupported { field, .. } => {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use jsonschema::Validator;
+use ohmgrad_aihwkit::FromAihwkit;
 use ohmgrad_analog::{InferenceRpuConfig, presets};
 use serde_json::Value;
 

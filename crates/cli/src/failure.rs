@@ -1,5 +1,6 @@
 //! Failures of commands, and their exit codes.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -31,6 +32,11 @@ impl Failure {
         Self { message: message.to_string(), code: MISTAKE }
     }
 
+    /// A mistake in a file that the user named, with its causes.
+    pub fn mistaken(error: impl Error) -> Self {
+        Self::mistake(with_causes(&error))
+    }
+
     /// Anything else.
     pub fn failed(message: impl Display) -> Self {
         Self { message: message.to_string(), code: FAILED }
@@ -46,7 +52,7 @@ macro_rules! failed {
     ($($error:ty),*) => {
         $(impl From<$error> for Failure {
             fn from(error: $error) -> Self {
-                Self::failed(error)
+                Self::failed(with_causes(&error))
             }
         })*
     };
@@ -59,6 +65,12 @@ failed!(
     ohmgrad::models::data::DataError,
     ohmgrad_plots::PlotError
 );
+
+/// The message of an error and those of its causes, `a.npy: cannot be read or written: No such file or directory`.
+fn with_causes(error: &dyn Error) -> String {
+    let messages = std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string);
+    messages.collect::<Vec<_>>().join(": ")
+}
 
 /// `; did you mean …?` with the nearest of some names, if one is near.
 pub fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {

@@ -40,7 +40,7 @@ struct Layer {
 #[non_exhaustive]
 pub enum FusionError {
     /// The operating system refused to read or write, or the file is not a text.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: cannot be read or written", path.display())]
     Io {
         /// The file.
         path: PathBuf,

@@ -34,8 +34,8 @@ mod chip;
 mod convert;
 pub mod data;
 mod diagnostics;
-mod error;
 mod evaluate;
+#[cfg(feature = "fusion")]
 mod fusion;
 mod gradcheck;
 pub mod init;
@@ -54,8 +54,8 @@ pub use checkpoint::{Checkpoint, CheckpointError, EpochState, Restored, Tiles, T
 pub use chip::{Chip, Weak};
 pub use convert::Network;
 pub use diagnostics::{Diagnostics, TileDiagnostics, diagnose};
-pub use error::Error;
 pub use evaluate::{accuracy, confusion_matrix, predict};
+#[cfg(feature = "fusion")]
 pub use fusion::{FusionError, FusionExport, fusion_export, fusion_import};
 pub use gradcheck::{ModuleMismatch, gradcheck_module};
 pub use layers::{

@@ -54,7 +54,7 @@ pub(crate) fn save<P: Picture + ?Sized>(path: &Path, picture: &P) -> Result<(), 
         Some("png") => png(picture)?,
         _ => return Err(PlotError::UnknownFormat { path: path.into() }),
     };
-    ohmgrad_files::replace(path, &bytes).map_err(|error| PlotError::Io { path: path.into(), error })
+    ohmgrad_files::replace(path, &bytes).map_err(|source| PlotError::Io { path: path.into(), source })
 }
 
 pub(crate) fn svg<P: Picture + ?Sized>(picture: &P) -> Result<String, PlotError> {

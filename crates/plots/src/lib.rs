@@ -148,12 +148,12 @@ pub enum PlotError {
         path: PathBuf,
     },
     /// The operating system refused to write.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: cannot be written", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// The error of the operating system.
-        error: std::io::Error,
+        source: std::io::Error,
     },
     /// The drawing library failed.
     #[error("drawing: {what}")]

@@ -34,7 +34,7 @@ const ALWAYS_ALLOWED: u64 = 16 << 20;
 #[non_exhaustive]
 pub enum NpyError {
     /// The file could not be opened, read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: cannot be read or written", path.display())]
     Io {
         /// The file.
         path: PathBuf,

@@ -17,7 +17,6 @@
 //! | which fields have no effect | `warnings.rs`; of devices, cells and updates with their fields, and `warnings/on_chip.rs` |
 //! | the line in a trace | `summary.rs` |
 //! | files, a field by its path, the JSON Schema | `file.rs` |
-//! | what aihwkit printed or exported, and what of it is not understood | `import/` |
 //! | how any section is read, checked, printed and described | `form/`, which knows no section |
 //!
 //! A further section is a file with a `parameters!` list and one line in [`InferenceRpuConfig`].
@@ -27,8 +26,8 @@ mod clip;
 mod converter;
 mod drift_compensation;
 mod file;
-pub(crate) mod form;
-mod import;
+#[doc(hidden)]
+pub mod form;
 mod inference;
 mod io;
 mod io_rules;
@@ -53,7 +52,6 @@ pub use clip::{WeightClip, WeightClipParameter};
 pub use converter::ConverterConfig;
 pub use drift_compensation::DriftCompensationConfig;
 pub use form::unused::Note;
-pub use import::Imported;
 pub use inference::InferenceRpuConfig;
 pub use io::{BackwardIoParameters, IoParameters};
 pub use ir_drop_t::{IrDropT, PulseMode};

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ohmgrad::analog::config::{Imported, RpuConfig};
+use ohmgrad::aihwkit::{FromAihwkit, Imported};
+use ohmgrad::analog::config::RpuConfig;
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome, PARTLY};
@@ -30,7 +31,7 @@ pub struct ImportArgs {
 
 /// Runs the command.
 pub fn run(args: &ImportArgs, output: Output) -> Outcome<u8> {
-    let Imported { config, notes } = RpuConfig::from_aihwkit_file(&args.file).map_err(Failure::mistake)?;
+    let Imported { config, notes } = RpuConfig::from_aihwkit_file(&args.file).map_err(Failure::mistaken)?;
     let text = config.to_toml_string()?;
     let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
     let warnings: Vec<String> = config.warnings().iter().map(ToString::to_string).collect();

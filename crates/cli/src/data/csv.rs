@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use csv::{ReaderBuilder, Trim};
 use ohmgrad::prelude::*;
 
 use super::{Goal, Read};
@@ -12,10 +13,18 @@ use crate::recipe::Columns;
 /// Reads a table: a header with names, then rows; commas, semicolons or tabs between fields, which may be in quotes.
 pub fn read(path: &Path, columns: &Columns) -> Outcome<Read> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
-    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let (_, header) = lines.next().ok_or_else(|| Failure::mistake(format!("{}: is empty", path.display())))?;
-    let separator = [',', ';', '\t'].into_iter().max_by_key(|c| header.matches(*c).count()).unwrap_or(',');
-    let names: Vec<String> = fields(header, separator);
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let separator = [b',', b';', b'\t'].into_iter().max_by_key(|c| first.bytes().filter(|b| b == c).count());
+    let mut table = ReaderBuilder::new()
+        .delimiter(separator.unwrap_or(b','))
+        .flexible(true)
+        .trim(Trim::All)
+        .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+    let damaged = |error: csv::Error| Failure::mistake(format!("{}: {error}", path.display()));
+    let names: Vec<String> = table.headers().map_err(damaged)?.iter().map(str::to_owned).collect();
+    if names.is_empty() {
+        return Err(Failure::mistake(format!("{}: is empty", path.display())));
+    }
     let mut known = BTreeSet::new();
     if let Some(name) = names.iter().find(|name| !name.is_empty() && !known.insert(name.as_str())) {
         return Err(Failure::mistake(format!("{}: has two columns `{name}`", path.display())));
@@ -34,23 +43,27 @@ pub fn read(path: &Path, columns: &Columns) -> Outcome<Read> {
         false => columns.inputs.iter().map(place).collect::<Outcome<Vec<_>>>()?,
     };
     let (mut x, mut y, mut labels) = (vec![], vec![], vec![]);
-    for (number, line) in lines {
-        let row = fields(line, separator);
+    for row in table.records() {
+        let row = row.map_err(damaged)?;
+        let line = row.position().map_or(0, csv::Position::line);
+        if row.iter().eq([""]) {
+            continue;
+        }
         if row.len() != names.len() {
             let (found, expected) = (row.len(), names.len());
-            let place = format!("{}:{}", path.display(), number + 1);
+            let place = format!("{}:{line}", path.display());
             return Err(Failure::mistake(format!("{place}: has {found} fields, the header has {expected}")));
         }
         let value = |column: &usize| {
             let text = &row[*column];
-            text.trim().parse::<f32>().ok().filter(|v| v.is_finite()).ok_or_else(|| {
-                let (file, line, name) = (path.display(), number + 1, &names[*column]);
+            text.parse::<f32>().ok().filter(|v| v.is_finite()).ok_or_else(|| {
+                let (file, name) = (path.display(), &names[*column]);
                 Failure::mistake(format!("{file}:{line}: column `{name}` = {text:?}: must be a finite number"))
             })
         };
         x.extend(inputs.iter().map(value).collect::<Outcome<Vec<f32>>>()?);
         y.extend(targets.iter().map(value).collect::<Outcome<Vec<f32>>>()?);
-        labels.extend(label.map(|column| row[column].trim().to_owned()));
+        labels.extend(label.map(|column| row[column].to_owned()));
     }
     let rows = x.len() / inputs.len().max(1);
     if rows == 0 {
@@ -72,17 +85,4 @@ fn classes(labels: &[String]) -> Vec<usize> {
         let names: Vec<_> = names.into_iter().collect();
         labels.iter().map(|label| names.binary_search(&label).expect("one of them")).collect()
     })
-}
-
-fn fields(line: &str, separator: char) -> Vec<String> {
-    let (mut fields, mut field, mut quoted) = (vec![], String::new(), false);
-    for c in line.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            c if c == separator && !quoted => fields.push(std::mem::take(&mut field)),
-            c => field.push(c),
-        }
-    }
-    fields.push(field);
-    fields.iter().map(|field| field.trim().to_owned()).collect()
 }

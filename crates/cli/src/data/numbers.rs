@@ -10,7 +10,7 @@ use crate::recipe::Columns;
 
 /// Reads arrays of an `.npz` file; `NAME_test`, if it is there, has the rows for testing.
 pub fn read_npz(path: &Path, columns: &Columns) -> Outcome<Read> {
-    let arrays = Tensor::read_npz(path).map_err(Failure::mistake)?;
+    let arrays = Tensor::read_npz(path).map_err(Failure::mistaken)?;
     let find = |name: &str| arrays.get(name).cloned();
     let get = |name: &str| {
         find(name).ok_or_else(|| {
@@ -29,7 +29,7 @@ pub fn read_npz(path: &Path, columns: &Columns) -> Outcome<Read> {
 /// Reads two `.npy` files.
 pub fn read_npy(columns: &Columns) -> Outcome<Read> {
     let (inputs, goal) = names(columns, "x.npy");
-    let get = |name: &str| Tensor::read_npy(name).map_err(Failure::mistake);
+    let get = |name: &str| Tensor::read_npy(name).map_err(Failure::mistaken);
     Ok(Read { train: pair(get(&inputs)?, get(&goal)?, columns.label.is_some(), &inputs)?, test: None })
 }
 

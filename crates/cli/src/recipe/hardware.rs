@@ -48,14 +48,15 @@ impl HardwareRecipe {
                 );
                 section.error("preset", message)
             })?,
-            (None, Some(file)) => RpuConfig::from_file(resolve(folder, file)).map_err(Failure::mistake)?,
+            (None, Some(file)) => RpuConfig::from_file(resolve(folder, file)).map_err(Failure::mistaken)?,
             (None, None) => RpuConfig::default(),
         };
         let fields = section.rest();
         let rpu = overlaid(&base, fields).map_err(|error| section.document.at(&place(&error), about(&error)))?;
         // What is written down is the whole configuration: it means the same without the preset or the file.
         let mut kept = section.used_without(&["preset", "file"]);
-        let table: Table = toml::from_str(&rpu.to_toml_string().map_err(Failure::mistake)?).map_err(Failure::failed)?;
+        let table: Table =
+            toml::from_str(&rpu.to_toml_string().map_err(Failure::mistaken)?).map_err(Failure::failed)?;
         kept.extend(table);
         section.replace_used(kept);
         Ok(Self { rpu, digital_layers })
@@ -76,7 +77,7 @@ pub fn config_from(path: &Path) -> Outcome<RpuConfig> {
         });
     match is_recipe {
         true => Ok(super::Recipe::read(path, &[])?.hardware.rpu),
-        false => RpuConfig::from_file(path).map_err(Failure::mistake),
+        false => RpuConfig::from_file(path).map_err(Failure::mistaken),
     }
 }
 

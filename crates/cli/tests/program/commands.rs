@@ -189,10 +189,11 @@ fn tables_and_arrays_are_data() {
     use ohmgrad::prelude::*;
     let folder = Folder::new();
     let x = Tensor::normal(&[200, 2], Key::new(3));
-    let label = |i: usize| if x[[i, 0]] > x[[i, 1]] { "left" } else { "right" };
-    let rows: String =
-        (0..200).map(|i| format!("{},{},{},{}\n", x[[i, 0]], x[[i, 1]], x[[i, 0]] + x[[i, 1]], label(i))).collect();
-    folder.write("table.csv", &format!("a,b,sum,side\n{rows}"));
+    let label = |i: usize| if x[[i, 0]] > x[[i, 1]] { "the \"\"left\"\", or so" } else { "right" };
+    let rows: String = (0..200)
+        .map(|i| format!("{}, {},{},\"{}\"\n\n", x[[i, 0]], x[[i, 1]], x[[i, 0]] + x[[i, 1]], label(i)))
+        .collect();
+    folder.write("table.csv", &format!("\u{feff}a,\"b, the other\",sum,side\r\n{rows}"));
     let base =
         "[training]\ndigital_epochs = 30\nhardware_aware_epochs = 0\nbatch = 16\nlr = 0.05\n[chips]\ncount = 0\n";
     let recipe = |data: &str, outs: usize| {
@@ -200,13 +201,13 @@ fn tables_and_arrays_are_data() {
     };
     folder.write(
         "side.toml",
-        &recipe("source = \"csv\"\npath = \"table.csv\"\ninputs = [\"a\", \"b\"]\nlabel = \"side\"", 2),
+        &recipe("source = \"csv\"\npath = \"table.csv\"\ninputs = [\"a\", \"b, the other\"]\nlabel = \"side\"", 2),
     );
     folder.ok(&["train", "side.toml", "--out", "side"]);
     assert!(folder.json("side/result.json")["networks"]["digital"]["accuracy"].as_f64().unwrap() > 0.9);
     folder.write(
         "sum.toml",
-        &recipe("source = \"csv\"\npath = \"table.csv\"\ninputs = [\"a\", \"b\"]\ntargets = [\"sum\"]", 1),
+        &recipe("source = \"csv\"\npath = \"table.csv\"\ninputs = [\"a\", \"b, the other\"]\ntargets = [\"sum\"]", 1),
     );
     folder.ok(&["train", "sum.toml", "--out", "sum"]);
     assert!(folder.json("sum/result.json")["networks"]["digital"]["rmse"].as_f64().unwrap() < 0.3);

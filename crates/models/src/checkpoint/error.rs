@@ -11,7 +11,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The operating system refused to read or write.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: cannot be read or written", path.display())]
     Io {
         /// The file.
         path: PathBuf,

@@ -3,6 +3,7 @@
 use ohmgrad_autograd::Var;
 use ohmgrad_tensor::{ConvWindow, Key};
 
+use super::Sizes;
 use crate::affine::Affine;
 use crate::init;
 use crate::module::Module;
@@ -17,7 +18,7 @@ use crate::visit::Visit;
 /// use ohmgrad_models::{Conv2d, Module};
 /// use ohmgrad_tensor::{Key, Tensor};
 ///
-/// let layer = Conv2d::new(3, 8, [5, 5], Key::new(1)).with_stride([2, 2]).with_padding([2, 2]);
+/// let layer = Conv2d::new(3, 8, 5, Key::new(1)).with_stride(2).with_padding(2);
 /// let tape = Tape::eval(Key::new(0));
 /// let y = layer.forward(tape.constant(Tensor::normal(&[4, 3, 28, 28], Key::new(2))));
 /// assert_eq!(y.shape().as_slice(), [4, 8, 14, 14]);
@@ -44,11 +45,12 @@ fn last<const AXES: usize>(values: [usize; AXES], other: usize) -> [usize; 3] {
 }
 
 impl<const AXES: usize> Conv<AXES> {
-    /// A layer with PyTorch's default initialisation: uniform within `±1/√(in · kernel)`. Stride 1, no padding.
+    /// A layer with PyTorch's default initialisation: uniform within `±1/√(in · kernel)`. Stride 1, no padding. A window of
+    /// equal sizes can be given as one number, and so can its options.
     ///
     /// # Panics
     /// If a size is 0.
-    pub fn new(ins: usize, outs: usize, kernel: [usize; AXES], key: Key) -> Self {
+    pub fn new(ins: usize, outs: usize, kernel: impl Sizes<AXES>, key: Key) -> Self {
         Self::grouped(ins, outs, kernel, 1, key)
     }
 
@@ -56,7 +58,8 @@ impl<const AXES: usize> Conv<AXES> {
     ///
     /// # Panics
     /// If a size is 0, or the channels can't be grouped so.
-    pub fn grouped(ins: usize, outs: usize, kernel: [usize; AXES], groups: usize, key: Key) -> Self {
+    pub fn grouped(ins: usize, outs: usize, kernel: impl Sizes<AXES>, groups: usize, key: Key) -> Self {
+        let kernel = kernel.sizes();
         const { assert!(AXES >= 1 && AXES <= 3, "one to three axes") };
         assert!(
             ![ins, outs, groups].iter().chain(&kernel).any(|&size| size == 0)
@@ -77,15 +80,16 @@ impl<const AXES: usize> Conv<AXES> {
     ///
     /// # Panics
     /// If a stride is 0.
-    pub fn with_stride(mut self, stride: [usize; AXES]) -> Self {
+    pub fn with_stride(mut self, stride: impl Sizes<AXES>) -> Self {
+        let stride = stride.sizes();
         assert!(!stride.contains(&0), "convolution: stride {stride:?}");
         self.window.stride = last(stride, 1);
         self
     }
 
     /// With zeros around the input.
-    pub fn with_padding(mut self, padding: [usize; AXES]) -> Self {
-        self.window.padding = last(padding, 0);
+    pub fn with_padding(mut self, padding: impl Sizes<AXES>) -> Self {
+        self.window.padding = last(padding.sizes(), 0);
         self
     }
 
@@ -93,7 +97,8 @@ impl<const AXES: usize> Conv<AXES> {
     ///
     /// # Panics
     /// If a dilation is 0.
-    pub fn with_dilation(mut self, dilation: [usize; AXES]) -> Self {
+    pub fn with_dilation(mut self, dilation: impl Sizes<AXES>) -> Self {
+        let dilation = dilation.sizes();
         assert!(!dilation.contains(&0), "convolution: dilation {dilation:?}");
         self.window.dilation = last(dilation, 1);
         self

@@ -11,6 +11,7 @@ mod pool;
 mod positions;
 mod recurrent;
 mod sequential;
+mod sizes;
 mod transformer;
 
 pub use activation::{Activation, Dropout, Flatten};
@@ -22,9 +23,10 @@ pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use pool::{
     AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AvgPool, AvgPool1d, AvgPool2d, AvgPool3d,
-    MaxPool, MaxPool1d, MaxPool2d, MaxPool3d, Sizes,
+    MaxPool, MaxPool1d, MaxPool2d, MaxPool3d,
 };
 pub use positions::{LearnedPositions, SinusoidalPositions};
 pub use recurrent::{Cell, Gates, Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentOptions, Rnn, RnnCell};
 pub use sequential::{Sequential, SequentialBuilder};
+pub use sizes::Sizes;
 pub use transformer::TransformerEncoderLayer;

@@ -3,26 +3,9 @@
 use ohmgrad_autograd::Var;
 use ohmgrad_tensor::pool::PoolWindow;
 
+use super::Sizes;
 use crate::module::Module;
 use crate::visit::Visit;
-
-/// A size for each of N axes: one number for all of them, or an array.
-pub trait Sizes<const N: usize> {
-    /// The sizes.
-    fn sizes(self) -> [usize; N];
-}
-
-impl<const N: usize> Sizes<N> for usize {
-    fn sizes(self) -> [usize; N] {
-        [self; N]
-    }
-}
-
-impl<const N: usize> Sizes<N> for [usize; N] {
-    fn sizes(self) -> [usize; N] {
-        self
-    }
-}
 
 /// Windows side by side.
 fn windows<const N: usize>(kernel: impl Sizes<N>) -> [PoolWindow; N] {

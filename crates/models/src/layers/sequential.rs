@@ -37,7 +37,7 @@ type Init = Box<dyn FnOnce(Key) -> Box<dyn Module>>;
 /// use ohmgrad_tensor::Key;
 ///
 /// let net = Sequential::new()
-///     .named("stem", |key| Conv2d::grouped(4, 8, [3, 3], 2, key).with_stride([2, 2]).with_padding([1, 1]))
+///     .named("stem", |key| Conv2d::grouped(4, 8, 3, 2, key).with_stride(2).with_padding(1))
 ///     .layer(MaxPool2d::new(3).with_stride(2).with_padding(1))
 ///     .flatten()
 ///     .layer_with(|key| Rnn::new(128, 32, Default::default(), key).with_relu())
@@ -103,7 +103,7 @@ impl SequentialBuilder {
     /// use ohmgrad_tensor::Key;
     ///
     /// let net = Sequential::new()
-    ///     .named("conv1", |key| Conv2d::new(1, 4, [3, 3], key).with_padding([1, 1]))
+    ///     .named("conv1", |key| Conv2d::new(1, 4, 3, key).with_padding(1))
     ///     .relu()
     ///     .flatten()
     ///     .named("fc", |key| Linear::new(64, 10, key))
@@ -157,7 +157,8 @@ impl SequentialBuilder {
         self.layer(Dropout(p))
     }
 
-    /// The largest of each window of `kernel` over the last axis.
+    /// The largest of each window of `kernel` over the last axis; with another stride, padding or dilation:
+    /// [`layer`](Self::layer)`(MaxPool1d::new(kernel).with_stride(…))`, and so for the other pools.
     pub fn max_pool1d(self, kernel: usize) -> Self {
         self.layer(MaxPool::<1>::new(kernel))
     }

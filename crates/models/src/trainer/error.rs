@@ -16,7 +16,7 @@ pub enum TrainerError {
     Checkpoint(#[from] CheckpointError),
 
     /// Metrics could not be written, or a file has the metrics of another training.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: metrics cannot be written there", path.display())]
     Metrics {
         /// The file.
         path: PathBuf,

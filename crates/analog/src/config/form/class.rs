@@ -159,14 +159,14 @@ use super::value::Value;
 use crate::Error;
 
 /// The field that holds the class's name.
-pub(crate) const TYPE: &str = "type";
+pub const TYPE: &str = "type";
 
 /// The name of no class.
 pub(crate) const NONE: &str = "None";
 
 /// A choice between classes.
-pub(crate) trait Classes {
-    /// The names of the classes in files; [`NONE`] among them if there may be no object.
+pub trait Classes {
+    /// The names of the classes in files; `None` among them if there may be no object.
     const NAMES: &'static [&'static str];
 
     /// An object of the class with its default fields.
@@ -180,7 +180,7 @@ pub(crate) trait Classes {
 }
 
 /// The class of an object.
-pub(crate) enum Class<'a> {
+pub enum Class<'a> {
     /// A class with fields, by its name.
     Section(&'static str, &'a dyn Setting),
     /// A class without fields, by its name.

@@ -36,8 +36,8 @@ pub(crate) fn from_file<S: Setting + Default>(path: &Path) -> Result<S, Error> {
 }
 
 /// The text of a file.
-pub(crate) fn text(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|error| Error::File { path: path.to_owned(), error })
+pub fn text(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 /// All fields as TOML, if they are valid and have a form in files.
@@ -70,7 +70,7 @@ pub(super) fn writable(value: &Value, at: &str) -> Result<(), Error> {
 }
 
 /// JSON as a tree.
-pub(crate) fn json(text: &str) -> Result<Value, Error> {
+pub fn json(text: &str) -> Result<Value, Error> {
     serde_json::from_str(text).map_err(|error| {
         let place = format!(" at line {} column {}", error.line(), error.column());
         let message = error.to_string();

@@ -1,5 +1,8 @@
 //! The form of a configuration: how any section is read, checked, printed, described as a schema and addressed by path.
 //!
+//! Hidden from the documentation: `ohmgrad-aihwkit`, which reads the configurations of another program, is its only user
+//! outside of this crate.
+//!
 //! Knows no section. A section is made of [`Setting`](setting::Setting)s and is one itself, so a configuration is a tree
 //! of them, and everything below is a walk over it:
 //!
@@ -18,16 +21,16 @@
 //! | the tree of values that a file is | `value.rs` |
 
 pub(crate) mod choice;
-pub(crate) mod class;
+pub mod class;
 pub(crate) mod collection;
-pub(crate) mod file;
+pub mod file;
 pub(crate) mod path;
 pub(crate) mod print;
 pub(crate) mod schema;
 pub(crate) mod section;
-pub(crate) mod setting;
+pub mod setting;
 pub(crate) mod unused;
-pub(crate) mod value;
+pub mod value;
 
 #[cfg(test)]
 mod tests;

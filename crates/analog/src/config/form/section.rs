@@ -125,7 +125,7 @@ use crate::Error;
 
 /// A field of a section.
 #[derive(Debug)]
-pub(crate) struct Field {
+pub struct Field {
     /// The name in files.
     pub name: &'static str,
     /// The doc comment, line by line.

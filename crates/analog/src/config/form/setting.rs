@@ -10,15 +10,15 @@ use crate::Error;
 
 /// Handles an error in a file, given with the path of the refused field. If it returns the error, the reading ends; if
 /// it returns `Ok`, the field stays as it is and the reading goes on.
-pub(crate) type OnError<'a> = &'a mut dyn FnMut(&str, Error) -> Result<(), Error>;
+pub type OnError<'a> = &'a mut dyn FnMut(&str, Error) -> Result<(), Error>;
 
 /// The [`OnError`] of native files: the first error ends the reading.
-pub(crate) fn strict(_: &str, error: Error) -> Result<(), Error> {
+pub fn strict(_: &str, error: Error) -> Result<(), Error> {
     Err(error)
 }
 
 /// Something that a configuration file can set.
-pub(crate) trait Setting {
+pub trait Setting {
     /// Overwrites the setting with `value`; fields that a section's table leaves out stay as they are. `at` is the path
     /// for errors, `forward.w_noise`, empty at the top. A section hands the errors of its fields to `on_error`.
     fn overlay(&mut self, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error>;
@@ -69,7 +69,7 @@ pub(crate) trait Setting {
 
 /// The numbers that a field allows, among the finite ones.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Range {
+pub enum Range {
     Any,
     AtLeast(f32),
     Above(f32),
@@ -121,12 +121,12 @@ impl Range {
 }
 
 /// The error for a field that has a wrong value.
-pub(crate) fn invalid(at: &str, value: &Value, allowed: impl Into<String>) -> Error {
+pub fn invalid(at: &str, value: &Value, allowed: impl Into<String>) -> Error {
     Error::InvalidField { field: at.to_owned(), value: value.to_string(), allowed: allowed.into() }
 }
 
 /// The path of a field in a section.
-pub(crate) fn join(section: &str, field: &str) -> String {
+pub fn join(section: &str, field: &str) -> String {
     match section {
         "" => field.to_owned(),
         _ => format!("{section}.{field}"),

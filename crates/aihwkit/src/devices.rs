@@ -3,17 +3,16 @@
 
 use std::collections::HashMap;
 
-use super::classes;
-use super::node::{Node, Object};
-use crate::cell::{UnitCellConfig, presets as cells};
-use crate::config::form::class::{Classes, TYPE};
-use crate::config::form::setting::{Setting, join};
-use crate::config::form::unused::Note;
-use crate::config::form::value::Value;
-use crate::config::rpu::{DigitalRankUpdateRpuConfig, FloatingPointRpuConfig, SingleRpuConfig, UnitCellRpuConfig};
-use crate::config::{IoParameters, RpuConfig};
-use crate::device::{DeviceConfig, presets};
-use crate::update::UpdateParameters;
+use crate::classes;
+use crate::node::{Node, Object};
+use ohmgrad_analog::cell::{UnitCellConfig, presets as cells};
+use ohmgrad_analog::config::form::class::{Classes, TYPE};
+use ohmgrad_analog::config::form::setting::{Setting, join};
+use ohmgrad_analog::config::form::value::Value;
+use ohmgrad_analog::config::{DigitalRankUpdateRpuConfig, FloatingPointRpuConfig, SingleRpuConfig, UnitCellRpuConfig};
+use ohmgrad_analog::config::{IoParameters, Note, RpuConfig};
+use ohmgrad_analog::device::{DeviceConfig, presets};
+use ohmgrad_analog::update::UpdateParameters;
 
 /// Classes that are the only ones at their place, and so structs here.
 const STRUCTS: &[&str] = &["MixedPrecisionCompound", "FloatingPointDevice"];
@@ -28,7 +27,7 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
 ];
 
 /// The default configuration of the kind that trains on the chip, if it is one, and the preset that it is.
-pub(super) fn kind(configuration: &Object) -> Option<(RpuConfig, Option<RpuConfig>)> {
+pub(crate) fn kind(configuration: &Object) -> Option<(RpuConfig, Option<RpuConfig>)> {
     let preset = configuration.class.strip_suffix("Preset").and_then(cells::by_name).map(RpuConfig::from);
     let is = |class: &str| configuration.is(class);
     let by_preset = |is_kind: fn(&RpuConfig) -> bool| preset.as_ref().is_some_and(is_kind);
@@ -67,7 +66,7 @@ fn preset(class: &str) -> Option<Value> {
 
 /// A device, a cell, or what is in one, at a path; adds what is not known of it to the notes. `complete` says that objects
 /// show all of their fields.
-pub(super) fn value(node: Node, at: &str, complete: bool, notes: &mut Vec<Note>) -> Value {
+pub(crate) fn value(node: Node, at: &str, complete: bool, notes: &mut Vec<Note>) -> Value {
     let object = match node {
         Node::Object(object) => object,
         Node::List(items) => {

@@ -6,13 +6,13 @@
 
 use std::collections::HashSet;
 
-use super::node::{Node, Object};
-use crate::Error;
+use crate::node::{Node, Object};
+use ohmgrad_analog::Error;
 
 /// Deeper than any configuration; a hostile text is not to exhaust the stack.
 const DEPTH: usize = 64;
 
-pub(super) fn parse(text: &str) -> Result<Node, Error> {
+pub(crate) fn parse(text: &str) -> Result<Node, Error> {
     let mut parser = Parser { text, at: 0, depth: 0 };
     let node = parser.value()?;
     parser.space();

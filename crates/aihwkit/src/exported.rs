@@ -3,12 +3,12 @@
 //! `{"aihwkit": VERSION, "rpu_config": {"class": …, "bases": […], "fields": {…}}}`; an object has its class and all of its
 //! fields, a dictionary is `{"entries": [[key, value], …]}`, what has no value is `{"opaque": TEXT}`.
 
-use super::node::{Node, Object};
-use crate::Error;
-use crate::config::form::value::Value;
+use crate::node::{Node, Object};
+use ohmgrad_analog::Error;
+use ohmgrad_analog::config::form::value::Value;
 
-pub(super) fn parse(text: &str) -> Result<Node, Error> {
-    match entry(crate::config::form::file::json(text)?, "rpu_config") {
+pub(crate) fn parse(text: &str) -> Result<Node, Error> {
+    match entry(ohmgrad_analog::config::form::file::json(text)?, "rpu_config") {
         Some(config) => node(config),
         None => Err(wrong("no `rpu_config`: this JSON is not from export_rpu_config.py")),
     }

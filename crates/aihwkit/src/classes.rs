@@ -1,8 +1,8 @@
 //! Facts about the reference's classes that are needed to read a configuration that shows only changed fields.
 
-use super::node::{Node, Object};
-use crate::config::InferenceRpuConfig;
-use crate::presets;
+use crate::node::{Node, Object};
+use ohmgrad_analog::config::InferenceRpuConfig;
+use ohmgrad_analog::presets;
 
 /// Sections that are structs, with the reference's classes for them. Elsewhere a class is a choice, and goes into `type`.
 const SECTIONS: &[(&str, &str)] = &[
@@ -49,7 +49,7 @@ const DEFAULTS: &[&str] = &[
 ];
 
 /// The class of a forward read that is followed over time.
-pub(super) const IR_DROP_T: &str = "IOParametersIRDropT";
+pub(crate) const IR_DROP_T: &str = "IOParametersIRDropT";
 
 /// Configurations of chips that are trained digitally.
 const INFERENCE: &[&str] = &[
@@ -101,23 +101,23 @@ const UNPRINTED: &[(&str, &[&str])] = &[
 ];
 
 /// The class of the reference for the section at a path, if it is a struct.
-pub(super) fn section(path: &str) -> Option<&'static str> {
+pub(crate) fn section(path: &str) -> Option<&'static str> {
     SECTIONS.iter().find(|(section, _)| *section == path).map(|(_, class)| *class)
 }
 
 /// Returns `true` if a configuration is of a class of aihwkit, or inherits from one.
-pub(super) fn is_known(configuration: &Object) -> bool {
+pub(crate) fn is_known(configuration: &Object) -> bool {
     [INFERENCE, TORCH, PULSED].into_iter().flatten().any(|class| configuration.is(class))
 }
 
 /// Returns `true` if a configuration trains its devices by pulses.
-pub(super) fn is_pulsed(configuration: &Object) -> bool {
+pub(crate) fn is_pulsed(configuration: &Object) -> bool {
     PULSED.iter().any(|class| configuration.is(class))
 }
 
 /// Returns `true` if gradients are those of the forward read: the tile decides, or the class where the tile is not
 /// shown.
-pub(super) fn differentiates_the_forward(configuration: &Object) -> bool {
+pub(crate) fn differentiates_the_forward(configuration: &Object) -> bool {
     match configuration.get("tile_class") {
         Some(tile) => is_tile(tile, &[TORCH_TILE]),
         None => TORCH.iter().any(|class| configuration.is(class)),
@@ -125,7 +125,7 @@ pub(super) fn differentiates_the_forward(configuration: &Object) -> bool {
 }
 
 /// The preset that a configuration is, whose sections are those of the preset where they are not shown.
-pub(super) fn preset(configuration: &Object) -> Option<InferenceRpuConfig> {
+pub(crate) fn preset(configuration: &Object) -> Option<InferenceRpuConfig> {
     Some(match configuration.class.as_str() {
         "StandardHWATrainingPreset" => presets::standard_hwa_training(),
         "FloatingPointPreset" => presets::floating_point(),
@@ -141,19 +141,19 @@ fn is_tile(class: &Node, tiles: &[&str]) -> bool {
 }
 
 /// The defaults of an object's class, or of the nearest class that it inherits from and that is known.
-pub(super) fn defaults(object: &Object) -> Option<Object> {
+pub(crate) fn defaults(object: &Object) -> Option<Object> {
     let classes = std::iter::once(&object.class).chain(&object.bases);
     let printed = classes.flat_map(|class| {
         DEFAULTS.iter().find(|printed| printed.strip_prefix(class.as_str()).is_some_and(|rest| rest.starts_with('(')))
     });
-    match super::printed::parse(printed.into_iter().next()?) {
+    match crate::printed::parse(printed.into_iter().next()?) {
         Ok(Node::Object(defaults)) => Some(defaults),
         _ => unreachable!("the table above holds objects"),
     }
 }
 
 /// Returns `true` if a field may be left out without a note.
-pub(super) fn has_no_effect(path: &str, value: &Node) -> bool {
+pub(crate) fn has_no_effect(path: &str, value: &Node) -> bool {
     match path {
         "tile_class" | "tile_array_class" | "simulator_tile_class" => is_tile(value, TILES),
         "device" => is_without_dynamics(value),
@@ -181,7 +181,7 @@ fn is_without_dynamics(device: &Node) -> bool {
 }
 
 /// The fields that the printed form of a class hides.
-pub(super) fn unprinted(class: &str) -> &'static [&'static str] {
+pub(crate) fn unprinted(class: &str) -> &'static [&'static str] {
     UNPRINTED.iter().find(|(name, _)| *name == class).map_or(&[], |(_, fields)| *fields)
 }
 

@@ -1,28 +1,24 @@
 //! One error for programs that meet several kinds.
 
-use ohmgrad_autograd::Mismatch;
-use ohmgrad_tensor::{NpyError, ParseKeyError};
-
-use crate::checkpoint::CheckpointError;
-use crate::data::DataError;
-use crate::fusion::FusionError;
-use crate::optim::StateError;
-use crate::trainer::TrainerError;
+use crate::autograd::Mismatch;
+use crate::models::data::DataError;
+use crate::models::optim::StateError;
+use crate::models::{CheckpointError, ModuleMismatch, TrainerError};
+use crate::tensor::{NpyError, ParseKeyError};
 
 /// Any error of the library: every other one converts into it, so that `?` takes all of them.
 ///
-/// The message and the causes are those of the error itself.
+/// The message is that of the error itself. [`source`](std::error::Error::source) gives its cause, such as the error of
+/// the operating system, which the message does not repeat.
 ///
 /// ```
-/// use ohmgrad_analog::InferenceRpuConfig;
-/// use ohmgrad_models::{Error, Network, Sequential};
-/// use ohmgrad_tensor::{Key, Tensor};
+/// use ohmgrad::prelude::*;
 ///
 /// fn outputs() -> Result<Tensor, Error> {
 ///     let mut net = Sequential::new().linear(784, 10).init(Key::new(0));
 ///     net.load_weights("weights.safetensors")?;
 ///     net.to_analog(InferenceRpuConfig::from_file("chip.toml")?, Key::new(1))?;
-///     Ok(ohmgrad_models::predict(&net, &Tensor::read_npy("images.npy")?, Key::new(2)))
+///     Ok(predict(&net, &Tensor::read_npy("images.npy")?, Key::new(2)))
 /// }
 ///
 /// let error = outputs().unwrap_err();
@@ -33,13 +29,15 @@ use crate::trainer::TrainerError;
 #[non_exhaustive]
 pub enum Error {
     /// Of a configuration, a conversion or a chip.
-    Analog(#[from] ohmgrad_analog::Error),
+    Analog(#[from] crate::analog::Error),
     /// Of a NumPy file.
     Npy(#[from] NpyError),
     /// Of the text of a key.
     Key(#[from] ParseKeyError),
     /// Of a gradient that was checked.
     Gradient(#[from] Mismatch),
+    /// Of the gradients of a module that were checked.
+    Module(#[from] ModuleMismatch),
     /// Of a data set.
     Data(#[from] DataError),
     /// Of a checkpoint or a file of weights.
@@ -49,7 +47,11 @@ pub enum Error {
     /// Of a training.
     Trainer(#[from] TrainerError),
     /// Of a file for the Fusion chip.
-    Fusion(#[from] FusionError),
+    #[cfg(feature = "fusion")]
+    Fusion(#[from] crate::models::FusionError),
+    /// Of a picture.
+    #[cfg(feature = "plots")]
+    Plot(#[from] crate::plots::PlotError),
     /// Of any other file.
     Io(#[from] std::io::Error),
 }

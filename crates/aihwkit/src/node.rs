@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::config::form::class::TYPE;
-use crate::config::form::value::Value;
+use ohmgrad_analog::config::form::class::TYPE;
+use ohmgrad_analog::config::form::value::Value;
 
 /// A Python value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     None,
     Bool(bool),
     Integer(i64),
@@ -23,7 +23,7 @@ pub(super) enum Node {
 
 /// An instance of a class, with its fields in their order.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Object {
+pub(crate) struct Object {
     pub class: String,
     /// Classes that it inherits from, nearest first, where they are known.
     pub bases: Vec<String>,

@@ -1,9 +1,11 @@
 use super::*;
-use crate::config::{
-    BackwardIoParameters, DriftCompensationConfig, IoParameters, MappingParameter, NoiseManagement, NoiseModelConfig,
-    WeightNoise,
+use crate::reader::{MOST_NOTES, take};
+use ohmgrad_analog::config::form::value::Value;
+use ohmgrad_analog::config::{
+    BackwardIoParameters, DriftCompensationConfig, IoParameters, IrDropT, MappingParameter, NoiseManagement,
+    NoiseModelConfig, PulseMode, WeightNoise,
 };
-use crate::presets;
+use ohmgrad_analog::presets;
 use proptest::prelude::*;
 
 fn import(text: &str) -> Imported {

@@ -2,7 +2,7 @@
 //!
 //! Here a parameter that is left out follows from the others, so that what a model would compute anyway is left out.
 
-use super::node::{Node, Object};
+use crate::node::{Node, Object};
 
 /// Coefficients of the fits, with the largest conductance that they are scaled from, in µS.
 const FITS: &[(&str, &[f64], f64)] = &[
@@ -16,7 +16,7 @@ const FITS: &[(&str, &[f64], f64)] = &[
 const PRINTED: f64 = 0.005 + 1e-9;
 
 /// Leaves out the fields of a noise model that the model fills in.
-pub(super) fn simplify(model: &mut Object) {
+pub(crate) fn simplify(model: &mut Object) {
     one_g_max(model);
     // What coefficients of ReRAM are relative to has no effect there either.
     if model.class.starts_with("ReRam") {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     fn simplified(text: &str) -> String {
-        match super::super::printed::parse(text).unwrap() {
+        match crate::printed::parse(text).unwrap() {
             Node::Object(mut model) => {
                 simplify(&mut model);
                 Node::Object(model).to_string()

@@ -1,161 +1,17 @@
-//! Configurations of the reference simulator: the text that `print(rpu_config)` gives, and the JSON that
-//! `tools/export_rpu_config.py` writes.
-//!
-//! Both become one tree of objects with classes, and that the tree of values that our own files become. So whatever a
-//! section of ours can read is read, and whatever it refuses is left at its default and noted.
+//! A tree of objects as a configuration: what is understood becomes fields, the rest notes.
 
-mod classes;
-mod devices;
-mod exported;
-mod node;
-mod noise;
-mod printed;
+use std::collections::HashSet;
 
-use std::{collections::HashSet, path::Path};
+use ohmgrad_analog::Error;
+use ohmgrad_analog::config::form::setting::{Setting, invalid, join, strict};
+use ohmgrad_analog::config::form::value::Value;
+use ohmgrad_analog::config::{IrDropT, Note, PulseMode, RpuConfig};
 
-use super::form::file;
-use super::form::section::Section;
-use super::form::setting::{Setting, invalid, join, strict};
-use super::form::unused::Note;
-use super::form::value::Value;
-use super::inference::InferenceRpuConfig;
-use super::ir_drop_t::{IrDropT, PulseMode};
-use super::rpu::RpuConfig;
-use crate::Error;
-use node::{Node, Object};
+use crate::node::{Node, Object};
+use crate::{Imported, classes, devices, noise};
 
 /// More than this is not a configuration.
-const MOST_NOTES: usize = 1000;
-
-/// A configuration that was read from aihwkit, and what of it was not understood.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Imported<C = InferenceRpuConfig> {
-    /// The configuration, with defaults for all fields that were not understood.
-    pub config: C,
-    /// The fields that were not understood and have their defaults, with values as Python prints them, in no particular
-    /// order; empty if the configuration means the same here.
-    pub notes: Vec<Note>,
-}
-
-impl InferenceRpuConfig {
-    /// Reads what `print(rpu_config)` prints in aihwkit, or the JSON that `tools/export_rpu_config.py` writes.
-    ///
-    /// Only what was changed is printed; the rest has the defaults of its class, which are known here for the classes
-    /// of aihwkit 1.1. Fields that can't be understood keep their defaults and are listed in [`Imported::notes`], and
-    /// so is a class that is not known here, or that has fields which it does not have there.
-    ///
-    /// ```
-    /// use ohmgrad_analog::config::InferenceRpuConfig;
-    ///
-    /// let imported = InferenceRpuConfig::from_aihwkit("
-    ///     InferenceRPUConfig(
-    ///         mapping=MappingParameter(weight_scaling_omega=1.0),
-    ///         forward=IOParameters(out_bound=10.0, bound_management=BoundManagementType.SHIFT),
-    ///         backward=IOParameters(is_perfect=True),
-    ///     )
-    /// ")?;
-    /// assert_eq!(imported.config.mapping.weight_scaling_omega, 1.0);
-    /// assert_eq!(imported.config.forward.out_bound, 10.0);
-    /// assert_eq!(
-    ///     imported.notes[0].to_string(),
-    ///     "forward.bound_management = SHIFT: exists only on GPUs in the reference simulator; \
-    ///      must be one of NONE, ITERATIVE, ITERATIVE_WORST_CASE"
-    /// );
-    /// # Ok::<(), ohmgrad_analog::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Text that is neither, or that holds no configuration.
-    pub fn from_aihwkit(text: &str) -> Result<Imported, Error> {
-        let (object, printed) = parse(text)?;
-        import(object, printed)
-    }
-
-    /// Reads a file with a text that [`from_aihwkit`](Self::from_aihwkit) takes.
-    ///
-    /// # Errors
-    /// As [`from_aihwkit`](Self::from_aihwkit) with the file named, and a file that can't be read.
-    pub fn from_aihwkit_file(path: impl AsRef<Path>) -> Result<Imported, Error> {
-        let path = path.as_ref();
-        Self::from_aihwkit(&file::text(path)?).map_err(|error| error.in_file(path))
-    }
-}
-
-impl RpuConfig {
-    /// As [`InferenceRpuConfig::from_aihwkit`], for configurations of all kinds: those that train on the chip, and the
-    /// reference's presets of them, are read with their devices, cells and updates; all others as configurations of
-    /// inference.
-    ///
-    /// ```
-    /// use ohmgrad_analog::cell::presets;
-    /// use ohmgrad_analog::config::RpuConfig;
-    ///
-    /// let imported = RpuConfig::from_aihwkit("
-    ///     ReRamSBPreset(
-    ///         forward=PresetIOParameters(),
-    ///         backward=PresetIOParameters(),
-    ///         update=PresetUpdateParameters(),
-    ///         device=ReRamSBPresetDevice(dw_min=0.001)
-    ///     )
-    /// ")?;
-    /// assert_eq!(imported.notes, []);
-    /// let mut expected = RpuConfig::from(presets::by_name("ReRamSBPreset").expect("a preset"));
-    /// expected.set("device.dw_min", 0.001)?;
-    /// assert_eq!(imported.config, expected);
-    /// # Ok::<(), ohmgrad_analog::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`InferenceRpuConfig::from_aihwkit`], and a cell without devices that can be read.
-    pub fn from_aihwkit(text: &str) -> Result<Imported<Self>, Error> {
-        let (object, printed) = parse(text)?;
-        let Some((default, preset)) = devices::kind(&object) else {
-            let Imported { config, notes } = import(object, printed)?;
-            return Ok(Imported { config: config.into(), notes });
-        };
-        let whole = Node::Object(object.clone());
-        let mut reader = Reader { notes: vec![], printed, on_chip: true };
-        let table = reader.on_chip(object, preset);
-        reader.read(table, &default, RpuConfig::validate, &whole)
-    }
-
-    /// Reads a file with a text that [`from_aihwkit`](Self::from_aihwkit) takes.
-    ///
-    /// # Errors
-    /// As [`from_aihwkit`](Self::from_aihwkit) with the file named, and a file that can't be read.
-    pub fn from_aihwkit_file(path: impl AsRef<Path>) -> Result<Imported<Self>, Error> {
-        let path = path.as_ref();
-        Self::from_aihwkit(&file::text(path)?).map_err(|error| error.in_file(path))
-    }
-}
-
-/// The configuration in a text, and whether it was printed.
-fn parse(text: &str) -> Result<(Object, bool), Error> {
-    let printed = !text.trim_start().starts_with('{');
-    match if printed { printed::parse(text) } else { exported::parse(text) }? {
-        Node::Object(object) if is_configuration(&object) => Ok((object, printed)),
-        other => {
-            let shown: String = other.to_string().chars().take_while(|c| *c != '(').take(40).collect();
-            Err(Error::Parse {
-                format: "aihwkit configuration",
-                line: Some(1),
-                message: format!("`{shown}` is not a configuration such as InferenceRPUConfig(…)"),
-            })
-        }
-    }
-}
-
-fn is_configuration(object: &Object) -> bool {
-    let section = |(field, _): &(String, Node)| classes::section(field).is_some();
-    classes::is_known(object) || object.class.ends_with("RPUConfig") || object.fields.iter().any(section)
-}
-
-fn import(object: Object, printed: bool) -> Result<Imported, Error> {
-    let whole = Node::Object(object.clone());
-    let mut reader = Reader { notes: vec![], printed, on_chip: false };
-    let table = reader.configuration(object);
-    reader.read(table, &InferenceRpuConfig::default(), InferenceRpuConfig::validate, &whole)
-}
+pub(crate) const MOST_NOTES: usize = 1000;
 
 /// The configuration with the field at a path at its default, or if it has that already with the section around it; gives
 /// the path.
@@ -176,16 +32,18 @@ fn straight_through(table: &mut Vec<(String, Value)>) {
     table.push(("backward".into(), Value::Table(vec![on("is_perfect"), on("straight_through")])));
 }
 
-struct Reader {
-    notes: Vec<Note>,
-    printed: bool,
+/// A reading under way.
+pub(crate) struct Reader {
+    pub notes: Vec<Note>,
+    /// `true` if the text was printed, and so shows nothing but changed fields.
+    pub printed: bool,
     /// `true` if devices and updates have a place in the configuration.
-    on_chip: bool,
+    pub on_chip: bool,
 }
 
 impl Reader {
     /// The configuration of the fields that its class can read; notes the others.
-    fn read<C: Setting + Clone + PartialEq>(
+    pub fn read<C: Setting + Clone + PartialEq>(
         mut self,
         table: Vec<(String, Value)>,
         default: &C,
@@ -223,7 +81,7 @@ impl Reader {
 
     /// The whole as the fields of a configuration that trains on the chip; sections of a preset that are not shown are
     /// the preset's.
-    fn on_chip(&mut self, object: Object, preset: Option<RpuConfig>) -> Vec<(String, Value)> {
+    pub fn on_chip(&mut self, object: Object, preset: Option<RpuConfig>) -> Vec<(String, Value)> {
         let shown: HashSet<String> = object.fields.iter().map(|(field, _)| field.clone()).collect();
         let mut table = self.fields(object, "");
         // Defaults of the class are those of our own.
@@ -249,7 +107,7 @@ impl Reader {
     }
 
     /// The whole as the fields of a configuration.
-    fn configuration(&mut self, object: Object) -> Vec<(String, Value)> {
+    pub fn configuration(&mut self, object: Object) -> Vec<(String, Value)> {
         let mut not_shown = vec![];
         if !classes::is_known(&object) {
             // A class that has them shows them.
@@ -319,7 +177,7 @@ impl Reader {
     /// Moves the fields of the reference that are the section `ir_drop_t` here.
     fn ir_drop_t(&mut self, table: Vec<(String, Value)>, at: &str) -> Vec<(String, Value)> {
         let is_timed = |(field, value): &(String, Value)| {
-            IrDropT::FIELDS.iter().any(|timed| timed.name == field) && *value != Value::Text("IDEAL".into())
+            IrDropT::default().fields().iter().any(|timed| timed.name == field) && *value != Value::Text("IDEAL".into())
         };
         let (timed, mut table): (Vec<_>, Vec<_>) = table.into_iter().partition(is_timed);
         let split = ("mv_type".to_owned(), PulseMode::SplitMode.get());
@@ -357,7 +215,7 @@ impl Reader {
 
 /// Removes the field at a path, or what of the path there is; gives its own path. Without its `type` an object is
 /// nothing, so that goes as a whole.
-fn take(section: &mut Value, path: &str) -> Option<String> {
+pub(crate) fn take(section: &mut Value, path: &str) -> Option<String> {
     let Value::Table(table) = section else { return None };
     let end = path.find(['.', '[']).unwrap_or(path.len());
     let index = table.iter().position(|(field, _)| field == &path[..end])?;
@@ -395,6 +253,3 @@ fn reason(error: Error) -> String {
         error => error.to_string(),
     }
 }
-
-#[cfg(test)]
-mod tests;
