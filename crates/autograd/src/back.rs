@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::fmt;
 use std::sync::Arc;
 
 use ohmgrad_tensor::{Array, Key, Scalar};
@@ -44,6 +45,13 @@ pub struct Back<'a, T: Scalar = f32> {
 struct Walk<T: Scalar> {
     arrived: Vec<Option<Array<T>>>,
     gradients: Gradients<T>,
+}
+
+/// The gradient of the output.
+impl<T: Scalar> fmt::Debug for Back<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Back").field("grad", self.grad).finish_non_exhaustive()
+    }
 }
 
 impl<'a, T: Scalar> Back<'a, T> {

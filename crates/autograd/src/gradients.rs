@@ -1,6 +1,7 @@
 //! Results of a backward: gradients, deposits, and the state that the step has changed.
 
 use std::any::Any;
+use std::fmt;
 
 use ohmgrad_tensor::{Array, Key, Scalar};
 
@@ -41,6 +42,14 @@ pub struct Gradients<T: Scalar = f32> {
     pub(crate) kept: Vec<(usize, Array<T>)>,
     pub(crate) deposits: Vec<(Id, Box<dyn Any + Send>)>,
     pub(crate) state: State<T>,
+}
+
+/// The key of the tape, and the shape of each gradient.
+impl<T: Scalar> fmt::Debug for Gradients<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shapes: Vec<_> = self.params.iter().map(|(_, gradient)| gradient.shape()).collect();
+        f.debug_struct("Gradients").field("key", &self.key).field("shapes", &shapes).finish_non_exhaustive()
+    }
 }
 
 impl<T: Scalar> Gradients<T> {

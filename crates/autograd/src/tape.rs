@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use ohmgrad_tensor::{Array, Dims, Key, Scalar, Signed};
@@ -29,6 +30,14 @@ pub struct Tape<T: Scalar = f32> {
     pub(crate) combined: Cell<bool>,
     pub(crate) inner: RefCell<Inner<T>>,
     pub(crate) derived: Derived,
+}
+
+/// The key and the number of values.
+impl<T: Scalar> fmt::Debug for Tape<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values = self.inner.try_borrow().map(|inner| inner.nodes.len()).ok();
+        f.debug_struct("Tape").field("key", &self.key).field("values", &values).finish_non_exhaustive()
+    }
 }
 
 /// Values derived from parameters, made once per tape. They are not on the tape, and a backward that ends it drops

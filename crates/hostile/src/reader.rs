@@ -1,7 +1,7 @@
 //! A reader under mutations of its files: every file ends in a value or an error, within what its size allows.
 
 use std::cell::Cell;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::fs;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,6 +42,13 @@ pub struct Reader {
     always: usize,
     mends: bool,
     most: Cell<[u64; 2]>,
+}
+
+/// The name.
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl Reader {

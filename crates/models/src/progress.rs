@@ -5,6 +5,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// A progress bar on standard error, with rate, remaining time and a message. Silent when that is not a terminal, and
 /// without the feature `progress`.
+#[derive(Debug)]
 pub struct Progress {
     #[cfg(feature = "progress")]
     bar: ProgressBar,

@@ -10,7 +10,7 @@ use crate::affine::Affine;
 pub use ohmgrad_derive::Visit;
 
 /// A part of a network that a walk finds.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Slot<'a> {
     /// A parameter that is always digital.
     Param(&'a Param),
@@ -21,6 +21,7 @@ pub enum Slot<'a> {
 }
 
 /// A part of a network that a walk finds, for changing it.
+#[derive(Debug)]
 pub enum SlotMut<'a> {
     /// A parameter that is always digital.
     Param(&'a mut Param),

@@ -14,8 +14,8 @@
 //! assert_eq!(x, Tensor::normal(&[100, 3], key.fold("x")));
 //! ```
 //!
-//! Functions over whole arrays for other crates are in [`product`] (matrix products), [`rows`] (converters and noise),
-//! [`pool`], [`random`] and [`parallel`]. `unsafe` occurs in the matrix product, and where loops are compiled for
+//! Functions over whole arrays are in [`product`] (matrix products), [`random`] and [`parallel`]; those that only the other
+//! crates of ohmgrad need (converters, pooling, unfolded patches) are hidden from this documentation. `unsafe` occurs in the matrix product, and where loops are compiled for
 //! several processors or fill new storage. In the book: `docs/reproducibility.md` for keys and bits,
 //! `docs/performance.md` for rates.
 
@@ -32,15 +32,18 @@ mod math;
 mod npy;
 mod operators;
 pub mod parallel;
+#[doc(hidden)]
 pub mod pool;
 pub mod product;
 pub mod random;
 mod reduce;
+#[doc(hidden)]
 pub mod rows;
 mod scalar;
 mod scan;
 mod scatter;
 mod shape;
+#[doc(hidden)]
 pub mod simd;
 mod softmax;
 mod storage;
@@ -48,10 +51,14 @@ mod view;
 
 pub use array::{Array, Tensor};
 pub use axis::Signed;
+#[doc(hidden)]
 pub use gemm::Right;
-pub use im2col::{ConvWindow, Im2col, Patches};
+pub use im2col::ConvWindow;
+#[doc(hidden)]
+pub use im2col::{Im2col, Patches};
 pub use key::{Fold, Key, ParseKeyError};
 pub use npy::{NpyElement, NpyError};
 pub use scalar::Scalar;
 pub use shape::{Dims, fits};
+#[doc(hidden)]
 pub use simd::vectorized;

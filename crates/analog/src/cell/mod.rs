@@ -65,7 +65,7 @@ pub use transfer_parameters::{
 use vector::Vector;
 
 /// Parameters of the update of a cell in one step.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Update<'a> {
     /// All pairs of the step, in order.
     pub pairs: Pairs<'a>,

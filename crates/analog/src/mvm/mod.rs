@@ -35,6 +35,7 @@ pub use ir_drop_t::TimedArray;
 pub use noise_management::Average;
 pub use pattern::Pattern;
 pub use prepared::Prepared;
+#[doc(hidden)]
 pub use straight_through::Linearised;
 
 /// The direction of a read through the array.

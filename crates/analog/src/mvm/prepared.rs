@@ -10,6 +10,7 @@ const FEW: usize = 8;
 
 /// Weights [out, in] as the products of reads need them. They share storage with the weights and can be kept as long as
 /// these do not change.
+#[derive(Debug)]
 pub struct Prepared {
     w: Tensor,
     /// None for perfect reads.
@@ -20,6 +21,7 @@ pub struct Prepared {
 }
 
 /// One set of weights as right operands of products.
+#[derive(Debug)]
 pub(super) struct Operands {
     pub w: Right<'static, f32>,
     /// Magnitudes, where a stage needs the total conductance.

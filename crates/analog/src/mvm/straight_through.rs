@@ -15,6 +15,7 @@ use super::{Mvm, Prepared, adc, dac};
 use crate::config::{IoParameters, NoiseManagement};
 
 /// A read with all that its derivative needs.
+#[derive(Debug)]
 pub struct Linearised {
     out_scale: f32,
     /// The outputs of the read, [n, out].

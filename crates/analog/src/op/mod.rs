@@ -44,6 +44,7 @@ use crate::update::UpdateParameters;
 ///
 /// The operation looks for a setting of type [`BackwardIoParameters`](crate::BackwardIoParameters), so that
 /// [`Var::backward_under`](ohmgrad_autograd::Var::backward_under) repeats a backward under other ones.
+#[derive(Debug)]
 pub struct AnalogMvm {
     im2col: Im2col,
     hardware: Hardware,
@@ -76,7 +77,7 @@ const X: usize = 0;
 const W: usize = 1;
 
 /// Places of those that may be.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Places {
     /// An analog bias.
     bias: Option<usize>,
@@ -89,6 +90,7 @@ struct Places {
 }
 
 /// A modifier that is drawn for each sample of the batch.
+#[derive(Debug)]
 struct Modifier {
     parameters: WeightModifierParameter,
     /// One for each tile.

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
 use ohmgrad_autograd::Var;
@@ -11,6 +12,7 @@ use super::{
     Activation, AdaptiveAvgPool, AvgPool, BatchNorm, Conv2d, Dropout, Embedding, Flatten, Gru, LayerNorm, Linear, Lstm,
     MaxPool, RecurrentOptions, Rnn, Sizes,
 };
+use crate::convert::Network;
 use crate::module::Module;
 use crate::visit::{Slot, SlotMut, Visit, join};
 
@@ -21,6 +23,14 @@ pub struct Sequential {
     layers: Vec<Box<dyn Module>>,
     /// By the place of a layer.
     names: BTreeMap<usize, String>,
+}
+
+/// The paths of its parameters.
+impl fmt::Debug for Sequential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layers = self.layers.len();
+        f.debug_struct("Sequential").field("layers", &layers).field("parameters", &self.parameter_names()).finish()
+    }
 }
 
 /// A function that makes a layer from its key.
@@ -47,6 +57,14 @@ type Init = Box<dyn FnOnce(Key) -> Box<dyn Module>>;
 #[derive(Default)]
 pub struct SequentialBuilder {
     layers: Vec<(Option<String>, Init)>,
+}
+
+/// The names of the layers.
+impl fmt::Debug for SequentialBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.layers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("SequentialBuilder").field("layers", &names).finish()
+    }
 }
 
 impl Sequential {

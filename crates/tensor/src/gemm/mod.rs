@@ -12,6 +12,7 @@ mod kernels;
 mod packed;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::mem::MaybeUninit;
 
 use crate::array::Array;
@@ -137,6 +138,14 @@ pub struct Right<'a, T> {
     columns: usize,
     #[cfg(target_arch = "x86_64")]
     packed: Option<Packed>,
+}
+
+/// The sizes.
+impl<T> fmt::Debug for Right<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (terms, columns) = (self.terms, self.columns);
+        f.debug_struct("Right").field("terms", &terms).field("columns", &columns).finish_non_exhaustive()
+    }
 }
 
 impl<'a, T: Gemm> Right<'a, T> {

@@ -180,6 +180,7 @@ pub trait Classes {
 }
 
 /// The class of an object.
+#[derive(Debug)]
 pub enum Class<'a> {
     /// A class with fields, by its name.
     Section(&'static str, &'a dyn Setting),

@@ -2,6 +2,8 @@
 //!
 //! Reading overlays a file on the values that are already there; whatever a file leaves out stays.
 
+use std::fmt::Debug;
+
 use super::schema;
 use super::section::Field;
 use super::unused::Note;
@@ -18,7 +20,7 @@ pub fn strict(_: &str, error: Error) -> Result<(), Error> {
 }
 
 /// Something that a configuration file can set.
-pub trait Setting {
+pub trait Setting: Debug {
     /// Overwrites the setting with `value`; fields that a section's table leaves out stay as they are. `at` is the path
     /// for errors, `forward.w_noise`, empty at the top. A section hands the errors of its fields to `on_error`.
     fn overlay(&mut self, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error>;
