@@ -4,6 +4,7 @@ use crate::autograd::Mismatch;
 use crate::models::data::DataError;
 use crate::models::optim::StateError;
 use crate::models::{CheckpointError, ModuleMismatch, TrainerError};
+use crate::tensor::parallel::ThreadsError;
 use crate::tensor::{NpyError, ParseKeyError};
 
 /// Any error of the library: every other one converts into it, so that `?` takes all of them.
@@ -34,6 +35,8 @@ pub enum Error {
     Npy(#[from] NpyError),
     /// Of the text of a key.
     Key(#[from] ParseKeyError),
+    /// Of the number of threads.
+    Threads(#[from] ThreadsError),
     /// Of a gradient that was checked.
     Gradient(#[from] Mismatch),
     /// Of the gradients of a module that were checked.

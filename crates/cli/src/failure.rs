@@ -60,6 +60,7 @@ macro_rules! failed {
 
 failed!(
     ohmgrad::analog::Error,
+    ohmgrad::tensor::parallel::ThreadsError,
     ohmgrad::models::CheckpointError,
     ohmgrad::models::TrainerError,
     ohmgrad::models::data::DataError,

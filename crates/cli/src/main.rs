@@ -116,7 +116,7 @@ fn main() -> ExitCode {
 const SAYS_FIRST: std::time::Duration = std::time::Duration::from_secs(2);
 
 fn run(program: &Program, ranks: Ranks) -> Outcome<u8> {
-    ohmgrad::prelude::use_threads(program.threads.map(usize::from)).map_err(Failure::failed)?;
+    ohmgrad::prelude::use_threads(program.threads.map(usize::from))?;
     let output = Output { json: program.json, is_muted: !ranks.is_first() };
     let is_spread =
         matches!(program.command, Command::Train(_) | Command::Drift(_) | Command::Sweep(_) | Command::Compare(_));

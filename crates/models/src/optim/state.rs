@@ -12,7 +12,7 @@ pub struct OptimizerState {
     /// Which optimizer this is of: `sgd`, `adam`.
     pub kind: String,
     /// Its hyper-parameters by name: finite numbers, flags, texts.
-    pub settings: serde_json::Value,
+    pub(crate) settings: serde_json::Value,
     /// The memory of the optimizer, by the path of the parameter.
     pub memory: BTreeMap<String, Remembered>,
 }

@@ -62,14 +62,20 @@ pub fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> 
 ///
 /// # Errors
 /// If threads have been made before.
-pub fn use_threads(threads: Option<usize>) -> Result<(), rayon::ThreadPoolBuildError> {
+pub fn use_threads(threads: Option<usize>) -> Result<(), ThreadsError> {
     let builder = rayon::ThreadPoolBuilder::new();
-    match threads {
+    let built = match threads {
         // A pool of the caller alone would have no worker for the tasks of other threads.
         Some(1) => builder.num_threads(1).build_global(),
         _ => builder.num_threads(threads.unwrap_or(0)).use_current_thread().build_global(),
-    }
+    };
+    built.map_err(ThreadsError)
 }
+
+/// The error of [`use_threads`]: threads had been made before, or the operating system makes none.
+#[derive(Debug, thiserror::Error)]
+#[error("the number of threads cannot be set")]
+pub struct ThreadsError(#[source] rayon::ThreadPoolBuildError);
 
 /// A list of `len` elements, written in parts of `size`: `f` gets the number of a part's first element and the part, and
 /// returns the part, written.
