@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use crate::array::Array;
 use crate::parallel;
 use crate::scalar::Scalar;
-use crate::shape;
+use crate::shape::{self, Dims};
 use crate::simd::vectorized;
 
 /// Elements that one task handles: with fewer, starting another thread would take longer.
@@ -62,48 +62,59 @@ impl<T: Copy + Send + Sync> Array<T> {
         other: &Array<U>,
         f: impl Fn(T, U) -> V + Sync,
     ) -> Array<V> {
-        if self.shape == other.shape && self.strides == other.strides && self.is_dense() {
-            let (a, b) = (self.storage(), other.storage());
-            let data = parallel::build(a.len(), task(a.len()), |first, out| {
-                let (a, b) = (&a[first..first + out.len()], &b[first..first + out.len()]);
-                vectorized(
-                    #[inline(always)]
-                    || out.iter_mut().zip(a).zip(b).for_each(|((o, &x), &y)| _ = o.write(f(x, y))),
-                );
-                // SAFETY: all were written.
-                unsafe { out.assume_init_mut() }
-            });
-            return self.with_storage(data);
+        if self.is_paired_with(other) {
+            return self.zip_dense(other, &f);
         }
+        let (a, b, order) = self.operands(other, operation);
+        let result = if a.is_paired_with(&b) { a.zip_dense(&b, &f) } else { zip_by_rows(&a, &b, &f) };
+        match order {
+            Some(order) => result.permute(&shape::inverse(&order)),
+            None => result,
+        }
+    }
+
+    /// Two arrays as views of their common shape, and the order in which their axes were put: that of the first operand's
+    /// memory, which the result's has too.
+    #[track_caller]
+    fn operands<U: Copy + Send + Sync>(&self, other: &Array<U>, operation: &str) -> (Self, Array<U>, Option<Dims>) {
         let Some(shape) = shape::broadcast(&self.shape, &other.shape) else {
             panic!("{operation}: shapes {:?} and {:?} do not broadcast", self.shape, other.shape)
         };
-        // The result's memory has the order of the first operand's.
-        if self.shape == shape && self.is_dense() && !self.is_contiguous() {
-            let order = self.memory_order();
-            let other = other.broadcast_to(&shape).permute(&order);
-            return self.permute(&order).zip_named(operation, &other, f).permute(&shape::inverse(&order));
+        let is_permuted = self.shape == shape && self.is_dense() && !self.is_contiguous();
+        let order = is_permuted.then(|| self.memory_order());
+        let (mut a, mut b) = (self.broadcast_to(&shape), other.broadcast_to(&shape));
+        if let Some(order) = &order {
+            (a, b) = (a.permute(order), b.permute(order));
         }
-        if self.shape == other.shape && other.is_dense() && !other.is_contiguous() && self.is_contiguous() {
-            return self.zip_named(operation, &other.contiguous(), f);
+        if a.is_contiguous() && b.is_dense() && !b.is_contiguous() {
+            b = b.contiguous();
         }
-        let (a, b) = (self.broadcast_to(&shape), other.broadcast_to(&shape));
-        let rows = shape.first().copied().unwrap_or(1);
-        let run = shape.iter().skip(1).product::<usize>();
-        let block = task(rows * run).div_ceil(run.max(1));
-        let data = parallel::build(rows * run, block * run, |first, out| {
-            if rows <= block {
-                zip_rows(&a, &b, out, &f);
-            } else {
-                let range = first / run..(first + out.len()) / run;
-                zip_rows(&a.slice(0, range.clone()), &b.slice(0, range), out, &f);
-            }
-            // SAFETY: all rows were written.
-            unsafe { out.assume_init_mut() }
-        });
-        Array::from_vec(data, &shape)
+        (a, b, order)
     }
 
+    /// Returns `true` if elements with the same index are at the same place of both storages, without gaps.
+    fn is_paired_with<U>(&self, other: &Array<U>) -> bool {
+        self.shape == other.shape && self.strides == other.strides && self.is_dense()
+    }
+
+    /// `f` of the pairs of elements of two arrays that are paired.
+    fn zip_dense<U: Copy + Send + Sync, V: Copy + Send + Sync>(
+        &self,
+        other: &Array<U>,
+        f: &(impl Fn(T, U) -> V + Sync),
+    ) -> Array<V> {
+        let (a, b) = (self.storage(), other.storage());
+        let data = parallel::build(a.len(), task(a.len()), |first, out| {
+            let (a, b) = (&a[first..first + out.len()], &b[first..first + out.len()]);
+            vectorized(
+                #[inline(always)]
+                || out.iter_mut().zip(a).zip(b).for_each(|((o, &x), &y)| _ = o.write(f(x, y))),
+            );
+            // SAFETY: all were written.
+            unsafe { out.assume_init_mut() }
+        });
+        self.with_storage(data)
+    }
     /// Changes every element in place; copies first if the storage is shared.
     pub fn map_mut(&mut self, f: impl Fn(&mut T) + Sync + Send) {
         let data = self.storage_mut();
@@ -177,6 +188,29 @@ impl<T: Copy + Send + Sync> Array<T> {
     fn compact(&self) -> Self {
         Self::from_vec(self.to_vec(), &self.shape)
     }
+}
+
+/// `f` of the pairs of elements of two views of one shape, row by row.
+fn zip_by_rows<T: Copy + Send + Sync, U: Copy + Send + Sync, V: Copy + Send + Sync>(
+    a: &Array<T>,
+    b: &Array<U>,
+    f: &(impl Fn(T, U) -> V + Sync),
+) -> Array<V> {
+    let shape = &a.shape;
+    let rows = shape.first().copied().unwrap_or(1);
+    let run = shape.iter().skip(1).product::<usize>();
+    let block = task(rows * run).div_ceil(run.max(1));
+    let data = parallel::build(rows * run, block * run, |first, out| {
+        if rows <= block {
+            zip_rows(a, b, out, f);
+        } else {
+            let range = first / run..(first + out.len()) / run;
+            zip_rows(&a.slice(0, range.clone()), &b.slice(0, range), out, f);
+        }
+        // SAFETY: all rows were written.
+        unsafe { out.assume_init_mut() }
+    });
+    Array::from_vec(data, shape)
 }
 
 /// Writes `f` of the pairs of elements of two views of one shape to all of `out`.

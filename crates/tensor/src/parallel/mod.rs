@@ -1,5 +1,8 @@
 //! Distribution of work to threads. Work is cut by its shape alone. The caller does work of one part, and all work of a
 //! program with one thread.
+//!
+//! Functions here are compiled once for a type of elements, not for every closure: a part is thousands of elements, and
+//! one indirect call for it takes no time, but a copy of the code for each closure was a tenth of a program.
 
 mod team;
 
@@ -10,12 +13,11 @@ use crate::storage;
 
 /// Calls `f` with each item, on all threads. Each thread begins with a share that depends on its number and the number of
 /// items, because what it wrote there last time is still in its cache; then it takes items of the other shares.
-fn each<I: Send>(items: impl ExactSizeIterator<Item = I>, f: impl Fn(I) + Sync) {
+fn each<I: Send>(items: &mut dyn ExactSizeIterator<Item = I>, f: &(dyn Fn(I) + Sync)) {
     let threads = rayon::current_num_threads();
     let size = items.len().div_ceil(threads);
-    let mut items = items;
     let shares: Vec<_> =
-        (0..threads).map(|_| Mutex::new(items.by_ref().take(size).collect::<Vec<_>>().into_iter())).collect();
+        (0..threads).map(|_| Mutex::new((&mut *items).take(size).collect::<Vec<_>>().into_iter())).collect();
     let next = |share: &Mutex<std::vec::IntoIter<I>>| share.lock().unwrap_or_else(PoisonError::into_inner).next();
     team::on_all_threads(&|who| {
         for i in 0..threads {
@@ -28,26 +30,38 @@ fn each<I: Send>(items: impl ExactSizeIterator<Item = I>, f: impl Fn(I) + Sync) 
 
 /// Calls `f` with the number of each part and the part, for parts of `size` elements, on all threads.
 pub fn for_each_part<T: Send>(data: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    on_parts(data, size, &f);
+}
+
+fn on_parts<T: Send>(data: &mut [T], size: usize, f: &(dyn Fn(usize, &mut [T]) + Sync)) {
     let alone = data.len() <= size || rayon::current_num_threads() == 1;
-    let parts = data.chunks_mut(size.max(1)).enumerate();
-    if alone { parts.for_each(|(i, part)| f(i, part)) } else { each(parts, |(i, part)| f(i, part)) }
+    let mut parts = data.chunks_mut(size.max(1)).enumerate();
+    if alone { parts.for_each(|(i, part)| f(i, part)) } else { each(&mut parts, &|(i, part)| f(i, part)) }
 }
 
 /// As [`for_each_part`], over two slices whose parts go together.
 pub fn for_each_part_of_two<T: Send, U: Send>(
-    (a, size_a): (&mut [T], usize),
-    (b, size_b): (&mut [U], usize),
+    a: (&mut [T], usize),
+    b: (&mut [U], usize),
     f: impl Fn(usize, &mut [T], &mut [U]) + Sync,
 ) {
+    on_parts_of_two(a, b, &f);
+}
+
+fn on_parts_of_two<T: Send, U: Send>(
+    (a, size_a): (&mut [T], usize),
+    (b, size_b): (&mut [U], usize),
+    f: &(dyn Fn(usize, &mut [T], &mut [U]) + Sync),
+) {
     let alone = a.len() <= size_a || rayon::current_num_threads() == 1;
-    let parts = a.chunks_mut(size_a.max(1)).zip(b.chunks_mut(size_b.max(1))).enumerate();
-    if alone { parts.for_each(|(i, (a, b))| f(i, a, b)) } else { each(parts, |(i, (a, b))| f(i, a, b)) }
+    let mut parts = a.chunks_mut(size_a.max(1)).zip(b.chunks_mut(size_b.max(1))).enumerate();
+    if alone { parts.for_each(|(i, (a, b))| f(i, a, b)) } else { each(&mut parts, &|(i, (a, b))| f(i, a, b)) }
 }
 
 /// Calls `f` with each item, on all threads.
 pub fn for_each<I: Send>(items: Vec<I>, f: impl Fn(I) + Sync) {
     let alone = items.len() <= 1 || rayon::current_num_threads() == 1;
-    if alone { items.into_iter().for_each(f) } else { each(items.into_iter(), f) }
+    if alone { items.into_iter().for_each(f) } else { each(&mut items.into_iter(), &f) }
 }
 
 /// `f` of each item, in order.
@@ -87,6 +101,13 @@ pub fn build<T: Copy + Send>(
     size: usize,
     f: impl for<'a> Fn(usize, &'a mut [MaybeUninit<T>]) -> &'a mut [T] + Sync,
 ) -> Vec<T> {
+    build_by(len, size, &f)
+}
+
+/// Writes a part of a list that begins at an element, and returns the part.
+type Write<'f, T> = dyn for<'a> Fn(usize, &'a mut [MaybeUninit<T>]) -> &'a mut [T] + Sync + 'f;
+
+fn build_by<T: Copy + Send>(len: usize, size: usize, f: &Write<'_, T>) -> Vec<T> {
     let mut data: Vec<T> = storage::with_capacity(len);
     for_each_part(&mut data.spare_capacity_mut()[..len], size, |i, part| written(part, |part| f(i * size, part)));
     // SAFETY: every part came back as one of elements that are written.

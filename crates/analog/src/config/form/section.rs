@@ -173,43 +173,25 @@ pub(crate) trait Rules: Setting + Default {
 
 impl<S: Section> Setting for S {
     fn overlay(&mut self, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error> {
-        let mut settings = self.settings_mut();
-        for (name, value) in entries(value, at)? {
-            let path = join(at, &name);
-            let read = match S::FIELDS.iter().position(|field| field.name == name) {
-                Some(index) => settings[index].overlay(value, &path, &mut *on_error),
-                None => unknown::<S>(&name, &value, at, &settings),
-            };
-            read.or_else(|error| on_error(&path, error))?;
-        }
-        Ok(())
+        overlay(S::FIELDS, &mut self.settings_mut(), S::absent, (value, at), on_error)
     }
 
     fn get(&self) -> Value {
-        let fields = S::FIELDS.iter().zip(self.settings());
-        Value::Table(fields.map(|(field, setting)| (field.name.to_owned(), setting.get())).collect())
+        get(S::FIELDS, &self.settings())
     }
 
     fn check(&self, _: Range, at: &str) -> Result<(), Error> {
-        for (field, setting) in S::FIELDS.iter().zip(self.settings()) {
-            setting.check(field.range, &join(at, field.name))?;
-        }
+        check(S::FIELDS, &self.settings(), at)?;
         self.rules(at)
     }
 
     fn unused(&self, by_default: &Value, at: &str, notes: &mut Vec<Note>) {
         self.without_effect(&mut Unused::new(self.get(), by_default.clone(), at, notes));
-        for (field, setting) in S::FIELDS.iter().zip(self.settings()) {
-            let by_default = by_default.find(field.name).unwrap_or(&Value::Null);
-            setting.unused(by_default, &join(at, field.name), notes);
-        }
+        unused(S::FIELDS, &self.settings(), (by_default, at), notes);
     }
 
     fn schema(&self, _: Range) -> Value {
-        let field = |(field, setting): (&Field, &dyn Setting)| {
-            schema::field(field.name, field.documentation, setting.get(), setting.schema(field.range))
-        };
-        schema::section(S::FIELDS.iter().zip(self.settings()).map(field).collect())
+        schema_of(S::FIELDS, &self.settings())
     }
 
     fn fields(&self) -> &'static [Field] {
@@ -219,6 +201,59 @@ impl<S: Section> Setting for S {
     fn none() -> Value {
         class::none()
     }
+}
+
+// The walks over the fields of a section are functions of their list, so that they are compiled once for all sections.
+
+/// The answer of a section to a field that it does not have: [`Rules::absent`].
+type Absent = fn(&str, &Value) -> Option<Result<(), &'static str>>;
+
+fn overlay(
+    fields: &[Field],
+    settings: &mut [&mut dyn Setting],
+    absent: Absent,
+    (value, at): (Value, &str),
+    on_error: OnError<'_>,
+) -> Result<(), Error> {
+    for (name, value) in entries(value, at)? {
+        let path = join(at, &name);
+        let read = match fields.iter().position(|field| field.name == name) {
+            Some(index) => settings[index].overlay(value, &path, &mut *on_error),
+            None => match absent(&name, &value) {
+                Some(Ok(())) => Ok(()),
+                Some(Err(reason)) => {
+                    Err(Error::Unsupported { field: path.clone(), value: value.to_string(), reason: reason.to_owned() })
+                }
+                None => Err(unknown(fields, settings, &name, at)),
+            },
+        };
+        read.or_else(|error| on_error(&path, error))?;
+    }
+    Ok(())
+}
+
+fn get(fields: &[Field], settings: &[&dyn Setting]) -> Value {
+    let fields = fields.iter().zip(settings);
+    Value::Table(fields.map(|(field, setting)| (field.name.to_owned(), setting.get())).collect())
+}
+
+fn check(fields: &[Field], settings: &[&dyn Setting], at: &str) -> Result<(), Error> {
+    let mut fields = fields.iter().zip(settings);
+    fields.try_for_each(|(field, setting)| setting.check(field.range, &join(at, field.name)))
+}
+
+fn unused(fields: &[Field], settings: &[&dyn Setting], (by_default, at): (&Value, &str), notes: &mut Vec<Note>) {
+    for (field, setting) in fields.iter().zip(settings) {
+        let by_default = by_default.find(field.name).unwrap_or(&Value::Null);
+        setting.unused(by_default, &join(at, field.name), notes);
+    }
+}
+
+fn schema_of(fields: &[Field], settings: &[&dyn Setting]) -> Value {
+    let field = |(field, setting): (&Field, &&dyn Setting)| {
+        schema::field(field.name, field.documentation, setting.get(), setting.schema(field.range))
+    };
+    schema::section(fields.iter().zip(settings).map(field).collect())
 }
 
 /// The defaults, overlaid with the content of a file, validated.
@@ -238,24 +273,16 @@ fn entries(value: Value, at: &str) -> Result<Vec<(String, Value)>, Error> {
 
 /// The error for a field that the section doesn't have. If one of its sections has it, that section's header is missing
 /// in the file.
-fn unknown<S: Section>(name: &str, value: &Value, at: &str, settings: &[&mut dyn Setting]) -> Result<(), Error> {
-    match S::absent(name, value) {
-        Some(Ok(())) => Ok(()),
-        Some(Err(reason)) => {
-            Err(Error::Unsupported { field: join(at, name), value: value.to_string(), reason: reason.to_owned() })
-        }
-        None => {
-            let mut fields = S::FIELDS.iter().zip(settings);
-            let inner = fields.find(|(_, setting)| setting.fields().iter().any(|field| field.name == name));
-            Err(Error::UnknownField {
-                field: name.to_owned(),
-                section: at.to_owned(),
-                suggestion: match inner {
-                    Some((section, _)) => Some(join(section.name, name)),
-                    None => nearest(name, S::FIELDS.iter().map(|field| field.name)).map(str::to_owned),
-                },
-            })
-        }
+fn unknown(fields: &[Field], settings: &[&mut dyn Setting], name: &str, at: &str) -> Error {
+    let mut inner = fields.iter().zip(settings);
+    let inner = inner.find(|(_, setting)| setting.fields().iter().any(|field| field.name == name));
+    Error::UnknownField {
+        field: name.to_owned(),
+        section: at.to_owned(),
+        suggestion: match inner {
+            Some((section, _)) => Some(join(section.name, name)),
+            None => nearest(name, fields.iter().map(|field| field.name)).map(str::to_owned),
+        },
     }
 }
 
