@@ -108,12 +108,17 @@ pub fn over_time(metric: Metric, bands: &[Band]) -> Figure {
     match metric {
         Metric::Accuracy => accuracy_over_time(bands),
         Metric::Rmse => Figure {
-            y: Axis::new("test RMSE, mean ± std of chips", Scale::Linear),
+            y: Axis::new("test RMSE", Scale::Linear),
             series: banded(bands, 1.0),
             legend: Corner::UpperLeft,
             ..accuracy_over_time(&[])
         },
     }
+}
+
+/// A number of things, for the legend of their mean.
+pub fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Losses of trainings over their epochs.
