@@ -120,7 +120,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             }
         }
         let points = ages.iter().map(|at| [at.t.into(), at.mean(), at.std()]).collect();
-        bands.push(Band { name: title.into(), points });
+        bands.push(Band { name: title.into(), over: format!("{} chips", args.chips), points });
     }
     for extension in ["svg", "png"] {
         if let Some(name) = &args.plot {

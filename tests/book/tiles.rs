@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use ohmgrad::plots::{Axis, Corner, Figure, Mark, Scale, Series};
+use ohmgrad::plots::{Axis, Corner, Figure, Layout, Mark, Scale, Series};
 use ohmgrad::prelude::*;
 
 #[test]
@@ -64,9 +64,10 @@ fn draw_read() -> Result<(), Box<dyn Error>> {
     let reads = read_over_exact(Key::new(1))?;
     let panels = reads.into_iter().map(|read| Figure {
         x: Axis::new("exact output", Scale::Linear),
-        y: Axis::new("output of the read", Scale::Linear),
+        y: Axis::new("output of the read", Scale::Linear).within(-23.0, 23.0),
         series: vec![read, ideal.clone()],
         legend: Corner::UpperLeft,
     });
-    Ok(ohmgrad::plots::save("docs/read.svg", &panels.collect::<Vec<_>>())?)
+    let layout = Layout { letters: true, ..Default::default() };
+    Ok(ohmgrad::plots::save_with("docs/read.svg", &panels.collect::<Vec<_>>(), &layout)?)
 }

@@ -64,7 +64,7 @@ failed!(
     ohmgrad::models::CheckpointError,
     ohmgrad::models::TrainerError,
     ohmgrad::models::data::DataError,
-    ohmgrad_plots::PlotError
+    ohmgrad::plots::PlotError
 );
 
 /// The message of an error and those of its causes, `a.npy: cannot be read or written: No such file or directory`.

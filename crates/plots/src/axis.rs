@@ -8,7 +8,7 @@ use std::ops::Range;
 pub enum Scale {
     /// Evenly.
     Linear,
-    /// By their logarithm, with a tick at each power of ten.
+    /// By their logarithm, with a tick at each power of ten; on short axes also at 3 times each, as 0.03, 0.1, 0.3.
     Log,
     /// Seconds, by their logarithm, with ticks at a second, a minute, an hour, …, ten years.
     Time,
@@ -21,6 +21,9 @@ pub struct Axis {
     pub label: String,
     /// The distribution of numbers along the axis.
     pub scale: Scale,
+    /// The numbers at both ends, in the unit of the label. `None`: those of the data, with a margin. Limits that are
+    /// not in order, or have no place on the scale, are no limits.
+    pub limits: Option<(f64, f64)>,
 }
 
 /// A day in seconds.
@@ -40,6 +43,9 @@ const TIMES: [(f64, &str); 8] = [
     (100.0 * YEAR, "100 years"),
 ];
 
+/// The share of an axis, or of a step, by which ticks may be off for rounding.
+const SLACK: f64 = 1e-9;
+
 /// A mark on an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tick {
@@ -51,7 +57,32 @@ pub(crate) struct Tick {
 impl Axis {
     /// An axis; the label says what it measures, with its unit.
     pub fn new(label: impl Into<String>, scale: Scale) -> Self {
-        Self { label: label.into(), scale }
+        Self { label: label.into(), scale, limits: None }
+    }
+
+    /// The axis from `low` to `high`, in the unit of its label: what is beyond is not drawn.
+    ///
+    /// # Panics
+    /// If `low` is not below `high`, or has no place on the scale, as 0 on a logarithmic one.
+    ///
+    /// ```
+    /// use ohmgrad_plots::{Axis, Scale};
+    ///
+    /// let axis = Axis::new("test accuracy / %", Scale::Linear).within(90.0, 100.0);
+    /// assert_eq!(axis.limits, Some((90.0, 100.0)));
+    /// ```
+    #[must_use]
+    pub fn within(mut self, low: f64, high: f64) -> Self {
+        self.limits = Some((low, high));
+        assert!(self.fixed().is_some(), "limits of an axis: {low} and {high} on the scale {:?}", self.scale);
+        self
+    }
+
+    /// The range of an axis with limits.
+    pub(crate) fn fixed(&self) -> Option<Range<f64>> {
+        let (low, high) = self.limits?;
+        let (low, high) = (self.place(low)?, self.place(high)?);
+        (low < high).then_some(low..high)
     }
 
     /// Where a number is, on an axis on which equal distances are equal lengths; `None` if it is nowhere.
@@ -72,51 +103,69 @@ impl Axis {
         low - 0.04 * width..high + 0.04 * width
     }
 
-    pub(crate) fn ticks(&self, span: &Range<f64>) -> Vec<Tick> {
-        let inside = |tick: &Tick| tick.at >= span.start && tick.at <= span.end;
-        let ticks: Vec<Tick> = match self.scale {
-            Scale::Linear => linear(span),
-            Scale::Log => {
-                let each = ((span.end - span.start) / 6.0).ceil().max(1.0) as i32;
-                let decades = span.start.floor() as i32..=span.end.ceil() as i32;
-                let tick = |n: i32| Tick { at: n.into(), text: power_of_ten(n) };
-                decades.filter(|n| n.rem_euclid(each) == 0).map(tick).collect()
-            }
-            Scale::Time => TIMES.iter().map(|(t, text)| Tick { at: t.log10(), text: (*text).into() }).collect(),
+    /// Ticks at round numbers: about `most` of them, or one more.
+    pub(crate) fn ticks(&self, span: &Range<f64>, most: u32) -> Vec<Tick> {
+        let slack = SLACK * (span.end - span.start);
+        let inside = |ticks: Vec<Tick>| -> Vec<Tick> {
+            ticks.into_iter().filter(|tick| tick.at >= span.start - slack && tick.at <= span.end + slack).collect()
         };
-        let shown: Vec<Tick> = ticks.into_iter().filter(inside).collect();
-        match (self.scale, shown.len()) {
-            // Too short for decades: numbers at even distances of the logarithm.
-            (Scale::Log | Scale::Time, 0 | 1) => {
-                let tick = |tick: Tick| Tick { text: short(10f64.powf(tick.at)), ..tick };
-                linear(span).into_iter().map(tick).filter(inside).collect()
+        match self.scale {
+            Scale::Linear => inside(linear(span, most)),
+            Scale::Log => {
+                let each = ((span.end - span.start) / f64::from(most)).ceil().max(1.0) as i32;
+                let powers =
+                    || (span.start.floor() as i32..=span.end.ceil() as i32).filter(|n| n.rem_euclid(each) == 0);
+                let tick =
+                    |n: i32, factor: f64| Tick { at: f64::from(n) + factor.log10(), text: power_of_ten(factor, n) };
+                let times =
+                    |factors: &'static [f64]| powers().flat_map(move |n| factors.iter().map(move |&f| tick(n, f)));
+                // Ticks of few decades lie closer, as do those of parts of one.
+                let mut finer = [&[1.0][..], &[1.0, 3.0], &[1.0, 2.0, 5.0]]
+                    .map(|factors| inside(times(factors).collect()))
+                    .into_iter();
+                finer.find(|ticks| each > 1 || ticks.len() > 2).unwrap_or_else(|| inside(by_value(span, most)))
             }
-            _ => shown,
+            Scale::Time => {
+                let named =
+                    inside(TIMES.iter().map(|(t, text)| Tick { at: t.log10(), text: (*text).into() }).collect());
+                let in_seconds = |tick: Tick| Tick { text: tick.text + " s", ..tick };
+                if named.len() > 1 { named } else { inside(by_value(span, most)).into_iter().map(in_seconds).collect() }
+            }
         }
     }
 }
 
-/// Four to eight ticks at multiples of 1, 2 or 5 times a power of ten.
-fn linear(span: &Range<f64>) -> Vec<Tick> {
-    let rough = (span.end - span.start) / 6.0;
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|step| *step >= rough).unwrap_or(power);
-    let digits = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
-    let (first, last) = ((span.start / step).ceil() as i64, (span.end / step).floor() as i64);
-    // Not −0.
-    let tick = |n: i64| Tick { at: n as f64 * step, text: format!("{:.digits$}", n as f64 * step + 0.0) };
-    (first..=last).map(tick).map(|tick| Tick { text: tick.text.replace('-', "−"), ..tick }).collect()
+/// Ticks of a logarithmic axis that is too short for decades: at even distances of the numbers.
+fn by_value(span: &Range<f64>, most: u32) -> Vec<Tick> {
+    let values = 10f64.powf(span.start)..10f64.powf(span.end);
+    linear(&values, most).into_iter().map(|tick| Tick { at: tick.at.log10(), ..tick }).collect()
 }
 
-fn power_of_ten(n: i32) -> String {
-    if (-3..=4).contains(&n) { short(10f64.powi(n)) } else { format!("1e{n}").replace('-', "−") }
+/// Ticks at multiples of 1, 2 or 5 times a power of ten: `most` or fewer, or one more.
+fn linear(span: &Range<f64>, most: u32) -> Vec<Tick> {
+    let rough = (span.end - span.start) / f64::from(most);
+    let power = rough.log10().floor() as i32;
+    let unit = 10f64.powi(power);
+    let times = [1, 2, 5].into_iter().find(|&times| f64::from(times) * unit >= rough).unwrap_or(10);
+    let step = f64::from(times) * unit;
+    let digits = (-step.log10().floor()).max(0.0) as usize;
+    let text = |n: i64| match power {
+        -6..=5 => format!("{:.digits$}", n as f64 * step + 0.0), // not −0
+        _ if n == 0 => "0".into(),
+        _ => format!("{}e{power}", i64::from(times) * n),
+    };
+    // Limits are often ticks, which rounding may not take away.
+    let (first, last) = ((span.start / step - SLACK).ceil() as i64, (span.end / step + SLACK).floor() as i64);
+    (first..=last).map(|n| Tick { at: n as f64 * step, text: text(n).replace('-', "−") }).collect()
 }
 
-/// A number in three digits.
-fn short(value: f64) -> String {
-    let digits = (2.0 - value.abs().log10().floor()).clamp(0.0, 9.0) as usize;
-    let text = format!("{value:.digits$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+/// `factor · 10ⁿ`, for a factor of one digit.
+fn power_of_ten(factor: f64, n: i32) -> String {
+    match n {
+        -3..=-1 => format!("{:.1$}", factor * 10f64.powi(n), n.unsigned_abs() as usize),
+        0..=4 => format!("{:.0}", factor * 10f64.powi(n)),
+        _ => format!("{factor}e{n}").replace('-', "−"),
+    }
 }
 
 #[cfg(test)]
@@ -126,7 +175,7 @@ mod tests {
     fn texts(scale: Scale, low: f64, high: f64) -> Vec<String> {
         let axis = Axis::new("", scale);
         let [low, high] = [low, high].map(|v| axis.place(v).unwrap());
-        axis.ticks(&axis.span(low, high)).into_iter().map(|tick| tick.text).collect()
+        axis.ticks(&axis.span(low, high), 6).into_iter().map(|tick| tick.text).collect()
     }
 
     #[test]
@@ -140,8 +189,37 @@ mod tests {
         assert_eq!(texts(Scale::Linear, 0.9, 0.98), ["0.90", "0.92", "0.94", "0.96", "0.98"]);
         assert_eq!(texts(Scale::Linear, -1.0, 1.0), ["−1.0", "−0.5", "0.0", "0.5", "1.0"]);
         assert_eq!(texts(Scale::Log, 2e-3, 30.0), ["0.01", "0.1", "1", "10"]);
-        assert!(texts(Scale::Log, 2.0, 8.0).len() > 2, "less than a decade");
+        assert_eq!(texts(Scale::Time, 10.0, 30.0), ["10 s", "15 s", "20 s", "25 s", "30 s"]);
+        assert_eq!(texts(Scale::Linear, -1e-8, 2e-8), ["−10e−9", "0", "10e−9", "20e−9"]);
         assert!(texts(Scale::Linear, 5.0, 5.0).len() > 2, "one number alone");
+    }
+
+    #[test]
+    fn few_decades_have_ticks_between_powers_of_ten() {
+        assert_eq!(texts(Scale::Log, 0.025, 0.5), ["0.03", "0.1", "0.3"]);
+        assert_eq!(texts(Scale::Log, 3e-5, 3e-4), ["3e−5", "1e−4", "3e−4"]);
+        assert_eq!(texts(Scale::Log, 1e3, 30e3), ["1000", "3000", "10000", "30000"]);
+        assert_eq!(texts(Scale::Log, 0.01, 1.0), ["0.01", "0.1", "1"], "two decades are enough");
+        assert_eq!(texts(Scale::Log, 0.15, 1.5), ["0.2", "0.5", "1"]);
+        assert_eq!(texts(Scale::Log, 2.0, 8.0), ["2", "4", "6", "8"], "less than a decade");
+    }
+
+    #[test]
+    fn limits_are_the_ends() {
+        assert_eq!(Axis::new("", Scale::Log).within(0.1, 100.0).fixed(), Some(-1.0..2.0));
+        assert_eq!(Axis { limits: Some((0.0, 1.0)), ..Axis::new("", Scale::Log) }.fixed(), None);
+        assert_eq!(Axis::new("", Scale::Linear).fixed(), None);
+        for (scale, low, high) in [(Scale::Linear, 0.1, 0.7), (Scale::Log, 0.03, 3.0)] {
+            let axis = Axis::new("", scale).within(low, high);
+            let ticks = axis.ticks(&axis.fixed().unwrap(), 6);
+            let texts = [&ticks[0].text, &ticks[ticks.len() - 1].text].map(|text| text.parse::<f64>().unwrap());
+            assert_eq!(texts, [low, high]);
+        }
+        let wrong = std::panic::catch_unwind(|| Axis::new("", Scale::Linear).within(1.0, 1.0));
+        assert_eq!(
+            wrong.unwrap_err().downcast_ref::<String>().unwrap(),
+            "limits of an axis: 1 and 1 on the scale Linear"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Figures of pulsed devices.
 
 use crate::axis::{Axis, Scale};
+use crate::figures::{area, mean_of};
 use crate::{Corner, Figure, Mark, Series};
 
 /// Lines of single devices that are drawn beside their mean.
@@ -17,7 +18,7 @@ const LINES: usize = 1;
 ///
 /// let figure = pulse_response(&[vec![0.0, 0.1, 0.2], vec![0.0, 0.3, 0.4]], Some(&[0.0, 0.2, 0.3]));
 /// // The spread around the mean has its name, and comes before it.
-/// let mean = figure.series.iter().rfind(|series| series.name == "mean").unwrap();
+/// let mean = figure.series.iter().rfind(|series| series.name == "mean ± standard deviation of 2 devices").unwrap();
 /// assert!((mean.points[1].1 - 0.2).abs() < 1e-6);
 /// ```
 pub fn pulse_response(devices: &[Vec<f32>], fit: Option<&[f32]>) -> Figure {
@@ -34,14 +35,13 @@ pub fn pulse_response(devices: &[Vec<f32>], fit: Option<&[f32]>) -> Figure {
     };
     let points: Vec<[f64; 3]> = (0..pulses).map(at).collect();
     let line = |weights: &[f32]| weights.iter().enumerate().map(|(i, &w)| (i as f64, f64::from(w))).collect();
+    let name = if devices.len() > 1 { mean_of(&format!("{} devices", devices.len())) } else { "mean".into() };
     let mut series = vec![];
     if devices.len() > 1 {
-        let there = points.iter().map(|&[i, mean, spread]| (i, mean + spread));
-        let back = points.iter().rev().map(|&[i, mean, spread]| (i, mean - spread));
-        series.push(Series::new("mean", Mark::Area, there.chain(back).collect()));
+        series.push(area(&name, &points));
         series.extend(devices.iter().take(LINES).map(|device| Series::new("single devices", Mark::Line, line(device))));
     }
-    series.push(Series::new("mean", Mark::Line, points.iter().map(|&[i, mean, _]| (i, mean)).collect()));
+    series.push(Series::new(name, Mark::Line, points.iter().map(|&[i, mean, _]| (i, mean)).collect()));
     series.extend(fit.map(|fit| Series::new("fit", Mark::Line, line(fit))));
     Figure {
         x: Axis::new("pulse", Scale::Linear),

@@ -3,37 +3,81 @@
 use crate::axis::{Axis, Scale};
 use crate::{Corner, Figure, Mark, Series};
 
-/// A curve with a spread: x (often a time in seconds), mean, and distance from it to either side.
+/// A curve of means with a band of one standard deviation to either side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Band {
     /// The name of the curve.
     pub name: String,
-    /// Its points.
+    /// Number and kind of what the means are over, for the legend: `25 chips`.
+    pub over: String,
+    /// Its points: x (often a time in seconds), mean, and standard deviation.
     pub points: Vec<[f64; 3]>,
 }
 
-/// Curves with their spread, means and spreads times `factor`: areas first, so that none hides a curve.
+impl Band {
+    fn scaled(&self, factor: f64) -> Vec<[f64; 3]> {
+        self.points.iter().map(|&[x, mean, spread]| [x, factor * mean, factor * spread]).collect()
+    }
+
+    fn means(&self, factor: f64) -> Vec<(f64, f64)> {
+        self.points.iter().map(|&[x, mean, _]| (x, factor * mean)).collect()
+    }
+}
+
+/// The words of a legend for means and standard deviations over something, if it is known.
+pub(crate) fn mean_of(over: &str) -> String {
+    let of = if over.is_empty() { "" } else { " of " };
+    format!("mean ± standard deviation{of}{over}")
+}
+
+/// Curves with their bands, means and standard deviations times `factor`: areas first, so that none hides a curve. The
+/// legend states what the bands are: once if it is the same for all, otherwise with each name.
 ///
 /// ```
 /// use ohmgrad_plots::{Band, Mark, banded};
 ///
-/// let series = banded(&[Band { name: "a".into(), points: vec![[1.0, 0.9, 0.1]] }], 100.0);
+/// let series = banded(&[Band { name: "a".into(), over: "25 chips".into(), points: vec![[1.0, 0.9, 0.1]] }], 100.0);
 /// assert_eq!((series[0].mark, series[1].mark), (Mark::Area, Mark::DottedLine));
 /// assert_eq!(series[1].points, [(1.0, 90.0)]);
+/// assert_eq!(series[2].name, "mean ± standard deviation of 25 chips");
 /// ```
 pub fn banded(bands: &[Band], factor: f64) -> Vec<Series> {
-    let scaled = |band: &Band| -> Vec<[f64; 3]> {
-        band.points.iter().map(|&[x, mean, spread]| [x, factor * mean, factor * spread]).collect()
+    let (names, common) = legend(bands);
+    let areas = names.iter().zip(bands).map(|(name, band)| area(name, &band.scaled(factor)));
+    let curves = names.iter().zip(bands).map(|(name, band)| Series::new(name, Mark::DottedLine, band.means(factor)));
+    areas.chain(curves).chain(common).collect()
+}
+
+/// Means with error bars of one standard deviation, both times `factor`, for places between which there is nothing. The
+/// legend is that of [`banded`].
+///
+/// ```
+/// use ohmgrad_plots::{Band, error_bars};
+///
+/// let series = error_bars(&[Band { name: "a".into(), over: "5 chips".into(), points: vec![[1.0, 0.9, 0.1]] }], 100.0);
+/// assert_eq!((series[0].points[0], series[0].errors[0]), ((1.0, 90.0), 10.0));
+/// ```
+pub fn error_bars(bands: &[Band], factor: f64) -> Vec<Series> {
+    let (names, common) = legend(bands);
+    let bars = |(name, band): (&String, &Band)| {
+        let errors: Vec<f64> = band.points.iter().map(|&[_, _, spread]| factor * spread).collect();
+        Series::new(name, Mark::Points, band.means(factor)).with_errors(errors)
     };
-    let line = |band: &Band| {
-        let points = scaled(band).iter().map(|&[x, mean, _]| (x, mean)).collect();
-        Series::new(band.name.as_str(), Mark::DottedLine, points)
-    };
-    bands.iter().map(|band| area(&band.name, &scaled(band))).chain(bands.iter().map(line)).collect()
+    names.iter().zip(bands).map(bars).chain(common).collect()
+}
+
+/// The names of bands, and what is common to all of them.
+fn legend(bands: &[Band]) -> (Vec<String>, Option<Series>) {
+    if bands.windows(2).any(|pair| pair[0].over != pair[1].over) {
+        return (bands.iter().map(|band| format!("{}, {}", band.name, mean_of(&band.over))).collect(), None);
+    }
+    // A series without points is in the legend alone, in grey.
+    let common = bands.first().map(|band| Series::new(mean_of(&band.over), Mark::Area, vec![]));
+    (bands.iter().map(|band| band.name.clone()).collect(), common)
 }
 
 /// The area of points (x, mean, distance from it to either side).
-fn area(name: &str, points: &[[f64; 3]]) -> Series {
+pub(crate) fn area(name: &str, points: &[[f64; 3]]) -> Series {
     let there = points.iter().map(|&[x, mean, spread]| (x, mean + spread));
     let back = points.iter().rev().map(|&[x, mean, spread]| (x, mean - spread));
     Series::new(name, Mark::Area, there.chain(back).collect())
@@ -64,19 +108,19 @@ pub fn training_curves(runs: &[(&str, &[f32])]) -> Figure {
 }
 
 /// Accuracies (0…1, drawn in per cent) over the time since programming in seconds, each with a band of one
-/// standard deviation of the chips.
+/// standard deviation of the chips. The legend states how many there are, from [`Band::over`].
 ///
 /// ```
 /// use ohmgrad_plots::{Band, accuracy_over_time};
 ///
 /// let points = vec![[1.0, 0.97, 0.001], [3.15e7, 0.94, 0.004]];
-/// let figure = accuracy_over_time(&[Band { name: "PCM".into(), points }]);
+/// let figure = accuracy_over_time(&[Band { name: "PCM".into(), over: "25 chips".into(), points }]);
 /// assert_eq!(figure.x.label, "time since programming");
 /// ```
 pub fn accuracy_over_time(bands: &[Band]) -> Figure {
     Figure {
         x: Axis::new("time since programming", Scale::Time),
-        y: Axis::new("test accuracy / %, mean ± std of chips", Scale::Linear),
+        y: Axis::new("test accuracy / %", Scale::Linear),
         series: banded(bands, 100.0),
         legend: Corner::LowerLeft,
     }
@@ -113,7 +157,7 @@ pub fn histogram(label: &str, sets: &[(&str, &[f32])]) -> Figure {
 }
 
 /// The distance of programmed conductances from their targets, over the targets, both in µS: each device a dot, and an
-/// area of one standard deviation around the mean.
+/// area of one standard deviation around the mean of devices with similar targets.
 ///
 /// # Panics
 /// If there are not as many targets as conductances.
@@ -130,20 +174,22 @@ pub fn programming_error(target: &[f32], programmed: &[f32]) -> Figure {
         target.iter().zip(programmed).map(|(&g, &p)| (g.into(), f64::from(p) - f64::from(g))).collect();
     let dots = Series::new("devices", Mark::Points, thinned(&errors));
     errors.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let in_group = errors.len().div_ceil(25).max(1);
     let groups: Vec<[f64; 3]> = errors
-        .chunks(errors.len().div_ceil(25).max(1))
+        .chunks(in_group)
         .map(|group| {
-            let mean_of = |f: &dyn Fn(&(f64, f64)) -> f64| group.iter().map(f).sum::<f64>() / group.len() as f64;
-            let mean = mean_of(&|e| e.1);
-            [mean_of(&|e| e.0), mean, mean_of(&|e| (e.1 - mean).powi(2)).sqrt()]
+            let average = |f: &dyn Fn(&(f64, f64)) -> f64| group.iter().map(f).sum::<f64>() / group.len() as f64;
+            let mean = average(&|e| e.1);
+            [average(&|e| e.0), mean, average(&|e| (e.1 - mean).powi(2)).sqrt()]
         })
         .collect();
-    let spread = area("mean ± standard deviation", &groups);
+    let name = mean_of(&format!("{in_group} devices"));
+    let spread = area(&name, &groups);
     let mean = groups.iter().map(|&[g, mean, _]| (g, mean)).collect();
     Figure {
         x: Axis::new("target conductance / µS", Scale::Linear),
         y: Axis::new("programming error / µS", Scale::Linear),
-        series: vec![dots, spread, Series::new("mean ± standard deviation", Mark::Line, mean)],
+        series: vec![dots, spread, Series::new(name, Mark::Line, mean)],
         legend: Corner::UpperRight,
     }
 }
@@ -196,10 +242,23 @@ mod tests {
 
     #[test]
     fn the_band_is_around_the_mean() {
-        let figure = accuracy_over_time(&[Band { name: "a".into(), points: vec![[1.0, 0.9, 0.1], [2.0, 0.5, 0.2]] }]);
+        let band = |name: &str, over: &str| Band {
+            name: name.into(),
+            over: over.into(),
+            points: vec![[1.0, 0.9, 0.1], [2.0, 0.5, 0.2]],
+        };
+        let figure = accuracy_over_time(&[band("a", "")]);
         let rounded = |series: &Series| -> Vec<f64> { series.points.iter().map(|p| p.1.round()).collect() };
         assert_eq!(rounded(&figure.series[0]), [100.0, 70.0, 30.0, 80.0]);
         assert_eq!(rounded(&figure.series[1]), [90.0, 50.0]);
+        let names = |overs: [&str; 2]| -> Vec<String> {
+            let series = banded(&[band("a", overs[0]), band("b", overs[1])], 1.0);
+            series.into_iter().skip(2).map(|series| series.name).collect()
+        };
+        assert_eq!(names(["5 chips"; 2]), ["a", "b", "mean ± standard deviation of 5 chips"]);
+        let different = ["a, mean ± standard deviation of 5 chips", "b, mean ± standard deviation of 9 chips"];
+        assert_eq!(names(["5 chips", "9 chips"]), different);
+        assert!(banded(&[], 1.0).is_empty());
     }
 
     #[test]

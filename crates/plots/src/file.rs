@@ -2,100 +2,112 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::sync::OnceLock;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::register_font;
 
 use crate::draw::{self, SIZE};
-use crate::{Figure, PlotError};
-
-/// Pixels of a PNG for one unit of an SVG: enough to print a column at 300 dots per inch.
-const PIXELS: u32 = 3;
+use crate::layout::Canvas;
+use crate::{Figure, Layout, PlotError};
 
 /// A drawing for any backend.
 pub(crate) trait Picture {
-    /// Width and height before scaling.
-    fn size(&self) -> (u32, u32);
+    /// Width and height for screens, in CSS pixels.
+    fn for_screens(&self, layout: &Layout) -> (u32, u32);
 
-    /// Draws on white; all lengths are times `scale`.
+    /// The smallest width and height, in units.
+    fn least(&self, layout: &Layout) -> (f64, f64);
+
+    /// Draws on white.
     fn draw<B: DrawingBackend>(
         &self,
         area: &DrawingArea<B, Shift>,
-        scale: u32,
+        canvas: &Canvas,
+        layout: &Layout,
     ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>>;
 }
 
-/// Panels side by side.
+/// Panels in rows.
 impl Picture for [Figure] {
-    fn size(&self) -> (u32, u32) {
-        (SIZE.0 * self.len().max(1) as u32, SIZE.1)
+    fn for_screens(&self, layout: &Layout) -> (u32, u32) {
+        let (rows, columns) = layout.grid(self.len());
+        (SIZE.0 * columns as u32, SIZE.1 * rows as u32)
+    }
+
+    fn least(&self, layout: &Layout) -> (f64, f64) {
+        let (rows, columns) = layout.grid(self.len());
+        (draw::LEAST.0 * columns as f64, draw::LEAST.1 * rows as f64)
     }
 
     fn draw<B: DrawingBackend>(
         &self,
         area: &DrawingArea<B, Shift>,
-        scale: u32,
+        canvas: &Canvas,
+        layout: &Layout,
     ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-        let areas = area.split_evenly((1, self.len().max(1)));
-        self.iter().zip(areas).try_for_each(|(panel, area)| draw::figure(panel, &area, scale))
+        let areas = area.split_evenly(layout.grid(self.len()));
+        for ((panel, area), letter) in self.iter().zip(areas).zip(('a'..='z').cycle()) {
+            draw::figure(panel, &area, canvas)?;
+            if layout.letters && self.len() > 1 {
+                canvas.write_bold(letter, &area)?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// The type of labels, of a size before scaling.
-pub(crate) fn font(size: u32, scale: u32) -> (&'static str, u32) {
-    ("sans-serif", size * scale)
-}
-
-pub(crate) fn save<P: Picture + ?Sized>(path: &Path, picture: &P) -> Result<(), PlotError> {
+pub(crate) fn save<P: Picture + ?Sized>(path: &Path, picture: &P, layout: &Layout) -> Result<(), PlotError> {
     let bytes = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("svg") => svg(picture)?.into_bytes(),
-        Some("png") => png(picture)?,
+        Some("svg") => svg(picture, layout)?.into_bytes(),
+        Some("png") => png(picture, layout)?,
         _ => return Err(PlotError::UnknownFormat { path: path.into() }),
     };
     ohmgrad_files::replace(path, &bytes).map_err(|source| PlotError::Io { path: path.into(), source })
 }
 
-pub(crate) fn svg<P: Picture + ?Sized>(picture: &P) -> Result<String, PlotError> {
+pub(crate) fn svg<P: Picture + ?Sized>(picture: &P, layout: &Layout) -> Result<String, PlotError> {
+    let canvas = canvas(picture, layout, false)?;
     let mut text = String::new();
-    on(SVGBackend::with_string(&mut text, picture.size()), picture, 1).map_err(drawing)?;
-    Ok(text)
+    on(SVGBackend::with_string(&mut text, canvas.size), picture, &canvas, layout).map_err(drawing)?;
+    // Pointed corners of dense lines would reach out of the axes.
+    let text = text.replacen("<svg ", "<svg stroke-linejoin=\"round\" ", 1);
+    let Some((width, height)) = layout.size_mm else { return Ok(text) };
+    // The view box keeps the pixels in which everything is drawn.
+    let in_pixels = format!("width=\"{}\" height=\"{}\"", canvas.size.0, canvas.size.1);
+    Ok(text.replacen(&in_pixels, &format!("width=\"{width}mm\" height=\"{height}mm\""), 1))
 }
 
-fn png<P: Picture + ?Sized>(picture: &P) -> Result<Vec<u8>, PlotError> {
-    let (width, height) = picture.size();
-    let (width, height) = (width * PIXELS, height * PIXELS);
-    let mut pixels = vec![0; 3 * (width * height) as usize];
-    on(BitMapBackend::with_buffer(&mut pixels, (width, height)), picture, PIXELS).map_err(drawing)?;
+fn png<P: Picture + ?Sized>(picture: &P, layout: &Layout) -> Result<Vec<u8>, PlotError> {
+    let canvas = canvas(picture, layout, true)?;
+    let (width, height) = canvas.size;
+    let mut pixels = vec![0; 3 * width as usize * height as usize];
+    on(BitMapBackend::with_buffer(&mut pixels, canvas.size), picture, &canvas, layout).map_err(drawing)?;
     let mut bytes = vec![];
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
+    let per_metre = canvas.pixels_per_metre.round() as u32;
+    encoder.set_pixel_dims(Some(png::PixelDimensions { xppu: per_metre, yppu: per_metre, unit: png::Unit::Meter }));
     let mut writer = encoder.write_header().map_err(drawing)?;
     writer.write_image_data(&pixels).map_err(drawing)?;
     writer.finish().map_err(drawing)?;
     Ok(bytes)
 }
 
+fn canvas<P: Picture + ?Sized>(picture: &P, layout: &Layout, is_raster: bool) -> Result<Canvas, PlotError> {
+    Canvas::new(layout, picture.for_screens(layout), picture.least(layout), is_raster)
+}
+
 fn on<B: DrawingBackend, P: Picture + ?Sized>(
     backend: B,
     picture: &P,
-    scale: u32,
+    canvas: &Canvas,
+    layout: &Layout,
 ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-    register_type();
     let area = backend.into_drawing_area();
     area.fill(&WHITE)?;
-    picture.draw(&area, scale)?;
+    picture.draw(&area, canvas, layout)?;
     area.present()
-}
-
-fn register_type() {
-    static ONCE: OnceLock<()> = OnceLock::new();
-    ONCE.get_or_init(|| {
-        let known = register_font("sans-serif", FontStyle::Normal, dejavu::sans::regular());
-        assert!(known.is_ok(), "the font that is compiled in is one");
-    });
 }
 
 fn drawing(error: impl Error) -> PlotError {
@@ -110,6 +122,7 @@ mod tests {
     fn every_kind() -> Vec<Figure> {
         let band = |name: &str, offset: f64| Band {
             name: name.into(),
+            over: "25 chips".into(),
             points: vec![[1.0, 0.97 - offset, 0.001], [3600.0, 0.96 - offset, 0.002], [3.15e8, 0.9 - offset, 0.02]],
         };
         let numbers: Vec<f32> = (0..500).map(|i| (i as f32 * 0.7).sin() * 12.0 + 12.0).collect();
@@ -125,11 +138,12 @@ mod tests {
 
     #[test]
     fn vectors_have_labels_on_the_axes() {
-        let text = svg(every_kind().as_slice()).unwrap();
+        let text = svg(every_kind().as_slice(), &Layout::default()).unwrap();
         for words in [
             "time since programming",
             "10 years",
-            "test accuracy / %, mean ± std of chips",
+            "test accuracy / %",
+            "mean ± standard deviation of 25 chips",
             "conductance / µS",
             "aware",
             "<polygon",
@@ -140,13 +154,13 @@ mod tests {
 
     #[test]
     fn pixels_have_type_on_them() {
-        let bytes = png(&every_kind()[1..2]).unwrap();
+        let bytes = png(&every_kind()[1..2], &Layout::default()).unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();
-        assert_eq!((info.width, info.height), (PIXELS * SIZE.0, PIXELS * SIZE.1));
+        assert_eq!((info.width, info.height), (3 * SIZE.0, 3 * SIZE.1));
         // The bottom strip has the label of the x axis and nothing else.
-        let strip = &pixels[pixels.len() - (3 * info.width * PIXELS * 32) as usize..];
+        let strip = &pixels[pixels.len() - (3 * info.width * 3 * 32) as usize..];
         let dark = strip.chunks(3).filter(|pixel| pixel[0] < 100).count();
         assert!((500..20_000).contains(&dark), "{dark} dark pixels of type");
     }
@@ -155,10 +169,10 @@ mod tests {
     fn empty_figures_are_drawn() {
         let nothing = [training_curves(&[]), accuracy_over_time(&[]), histogram("w", &[]), programming_error(&[], &[])];
         for figure in nothing {
-            svg(std::slice::from_ref(&figure)).unwrap();
-            png([figure].as_slice()).unwrap();
+            svg(std::slice::from_ref(&figure), &Layout::default()).unwrap();
+            png([figure].as_slice(), &Layout::default()).unwrap();
         }
-        svg::<[Figure]>(&[]).unwrap();
+        svg::<[Figure]>(&[], &Layout::default()).unwrap();
     }
 
     #[test]

@@ -4,8 +4,9 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::PlotError;
-use crate::file::{self, Picture, font};
+use crate::file::{self, Picture};
+use crate::layout::{Canvas, TEXT, size_within, text_width};
+use crate::{Layout, PlotError};
 
 /// A map over two quantities: what each pair of their values gave.
 ///
@@ -41,7 +42,15 @@ impl HeatMap {
     /// # Errors
     /// If the name ends in something else, or the file can't be written.
     pub fn save(&self, path: impl AsRef<std::path::Path>) -> Result<(), PlotError> {
-        file::save(path.as_ref(), std::slice::from_ref(self))
+        self.save_with(path, &Layout::default())
+    }
+
+    /// Writes the map as [`save`](Self::save), in a layout: its cells share the given size.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save), and [`PlotError::Layout`] if the size is too small.
+    pub fn save_with(&self, path: impl AsRef<std::path::Path>, layout: &Layout) -> Result<(), PlotError> {
+        file::save(path.as_ref(), std::slice::from_ref(self), layout)
     }
 
     /// Maps below each other as the text of an SVG, as for a page of HTML.
@@ -49,74 +58,126 @@ impl HeatMap {
     /// # Errors
     /// If the drawing library fails.
     pub fn svg(maps: &[Self]) -> Result<String, PlotError> {
-        file::svg(maps)
+        file::svg(maps, &Layout::default())
     }
 
-    fn size(&self) -> (i32, i32) {
-        let [width, height] = [&self.across, &self.down].map(|(_, values)| values.len() as i32);
-        (2 * MARGIN.0 + CELL.0 * width, 2 * MARGIN.1 + CELL.1 * height)
+    /// Columns and rows.
+    fn counts(&self) -> (f64, f64) {
+        (self.across.1.len() as f64, self.down.1.len() as f64)
+    }
+
+    /// Room for titles and values; on paper no more than they need.
+    fn margins(&self, layout: &Layout) -> Margins {
+        if layout.size_mm.is_none() {
+            return Margins { left: 110.0, right: 110.0, top: 70.0, bottom: 70.0 };
+        }
+        let widest = self.down.1.iter().map(|value| text_width(value, TEXT)).fold(0.0, f64::max);
+        Margins { left: widest + 16.0, right: 8.0, top: 64.0, bottom: 34.0 }
+    }
+
+    /// Width and height of a map with cells and margins of these sizes.
+    fn size(&self, cell: (f64, f64), margins: &Margins) -> (f64, f64) {
+        let (columns, rows) = self.counts();
+        (margins.left + margins.right + cell.0 * columns, margins.top + margins.bottom + cell.1 * rows)
     }
 
     fn draw<B: DrawingBackend>(
         &self,
         area: &DrawingArea<B, Shift>,
-        top: i32,
-        scale: i32,
+        canvas: &Canvas,
+        margins: &Margins,
     ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-        let write = |words: &str, (x, y): (i32, i32), at: HPos, ink: RGBColor| {
-            let style = font(14, scale as u32).into_font().color(&ink).pos(Pos::new(at, VPos::Center));
-            area.draw(&Text::new(words.to_owned(), (x * scale, y * scale), style))
+        let ((columns, rows), (width, height)) = (self.counts(), area.dim_in_pixel());
+        let (width, height) = (canvas.units(width), canvas.units(height));
+        let (left, top) = (margins.left, margins.top);
+        let cell = ((width - left - margins.right) / columns, (height - top - margins.bottom) / rows);
+        let write = |words: &str, (x, y): (f64, f64), room: f64, at: HPos, ink: RGBColor| {
+            let size = size_within(words, TEXT, room);
+            let style = canvas.font(size).color(&ink).pos(Pos::new(at, VPos::Center));
+            area.draw(&Text::new(words.to_owned(), (canvas.px(x), canvas.px(y + canvas.lift(size))), style))
         };
-        let (left, begin) = (MARGIN.0, top + MARGIN.1);
-        let end = begin + CELL.1 * self.down.1.len() as i32;
-        write(&self.title, (left, begin - 46), HPos::Left, BLACK)?;
-        write(&format!("↓ {}   → {}", self.down.0, self.across.0), (left, begin - 16), HPos::Left, BLACK)?;
-        for (i, value) in (0..).zip(&self.across.1) {
-            write(value, (left + CELL.0 * i + CELL.0 / 2, end + 16), HPos::Center, BLACK)?;
+        write(&self.title, (left, top - 46.0), width - left, HPos::Left, BLACK)?;
+        let axes = format!("↓ {}   → {}", self.down.0, self.across.0);
+        write(&axes, (left, top - 16.0), width - left, HPos::Left, BLACK)?;
+        // The centre of a cell.
+        let centre = |i: f64, j: f64| (left + cell.0 * (i + 0.5), top + cell.1 * (j + 0.5));
+        for (i, value) in self.across.1.iter().enumerate() {
+            let (x, _) = centre(i as f64, 0.0);
+            write(value, (x, top + cell.1 * rows + 16.0), cell.0 - 4.0, HPos::Center, BLACK)?;
         }
-        for (i, value) in (0..).zip(&self.down.1) {
-            write(value, (left - 8, begin + CELL.1 * i + CELL.1 / 2), HPos::Right, BLACK)?;
+        for (j, value) in self.down.1.iter().enumerate() {
+            let (_, y) = centre(0.0, j as f64);
+            write(value, (left - 8.0, y), left - 8.0, HPos::Right, BLACK)?;
         }
         let known = || self.cells.iter().flatten().map(|(value, _)| *value).filter(|value| value.is_finite());
         let (low, high) = known().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-        let columns = self.across.1.len().max(1) as i32;
-        for (i, cell) in (0..).zip(&self.cells) {
-            let (x, y) = (left + CELL.0 * (i % columns), begin + CELL.1 * (i / columns));
-            let share = cell.as_ref().map(|(value, _)| if high > low { (value - low) / (high - low) } else { 0.5 });
+        let in_row = self.across.1.len().max(1);
+        for (i, found) in self.cells.iter().enumerate() {
+            let (x, y) = centre((i % in_row) as f64, (i / in_row) as f64);
+            let share = found.as_ref().map(|(value, _)| if high > low { (value - low) / (high - low) } else { 0.5 });
             // A white line of one unit between cells.
-            let corners = [(x, y), (x + CELL.0 - 1, y + CELL.1 - 1)].map(|(x, y)| (x * scale, y * scale));
+            let (x0, y0) = (x - cell.0 / 2.0, y - cell.1 / 2.0);
+            let corners = [(x0, y0), (x0 + cell.0 - 1.0, y0 + cell.1 - 1.0)].map(|(x, y)| (canvas.px(x), canvas.px(y)));
             area.draw(&Rectangle::new(corners, share.map_or(UNKNOWN, colour).filled()))?;
-            let words = cell.as_ref().map_or("–", |(_, words)| words.as_str());
+            let words = found.as_ref().map_or("–", |(_, words)| words.as_str());
             let ink = if share.is_some_and(|share| share < 0.55) { WHITE } else { BLACK };
-            write(words, (x + CELL.0 / 2, y + CELL.1 / 2), HPos::Center, ink)?;
+            write(words, (x, y), cell.0 - 4.0, HPos::Center, ink)?;
         }
         Ok(())
     }
 }
 
 impl Picture for [HeatMap] {
-    fn size(&self) -> (u32, u32) {
-        let sizes = self.iter().map(HeatMap::size);
-        let (width, height) = sizes.fold((1, 0), |(width, height), (w, h)| (w.max(width), h + height));
-        (width as u32, height.max(1) as u32)
+    fn for_screens(&self, layout: &Layout) -> (u32, u32) {
+        let (width, height) = stacked(self, CELL, layout);
+        (width as u32, height as u32)
+    }
+
+    fn least(&self, layout: &Layout) -> (f64, f64) {
+        stacked(self, LEAST_CELL, layout)
     }
 
     fn draw<B: DrawingBackend>(
         &self,
         area: &DrawingArea<B, Shift>,
-        scale: u32,
+        canvas: &Canvas,
+        layout: &Layout,
     ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-        let mut top = 0;
+        let (all, (width, height)) = (stacked(self, CELL, layout), area.dim_in_pixel());
+        let mut top = 0.0f64;
         for map in self {
-            map.draw(area, top, scale as i32)?;
-            top += map.size().1;
+            let margins = map.margins(layout);
+            let (w, h) = map.size(CELL, &margins);
+            let [w, h] = [w / all.0 * f64::from(width), h / all.1 * f64::from(height)];
+            map.draw(
+                &area.clone().shrink((0, top.round() as u32), (w.round() as u32, h.round() as u32)),
+                canvas,
+                &margins,
+            )?;
+            top += h;
         }
         Ok(())
     }
 }
 
-const CELL: (i32, i32) = (96, 44);
-const MARGIN: (i32, i32) = (110, 70);
+/// The size of maps below each other, in units.
+fn stacked(maps: &[HeatMap], cell: (f64, f64), layout: &Layout) -> (f64, f64) {
+    let sizes = maps.iter().map(|map| map.size(cell, &map.margins(layout)));
+    let (width, height) = sizes.fold((1.0f64, 0.0), |(width, height), (w, h)| (width.max(w), height + h));
+    (width, height.max(1.0))
+}
+
+/// Room around the cells, in units.
+struct Margins {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+/// The size of a cell for screens, and the smallest, in units.
+const CELL: (f64, f64) = (96.0, 44.0);
+const LEAST_CELL: (f64, f64) = (24.0, 14.0);
 const UNKNOWN: RGBColor = RGBColor(238, 238, 238);
 
 /// A colour between dark blue and light yellow (five of viridis), light for large shares.

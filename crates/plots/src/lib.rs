@@ -2,7 +2,8 @@
 //!
 //! A function for each kind of figure ([`training_curves`], [`accuracy_over_time`], [`histogram`],
 //! [`programming_error`], [`predictions`]; [`pulse_response`], [`step_sizes`], [`wear`]) takes plain numbers and gives
-//! a [`Figure`]; [`Figure::save`] or [`save`] writes it. The type in a PNG is DejaVu Sans, which is compiled in.
+//! a [`Figure`]; [`Figure::save`] or [`save`] writes it for screens, [`Figure::save_with`] or [`save_with`] for paper, in
+//! a [`Layout`] of millimetres and points. The type in a PNG is DejaVu Sans, which is compiled in.
 //!
 //! ```
 //! use ohmgrad_plots::{Band, accuracy_over_time};
@@ -10,7 +11,7 @@
 //! let points = vec![[1.0, 0.97, 0.001], [3.15e7, 0.94, 0.004]];
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let file = folder.path().join("chips.svg");
-//! accuracy_over_time(&[Band { name: "PCM".into(), points }]).save(&file)?;
+//! accuracy_over_time(&[Band { name: "PCM".into(), over: "25 chips".into(), points }]).save(&file)?;
 //! # Ok::<(), ohmgrad_plots::PlotError>(())
 //! ```
 //!
@@ -20,26 +21,35 @@
 //! |---|---|
 //! | what each kind of figure shows | `figures.rs`, of pulsed devices `devices.rs` |
 //! | where the ticks of an axis are, and what they say | `axis.rs` |
-//! | how lines, bands, points and bars are drawn | `draw.rs` |
+//! | where a chart has its axes and labels | `draw.rs` |
+//! | how lines, bands, points, bars and error bars are drawn | `marks.rs` |
+//! | what is cut at the limits of an axis | `clip.rs` |
 //! | how a [`HeatMap`] is drawn | `heat_map.rs` |
 //! | where a legend has room | `legend.rs` |
+//! | millimetres, points and pixels | `layout.rs` |
 //! | how a picture becomes a file | `file.rs` |
 #![forbid(unsafe_code)]
 
 mod axis;
+mod clip;
 mod devices;
 mod draw;
 mod figures;
 mod file;
 mod heat_map;
+mod layout;
 mod legend;
+mod marks;
 
 use std::path::{Path, PathBuf};
 
 pub use axis::{Axis, Scale};
 pub use devices::{pulse_response, step_sizes, wear};
-pub use figures::{Band, accuracy_over_time, banded, histogram, predictions, programming_error, training_curves};
+pub use figures::{
+    Band, accuracy_over_time, banded, error_bars, histogram, predictions, programming_error, training_curves,
+};
 pub use heat_map::HeatMap;
+pub use layout::Layout;
 
 /// A chart: two axes, and what is drawn between them.
 ///
@@ -79,12 +89,38 @@ pub struct Series {
     /// Places (x, y) in units of the axes. Places that are not finite, or not positive on a logarithmic axis, are left
     /// out.
     pub points: Vec<(f64, f64)>,
+    /// Error bars: the distance of both ends from each point, in units of the vertical axis; none where it is 0. Empty:
+    /// no error bars.
+    pub errors: Vec<f64>,
 }
 
 impl Series {
     /// A series of points.
     pub fn new(name: impl Into<String>, mark: Mark, points: Vec<(f64, f64)>) -> Self {
-        Self { name: name.into(), mark, points }
+        Self { name: name.into(), mark, points, errors: vec![] }
+    }
+
+    /// The series with error bars, which reach from `y − errors[i]` to `y + errors[i]` for point `i`.
+    ///
+    /// # Panics
+    /// If there are not as many errors as points.
+    ///
+    /// ```
+    /// use ohmgrad_plots::{Mark, Series};
+    ///
+    /// let measured = Series::new("measured", Mark::Points, vec![(1.0, 0.9), (2.0, 0.8)]).with_errors([0.02, 0.05]);
+    /// assert_eq!(measured.errors, [0.02, 0.05]);
+    /// ```
+    #[must_use]
+    pub fn with_errors(mut self, errors: impl Into<Vec<f64>>) -> Self {
+        self.errors = errors.into();
+        assert!(
+            self.errors.len() == self.points.len(),
+            "error bars: {} for {} points",
+            self.errors.len(),
+            self.points.len()
+        );
+        self
     }
 }
 
@@ -125,7 +161,25 @@ impl Figure {
     /// # Errors
     /// If the name ends in something else, or the file can't be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PlotError> {
-        save(path, std::slice::from_ref(self))
+        self.save_with(path, &Layout::default())
+    }
+
+    /// Writes the figure as [`save`](Self::save), in a layout: of a size in millimetres, with type of a size in points.
+    ///
+    /// ```
+    /// use ohmgrad_plots::{Layout, histogram};
+    ///
+    /// let column = Layout { size_mm: Some((85.0, 60.0)), font_pt: 8.0, ..Layout::default() };
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let file = folder.path().join("weights.png");
+    /// histogram("weight", &[("layer 1", &[-0.5, 0.1, 0.2])]).save_with(&file, &column)?;
+    /// # Ok::<(), ohmgrad_plots::PlotError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`save`](Self::save), and [`PlotError::Layout`] if the size has no room for axes with type of this size.
+    pub fn save_with(&self, path: impl AsRef<Path>, layout: &Layout) -> Result<(), PlotError> {
+        save_with(path, std::slice::from_ref(self), layout)
     }
 }
 
@@ -134,7 +188,15 @@ impl Figure {
 /// # Errors
 /// As [`Figure::save`].
 pub fn save(path: impl AsRef<Path>, panels: &[Figure]) -> Result<(), PlotError> {
-    file::save(path.as_ref(), panels)
+    save_with(path, panels, &Layout::default())
+}
+
+/// Writes several figures into one picture, in a layout; [`Layout`] has an example.
+///
+/// # Errors
+/// As [`Figure::save_with`].
+pub fn save_with(path: impl AsRef<Path>, panels: &[Figure], layout: &Layout) -> Result<(), PlotError> {
+    file::save(path.as_ref(), panels, layout)
 }
 
 /// A picture that could not be written.
@@ -154,6 +216,12 @@ pub enum PlotError {
         path: PathBuf,
         /// The error of the operating system.
         source: std::io::Error,
+    },
+    /// A layout that no picture can have.
+    #[error("layout: {what}")]
+    Layout {
+        /// The field, and what it must be.
+        what: String,
     },
     /// The drawing library failed.
     #[error("drawing: {what}")]

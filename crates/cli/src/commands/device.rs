@@ -89,10 +89,10 @@ pub fn run(args: &DeviceArgs, output: Output) -> Outcome<u8> {
         (0..=200).map(|i| common.w_min + (common.w_max - common.w_min) * i as f32 / 200.0).collect();
     let step = |n: i32| weights.iter().map(|&w| n as f32 * change(&device, w, n)).collect::<Vec<f32>>();
     let figures = [
-        ohmgrad_plots::pulse_response(&responses, fitted.as_deref()),
-        ohmgrad_plots::step_sizes(&weights, &step(1), &step(-1), symmetry),
+        ohmgrad::plots::pulse_response(&responses, fitted.as_deref()),
+        ohmgrad::plots::step_sizes(&weights, &step(1), &step(-1), symmetry),
     ];
-    ohmgrad_plots::save(&args.plot, &figures)?;
+    ohmgrad::plots::save(&args.plot, &figures)?;
     let config = RpuConfig::from(SingleRpuConfig { device: device.clone(), ..Default::default() }).to_toml_string()?;
     output.event(&json!({
         "config": config, "granularity": device.granularity(), "states": device.states(), "symmetry_point": symmetry,

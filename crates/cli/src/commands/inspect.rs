@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use ohmgrad::plots::{Figure, histogram};
 use ohmgrad::prelude::*;
-use ohmgrad_plots::{Figure, histogram};
 use serde_json::{Value, json};
 
 use super::ModelArgs;
@@ -72,7 +72,7 @@ pub fn run(args: &InspectArgs, output: Output) -> Outcome<u8> {
         };
         let mut figures = vec![figure("weight", &weights)];
         figures.extend((!conductances.is_empty()).then(|| figure("target conductance / µS", &conductances)));
-        ohmgrad_plots::save(file, &figures)?;
+        ohmgrad::plots::save(file, &figures)?;
         output.say(format!("\nplot  {}", file.display()));
     }
     Ok(0)

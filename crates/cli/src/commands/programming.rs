@@ -8,8 +8,8 @@ use ohmgrad::analog::noise::{
     CustomPair, DriftCompensation, Evolution, Global, Pcm, Programmed, ProgrammingOptions, SinglePair,
     optimise_programming,
 };
+use ohmgrad::plots::{Axis, Corner, Figure, Mark, Scale, Series};
 use ohmgrad::prelude::*;
-use ohmgrad_plots::{Axis, Corner, Figure, Mark, Scale, Series};
 use serde_json::json;
 
 use crate::failure::Outcome;
@@ -121,5 +121,5 @@ fn draw(path: &Path, converter: &CustomPair, curves: &[Vec<(f64, f64)>; 2]) -> O
         series: curves.iter().zip(["single pair", "optimised"]).map(curve).collect(),
         legend: Corner::UpperLeft,
     };
-    Ok(ohmgrad_plots::save(path, &[tables, errors])?)
+    Ok(ohmgrad::plots::save(path, &[tables, errors])?)
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ohmgrad::plots::Band;
 use ohmgrad::prelude::*;
-use ohmgrad_plots::Band;
 use serde_json::json;
 
 use super::init;
@@ -18,7 +18,7 @@ use crate::recipe::{Recipe, time};
 use crate::run::chips::{Finished, Scores, chip, each_once};
 use crate::run::folder::{Folder, RECIPE};
 use crate::run::model::start;
-use crate::run::report::{Report, draw, losses, over_time};
+use crate::run::report::{Report, counted, draw, losses, over_time};
 use crate::run::training::{Phase, Trained, history, on_tiles, train};
 use crate::score::{Metric, mean_and_half, score, spread};
 use crate::table::{Table, csv};
@@ -192,7 +192,8 @@ pub fn table(title: &str, metric: Metric, times: &[f64], scores: &Scores) -> Tab
 /// A band of a figure over time.
 pub fn band(name: &str, times: &[f64], scores: &Scores) -> Band {
     let point = |(t, values): (f64, Vec<f64>)| [t, mean_and_half(&values).0, spread(&values)];
-    Band { name: name.into(), points: by_time(times, scores).into_iter().map(point).collect() }
+    let points = by_time(times, scores).into_iter().map(point).collect();
+    Band { name: name.into(), over: counted(scores.len(), "chip"), points }
 }
 
 /// Chips over time as rows of CSV: a line for each network, chip and time.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ohmgrad_plots::{Axis, Band, Corner, Figure, Mark, Scale, Series, accuracy_over_time, banded};
+use ohmgrad::plots::{Axis, Band, Corner, Figure, Mark, Scale, Series, accuracy_over_time, banded};
 
 use super::folder::{self, Folder};
 use crate::failure::{Failure, Outcome};
@@ -108,12 +108,17 @@ pub fn over_time(metric: Metric, bands: &[Band]) -> Figure {
     match metric {
         Metric::Accuracy => accuracy_over_time(bands),
         Metric::Rmse => Figure {
-            y: Axis::new("test RMSE, mean ± std of chips", Scale::Linear),
+            y: Axis::new("test RMSE", Scale::Linear),
             series: banded(bands, 1.0),
             legend: Corner::UpperLeft,
             ..accuracy_over_time(&[])
         },
     }
+}
+
+/// A number of things, for the legend of their mean.
+pub fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Losses of trainings over their epochs.

@@ -1,8 +1,8 @@
 //! Results of a sweep: tables, CSV files, a line plot or a heat map, and a page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ohmgrad_plots::{Axis, Band, Corner, Figure, HeatMap, Scale, banded};
+use ohmgrad::plots::{Axis, Band, Corner, Figure, HeatMap, Scale, banded, error_bars};
 use serde_json::json;
 
 use super::grid::{Grid, short, shown};
@@ -10,7 +10,7 @@ use crate::failure::Outcome;
 use crate::output::Output;
 use crate::recipe::{Recipe, time};
 use crate::run::folder::Folder;
-use crate::run::report::{Report, draw};
+use crate::run::report::{Report, counted, draw};
 use crate::score::{Metric, mean_and_half, spread};
 use crate::table::{Table, csv};
 
@@ -126,7 +126,17 @@ impl Results<'_> {
         }
     }
 
-    /// Scores over the one swept field: a line for each time, with a band of one standard deviation.
+    /// The number of independent values behind the means, and what they are; of points with different numbers the range.
+    fn over(&self) -> String {
+        let of_point = |chips: &Vec<Scored>| independent(chips.iter().map(|((training, _), _)| (*training, 0.0))).len();
+        let counts = || self.scores.iter().map(of_point).filter(|&n| n > 0);
+        let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
+        let trainings: BTreeSet<usize> = self.scores.iter().flatten().map(|((training, _), _)| *training).collect();
+        let values = counted(most, if trainings.len() > 1 { "training" } else { "chip" });
+        if least < most { format!("{least} to {values}") } else { values }
+    }
+
+    /// Scores over the one swept field: means for each time, with their standard deviation.
     fn lines(&self) -> Figure {
         let axis = &self.grid.axes[0];
         let number = |value: &toml::Value| value.as_float().or(value.as_integer().map(|n| n as f64));
@@ -134,6 +144,7 @@ impl Results<'_> {
         let numbers: Option<Vec<f64>> = axis.values.iter().map(number).collect();
         let names: Vec<String> =
             axis.values.iter().enumerate().map(|(i, value)| format!("{i} = {}", shown(value))).collect();
+        let are_numbers = numbers.is_some();
         let (places, label) = match numbers {
             Some(numbers) => (numbers, short(&axis.path).to_owned()),
             None => {
@@ -141,13 +152,16 @@ impl Results<'_> {
             }
         };
         let factor = if self.metric == Metric::Accuracy { 100.0 } else { 1.0 };
+        // Nothing is between names: their error bars stand side by side.
+        let beside =
+            |time: usize| if are_numbers { 0.0 } else { 0.08 * (time as f64 - (self.times.len() - 1) as f64 / 2.0) };
         let band = |(time, &t): (usize, &f64)| {
             let measured = (0..places.len()).filter(|&i| !self.scores[i].is_empty());
             let points = measured.map(|i| {
                 let values = self.at(i, time);
-                [places[i], mean_and_half(&values).0, spread(&values)]
+                [places[i] + beside(time), mean_and_half(&values).0, spread(&values)]
             });
-            Band { name: time::age(t), points: points.collect() }
+            Band { name: time::age(t), over: self.over(), points: points.collect() }
         };
         let bands: Vec<Band> = self.times.iter().enumerate().map(band).collect();
         let (low, high) = places.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), &x| (low.min(x), high.max(x)));
@@ -155,8 +169,8 @@ impl Results<'_> {
         let unit = if self.metric == Metric::Accuracy { " / %" } else { "" };
         Figure {
             x: Axis::new(label, scale),
-            y: Axis::new(format!("{}{unit}, mean ± std of chips", self.metric.title()), Scale::Linear),
-            series: banded(&bands, factor),
+            y: Axis::new(format!("{}{unit}", self.metric.title()), Scale::Linear),
+            series: if are_numbers { banded(&bands, factor) } else { error_bars(&bands, factor) },
             legend: Corner::LowerLeft,
         }
     }
