@@ -23,7 +23,7 @@ fn main() {
     divan::main();
 }
 
-/// Batch, inputs and outputs of layers that occur.
+/// Sizes of common layers: batch, inputs, outputs.
 const LAYERS: [[usize; 3]; 4] = [[32, 128, 128], [64, 784, 256], [256, 512, 512], [2304, 288, 64]];
 
 fn normal(shape: &[usize]) -> Tensor {
@@ -179,7 +179,7 @@ mod steps {
         });
     }
 
-    /// Forward and backward of 32 to 64 channels, 3 × 3, over 64 images of 26 × 26.
+    /// Forward and backward of a 3 × 3 convolution from 32 to 64 channels, over 64 images of 26 × 26.
     #[divan::bench(args = [false, true])]
     fn convolution(bencher: Bencher, analog: bool) {
         let mut net = Sequential::new().conv2d(32, 64, 3).init(Key::new(1));

@@ -1,4 +1,4 @@
-//! One error for programs that meet several kinds.
+//! One error type for programs that meet several kinds of errors.
 
 use crate::autograd::Mismatch;
 use crate::models::data::DataError;
@@ -29,32 +29,32 @@ use crate::tensor::{NpyError, ParseKeyError};
 #[error(transparent)]
 #[non_exhaustive]
 pub enum Error {
-    /// Of a configuration, a conversion or a chip.
+    /// Error of a configuration, a conversion or a chip.
     Analog(#[from] crate::analog::Error),
-    /// Of a NumPy file.
+    /// Error of a NumPy file.
     Npy(#[from] NpyError),
-    /// Of the text of a key.
+    /// Error of the text of a key.
     Key(#[from] ParseKeyError),
-    /// Of the number of threads.
+    /// Error of the number of threads.
     Threads(#[from] ThreadsError),
-    /// Of a gradient that was checked.
+    /// Error of a gradient that was checked.
     Gradient(#[from] Mismatch),
-    /// Of the gradients of a module that were checked.
+    /// Error of a module's gradients that were checked.
     Module(#[from] ModuleMismatch),
-    /// Of a data set.
+    /// Error of a data set.
     Data(#[from] DataError),
-    /// Of a checkpoint or a file of weights.
+    /// Error of a checkpoint or a file of weights.
     Checkpoint(#[from] CheckpointError),
-    /// Of the state of an optimizer.
+    /// Error of an optimizer's state.
     Optimizer(#[from] StateError),
-    /// Of a training.
+    /// Error of a training.
     Trainer(#[from] TrainerError),
-    /// Of a file for the Fusion chip.
+    /// Error of a file for the Fusion chip.
     #[cfg(feature = "fusion")]
     Fusion(#[from] crate::models::FusionError),
-    /// Of a picture.
+    /// Error of a picture.
     #[cfg(feature = "plots")]
     Plot(#[from] crate::plots::PlotError),
-    /// Of any other file.
+    /// Error of any other file.
     Io(#[from] std::io::Error),
 }

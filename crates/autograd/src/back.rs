@@ -14,8 +14,8 @@ use crate::var::Var;
 
 /// An operation on a tape: a name, its attributes for a trace, and its backward.
 ///
-/// The forward is the function that computes the value and calls [`Tape::push`]. An operation finds its inputs and its
-/// output on the tape, and keeps nothing itself that shares storage with a parameter.
+/// The forward is the function that computes the value and calls [`Tape::push`]. An operation reads its inputs and its
+/// output from the tape; its own fields must not share storage with a parameter.
 pub trait Op<T: Scalar = f32>: Send {
     /// The name in traces and in messages.
     fn name(&self) -> &'static str;
@@ -29,7 +29,7 @@ pub trait Op<T: Scalar = f32>: Send {
     fn backward(&self, cx: &mut Back<'_, T>);
 }
 
-/// The view that an operation has of its backward: values, the gradient of its output, and settings.
+/// Arguments of [`Op::backward`]: values, the gradient of the output, and settings.
 pub struct Back<'a, T: Scalar = f32> {
     /// The gradient of the output.
     pub grad: &'a Array<T>,
@@ -106,7 +106,7 @@ impl<'a, T: Scalar> Back<'a, T> {
         }
     }
 
-    /// The setting of a type under which this walk is repeated, if there is one; see [`Var::backward_under`].
+    /// The setting of type `S` under which this walk is repeated; `None` if there is none. See [`Var::backward_under`].
     pub fn setting<S: Any>(&self) -> Option<&'a S> {
         let setting = self.setting.downcast_ref();
         self.asked.set(self.asked.get() || setting.is_some());
@@ -133,7 +133,7 @@ impl<'a, T: Scalar> Back<'a, T> {
         self.walk.gradients.state.get(id).unwrap_or(init).clone()
     }
 
-    /// Replaces a piece of state, for the optimizer's step to commit.
+    /// Replaces a piece of state; the optimizer's step commits it.
     pub fn set_state(&mut self, id: Id, value: Array<T>) {
         self.walk.gradients.state.set(id, value);
     }
@@ -196,7 +196,7 @@ pub(crate) fn end<T: Scalar>(tape: &Tape<T>) {
     }
 }
 
-/// A key for the n-th use of randomness of one kind on a tape.
+/// The key of the next use of randomness for a purpose on a tape.
 pub(crate) fn key_of_call<T: Scalar>(tape: &Tape<T>, purpose: &str) -> Key {
     tape.call_key(Key::new(0).fold(purpose).to_words()[0])
 }

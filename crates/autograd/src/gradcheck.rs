@@ -53,8 +53,8 @@ pub fn gradcheck(f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>, inputs: &[
     gradcheck_surrogate(&f, &f, inputs)
 }
 
-/// As [`gradcheck`], of a backward that is by intent the gradient of another function, the surrogate: gradients of `f` are
-/// compared with central differences of `surrogate`, which has outputs of the same shape.
+/// As [`gradcheck`], for a backward that intentionally gives the gradient of another function, the surrogate: compares
+/// gradients of `f` with central differences of `surrogate`, which has outputs of the same shape.
 ///
 /// A rounding whose backward passes the gradient straight through has the identity as its surrogate:
 ///
@@ -141,7 +141,7 @@ pub(crate) mod testing {
     use ohmgrad_tensor::{Array, Key};
     use proptest::prelude::*;
 
-    /// A random array under random strides.
+    /// A random array; `layout` selects its strides.
     pub fn array(shape: &[usize], key: Key, layout: u8) -> Array<f64> {
         match layout % 4 {
             1 if shape.len() > 1 => {
@@ -184,7 +184,7 @@ pub(crate) mod testing {
         )
     }
 
-    /// Moves values away from 0, where functions with a kink there have no derivative.
+    /// Moves values away from 0, where functions such as `|x|` have no derivative.
     pub fn off_zero(x: &Array<f64>) -> Array<f64> {
         x.map(|v| v + if v < 0.0 { -0.05 } else { 0.05 })
     }

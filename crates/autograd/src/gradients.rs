@@ -67,7 +67,7 @@ impl<T: Scalar> Gradients<T> {
         self.get(param.id())
     }
 
-    /// The gradient of the parameter of an identity.
+    /// The gradient of the parameter with this identity.
     pub fn get(&self, id: Id) -> Option<&Array<T>> {
         self.params.iter().find(|(i, _)| *i == id).map(|(_, g)| g)
     }
@@ -83,8 +83,7 @@ impl<T: Scalar> Gradients<T> {
         self.params.iter().map(|(id, g)| (*id, g))
     }
 
-    /// Everything of one type that operations have [deposited](crate::Back::deposit), with the parameters it is for, in
-    /// order of the forward calls.
+    /// The [deposits](crate::Back::deposit) of one type, each with its parameter, in order of the forward calls.
     pub fn deposited<D: Any>(&self) -> impl Iterator<Item = (Id, &D)> {
         self.deposits.iter().filter_map(|(id, content)| Some((*id, content.downcast_ref()?)))
     }
@@ -117,11 +116,11 @@ impl<T: Scalar> Gradients<T> {
         &self.state
     }
 
-    /// Adds the gradients of another tape, for a batch that is computed in parts: parameters' gradients are summed up,
-    /// deposits follow one another, and state is as the other tape left it. The key, and the gradients of variables, stay
-    /// those of the tape that these gradients came from.
+    /// Adds the gradients of another tape, for a batch that is computed in parts: gradients of parameters are summed,
+    /// deposits are appended, and state is replaced by that of the other tape. The key and the gradients of variables
+    /// do not change.
     ///
-    /// The loss of a part is a share of the whole, so a mean over the batch is scaled by it:
+    /// If the loss is a mean over the batch, the mean of each part is scaled by the part's share of the rows:
     ///
     /// ```
     /// use ohmgrad_autograd::{Gradients, Param, Tape};
@@ -141,7 +140,7 @@ impl<T: Scalar> Gradients<T> {
     /// assert!((&sum - whole.of(&w).unwrap()).abs().max() < 1e-5);
     /// ```
     ///
-    /// Running means follow batch after batch only if each tape starts from what the one before it left: commit that in
+    /// For running means over all parts, each tape must start from the state that the previous one left: commit it in
     /// between, with `net.apply(gradients.state())`.
     pub fn add(&mut self, other: Self) {
         for (id, gradient) in other.params {
@@ -154,8 +153,8 @@ impl<T: Scalar> Gradients<T> {
         other.state.entries.into_iter().for_each(|(id, value)| self.state.set(id, value));
     }
 
-    /// The entries of all parameters' gradients in one row, parameter after parameter in the order of [`iter`](Self::iter):
-    /// for moments, or for the angle between two gradients.
+    /// The entries of all parameters' gradients as one vector, parameter after parameter in the order of
+    /// [`iter`](Self::iter): for moments, or for the angle between two gradients.
     ///
     /// ```
     /// use ohmgrad_autograd::{Param, Tape};
@@ -172,18 +171,18 @@ impl<T: Scalar> Gradients<T> {
         self.params.iter().flat_map(|(_, gradient)| gradient.to_vec()).collect::<Vec<_>>().into()
     }
 
-    /// The numbers of all parameters' gradients, in the order of [`iter`](Self::iter), and behind them those of all
-    /// [state](Self::state): what another process that computes a part of the same batch has to know of them.
+    /// The entries of all parameters' gradients, in the order of [`iter`](Self::iter), then those of all
+    /// [state](Self::state): the numbers that processes exchange when each computes a part of a batch.
     pub fn to_vec(&self) -> Vec<T> {
         let state = self.state.entries.iter().map(|(_, value)| value);
         self.params.iter().map(|(_, gradient)| gradient).chain(state).flat_map(Array::to_vec).collect()
     }
 
-    /// Replaces all gradients of parameters and all state by the numbers of [`to_vec`](Self::to_vec) of another tape, on
-    /// which the same network computed; shapes stay.
+    /// Replaces all parameters' gradients and all state by the numbers from [`to_vec`](Self::to_vec) of another tape of
+    /// the same network; shapes stay.
     ///
     /// # Panics
-    /// If these are not as many.
+    /// If the number of entries differs.
     pub fn set_from_slice(&mut self, numbers: &[T]) {
         let state = self.state.entries.iter_mut().map(|(_, value)| value);
         let mut rest = numbers;
@@ -201,8 +200,8 @@ impl<T: Scalar> Gradients<T> {
         self.params.iter().fold(T::zero(), |sum, (_, g)| sum + g.square().sum()).sqrt()
     }
 
-    /// Scales all parameters' gradients down together so that their [`norm`](Self::norm) is at most `limit`; returns the
-    /// norm before (Pascanu et al. 2013).
+    /// Scales all parameters' gradients down together so that their [`norm`](Self::norm) is at most `limit`; returns
+    /// the norm before (Pascanu et al. 2013).
     pub fn clip_norm(&mut self, limit: T) -> T {
         let norm = self.norm();
         if norm > limit {
@@ -245,7 +244,7 @@ mod tests {
         let of = |factor: f32| {
             let tape = Tape::train(Key::new(0));
             tape.set_state(mean.id(), &tape.state(mean.id(), &mean.value) + factor);
-            // A view that is not in order: numbers go by shape, not by memory.
+            // A transposed view: the numbers are in row-major order, not in that of memory.
             (tape.param(&w).t() * factor).sum().backward()
         };
         let (mut one, other) = (of(2.0), of(5.0));

@@ -18,7 +18,7 @@ impl Id {
     }
 }
 
-/// A value that is kept from step to step and gets gradients; or, as a buffer of a layer, one that forwards update.
+/// A value that is kept from step to step. It gets gradients or, as a buffer of a layer, is updated by forwards.
 ///
 /// A clone has a new identity: training a cloned network does not touch the original.
 ///
@@ -49,7 +49,7 @@ impl<T: Scalar> Param<T> {
         Self { id: Id::unique(), frozen: false, value }
     }
 
-    /// A parameter with another value and a new identity, frozen if this one is: what takes its place when a weight moves.
+    /// A parameter with another value and a new identity, frozen if this one is: its replacement when a weight moves.
     pub fn with_value(&self, value: Array<T>) -> Self {
         Self { frozen: self.frozen, ..Self::new(value) }
     }

@@ -1,8 +1,7 @@
 //! A test for whether the rows of a batch, along the first axis, can be computed apart from each other.
 //!
-//! A data set is evaluated in blocks of rows, which gives what one forward over all of it would give only if no operation
-//! combines rows. Operations that may do so are those that reduce, reorder, cut or join the first axis of a value that
-//! comes from data.
+//! Evaluating a data set in blocks of rows gives the result of one forward over all of it only if no operation combines
+//! rows. An operation may do so if it reduces, reorders, cuts or joins the first axis of a value that comes from data.
 
 use ohmgrad_tensor::Scalar;
 
@@ -55,7 +54,7 @@ impl<'t, T: Scalar> Var<'t, T> {
         self.tape().nodes()[self.index()].rows
     }
 
-    /// The value of a parameter for rows of data, as of a look-up.
+    /// States that this value has rows of data, as the result of a look-up does.
     pub(crate) fn for_rows(self) -> Self {
         self.tape().inner.borrow_mut().nodes[self.index()].rows = true;
         self

@@ -16,9 +16,9 @@ use crate::var::Var;
 
 /// A record of operations on arrays: values forward, gradients back.
 ///
-/// A training tape lives for one step. It carries the step's key, from which every random number of the step is derived.
-/// [`Var::backward`] ends it: the parameters are released, so that the optimizer can write them in place, and no
-/// operation can be added; other values and the [`trace`](Self::trace) stay readable.
+/// A training tape lives for one step. It carries the step's key, from which every random number of the step is
+/// derived. [`Var::backward`] ends it: the parameters are released, so that the optimizer can write them in place, and
+/// no operation can be added; other values and the [`trace`](Self::trace) stay readable.
 ///
 /// An evaluation tape records values alone: no operations, no gradients, and state is not committed.
 pub struct Tape<T: Scalar = f32> {
@@ -135,8 +135,7 @@ impl<T: Scalar> Tape<T> {
         self.first_row
     }
 
-    /// Asks operations to leave observations, to be read with [`observations`](Self::observations). It changes no
-    /// value.
+    /// Makes operations record observations, which [`observations`](Self::observations) reads. It changes no value.
     pub fn observed(mut self) -> Self {
         self.observed = true;
         self
@@ -147,7 +146,7 @@ impl<T: Scalar> Tape<T> {
         self.observed
     }
 
-    /// Leaves an observation about a parameter.
+    /// Records an observation about a parameter.
     pub fn observe(&self, id: Id, content: impl Any + Send) {
         self.inner.borrow_mut().observations.push((id, Box::new(content)));
     }
@@ -173,7 +172,7 @@ impl<T: Scalar> Tape<T> {
     /// A value that gets no gradient.
     ///
     /// # Panics
-    /// If a backward has ended this tape (as do all functions here that add a node).
+    /// If a backward has ended this tape. All functions here that add a node panic then.
     #[track_caller]
     pub fn constant(&self, value: Array<T>) -> Var<'_, T> {
         self.add(Node::leaf(value, Kind::Constant, false))
@@ -185,8 +184,8 @@ impl<T: Scalar> Tape<T> {
         self.add(Node::leaf(value, Kind::Variable, self.training))
     }
 
-    /// The value of a parameter, which gets a gradient unless it is frozen. A parameter is one node per tape, however often
-    /// it is asked for.
+    /// The value of a parameter, which gets a gradient unless it is frozen. A parameter is one node per tape, however
+    /// often it is asked for.
     #[track_caller]
     pub fn param(&self, param: &Param<T>) -> Var<'_, T> {
         let known = self.inner.borrow().leaves.get(&param.id()).copied();
@@ -223,8 +222,8 @@ impl<T: Scalar> Tape<T> {
     }
 
     /// An object that is derived from a parameter and is not a value on the tape. The first forward or backward that
-    /// requests it under the parameter's identity makes it; others get the same as long as it `fits`. A backward that
-    /// ends the tape drops it, so it may share storage with the parameter.
+    /// requests it under the parameter's identity makes it; later requests get the same object if `fits` accepts it. A
+    /// backward that ends the tape drops it, so it may share storage with the parameter.
     ///
     /// ```
     /// use ohmgrad_autograd::{Param, Tape};
@@ -244,7 +243,7 @@ impl<T: Scalar> Tape<T> {
         self.derived.get_or_make(id, fits, make)
     }
 
-    /// Records an operation with its result. Operations outside of this crate are made by it, too.
+    /// Records an operation with its result. Other crates record their operations with it, too.
     ///
     /// # Panics
     /// If a parent is on another tape.

@@ -117,8 +117,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// An analog product asks for its backward parameters; `&()` changes nothing and gives the gradients as recorded.
     ///
     /// # Panics
-    /// If this is not a scalar, the tape has ended, it is an evaluation tape, or no operation asks for a setting of this
-    /// type.
+    /// If this is not a scalar, the tape has ended, it is an evaluation tape, or no operation asks for a setting of
+    /// this type.
     #[track_caller]
     pub fn backward_under(self, setting: &dyn Any) -> Gradients<T> {
         back::run(self, self.one(), setting)
@@ -132,7 +132,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     }
 }
 
-/// The shape and the value.
+/// The number on the tape, the shape and the value.
 impl<T: Scalar> fmt::Debug for Var<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "%{} {:?}", self.index, self.tape.nodes()[self.index].value)

@@ -1,4 +1,4 @@
-//! From a struct or enum to its implementation.
+//! Expansion of a struct or an enum to its implementation of `Visit`.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};

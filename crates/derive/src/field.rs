@@ -6,11 +6,11 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, LitStr, Member, Result};
 
-/// Where a field's parameters lie.
+/// The path of a field's parameters.
 enum Place {
-    /// One step down, under a name.
+    /// A name below the path of the struct.
     Under(String),
-    /// Where the struct lies.
+    /// The path of the struct.
     Flat,
 }
 
@@ -55,7 +55,8 @@ impl<'a> Field<'a> {
         Ok((!skip).then_some(Self { member, ty: &field.ty, place, buffer }))
     }
 
-    /// The visit of the field, which is bound to `value`; `method` is the walk, `slot` the type of what it finds.
+    /// The code that visits the field, which is bound to `value`, with `method` (`visit` or `visit_mut`) and its type
+    /// `slot`.
     pub fn visit(&self, value: &Ident, method: &TokenStream, slot: &TokenStream, root: &TokenStream) -> TokenStream {
         let ty = self.ty;
         let path = match &self.place {
@@ -72,7 +73,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Returns `true` if the field can only be visited if a type parameter can.
+    /// Returns `true` if a visit of the field requires that a type parameter implements `Visit`.
     pub fn needs(&self, parameter: &Ident) -> bool {
         !self.buffer && mentions(self.ty.to_token_stream(), parameter)
     }
@@ -91,13 +92,13 @@ fn visit_attributes(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute
     attributes.iter().filter(|attribute| attribute.path().is_ident("visit"))
 }
 
-/// Returns `true` if `#[visit(skip)]` stands at a type.
+/// Returns `true` if a type has the attribute `#[visit(skip)]`.
 pub fn skips_all(attributes: &[Attribute]) -> Result<bool> {
     let mut skip = false;
     for attribute in visit_attributes(attributes) {
         attribute.parse_nested_meta(|meta| {
             skip = meta.path.is_ident("skip");
-            if skip { Ok(()) } else { Err(meta.error("unknown; a type can have skip, its fields more")) }
+            if skip { Ok(()) } else { Err(meta.error("unknown; a type can have skip only")) }
         })?;
     }
     Ok(skip)

@@ -1,7 +1,8 @@
 //! `#[derive(Visit)]`, as `ohmgrad` and `ohmgrad-models` export it beside the trait of that name.
 //!
-//! A crate that depends on `ohmgrad` names the trait by another path than one that depends on `ohmgrad-models`, and a macro
-//! can't see which of them its user has. So there is one derive for each, and each of the two crates exports its own.
+//! A crate that depends on `ohmgrad` names the trait by another path than one that depends on `ohmgrad-models`, and a
+//! macro can't see which of them its user has. So there is one derive for each, and each of the two crates exports its
+//! own.
 #![forbid(unsafe_code)]
 
 mod expand;

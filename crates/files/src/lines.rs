@@ -8,8 +8,8 @@ use crate::replace;
 
 /// A file of lines that is appended to.
 ///
-/// A line and its end are one write at the end of the file, so a process that is killed breaks no line but the last, and
-/// lines of several processes do not mix. [`Lines::keep`] removes a line that a killed process broke.
+/// A line and its end are one write at the end of the file, so a killed process breaks at most the last line, and lines
+/// of several processes do not mix. [`Lines::keep`] removes a line that a killed process broke.
 ///
 /// ```
 /// use ohmgrad_files::Lines;
@@ -34,7 +34,7 @@ impl Lines {
         Self { path: path.into() }
     }
 
-    /// Where they are.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -65,10 +65,10 @@ impl Lines {
         std::fs::metadata(&self.path).is_ok_and(|there| there.is_file() && there.len() > 0)
     }
 
-    /// Keeps the lines for which `wanted` says so and removes the others, and with them a last line without an end.
+    /// Keeps the lines for which `wanted` returns `true`; removes the others and an incomplete last line.
     ///
     /// # Errors
-    /// If the file can't be read or written, or is not a text; it is then as it was.
+    /// If the file can't be read or written, or is not a text; the file is then unchanged.
     pub fn keep(&self, mut wanted: impl FnMut(&str) -> bool) -> io::Result<()> {
         if !self.is_there() {
             return Ok(());
@@ -79,7 +79,7 @@ impl Lines {
         if kept == text { Ok(()) } else { replace(&self.path, kept.as_bytes()) }
     }
 
-    /// Moves the file away, to the first of `NAME.1.EXTENSION`, `NAME.2.EXTENSION`, … that is free; returns where to.
+    /// Moves the file to the first free of the names `NAME.1.EXTENSION`, `NAME.2.EXTENSION`, …; returns the new path.
     ///
     /// # Errors
     /// If it can't be moved.
@@ -90,7 +90,7 @@ impl Lines {
             let name =
                 if extension.is_empty() { format!("{stem}.{number}") } else { format!("{stem}.{number}.{extension}") };
             let aside = self.path.with_file_name(name);
-            // A link fails where something is, so that nothing is lost if two processes come here at once.
+            // A link fails if the name exists, so nothing is lost if two processes set files aside at once.
             match std::fs::hard_link(&self.path, &aside) {
                 Ok(()) => return std::fs::remove_file(&self.path).map(|()| aside),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 /// Ending of the names of temporary files.
 const PART: &str = ".part";
 
-/// Links in a row that are followed, as the kernel does.
+/// The largest number of links in a row that are followed, as in the kernel.
 const MOST_LINKS: usize = 40;
 
 /// Replaces the content of the file at `path` by `content`; see [`replace_with`].
@@ -30,19 +30,19 @@ pub fn replace(path: impl AsRef<Path>, content: &[u8]) -> io::Result<()> {
 
 /// Replaces the content of the file at `path` by what `write` writes, or creates it.
 ///
-/// The content goes into a temporary file `.NAME.….part` in the folder of the target, reaches the disk, and is moved. If
-/// this fails, the target is as it was and the temporary file is gone. A process that is killed may leave its temporary
-/// file; the next write to the same path removes it.
+/// The content goes into a temporary file `.NAME.….part` in the folder of the target, reaches the disk, and is moved.
+/// If this fails, the target is as it was and the temporary file is gone. A process that is killed may leave its
+/// temporary file; the next write to the same path removes it.
 ///
-/// - The permissions of an existing file stay (a new one has those that the process' umask leaves of `rw-rw-rw-`), and on
-///   Unix its owner and group, if the process may set them. Further hard links keep the old content.
+/// - The permissions of an existing file stay, and on Unix its owner and group, if the process may set them. A new file
+///   has `rw-rw-rw-` without the bits of the process' umask. Further hard links keep the old content.
 /// - Symbolic links stay: the file that they lead to is replaced, or created.
-/// - A device or a FIFO, such as `/dev/stdout`, is not replaced: the content is written to it once it is whole. Opening a
-///   FIFO waits for a reader.
+/// - A device or a FIFO, such as `/dev/stdout`, is not replaced: the content is written to it once it is whole. Opening
+///   a FIFO waits for a reader.
 ///
 /// # Errors
-/// If `write` fails, `path` names a folder or no file, an existing file may not be written by this process, or the system
-/// refuses.
+/// If `write` fails, `path` names a folder or no file, an existing file may not be written by this process, or the
+/// system refuses.
 pub fn replace_with(
     path: impl AsRef<Path>,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
@@ -71,9 +71,9 @@ fn fill(part: NamedTempFile, write: impl FnOnce(&mut BufWriter<File>) -> io::Res
     Ok(part)
 }
 
-/// Where the content goes.
+/// The destination of the content.
 enum Target {
-    /// A regular file, or none yet; behind all links.
+    /// The path of a regular file, behind all links; it may not exist yet.
     File(PathBuf),
     /// A device or a FIFO, opened for writing.
     Stream(File),
@@ -95,7 +95,7 @@ impl Target {
     }
 }
 
-/// The path that a chain of links ends with, where nothing is yet.
+/// The path at the end of a chain of links, where no file exists.
 fn behind_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
@@ -122,14 +122,14 @@ fn claim(path: &Path) -> io::Result<NamedTempFile> {
     remove_abandoned(folder(path), &prefix);
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(PART);
-    // Temporary files are the user's alone unless this is said; the umask applies.
+    // By default only the user may access temporary files; the umask applies to this mode, too.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     loop {
         let part = builder.tempfile_in(folder(path)).map_err(|error| error.kind_and_text())?;
-        // File systems without locks remain: there, what a killed process left stays.
+        // Fails on file systems without locks, where the files of killed processes stay.
         let _ = part.as_file().lock();
-        // Between its creation and the lock another process may have taken it for abandoned.
+        // Between its creation and the lock another process may have removed it as abandoned.
         if part.path().try_exists()? {
             return Ok(part);
         }

@@ -32,8 +32,8 @@ impl Dice {
     }
 }
 
-/// The numbers of the cases that a test runs: its own, or `FIRST..LAST` of the environment variable `OHMGRAD_FUZZ`, for
-/// going on where the test stops.
+/// The numbers of the cases that a test runs: `usual`, or `FIRST..LAST` from the environment variable `OHMGRAD_FUZZ`,
+/// which continues after the usual ones.
 ///
 /// # Panics
 /// If the variable is no such range.

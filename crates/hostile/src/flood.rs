@@ -1,9 +1,9 @@
-//! A megabyte of one thing: where a reader looks at what it has each time that something new comes, it never ends.
+//! A megabyte of one repeated item: a reader never ends if it looks at all earlier items for each new one.
 
 /// The size of a flood in bytes.
 const SIZE: usize = 1 << 20;
 
-/// The items of a flood; `#` is the number of the item, so that no name comes twice.
+/// The items of a flood; `#` is replaced by the number of the item, so that names differ.
 const ITEMS: [&str; 22] = [
     "{",
     "[",
@@ -29,17 +29,17 @@ const ITEMS: [&str; 22] = [
     "\"k#\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},",
 ];
 
-/// The places that a flood follows: the beginning of a file, and the places where fields, items and lines begin.
+/// Marks behind which floods are inserted, because fields, items and lines begin there.
 const BEHIND: [&[u8]; 5] = [b"{", b"(", b"[", b"\n", b"{\\"];
 
-/// Floods of everything, with their names.
+/// Floods of each item at several places, with descriptions.
 pub(crate) fn floods(seed: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> + '_ {
     let mut places = vec![0, seed.len().min(10), seed.len()];
     for mark in BEHIND {
         let found: Vec<usize> =
             seed.windows(mark.len()).enumerate().filter(|(_, bytes)| bytes == &mark).map(|(i, _)| i).collect();
         let some = [found.first(), found.get(found.len() / 2), found.last()];
-        // Of two letters the second belongs to what follows.
+        // The second byte of a mark of two bytes follows the flood.
         places.extend(some.into_iter().flatten().map(|place| place + 1));
     }
     places.sort_unstable();
@@ -50,7 +50,7 @@ pub(crate) fn floods(seed: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> + '
             false => item.repeat(SIZE / item.len()),
             true => (0..SIZE / (item.len() + 4)).map(|i| item.replace('#', &i.to_string())).collect(),
         };
-        // The rest of the file follows, so that what is whole stays so.
+        // The rest of the file follows, so that the file stays complete.
         let bytes = [&seed[..place], flood.as_bytes(), &seed[place..]].concat();
         (format!("a megabyte of {item:?} at {place}"), bytes)
     })

@@ -1,12 +1,13 @@
-//! Hostile files for the tests of readers: mutations of valid files from fixed keys, and bounds on what reading one costs.
+//! Hostile files for the tests of readers: mutations of valid files from fixed keys, and bounds on what reading one
+//! costs.
 //!
 //! | where is … | file |
 //! |---|---|
-//! | what mutations are drawn from | `dice.rs` |
+//! | the random numbers of the mutations | `dice.rs` |
 //! | single mutations | `mutate.rs` |
 //! | a megabyte of one thing at a place where the format allows it | `flood.rs` |
-//! | archives whose content is mutated, lengths and checksums that are put right | `pack.rs` |
-//! | a reader with its seeds, what it may allocate and how long it may take | `reader.rs` |
+//! | mutations of an archive's content, and the correction of lengths and checksums | `pack.rs` |
+//! | a reader with its seeds, and limits of its memory and time | `reader.rs` |
 
 mod dice;
 mod flood;
@@ -21,7 +22,8 @@ use ohmgrad_tensor::parallel;
 pub use dice::{Dice, cases};
 pub use reader::Reader;
 
-/// Computes on the calling thread alone, so that all that a reader allocates is counted. For the beginning of each test.
+/// Computes on the calling thread alone, so that all that a reader allocates is counted. For the beginning of each
+/// test.
 ///
 /// # Panics
 /// If something was computed on several threads before.

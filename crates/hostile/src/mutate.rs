@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::Dice;
 
-/// Insertions into texts: numbers that are not finite or too large, and the letters of the formats.
+/// Insertions into texts: numbers that are not finite, negative, too large or too small, and special characters.
 const TOKENS: [&[u8]; 22] = [
     b"NaN",
     b"nan",
@@ -30,10 +30,10 @@ const TOKENS: [&[u8]; 22] = [
     b"\xff\xfe",
 ];
 
-/// Those of them that stand in the place of a number.
+/// The number of tokens, from the first on, that are numbers.
 const NUMBERS: usize = 8;
 
-/// The bytes that are mutated, and files whose parts may come into them.
+/// Changes `bytes` at a random place; parts of `others` may be copied into them.
 pub(crate) fn mutate(bytes: &mut Vec<u8>, others: &[Vec<u8>], dice: &mut Dice) {
     if bytes.is_empty() {
         return;
@@ -44,7 +44,7 @@ pub(crate) fn mutate(bytes: &mut Vec<u8>, others: &[Vec<u8>], dice: &mut Dice) {
         0 => bytes[at] ^= 1 << dice.below(8),
         1 => bytes[at] = dice.below(256) as u8,
         2 => bytes.truncate(at),
-        // A stretch is doubled, lost, or comes from elsewhere.
+        // A stretch is doubled, removed, or replaced by one from another file.
         3 => drop(bytes.splice(at..at, bytes[at..end].to_vec())),
         4 => drop(bytes.drain(at..end)),
         5 => {
@@ -85,7 +85,7 @@ fn field(bytes: &mut Vec<u8>, at: usize) {
     bytes.splice(start..start, bytes[start..end].to_vec());
 }
 
-/// A field of two, four or eight bytes, as binary formats have them.
+/// Overwrites two, four or eight bytes with a number, as in a field of a binary format.
 fn binary_field(bytes: &mut [u8], at: usize, dice: &mut Dice) {
     let value = *dice.pick(&[0, 1, 0x7f, 0xff, 0xffff, 1 << 31, u64::from(u32::MAX), 1 << 62, u64::MAX]);
     let width = *dice.pick(&[2, 4, 8]);
@@ -117,7 +117,7 @@ fn group(bytes: &mut Vec<u8>, at: usize, dice: &mut Dice) {
     bytes.splice(range, new);
 }
 
-/// The first stretch from a place on that is between brackets of one kind.
+/// The range of the first text in brackets from `at` on, with the brackets.
 fn balanced(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let start = at + bytes[at..].iter().position(|byte| b"{[(".contains(byte))?;
     let (open, mut depth) = (bytes[start], 0_usize);

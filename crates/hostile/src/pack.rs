@@ -1,5 +1,5 @@
-//! Archives and headers: mutations of what is in them, and lengths and checksums that are put right, so that a reader gets
-//! as far as what was changed.
+//! Archives and headers: mutations of their content with correct lengths and checksums, so that a reader reaches the
+//! mutation.
 
 use std::io::{Cursor, Read, Write};
 
@@ -44,7 +44,7 @@ pub(crate) fn pack(entries: &[(String, Vec<u8>)], dice: &mut Dice) -> Vec<u8> {
     let mut archive = ZipWriter::new(Cursor::new(vec![]));
     for (name, content) in entries {
         let method = *dice.pick(&[CompressionMethod::Stored, CompressionMethod::Deflated]);
-        // A name that can't be written leaves the entry out.
+        // Entries whose names can't be written are left out.
         if archive.start_file(name, FileOptions::default().compression_method(method)).is_ok() {
             archive.write_all(content).expect("memory can be written");
         }
@@ -69,7 +69,7 @@ pub(crate) fn right_lengths(bytes: &mut [u8]) {
                 _ => continue,
             }
             if depth == 0 && !inside {
-                // With the spaces that fill it up.
+                // The length includes the spaces that pad the header.
                 let spaces = bytes[i + 1..].iter().take_while(|byte| **byte == b' ').count();
                 bytes[..8].copy_from_slice(&((i - 7 + spaces) as u64).to_le_bytes());
                 return;

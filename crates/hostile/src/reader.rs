@@ -1,4 +1,4 @@
-//! A reader under mutations of its files: every file ends in a value or an error, within what its size allows.
+//! Tests of a reader with mutated files: each file gives a value or an error, within limits of memory and time.
 
 use std::cell::Cell;
 use std::fmt::{self, Display};
@@ -26,14 +26,14 @@ const IN_ALL: usize = 3000;
 /// Bytes that a reader may allocate for any file, by default.
 const ALWAYS: usize = 256 << 10;
 
-/// A time that no file takes. For work that allocates nothing: a megabyte takes a linear reader milliseconds, and a
-/// quadratic one minutes.
+/// The limit of time for a file. It finds work that allocates nothing: for a megabyte, a linear reader takes
+/// milliseconds and a quadratic one minutes.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// Reads a file; an error is a text.
 type Read = Box<dyn Fn(&Path) -> Result<(), String>>;
 
-/// A reader of files, with files that it reads.
+/// A reader of files, with valid files as seeds of the mutations.
 pub struct Reader {
     name: &'static str,
     seeds: Vec<Vec<u8>>,
@@ -67,21 +67,21 @@ impl Reader {
         Self { file, ..self }
     }
 
-    /// The same reader, which may allocate so many bytes whatever the file.
+    /// The same reader, which may allocate `always` bytes for a file of any size.
     pub fn with_always(self, always: usize) -> Self {
         Self { always, ..self }
     }
 
-    /// The same reader, which may take most files for valid, without what is wrong in them.
+    /// The same reader, for formats whose wrong parts are skipped or mended: it may accept most files.
     pub fn mending(self) -> Self {
         Self { mends: true, ..self }
     }
 
-    /// Reads the seeds, so many mutations of them, and floods, and prints the largest cost that was found.
+    /// Reads the seeds, mutations of them with the numbers `cases`, and floods; prints the largest cost.
     ///
     /// # Panics
-    /// If a seed is refused, if fewer than a fifth of the mutations are, if reading panics, takes more memory than the
-    /// file's size allows or does not end. The file is then kept in the temporary directory.
+    /// If a seed is refused, or fewer than a fifth of the mutations are refused. If reading a file panics, allocates
+    /// more than its size allows or takes too long; the file is then kept in the temporary directory.
     pub fn check(&self, cases: Range<usize>) {
         let folder = tempfile::tempdir().expect("the temporary directory can be written");
         let path = folder.path().join(self.file);

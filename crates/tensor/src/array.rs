@@ -15,8 +15,8 @@ const TASK: usize = 1 << 14;
 
 /// An n-dimensional array on shared storage.
 ///
-/// Cloning and every view (transpose, slice, broadcast, reshape where strides allow) share the storage and copy nothing;
-/// writing copies only when the storage is shared. Numeric operations exist for `f32` and `f64`.
+/// Cloning and every view (transpose, slice, broadcast, reshape where strides allow) share the storage and copy
+/// nothing; writing copies only when the storage is shared. Numeric operations exist for `f32` and `f64`.
 ///
 /// ```
 /// use ohmgrad_tensor::Tensor;
@@ -187,7 +187,7 @@ impl<T: Clone + Send + Sync> Array<T> {
         out
     }
 
-    /// The elements in row-major order, where those of another axis than the last lie side by side.
+    /// The elements in row-major order, for an array with stride 1 along `axis`, which is not the last.
     fn transposed(&self, axis: usize) -> Vec<T> {
         let len = self.len();
         let mut out: Vec<T> = storage::with_capacity(len);
@@ -202,8 +202,8 @@ impl<T: Clone + Send + Sync> Array<T> {
         out
     }
 
-    /// Writes all elements in row-major order; those of an axis lie side by side. In squares, so that both sides are walked
-    /// along cache lines.
+    /// Writes all elements in row-major order; the stride along `axis` is 1. Goes by squares, so that source and target
+    /// are both accessed along cache lines.
     fn transpose_into(&self, axis: usize, target: &mut [MaybeUninit<T>]) {
         const SIDE: usize = 16;
         let last = self.rank() - 1;
@@ -252,7 +252,7 @@ impl<T: Clone + Send + Sync> Array<T> {
     /// The elements of a dense array in storage order, for writing; copied first if the storage is shared.
     pub(crate) fn unshared_storage(&mut self) -> &mut [T] {
         if self.len() < self.data.len() && self.is_shared() {
-            // Copies these elements alone, which may be few: one step of a sequence.
+            // Copies only these elements, which may be few, such as one step of a sequence.
             let mut own = storage::with_capacity(self.len());
             own.extend_from_slice(&self.data[self.offset..self.offset + self.len()]);
             (self.data, self.offset) = (Arc::new(Storage::new(own)), 0);

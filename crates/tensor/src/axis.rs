@@ -2,9 +2,9 @@
 
 use crate::shape::Dims;
 
-/// A number of an axis, or a size, that may be negative: `usize`, `isize`, or the `i32` that a plain literal is.
+/// A number of an axis, or a size, that may be negative: `usize`, `isize`, or `i32`, the type of a plain literal.
 ///
-/// Axis −1 is the last, −2 the one before it. A size of −1 is what the other sizes leave.
+/// Axis −1 is the last, −2 the one before it. A size of −1 is computed from the other sizes.
 ///
 /// ```
 /// use ohmgrad_tensor::Tensor;
@@ -13,7 +13,7 @@ use crate::shape::Dims;
 /// assert_eq!(a.reshape(&[2, -1]).shape(), [2, 12]);
 /// ```
 pub trait Signed: Copy {
-    /// The number; of a `usize` that is too large for it the largest.
+    /// The number; `isize::MAX` for a `usize` that is larger.
     fn signed(self) -> isize;
 }
 
@@ -46,10 +46,10 @@ pub fn axis(axis: impl Signed, operation: &str, shape: &[usize]) -> usize {
     (if axis < 0 { axis + rank } else { axis }) as usize
 }
 
-/// The place among the axes of a shape at which an operation inserts another: −1 is behind the last.
+/// The place at which an operation inserts an axis into a shape; −1 is behind the last axis.
 ///
 /// # Panics
-/// If it lies beyond that; the message begins with the name of the operation.
+/// If the place does not exist; the message begins with the name of the operation.
 #[track_caller]
 pub fn new_axis(axis: impl Signed, operation: &str, shape: &[usize]) -> usize {
     let (axis, rank) = (axis.signed(), shape.len() as isize);
@@ -70,10 +70,10 @@ pub fn axes(axes: &[impl Signed], operation: &str, shape: &[usize]) -> Dims {
     all
 }
 
-/// The sizes of a shape for so many elements, of which one may be −1.
+/// The sizes of a new shape for the elements of `shape`; one may be −1.
 ///
 /// # Panics
-/// If several are negative, one is less than −1, or the others leave no size for it.
+/// If several are negative, one is less than −1, or the others do not divide the number of elements.
 #[track_caller]
 pub(crate) fn sizes(sizes: &[impl Signed], shape: &[usize]) -> Dims {
     let signed = sizes.iter().map(|size| size.signed());

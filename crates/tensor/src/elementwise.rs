@@ -8,13 +8,13 @@ use crate::scalar::Scalar;
 use crate::shape::{self, Dims};
 use crate::simd::vectorized;
 
-/// Elements that one task handles: with fewer, starting another thread would take longer.
+/// Elements of one task: for fewer, starting another thread costs more than it saves.
 const PARALLEL: usize = 1 << 13;
 
 /// Elements of a cache line or more.
 const LINE: usize = 16;
 
-/// Elements that one task of a pass over `len` elements handles: evenly, so that each of two or four threads has the same
+/// Elements per task of a pass over `len` elements. Tasks are even, so that each of two or four threads has the same
 /// share of an array in all passes, and in products that are cut by rows.
 fn task(len: usize) -> usize {
     match len.div_ceil(PARALLEL) {
@@ -73,8 +73,8 @@ impl<T: Copy + Send + Sync> Array<T> {
         }
     }
 
-    /// Two arrays as views of their common shape, and the order in which their axes were put: that of the first operand's
-    /// memory, which the result's has too.
+    /// Two arrays as views of their common shape. If the axes of the first have another order in memory, those of both
+    /// views have this order, which is also returned.
     #[track_caller]
     fn operands<U: Copy + Send + Sync>(&self, other: &Array<U>, operation: &str) -> (Self, Array<U>, Option<Dims>) {
         let Some(shape) = shape::broadcast(&self.shape, &other.shape) else {
@@ -218,7 +218,7 @@ fn zip_rows<T: Copy, U: Copy, V>(a: &Array<T>, b: &Array<U>, out: &mut [MaybeUni
     let inner = a.shape.last().copied().unwrap_or(1);
     let (sa, sb) = (a.strides.last().copied().unwrap_or(1), b.strides.last().copied().unwrap_or(1));
     let mut rows = out.chunks_exact_mut(inner.max(1));
-    // Around all rows, which may be short.
+    // Around the loop over rows, because a row may be short.
     vectorized(
         #[inline(always)]
         || {

@@ -9,8 +9,8 @@ use thiserror::Error;
 ///
 /// Randomness here has no state that advances. A program starts from one `Key::new(seed)` and derives a key for each
 /// purpose with [`fold`](Key::fold); equal paths of folds give equal keys, on every machine, in every thread and in any
-/// order. The keys folded from one parent with different integers are always different; any other two paths agree with
-/// the probability of a 128-bit coincidence. Not for cryptography.
+/// order. The keys folded from one parent with different integers are always different; any two other paths collide
+/// with the probability of two random 128-bit numbers. Not for cryptography.
 ///
 /// ```
 /// use ohmgrad_tensor::Key;
@@ -51,7 +51,7 @@ impl Key {
         [self.a, self.b]
     }
 
-    /// The key that [`to_words`](Key::to_words) wrote down. Any two words are a valid key.
+    /// The inverse of [`to_words`](Key::to_words). Any two words are a valid key.
     #[inline]
     pub const fn from_words([a, b]: [u64; 2]) -> Self {
         Self { a, b }
@@ -103,7 +103,7 @@ impl FromStr for Key {
 /// Values that a [`Key`] can be folded with: integers and strings.
 ///
 /// Integers of any type agree where their values do, negative ones included; strings are a separate domain, so
-/// `fold(1)` and `fold("1")` differ. Another type joins by folding its parts:
+/// `fold(1)` and `fold("1")` differ. Another type implements it by folding its parts:
 ///
 /// ```
 /// use ohmgrad_tensor::{Fold, Key};
@@ -120,7 +120,7 @@ impl FromStr for Key {
 /// assert_eq!(key.fold(Site { path: "conv1", tile: 3 }), key.fold("conv1").fold(3));
 /// ```
 pub trait Fold {
-    /// The key called `self` under `key`.
+    /// The key named `self` under `key`.
     fn fold_into(self, key: Key) -> Key;
 }
 
@@ -162,7 +162,7 @@ impl Fold for &str {
             word[..chunk.len()].copy_from_slice(chunk);
             u64::from_le_bytes(word)
         });
-        // The length ends the string, or "ab" then "c" could meet "abc", and "a" meet "a\0".
+        // The length ends the string. Without it "ab" then "c" could give the key of "abc", and "a" that of "a\0".
         words.fold(key, |key, word| key.absorb(word, STRING)).absorb(self.len() as u64, LENGTH)
     }
 }
@@ -181,8 +181,8 @@ const NEGATIVE: u64 = 0xa409_3822_299f_31d1;
 const STRING: u64 = 0x082e_fa98_ec4e_6c89;
 const LENGTH: u64 = 0x4528_21e6_38d0_1377;
 
-/// The finaliser of SplitMix64 (Steele, Lea & Flood 2014, with Stafford's variant 13): a bijection in which every bit of
-/// the input moves every bit of the output.
+/// The finaliser of SplitMix64 (Steele, Lea & Flood 2014, with Stafford's variant 13): a bijection in which every bit
+/// of the input moves every bit of the output.
 #[inline]
 pub(crate) const fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

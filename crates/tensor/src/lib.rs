@@ -14,10 +14,10 @@
 //! assert_eq!(x, Tensor::normal(&[100, 3], key.fold("x")));
 //! ```
 //!
-//! Functions over whole arrays are in [`product`] (matrix products), [`random`] and [`parallel`]; those that only the other
-//! crates of ohmgrad need (converters, pooling, unfolded patches) are hidden from this documentation. `unsafe` occurs in the matrix product, and where loops are compiled for
-//! several processors or fill new storage. In the book: `docs/reproducibility.md` for keys and bits,
-//! `docs/performance.md` for rates.
+//! Functions over whole arrays are in [`product`] (matrix products), [`random`] and [`parallel`]; those that only the
+//! other crates of ohmgrad need (converters, pooling, unfolded patches) are hidden from this documentation. `unsafe`
+//! occurs in the matrix product, in the worker threads, and where loops are compiled for several processors or fill new
+//! storage. In the book: `docs/reproducibility.md` for keys and bits, `docs/performance.md` for rates.
 
 mod array;
 pub mod axis;

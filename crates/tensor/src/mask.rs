@@ -4,7 +4,7 @@ use crate::array::Array;
 use crate::shape;
 
 impl<T: Copy + Send + Sync> Array<T> {
-    /// The elements, with `value` in place of those where `mask` is `true`. The mask is broadcast to this shape.
+    /// The elements, replaced by `value` where `mask` is `true`. The mask is broadcast to this shape.
     ///
     /// ```
     /// use ohmgrad_tensor::Tensor;
@@ -61,8 +61,8 @@ impl<T: Copy + Default + Send + Sync> Array<T> {
         self.triangle("tril", |above| above <= diagonal)
     }
 
-    /// The upper triangle of a matrix, or of each matrix of a batch: zeros below the diagonal of the given number, which
-    /// is counted as for [`tril`](Self::tril). Of `true` and `false` it makes masks, such as the causal one:
+    /// The upper triangle of a matrix, or of each matrix of a batch: zeros below the diagonal of the given number,
+    /// which is counted as for [`tril`](Self::tril). An array of `bool` gives a mask, such as the causal one:
     ///
     /// ```
     /// use ohmgrad_tensor::Array;
@@ -77,7 +77,7 @@ impl<T: Copy + Default + Send + Sync> Array<T> {
         self.triangle("triu", |above| above >= diagonal)
     }
 
-    /// Zeros where `keep` refuses the number of the diagonal.
+    /// The elements, with zeros on the diagonals for which `keep` returns `false`.
     #[track_caller]
     fn triangle(&self, operation: &str, keep: impl Fn(isize) -> bool) -> Self {
         let [.., rows, columns] = self.shape[..] else {

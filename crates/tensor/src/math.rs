@@ -1,7 +1,7 @@
-//! Functions in plain multiplies, adds and divisions, which compilers turn into vector code and which give the same bits
-//! on every machine. No fused multiply-add, nothing of the system's mathematics library.
+//! Functions in plain multiplies, adds and divisions, which compilers turn into vector code and which give the same
+//! bits on every machine. No fused multiply-add, nothing of the system's mathematics library.
 //!
-//! The coefficients are minimax fits. Errors are below the bounds that the tests below hold them to.
+//! The coefficients are minimax fits. The tests below check the bounds of the errors.
 
 /// `eˣ`, within 1 ulp; 0 below −104, infinity above 88.8.
 #[inline(always)]
@@ -43,8 +43,8 @@ pub(crate) fn ln(x: f32) -> f32 {
     if x < f32::INFINITY { l } else { x }
 }
 
-/// `ln(x/2ˢ)` of a positive normal number, within 0.9 ulp for s = 0 and x in (0, 1], and so also in proportion just
-/// below 1.
+/// `ln(x/2ˢ)` of a positive normal number, within 0.9 ulp for s = 0 and x in (0, 1], also just below 1, where the
+/// result is small.
 #[inline(always)]
 pub(crate) fn ln_normal(x: f32, s: f32) -> f32 {
     const SQRT_HALF: u32 = 0x3f35_04f3;
@@ -98,7 +98,7 @@ pub(crate) fn tanh(x: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// The largest error in units of the last place over a range, taken in steps that hit no pattern.
+    /// The largest error in units of the last place over a range, taken in steps that follow no pattern of bits.
     fn worst(got: fn(f32) -> f32, want: fn(f64) -> f64, from: f32, to: f32) -> f64 {
         let n = 400_000;
         (0..=n)

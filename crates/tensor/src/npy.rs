@@ -23,10 +23,10 @@ use crate::scalar::Scalar;
 /// Bytes that are converted together.
 const BLOCK: usize = 1 << 16;
 
-/// An archive may unpack to this multiple of its size …
+/// An archive may unpack to this multiple of its size, plus [`ALWAYS_ALLOWED`].
 const MOST_EXPANSION: u64 = 128;
 
-/// … and to this many bytes whatever its size.
+/// Bytes to which an archive of any size may unpack.
 const ALWAYS_ALLOWED: u64 = 16 << 20;
 
 /// Errors of `.npy` and `.npz` files.
@@ -62,8 +62,9 @@ impl NpyError {
 }
 
 impl<T: NpyElement> Array<T> {
-    /// Reads a `.npy` file of floats (`f4`, `f8`) or whole numbers (`i1` to `i8`, `u1` to `u8`, `b1`), which are converted to
-    /// this element type: to `f32` or `f64`, or whole numbers to `usize`, as labels are. NaN and infinities are kept.
+    /// Reads a `.npy` file of floats (`f4`, `f8`) or whole numbers (`i1` to `i8`, `u1` to `u8`, `b1`), and converts
+    /// them to this element type: to `f32` or `f64`, or whole numbers, such as labels, to `usize`. NaN and infinities
+    /// are kept.
     ///
     /// ```no_run
     /// use ohmgrad_tensor::{Array, Tensor};
@@ -73,16 +74,16 @@ impl<T: NpyElement> Array<T> {
     /// ```
     ///
     /// # Errors
-    /// If the file can't be read, is not a whole array of numbers, or has one that this type can't hold: a finite float
-    /// that overflows, a whole number that a float would round, for `usize` a float or a negative number.
+    /// If the file can't be read, is not a complete array of numbers, or has a number that this type can't hold: a
+    /// finite float that overflows, a whole number that a float would round, for `usize` a float or a negative number.
     pub fn read_npy(path: impl AsRef<Path>) -> Result<Self, NpyError> {
         let path = path.as_ref();
         read(BufReader::new(File::open(path).map_err(NpyError::io(path))?), path)
     }
 
-    /// Reads all arrays of a `.npz` archive by their names, with numbers converted as by [`read_npy`](Self::read_npy). They
-    /// may unpack to 16 MiB and 128 times the size of the file; for more there is
-    /// [`read_npz_within`](Self::read_npz_within).
+    /// Reads all arrays of a `.npz` archive by their names, with numbers converted as by [`read_npy`](Self::read_npy).
+    /// They may unpack to 16 MiB plus 128 times the size of the file; [`read_npz_within`](Self::read_npz_within) allows
+    /// more.
     ///
     /// ```no_run
     /// let arrays = ohmgrad_tensor::Tensor::read_npz("weights.npz")?;
@@ -108,7 +109,7 @@ impl<T: NpyElement> Array<T> {
         read_archive(&fs::read(path).map_err(NpyError::io(path))?, path, bytes, |_| true)
     }
 
-    /// Reads one array of a `.npz` archive: floats and labels lie in one archive, and are read one by one.
+    /// Reads one array of a `.npz` archive, such as one with floats and labels, which have different element types.
     ///
     /// ```no_run
     /// use ohmgrad_tensor::{Array, Tensor};
@@ -192,7 +193,7 @@ impl<T: Scalar> Array<T> {
     }
 }
 
-/// Bytes to which an archive may unpack.
+/// Bytes to which an archive may unpack by default.
 fn usual_limit(archive: &[u8]) -> u64 {
     ALWAYS_ALLOWED + MOST_EXPANSION * archive.len() as u64
 }

@@ -1,8 +1,8 @@
 //! Pooling: each output is the maximum or the mean of a window of inputs along the last axes.
 //!
-//! A window is a list of inputs per axis (a span), and what kind of pooling it belongs to is decided there: strided
-//! and padded windows and adaptive ones run through the same loops. Work is cut by planes (batch and channels), which do
-//! not meet, so results do not depend on the number of threads.
+//! A window is a list of inputs for each axis (a span). Strided, padded and adaptive windows differ in their spans
+//! alone and run through the same loops. Work is cut by planes (batch and channels), which are independent, so results
+//! do not depend on the number of threads.
 
 use std::ops::Range;
 
@@ -36,7 +36,7 @@ pub struct PoolWindow {
     pub padding: usize,
     /// Distance of neighbouring places in a window.
     pub dilation: usize,
-    /// Allows the last window to reach beyond the padding, as long as it begins before its end.
+    /// Allows the last window to reach beyond the padding, if it begins before the padding behind the last input.
     pub ceil_mode: bool,
 }
 
@@ -46,8 +46,8 @@ impl PoolWindow {
         Self { kernel, stride: kernel, padding: 0, dilation: 1, ceil_mode: false }
     }
 
-    /// The number of windows over `n` inputs: `(n + 2·padding − dilation·(kernel − 1) − 1)/stride + 1`, rounded down, or
-    /// up in [`ceil_mode`](Self::ceil_mode), where also a window that is larger than the axis may be the one output.
+    /// The number of windows over `n` inputs: `(n + 2·padding − dilation·(kernel − 1) − 1)/stride + 1`, rounded down,
+    /// or up in [`ceil_mode`](Self::ceil_mode), in which the only window may be larger than the axis.
     ///
     /// # Panics
     /// If kernel, stride or dilation is 0, the padding is more than half of the window, or not even one window fits.
@@ -57,7 +57,7 @@ impl PoolWindow {
         let extent = dilation.checked_mul(kernel - 1).filter(|&last| last < LARGEST).map(|last| last + 1);
         let extent = extent.unwrap_or_else(|| panic!("pool: {self:?} is larger than an axis of {n}"));
         assert!(padding <= extent / 2, "pool: the padding of {self:?} is more than half of the window");
-        // A stride of more than all of this makes one output, whatever it is.
+        // A larger stride than this makes one output, too.
         let stride = stride.min(LARGEST);
         let free = n + 2 * padding + if ceil_mode { stride - 1 } else { 0 };
         let free = free.checked_sub(extent).unwrap_or_else(|| panic!("pool: {self:?} is larger than an axis of {n}"));
@@ -85,7 +85,8 @@ impl PoolWindow {
     }
 }
 
-/// The inputs of one window along one axis: `start`, `start + step`, … below `end`; and what they count in a mean.
+/// The inputs of one window along one axis: `start`, `start + step`, … below `end`; and the number of places that a
+/// mean counts.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: usize,
@@ -99,7 +100,7 @@ struct Span {
 pub struct Pooling {
     input: Dims,
     output: Dims,
-    /// Axes before the pooled ones; the last of them are channels, if there is one.
+    /// Number of axes before the pooled ones; the last of them is the channels, if there is one.
     batch_axes: usize,
     /// Sizes of the pooled axes of a plane; missing ones have size 1.
     sizes: [usize; 3],
@@ -107,7 +108,8 @@ pub struct Pooling {
 }
 
 impl Pooling {
-    /// A window for each of the last (up to three) axes of inputs of `shape`; a mean counts padding only if asked.
+    /// A window for each of the last (up to three) axes of inputs of `shape`; a mean counts padding if `count_padding`
+    /// is set.
     ///
     /// # Panics
     /// If the shape has fewer axes, or the windows do not fit.
@@ -115,8 +117,8 @@ impl Pooling {
         Self::over(shape, windows.len(), |axis, n| windows[axis].spans(n, count_padding))
     }
 
-    /// Windows that divide the last axes into `outputs` parts: the i-th of m windows over n inputs goes from `⌊i·n/m⌋` to
-    /// `⌈(i+1)·n/m⌉`.
+    /// Windows that divide the last axes into `outputs` parts: the i-th of m windows over n inputs goes from `⌊i·n/m⌋`
+    /// to `⌈(i+1)·n/m⌉`.
     ///
     /// # Panics
     /// If the shape has fewer axes, or a size is 0.
@@ -161,7 +163,8 @@ impl Pooling {
         &self.output
     }
 
-    /// The largest input of each window, NaN if one is NaN; and where in its plane it lies (the first of several).
+    /// The largest input of each window, NaN if one is NaN; and its place in its plane (the first of several equal
+    /// ones).
     ///
     /// # Panics
     /// If `x` has another shape.
@@ -210,7 +213,7 @@ impl Pooling {
         );
     }
 
-    /// The gradient of [`max`](Self::max): `d` where the largest inputs lay.
+    /// The gradient of [`max`](Self::max): `d` at the places of the largest inputs.
     ///
     /// # Panics
     /// If `d` or `places` is not of the shape of the result.
@@ -238,7 +241,7 @@ impl Pooling {
         self.of_planes(gradient, &self.input, channels)
     }
 
-    /// Looks at all inputs of a window, where channels are many and vectors hold several of them.
+    /// Visits all inputs of a window, for interleaved channels: vectors then hold several channels.
     #[inline(always)]
     fn max_gradient_of_plane<T: Scalar>(&self, d: &[T], places: &[u32], channels: usize, gradient: &mut [T]) {
         self.each_window(
@@ -321,7 +324,7 @@ impl Pooling {
         TASK.div_ceil(self.ins() * channels).max(1)
     }
 
-    /// The axes of an array with the channels, those before the pooled axes, at the end; and of the way back.
+    /// The order of axes that moves the channels, the axis before the pooled ones, to the end; and the inverse order.
     fn channels_last(&self) -> Option<[Vec<usize>; 2]> {
         let (rank, channel) = (self.input.len(), self.batch_axes.checked_sub(1)?);
         let there = (0..rank).filter(|&axis| axis != channel).chain([channel]).collect();
@@ -329,8 +332,8 @@ impl Pooling {
         Some([there, back])
     }
 
-    /// The elements plane by plane, and how many channels a plane has interleaved: 1, or as many as there are where they
-    /// lie last in memory (as convolutions leave them), or as asked.
+    /// The elements plane by plane, and the number of channels that a plane has interleaved: `channels` if given; else
+    /// all, if they are last in memory, as convolutions leave them; else 1.
     fn planes<U: Clone + Send + Sync>(
         &self,
         x: &Array<U>,

@@ -14,16 +14,16 @@ use crate::shape;
 /// Multiply-adds below which a product is left to one thread.
 const PARALLEL: usize = 1 << 20;
 
-/// Columns from which a product is given to threads by columns.
+/// Products of this many columns or more are divided among threads by columns.
 const SHARED: usize = 96;
 
-/// Columns from which these are eight parts, not four.
+/// Products of this many columns or more are divided into eight such parts, not four.
 const WIDE: usize = 768;
 
 /// Elements of a matrix that stay in the second-level cache.
 const KEPT: usize = 1 << 18;
 
-/// Rows of a gradient of a weight that a part has at least: fewer are not worth packing the right operand for.
+/// The smallest number of rows of a part of a weight's gradient: for fewer, packing the right operand does not pay off.
 const BLOCK: usize = 32;
 
 /// A matrix (rank 2) as its storage and strides.
@@ -37,11 +37,11 @@ fn product<'o, T: Scalar>(a: &Array<T>, b: &Array<T>, out: &'o mut [MaybeUninit<
     let parts = if m * k * n < PARALLEL {
         Some(Parts::One)
     } else if a.strides[0] == 1 && k > 1 && m >= 4 * BLOCK && m * n <= KEPT {
-        // The gradient of a weight, by rows: so the update of the weight and the next step's forward are cut, and each
+        // The gradient of a weight, cut by rows, as the update of the weight and the next step's forward are: each
         // thread keeps its rows of the weight and of the gradient in its cache.
         Some(Parts::Rows(4))
     } else if n < SHARED || m * k > KEPT {
-        // The columns are few, or the rows so many that they are better read only once.
+        // The columns are few, or the rows so many that reading them once is faster.
         None
     } else {
         Some(Parts::Columns(if n < WIDE { 4 } else { 8 }))
@@ -57,7 +57,7 @@ impl<T: Scalar> Right<'_, T> {
     /// The product of rows [n, terms] with this matrix.
     ///
     /// # Panics
-    /// If `rows` is not a matrix with as many columns as the sums have terms.
+    /// If `rows` is not a matrix with `terms` columns.
     pub fn of(&self, rows: &Array<T>) -> Array<T> {
         assert!(rows.rank() == 2, "product: shape {:?} is not a matrix", rows.shape);
         let len = shape::len(&[rows.shape[0], self.columns()]);
@@ -88,7 +88,7 @@ impl<T: Scalar> Right<'_, T> {
     }
 }
 
-/// Rows that one task computes: eight blocks where that makes them large enough.
+/// Rows that one task computes: an eighth of all, within bounds.
 fn block_size(rows: usize) -> usize {
     (rows / 8).clamp(16, 256).next_multiple_of(8)
 }
@@ -109,7 +109,7 @@ pub fn right_of<T: Scalar>(w: &Array<T>) -> Right<'_, T> {
     transposed(w, Right::new)
 }
 
-/// The right operand that `make` makes of `wᵀ`, with its rows and columns.
+/// The right operand that `make` makes from `wᵀ`, its rows and its columns.
 #[track_caller]
 fn transposed<'a, T: Scalar>(w: &'a Array<T>, make: fn(Strided<'a, T>, usize, usize) -> Right<'a, T>) -> Right<'a, T> {
     assert!(w.rank() == 2, "right_of: shape {:?} is not a matrix", w.shape);
@@ -126,8 +126,8 @@ pub fn prepared<T: Scalar>(w: &Array<T>) -> Right<'static, T> {
     right_of(w).owned(w.clone())
 }
 
-/// As [`prepared`], for one product of few rows, which would not make up for a packed copy of the weight. The results are
-/// the same, bit for bit.
+/// As [`prepared`], for one product of few rows, for which a packed copy of the weight does not pay off. The results
+/// are the same, bit for bit.
 ///
 /// # Panics
 /// As [`right_of`].

@@ -13,7 +13,7 @@ use crate::simd::vectorized;
 /// Independent partial sums of a run; enough to fill two vector registers.
 const LANES: usize = 16;
 
-/// Elements from which columns are given to all threads.
+/// Arrays of this many elements or more are reduced on all threads, by columns.
 const PARALLEL: usize = 1 << 17;
 
 /// Runs longer than this are cut, so that rounding errors grow slowly with the length.
@@ -161,8 +161,8 @@ impl<T: Scalar> Array<T> {
         self.permute(&order).to_vec().chunks_exact(n).map(best).collect()
     }
 
-    /// Sums away the axes along which a result of `shape` was broadcast to this array's shape: the gradient of
-    /// broadcasting.
+    /// The sum over the axes along which `shape` is broadcast to this array's shape; the result has the shape `shape`.
+    /// This is the gradient of broadcasting.
     ///
     /// # Panics
     /// If `shape` does not broadcast to this array's shape.
@@ -226,7 +226,7 @@ impl<T: Scalar> Array<T> {
         // If the last axis goes away, its rows are reduced one by one; if it stays, rows are combined element by
         // element.
         let keep = axes.iter().all(|&a| a + 1 != self.rank());
-        // Around all rows, which may be short.
+        // Around the loop over rows, because a row may be short.
         vectorized(
             #[inline(always)]
             || {

@@ -1,7 +1,7 @@
-//! Passes over rows: what converters and noise do to the numbers of one analog read.
+//! Passes over rows: conversion and noise of the numbers of an analog read.
 //!
-//! Each function is compiled once for each [`simd::Level`]. All versions give the same bits: multiplies, adds, divisions
-//! and roundings, fused only within the samples of noise.
+//! Each function is compiled once for each [`simd::Level`]. All versions give the same bits: multiplies, adds,
+//! divisions and roundings, fused only within the samples of noise.
 
 use std::mem::MaybeUninit;
 
@@ -12,7 +12,7 @@ use crate::random::{self, LANES, Lanes};
 use crate::shape;
 use crate::simd::{self, PIECE, vectorized};
 
-/// Elements that one task handles at least: less is not worth handing to another thread.
+/// The smallest number of elements of a task: for fewer, another thread costs more than it saves.
 const TASK: usize = 1 << 13;
 
 /// Calls `f` with the number of each row and the row, for all rows of `width` elements, on all threads.
@@ -23,7 +23,7 @@ pub fn for_each_row(data: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]
     for_each_row_and(data, width, &mut nothing, |i, row, ()| f(i, row));
 }
 
-/// As [`for_each_row`], with an entry of `results` for each row to write to.
+/// As [`for_each_row`]; `f` also gets the entry of `results` for the row, to write to.
 ///
 /// # Panics
 /// If there is not one result per row.
@@ -45,10 +45,10 @@ pub fn for_each_row_and<R: Send>(
     });
 }
 
-/// A matrix of `rows` rows of `width` elements, which `f` gets, with their numbers, to write and to return.
+/// A matrix of `rows` rows of `width` elements: `f` gets the number of a row and the row, writes it and returns it.
 ///
 /// # Panics
-/// If `f` returns something else.
+/// If `f` returns another slice.
 pub fn build(
     rows: usize,
     width: usize,
@@ -59,7 +59,7 @@ pub fn build(
         for (i, row) in out.chunks_exact_mut(width).enumerate() {
             parallel::written(row, |row| f(first / width + i, row));
         }
-        // SAFETY: every row came back as one of elements that are written.
+        // SAFETY: `f` has written every row, as `written` checks.
         unsafe { out.assume_init_mut() }
     });
     Tensor::from_vec(data, &[rows, width])
@@ -106,7 +106,7 @@ pub fn norm_squared(row: &[f32]) -> f32 {
 /// A converter: rounding to multiples of `step` (ties to even; none if `step` is 0), then a cut to ±`bound`.
 #[derive(Clone, Copy, Debug)]
 pub struct Quantizer {
-    /// The distance of neighbouring codes; 0 converts nothing.
+    /// The distance of neighbouring codes; 0 rounds nothing.
     pub step: f32,
     /// The range; infinity cuts nothing.
     pub bound: f32,
@@ -137,7 +137,7 @@ pub fn scale_convert<'o>(out: &'o mut [MaybeUninit<f32>], source: &[f32], factor
     )
 }
 
-/// Multiplies a row.
+/// Multiplies a row by `factor`.
 pub fn scale(row: &mut [f32], factor: f32) {
     vectorized(
         #[inline(always)]
@@ -178,7 +178,7 @@ pub fn add_normal_convert_scale(row: &mut [f32], sigma: f32, key: Key, by: Quant
         key,
         #[inline(always)]
         |_, piece, noise| {
-            // As values, not behind references, and all in one loop: only then does it become vector code.
+            // Local copies, not references, and all in one loop: only then does it become vector code.
             let (sigma, Quantizer { step, bound }, factor, mut hit) = (sigma, by, factor, 0);
             if step > 0.0 {
                 for (x, n) in piece.iter_mut().zip(noise) {

@@ -34,8 +34,8 @@ pub trait Scalar:
     /// The value of a 32-bit random sample, exactly.
     fn from_f32(v: f32) -> Self;
 
-    /// `eˣ`. (This and the next four are named apart from those of `Float`, which for f32 would call the system's library:
-    /// one element at a time, and other bits on other machines.)
+    /// `eˣ`. (This and the next four have other names than those of `Float`, which for f32 call the system's library:
+    /// one element at a time, and with other bits on other machines.)
     fn exponential(self) -> Self;
 
     /// The natural logarithm.

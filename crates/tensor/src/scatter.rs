@@ -27,7 +27,7 @@ impl<T: Scalar> Array<T> {
         let part = part.contiguous();
         let source = part.as_slice().expect("made contiguous above");
         let run: usize = shape[axis + 1..].iter().product();
-        // Neighbours are added together.
+        // Neighbouring indices are added in one run.
         let (pieces, length) = if step == 1 { (1, n * run) } else { (n, run) };
         let target = self.make_mut();
         vectorized(
@@ -47,7 +47,7 @@ impl<T: Scalar> Array<T> {
     /// summed up.
     ///
     /// # Panics
-    /// If a row does not exist, or `part` does not hold one like it for each of `rows`.
+    /// If a row does not exist, or `part` does not have one row of the same shape for each of `rows`.
     pub fn add_rows(&mut self, rows: &[usize], part: &Self) {
         let fits = self.rank() > 0 && part.rank() > 0 && part.shape[0] == rows.len();
         assert!(

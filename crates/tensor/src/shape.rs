@@ -8,15 +8,15 @@ pub type Dims = SmallVec<[usize; 4]>;
 /// The number of elements of a shape.
 ///
 /// # Panics
-/// If there are more than memory can hold: pointers are computed from this number. Sizes of 0 hide no others.
+/// If there are more than memory can hold, because pointers are computed from this number. Sizes of 0 count as 1.
 #[track_caller]
 pub(crate) fn len(shape: &[usize]) -> usize {
     assert!(fits(shape), "shape {shape:?} has more elements than memory can hold");
     shape.iter().product()
 }
 
-/// Returns `true` if memory could hold an array of this shape, or of this shape without its sizes of 0: strides are
-/// computed from all sizes. Arrays of other shapes panic, so readers of files check first.
+/// Returns `true` if memory can hold an array of this shape; sizes of 0 count as 1, because strides are computed from
+/// all sizes. Arrays of other shapes panic, so readers of files check first.
 pub fn fits(shape: &[usize]) -> bool {
     let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size.max(1)));
     len.is_some_and(|len| len <= isize::MAX as usize / 8)
@@ -46,7 +46,7 @@ pub(crate) fn is_dense(shape: &[usize], strides: &[usize]) -> bool {
         })
 }
 
-/// The order of axes that undoes an order.
+/// The order of axes that is the inverse of an order.
 pub(crate) fn inverse(order: &[usize]) -> Dims {
     let mut inverse: Dims = SmallVec::from_elem(0, order.len());
     order.iter().enumerate().for_each(|(i, &axis)| inverse[axis] = i);
@@ -112,7 +112,7 @@ pub(crate) fn reshape_strides(shape: &[usize], strides: &[usize], to: &[usize]) 
 
 /// Calls `visit` with the offset of each innermost row of `N` views of one shape, in row-major order.
 ///
-/// The caller walks the last axis, whose length and strides it has; a shape without axes counts as one row.
+/// The last axis is left to the caller; a shape without axes counts as one row.
 /// Always inlined, so that it can be part of a loop that is compiled for the widest vectors.
 #[inline(always)]
 pub(crate) fn for_each_row<const N: usize>(shape: &[usize], strides: [&[usize]; N], mut visit: impl FnMut([usize; N])) {

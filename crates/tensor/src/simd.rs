@@ -42,17 +42,17 @@ impl Level {
         Self::None
     }
 
-    /// The level of a name.
+    /// The level with this name.
     ///
     /// # Errors
-    /// If no level has this name: the message gives the names that there are.
+    /// If no level has this name; the message lists the names.
     fn parse(name: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|level| level.to_string() == name);
         found.ok_or_else(|| format!("{VARIABLE}={name}: must be avx512, avx2 or none"))
     }
 }
 
-/// As the environment variable has it: `none`, `avx2` or `avx512`.
+/// The value of the environment variable: `none`, `avx2` or `avx512`.
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -67,7 +67,7 @@ impl fmt::Display for Level {
 /// lowers it. The variable is read once; a level that the processor does not have means the highest that it has.
 ///
 /// # Panics
-/// If `OHMGRAD_SIMD` is set to anything else, with a message that gives its values.
+/// If `OHMGRAD_SIMD` is set to anything else; the message lists its values.
 #[inline]
 pub fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
@@ -84,9 +84,8 @@ pub fn level() -> Level {
 /// Runs `f`, compiled once for each [`Level`], at the level of this process.
 ///
 /// All give the same bits, because compilers neither fuse nor reorder floating-point arithmetic, and operations that
-/// are written as fused (`mul_add`) are fused everywhere. `f` should be a loop over elements, marked
-/// `#[inline(always)]` as a closure, as must be all functions that it calls: a function that is not inlined is compiled
-/// for any processor.
+/// are written as fused (`mul_add`) are fused everywhere. `f` should be a closure with a loop over elements. It and all
+/// functions that it calls must be `#[inline(always)]`: a function that is not inlined is compiled for any processor.
 #[inline(always)]
 pub fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
@@ -131,7 +130,7 @@ pub(crate) fn for_each_piece(row: &mut [f32], mut f: impl FnMut(usize, &mut [f32
     }
 }
 
-/// A piece that begins with at most as many elements, filled up with zeros.
+/// A piece that begins with `part`, which has at most [`PIECE`] elements, filled up with zeros.
 #[inline(always)]
 pub(crate) fn padded(part: &[f32]) -> [f32; PIECE] {
     match part.try_into() {

@@ -11,11 +11,11 @@ const LEAST: usize = 1 << 12;
 /// Limits of the storage that a thread keeps: the number of lists, and of elements in all of them.
 const KEPT: (usize, usize) = (64, 1 << 25);
 
-/// An element that any four bytes may become.
+/// An element of four bytes of any content.
 type Word = MaybeUninit<u32>;
 
 thread_local! {
-    /// Empty lists, the one that came last at the end.
+    /// Empty lists, the latest at the end.
     static SPARE: RefCell<Vec<Vec<Word>>> = const { RefCell::new(vec![]) };
 }
 

@@ -84,7 +84,7 @@ impl<T: Clone + Send + Sync> Array<T> {
         let mut view = self.clone();
         view.shape[axis] = range.len().div_ceil(step);
         if view.shape[axis] > 1 {
-            view.strides[axis] *= step; // else no step is taken, and it may be any
+            view.strides[axis] *= step; // the stride of a single index is not used
         }
         // An array without elements stays inside of its storage.
         if !view.shape.contains(&0) {
@@ -127,12 +127,12 @@ impl<T: Clone + Send + Sync> Array<T> {
         let Some(strides) = shape::broadcast_strides(&self.shape, &self.strides, shape) else {
             panic!("{operation}: shape {:?} does not broadcast to {shape:?}", self.shape)
         };
-        shape::len(shape); // refuses shapes that nothing could walk through
+        shape::len(shape); // refuses shapes with more elements than memory can hold
         self.view(shape.into(), strides, self.offset)
     }
 
-    /// The elements in the same row-major order under another shape; copies only if strides can't express it. One size may
-    /// be −1, and is then what the others leave.
+    /// The elements in the same row-major order under another shape; copies only if strides can't express it. One size
+    /// may be −1; it is computed from the others.
     ///
     /// # Panics
     /// If the shapes hold different numbers of elements.

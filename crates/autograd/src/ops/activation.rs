@@ -1,6 +1,6 @@
 //! Activation functions.
 //!
-//! Those whose derivative is a function of the input alone are one struct, [`Activation`], with the two functions.
+//! Functions without a struct of their own share [`Activation`], which holds their derivative.
 
 use ohmgrad_tensor::Scalar;
 

@@ -15,8 +15,8 @@ struct Convolution {
 
 impl<'t, T: Scalar> Var<'t, T> {
     /// The convolution (cross-correlation, as everywhere in deep learning) of this value [batch, channels, …] with a
-    /// weight [out, channels/groups, …kernel], over as many axes as the kernel has, plus a bias \[out\], if there is one. In
-    /// memory the result has its channels last.
+    /// weight [out, channels/groups, …kernel], over as many axes as the kernel has, plus a bias \[out\], if there is
+    /// one. In memory the result has its channels last.
     ///
     /// ```
     /// # use ohmgrad_autograd::Tape;

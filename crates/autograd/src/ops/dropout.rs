@@ -13,8 +13,8 @@ struct Dropout<T: Scalar> {
 
 impl<'t, T: Scalar> Var<'t, T> {
     /// Sets each element to 0 with probability `p` and scales the others by `1/(1−p)`, so that the mean stays; in
-    /// evaluation the identity. What is dropped depends on the tape's key, on how many dropouts came before, and on the
-    /// tape's first row, so that the parts of a batch drop other elements.
+    /// evaluation the identity. The dropped elements depend on the tape's key, the number of earlier dropouts, and the
+    /// tape's first row, so that the parts of a batch drop different elements.
     ///
     /// # Panics
     /// If `p` is not in 0 ≤ p < 1.

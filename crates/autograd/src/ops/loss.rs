@@ -83,7 +83,7 @@ impl<T: Scalar> Op<T> for BceWithLogits {
     }
 }
 
-/// Refuses labels that are not one column for each row of a matrix.
+/// Panics unless each row of a matrix has one label and each label is a column.
 #[track_caller]
 fn check_labels(operation: &str, shape: &[usize], labels: &[usize]) {
     assert!(

@@ -47,7 +47,7 @@ impl<T: Scalar> Op<T> for Where {
 }
 
 impl<'t, T: Scalar> Var<'t, T> {
-    /// The elements, with `value` in place of those where `mask` is `true`, as of scores before a softmax. The mask is
+    /// The elements, replaced by `value` where `mask` is `true`; used for scores before a softmax. The mask is
     /// broadcast to this shape.
     ///
     /// ```
@@ -79,8 +79,8 @@ impl<'t, T: Scalar> Var<'t, T> {
         self.tape().push(value, &[self, other], Where { condition: condition.clone() })
     }
 
-    /// The lower triangle of a matrix, or of each matrix of a batch: zeros above the diagonal of the given number (0 the
-    /// main one, 1 the one above it).
+    /// The lower triangle of a matrix, or of each matrix of a batch: zeros above the diagonal of the given number (0
+    /// the main one, 1 the one above it).
     ///
     /// # Panics
     /// If there are fewer than two axes.
@@ -90,8 +90,8 @@ impl<'t, T: Scalar> Var<'t, T> {
         self.combines(self.shape().len() == 2).masked_fill(&mask, T::zero())
     }
 
-    /// The upper triangle of a matrix, or of each matrix of a batch: zeros below the diagonal of the given number (0 the
-    /// main one, 1 the one above it).
+    /// The upper triangle of a matrix, or of each matrix of a batch: zeros below the diagonal of the given number (0
+    /// the main one, 1 the one above it).
     ///
     /// # Panics
     /// If there are fewer than two axes.

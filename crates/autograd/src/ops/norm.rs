@@ -7,7 +7,9 @@ use smallvec::SmallVec;
 use crate::back::{Back, Op};
 use crate::var::Var;
 
-/// `y = (x − μ)/√(σ² + ε)` with mean and (biased) variance over axes. Gradient: `(d − mean(d) − y·mean(d·y))/√(σ² + ε)`.
+/// `y = (x − μ)/√(σ² + ε)` with mean and (biased) variance over axes.
+///
+/// Gradient: `(d − mean(d) − y·mean(d·y))/√(σ² + ε)`.
 struct Standardize<T: Scalar> {
     axes: SmallVec<[usize; 4]>,
     eps: T,
@@ -53,8 +55,8 @@ impl<'t, T: Scalar> Var<'t, T> {
         (self.combines_along(axes).tape().push(&centred / &deviation, &[self], op), mean, variance)
     }
 
-    /// Layer norm (Ba et al. 2016): `(x − μ)/√(σ² + ε)·w + b`, with mean and variance over the last `axes` axes, whose
-    /// shape weight and bias have.
+    /// Layer norm (Ba et al. 2016): `(x − μ)/√(σ² + ε)·w + b`, with mean and variance over the last `axes` axes; weight
+    /// and bias have the shape of these axes.
     ///
     /// ```
     /// # use ohmgrad_autograd::Tape;
@@ -79,8 +81,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     }
 
     /// Batch norm with the batch's own statistics (Ioffe & Szegedy 2015): `(x − μ)/√(σ² + ε)·w + b` for values [batch,
-    /// channels, …], with mean and variance of each channel over all else, and a weight and a bias for each. Also gives
-    /// the channels' means and (biased) variances.
+    /// channels, …]. Each channel has its mean and variance over all other axes, a weight and a bias. Also returns the
+    /// channels' means and (biased) variances.
     ///
     /// # Panics
     /// If there are fewer than two axes, or weight or bias does not fit.
@@ -132,7 +134,7 @@ impl<'t, T: Scalar> Var<'t, T> {
         shape[1]
     }
 
-    /// A value [channels] as it broadcasts to this one.
+    /// A value [channels], reshaped so that it broadcasts to this one.
     #[track_caller]
     fn along_channels(self, value: Self) -> Self {
         let (channels, all) = (self.channels(), self.shape());

@@ -6,7 +6,7 @@ use ohmgrad_tensor::{Array, Scalar};
 use crate::back::{Back, Op};
 use crate::var::Var;
 
-/// The largest input of each window. Gradient: `d` to that input; to the first of several.
+/// The largest input of each window. Gradient: `d` to that input, or to the first of several equal ones.
 struct MaxPool {
     pooling: Pooling,
     windows: Vec<PoolWindow>,
@@ -47,7 +47,7 @@ impl<T: Scalar> Op<T> for AvgPool {
     }
 }
 
-/// A word for each axis; none for adaptive windows, which follow from the shapes.
+/// The attribute for windows; none for adaptive windows, which follow from the shapes.
 fn shown(windows: &[PoolWindow]) -> Vec<(&'static str, String)> {
     let word = |w: &PoolWindow| {
         let mut text = format!("{}", w.kernel);

@@ -1,4 +1,4 @@
-//! Other shapes of the same elements: views, and their joins.
+//! Views (reshaped, permuted, sliced, broadcast) and concatenation.
 
 use std::ops::Range;
 
@@ -62,7 +62,7 @@ impl<T: Scalar> Op<T> for Slice {
     }
 
     fn backward(&self, cx: &mut Back<'_, T>) {
-        // A sequence is sliced once a time step: its gradient is one array that all of them add to.
+        // A sequence is sliced once per time step: its gradient is one array, to which each slice adds.
         let d = cx.grad;
         cx.add_into(0, |sum| sum.add_slice(self.axis, self.start, self.step, d));
     }
@@ -118,7 +118,7 @@ pub(crate) fn concat<'t, T: Scalar>(tape: &'t Tape<T>, parts: &[Var<'_, T>], axi
 }
 
 impl<'t, T: Scalar> Var<'t, T> {
-    /// The elements in the same order under another shape. One size may be −1, and is then what the others leave.
+    /// The elements in the same order under another shape. One size may be −1; it is computed from the others.
     ///
     /// # Panics
     /// If the shapes hold different numbers of elements.

@@ -12,7 +12,7 @@ pub(super) const LINE: usize = 16;
 /// The part of a product that one tile computes; the operands are behind raw pointers.
 #[derive(Clone, Copy)]
 pub(super) struct KernelTile<'a> {
-    /// The terms of each sum: where a row has their factors.
+    /// The terms of each sum, as the offsets of their factors in a row.
     pub terms: &'a [usize],
     /// The beginnings of the rows.
     pub rows: [*const f32; ROWS],
@@ -25,23 +25,23 @@ pub(super) struct KernelTile<'a> {
     pub columns: usize,
     /// Adds to the result, which holds the sums over earlier terms.
     pub adds: bool,
-    /// Distance from each row to that of the next tile, for prefetching; 0 fetches nothing.
+    /// Distance from each row to the same row of the next tile, for prefetching; 0 prefetches nothing.
     pub ahead: usize,
 }
 
 /// Computes one tile.
 pub(super) type Kernel = unsafe fn(&KernelTile<'_>);
 
-/// The tiles of one instruction set, as many rows and vectors of columns as its registers hold.
+/// The kernels of one instruction set, for tiles whose sums fit into its registers.
 pub(super) struct Kernels {
     pub lanes: usize,
-    /// Kernels for 1, 2, … vectors of columns, and of these for 1, 2, … rows.
+    /// Kernels by the number of vectors of columns, then by the number of rows, both from 1.
     pub tiles: &'static [&'static [Kernel]],
-    /// Copies of 1, 2, … vectors of columns.
+    /// Copies of rows of 1, 2, … vectors.
     pub copies: &'static [Copy],
 }
 
-/// Copies rows of vectors that lie at a distance from each other into consecutive memory.
+/// Copies rows of vectors that are `apart` elements apart into consecutive memory.
 pub(super) type Copy = unsafe fn(source: *const f32, rows: usize, apart: usize, target: *mut f32);
 
 /// Rows and columns of the blocks that [`transpose`] handles.
@@ -172,9 +172,9 @@ pub(super) const AVX512: Kernels = Kernels {
     copies: &[avx512::copy::<1>, avx512::copy::<2>, avx512::copy::<3>],
 };
 
-/// Up to six rows by two vectors: 12 of 16 registers hold sums, 2 the right operand, 1 the left one. (Four rows by three
-/// vectors would need 17.) A single vector takes eight rows: two multiply-adds per cycle, each of four cycles, need eight
-/// sums.
+/// Up to six rows by two vectors: 12 of 16 registers hold sums, 2 the right operand, 1 the left one. (Four rows by
+/// three vectors would need 17.) A single vector takes eight rows: two multiply-adds per cycle, each of four cycles,
+/// need eight sums.
 pub(super) const AVX2: Kernels = Kernels {
     lanes: 8,
     tiles: tiles!(avx2: 1: [1 2 3 4 5 6 7 8], 2: [1 2 3 4 5 6],),

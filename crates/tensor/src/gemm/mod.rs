@@ -41,8 +41,8 @@ impl<'a, T: Gemm> Strided<'a, T> {
     }
 }
 
-/// A left operand in memory: element (i, j) is at the sum of the offsets of row i and term j. This describes the patches
-/// of a convolution, which strides do not.
+/// A left operand in memory: element (i, j) is at the sum of the offsets of row i and term j. This describes the
+/// patches of a convolution, which strides do not.
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a, T> {
     pub data: &'a [T],
@@ -55,7 +55,7 @@ pub(crate) struct Left<'a, T> {
 pub(crate) enum Offsets<'a> {
     /// Multiples of a stride.
     Stride(usize),
-    /// One by one.
+    /// One offset for each.
     Table(&'a [usize]),
 }
 
@@ -68,7 +68,7 @@ impl<'a> Offsets<'a> {
         }
     }
 
-    /// The offsets of `N` rows from `first` on; beyond the end of the list, any offsets.
+    /// The offsets of `N` rows from `first` on, with unspecified offsets beyond the end of the list.
     fn chunk<const N: usize>(self, first: usize) -> [usize; N] {
         match self {
             Self::Stride(step) => std::array::from_fn(|i| (first + i) * step),
@@ -79,7 +79,7 @@ impl<'a> Offsets<'a> {
         }
     }
 
-    /// The largest of the first `n`, unless there are none or it has no number.
+    /// The largest of the first `n`; `None` if there are none or it overflows.
     fn largest(self, n: usize) -> Option<usize> {
         match self {
             Self::Stride(step) => n.checked_sub(1)?.checked_mul(step),
@@ -113,7 +113,7 @@ impl<'a, T> From<Strided<'a, T>> for Left<'a, T> {
     }
 }
 
-/// The matrix of a right operand, for where it is not packed.
+/// The matrix of a right operand, which is used where the operand is not packed.
 enum Matrix<'a, T> {
     Borrowed(Strided<'a, T>),
     /// Shared, with the distances of rows and of columns.
@@ -158,7 +158,7 @@ impl<'a, T: Gemm> Right<'a, T> {
         }
     }
 
-    /// The operand of a single product of few rows, which packs no more of the matrix at a time than it multiplies with.
+    /// The operand of a single product of few rows, packed panel by panel during the product.
     pub(crate) fn unpacked(matrix: Strided<'a, T>, terms: usize, columns: usize) -> Self {
         matrix.check(terms, columns);
         Self {
@@ -182,8 +182,8 @@ impl<'a, T: Gemm> Right<'a, T> {
         }
     }
 
-    /// Writes the product of rows `a` [rows, terms] with this matrix to rows of `out` that are `stride` apart, to all
-    /// their columns.
+    /// Writes the product of rows `a` [rows, terms] with this matrix, all its columns, to rows of `out` that are
+    /// `stride` apart.
     pub(crate) fn multiply(&self, a: Left<'_, T>, rows: usize, out: &mut [MaybeUninit<T>], stride: usize) {
         let n = self.columns;
         if rows == 0 || n == 0 {
@@ -203,7 +203,7 @@ impl<'a, T: Gemm> Right<'a, T> {
         #[cfg(target_arch = "x86_64")]
         if let (Some(packed), Some(data)) = (&self.packed, T::as_f32(a.data)) {
             let a = Left { data, rows: a.rows, terms: a.terms };
-            let out = T::as_f32_mut(out).expect("out is what a is");
+            let out = T::as_f32_mut(out).expect("out has the element type of a");
             // SAFETY: the sizes were just checked.
             return unsafe { packed.multiply(a, rows, out, stride) };
         }
@@ -242,7 +242,7 @@ impl<'a, T: Gemm> Right<'a, T> {
     }
 }
 
-/// Elements of a right operand from which packing is given to all threads.
+/// Right operands of this many elements or more are packed by all threads.
 const PARALLEL: usize = 1 << 16;
 
 /// Division of a product among threads.
@@ -256,7 +256,8 @@ pub(crate) enum Parts {
     Columns(usize),
 }
 
-/// The product of two matrices, written to all of `out`, row-major; `false` if it was left to [`Right`] to do.
+/// The product of two matrices, written to all of `out`, row-major. `false` if there are no kernels, rows or terms;
+/// [`Right`] computes it then.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn product<T: Gemm>(
     a: Strided<'_, T>,

@@ -1,7 +1,7 @@
 //! The right operand of a product of f32 matrices, packed for the vector units of x86.
 //!
-//! The operand is packed into panels of a few vectors of columns, through which tiles of rows run. The left operand is
-//! not packed: the matrices of networks have tens to thousands of rows, so a copy costs more than it saves.
+//! The operand is packed into panels of a few vectors of columns; each is multiplied with tiles of rows. The left
+//! operand is not packed: the matrices of networks have tens to thousands of rows, so a copy costs more than it saves.
 
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
@@ -12,10 +12,10 @@ use super::{Left, Offsets, PARALLEL, Parts, Strided};
 use crate::parallel;
 use crate::simd::{self, Level};
 
-/// Terms of a sum that one run through a panel handles at most, so that the panel stays in the first-level cache.
+/// The most terms of a panel that are multiplied at once, so that they stay in the first-level cache.
 const STRETCH: usize = 256;
 
-/// Elements from which a left operand is fetched ahead, because the second-level cache does not hold it.
+/// Left operands of more elements are prefetched: the second-level cache does not hold them.
 const CACHED: usize = 1 << 18;
 
 /// Elements of a page of memory.
@@ -42,7 +42,7 @@ fn kernels() -> Option<&'static Kernels> {
     }
 }
 
-/// The right operand of a product, packed: for each panel of columns, for each term of the sums, the columns' elements.
+/// A packed right operand: by panel of columns, then by term of the sums, the elements of these columns.
 pub(super) struct Packed {
     kernels: &'static Kernels,
     lines: Vec<Line>,
@@ -50,7 +50,7 @@ pub(super) struct Packed {
     columns: usize,
 }
 
-/// Gives the buffer back to the thread that is done with it.
+/// Returns the buffer to the free ones of the thread that drops it.
 impl Drop for Packed {
     fn drop(&mut self) {
         keep(std::mem::take(&mut self.lines));
@@ -97,7 +97,7 @@ impl Packed {
     /// The product of rows `a` [rows, terms] with this matrix, written to rows of `out` that are `stride` apart.
     ///
     /// # Safety
-    /// `a` and `out` are as large as that, and there are terms.
+    /// `a` and `out` have these sizes, and there is a term.
     pub unsafe fn multiply(&self, a: Left<'_, f32>, rows: usize, out: &mut [MaybeUninit<f32>], stride: usize) {
         let places = a.terms.list(self.terms);
         let mut multiply = |panel: &Panel, left: Left<'_, f32>, here: &[usize], terms: &Range<usize>| {
@@ -137,7 +137,7 @@ impl Packed {
     }
 }
 
-/// Copies rows of a transposed left operand, of which some terms are at `places`, to rows that are [`COPY_STRIDE`] apart.
+/// Copies the terms at `places` of a transposed left operand to rows that are [`COPY_STRIDE`] apart.
 fn copy_left(a: Left<'_, f32>, places: &[usize], copy: &mut [f32]) {
     let (rows, n, data) = (copy.len() / COPY_STRIDE, places.len(), &a.data[places[0]..]);
     let Offsets::Stride(term) = a.terms else { unreachable!("terms of a transposed operand have a stride") };
@@ -160,11 +160,11 @@ fn copy_left(a: Left<'_, f32>, places: &[usize], copy: &mut [f32]) {
 }
 
 /// The product of `a` [rows, terms] with `b` [terms, columns], written to all of `out`, row-major; `false` at a level
-/// without kernels. As by [`Packed`], for a right
-/// operand that is used once: each panel is packed by the thread that multiplies with it, so that it stays in its caches.
+/// without kernels. For a right operand that is used once: each panel is packed by the thread that multiplies with it,
+/// and so stays in its caches.
 ///
 /// # Panics
-/// If an operand or `out` is smaller than that.
+/// If an operand is smaller, or `out` has another number of elements.
 pub(super) fn product(
     a: Strided<'_, f32>,
     b: Strided<'_, f32>,
@@ -192,7 +192,7 @@ pub(super) fn product(
             panel.pack(kernels, b, terms.clone(), packed);
             let adds = terms.start > 0;
             let c = target.at(rows.start * columns + panel.columns.start);
-            // SAFETY: the sizes were checked. Each call has rows or columns of the result to itself.
+            // SAFETY: the sizes were checked. Each call has its own rows or columns of the result.
             unsafe { panel.multiply(kernels, (a, rows.len()), (&places[terms], adds), packed.as_ptr(), (c, columns)) };
         }
         keep(lines);
@@ -248,13 +248,13 @@ fn scratch(elements: usize) -> Vec<Line> {
     lines
 }
 
-/// The terms of sums in even stretches, which depend on nothing but their number.
+/// Even stretches of the terms of sums; they depend on the number of terms alone.
 fn stretches(terms: usize) -> impl Iterator<Item = Range<usize>> {
     let size = terms.div_ceil(terms.div_ceil(STRETCH).max(1)).max(1);
     (0..terms).step_by(size).map(move |first| first..terms.min(first + size))
 }
 
-/// The panels of some columns: as wide as the registers allow, the last ones evenly.
+/// The panels of some columns: as wide as the registers allow, the last two of even width.
 fn panels(&Kernels { lanes, tiles, .. }: &Kernels, columns: Range<usize>) -> impl Iterator<Item = Panel> + use<> {
     let mut first = columns.start;
     std::iter::from_fn(move || {
@@ -315,13 +315,13 @@ impl Panel {
         }
     }
 
-    /// Writes the product of rows with this panel, `b`, from `c` on, to rows that are `stride` apart, or adds it to what is
-    /// there.
+    /// Writes the product of rows `a` with this panel, packed at `b`, to rows at `c` that are `stride` apart, or adds
+    /// it to them.
     ///
     /// # Safety
-    /// `a` has so many rows, one at least, and its terms are at these places; the panel has its width of elements for
-    /// each of the terms, and its columns of all rows of the result exist and are accessed by this call alone. The
-    /// kernels are those of this processor.
+    /// `a` has `rows` rows, at least one, and its terms are at the offsets `terms`. `b` has the panel's width of
+    /// elements for each term. The panel's columns of all rows of the result exist, and this call alone accesses them.
+    /// The kernels are those of this processor.
     unsafe fn multiply(
         &self,
         kernels: &Kernels,
@@ -358,7 +358,7 @@ mod tests {
     use super::*;
     use crate::{Key, Tensor};
 
-    /// Every tile of the level's kernels, whole and cut, gives the chain of fused multiply-adds that is promised.
+    /// Every tile of the level's kernels, whole and cut, gives the promised chain of fused multiply-adds.
     #[test]
     fn sums_are_chains_of_fused_multiply_adds() {
         let stretch = |terms: usize| terms.div_ceil(terms.div_ceil(STRETCH));

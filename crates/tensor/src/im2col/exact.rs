@@ -1,8 +1,8 @@
-//! The exact products of a convolution, as digital layers and perfect tiles need them: without rows in memory.
+//! The exact products of a convolution, for digital layers and perfect tiles, without patches as rows in memory.
 //!
 //! Entry j of patch i is at the sum of the patch's corner and the entry's shift, and the left operand of a product is
-//! read from there. Each sum has the order that it has over rows, so the bits are the same. A bias is added while the
-//! outputs are in cache.
+//! read from there. Each sum has the same order as in a product of rows, so the bits are the same. A bias is added
+//! while the outputs are in cache.
 
 use std::ops::Range;
 
@@ -15,12 +15,12 @@ use crate::scalar::Scalar;
 use crate::simd::vectorized;
 use crate::{parallel, shape, storage};
 
-/// Elements of patch gradients that are made before they are added up: they stay in the first-level cache.
+/// Elements of patch gradients that are computed before they are added up; the first-level cache holds them.
 const FOLDED: usize = 1 << 13;
 
 impl Im2col {
-    /// The outputs for an input and a weight [out, in]: [`product::linear`] of all rows, plus a bias for each output, if
-    /// there is one.
+    /// The outputs for an input and a weight [out, in]: [`product::linear`] of all rows, plus a bias for each output,
+    /// if there is one.
     pub fn linear<T: Scalar>(&self, x: &Array<T>, w: &Array<T>, bias: Option<&Array<T>>) -> Array<T> {
         match self {
             Self::Rows { .. } => bias.map_or(product::linear(x, w), |bias| &product::linear(x, w) + bias),
@@ -122,8 +122,8 @@ impl Patches {
     fn linear_weight_gradient<T: Scalar>(&self, d: &Array<T>, x: &Array<T>) -> Array<T> {
         let (x, d) = (self.wide(x), self.rows_last(d));
         let (channels, width, places) = (self.channels(), d.shape()[2] / self.groups, self.row_len() / self.channels());
-        // As `patchᵀ·d`, because there are more entries than outputs to prepare for a product. By place, because a
-        // tile's rows are then neighbours in memory.
+        // As `patchᵀ·d`, because the right operand is packed and `d` has fewer columns. By place, because the rows of a
+        // kernel's tile are then neighbours in memory.
         let entries = self.entries(Entries::ByPlace);
         let sum = self.sum_of_blocks(|range| {
             let source = self.source(&x, range);

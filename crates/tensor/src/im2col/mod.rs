@@ -1,9 +1,9 @@
-//! Im2col: rows of an array for a product with a weight, and gradients of these rows back in its shape.
+//! Im2col: an array's rows for a product with a weight, and the sums of these rows' gradients in the array's shape.
 //!
-//! For a matrix the rows are its rows. For a convolution they are its unfolded patches, one for each place of the window;
-//! they are made in blocks of a size, and made again in the backward, so that only as many blocks are in memory at once as
-//! there are threads: neither large batches nor large images need more. Blocks are cut by shape alone, and sums over blocks
-//! are taken in their order.
+//! For a matrix the rows are its rows. For a convolution they are its unfolded patches, one for each place of the
+//! window. They are made in blocks of bounded size, and made again in the backward: at most one block per thread is in
+//! memory, whatever the sizes of batch and images. Blocks are cut by shape alone, and sums over blocks are taken in
+//! their order.
 
 mod exact;
 mod unfold;
@@ -17,7 +17,7 @@ use crate::scalar::Scalar;
 use crate::{shape, storage};
 use unfold::{Entries, FoldPatches};
 
-/// Elements of patches in a block, at most: whole samples if one fits, else a part of one. But there is one patch at least.
+/// The most elements of a block of patches: whole samples if one fits, else part of one, but at least one patch.
 const BLOCK: usize = 1 << 17;
 
 /// The sliding window of a convolution over up to three axes; unused leading axes have kernel 1.
@@ -34,8 +34,8 @@ pub struct ConvWindow {
 }
 
 impl ConvWindow {
-    /// The number of places along one axis of `size` entries, or `None` if the window does not fit once: so also if it has
-    /// no entries, or makes no steps.
+    /// The number of places along one axis of `size` entries; `None` if the window does not fit, or its kernel or
+    /// stride is 0.
     pub fn places(&self, axis: usize, size: usize) -> Option<usize> {
         let extent = self.dilation[axis].checked_mul(self.kernel[axis].checked_sub(1)?)?.checked_add(1)?;
         let padded = self.padding[axis].checked_mul(2)?.checked_add(size)?;
@@ -64,7 +64,7 @@ pub struct Patches {
     input: [usize; 5],
     /// Places of the window.
     places: [usize; 3],
-    /// Spatial axes of the input as the user has it.
+    /// Number of spatial axes of the user's input.
     rank: usize,
 }
 
@@ -72,8 +72,8 @@ impl Im2col {
     /// The patches of an input of the given shape, its channels in `groups`.
     ///
     /// # Panics
-    /// If the shape is not [batch, channels, …] with one to three more axes, the channels can't be grouped so, the window
-    /// has no place, or its patches are more than memory can hold.
+    /// If the shape is not [batch, channels, …] with one to three more axes, the channels can't be grouped so, the
+    /// window has no place, or its patches are more than memory can hold.
     pub fn patches(window: ConvWindow, groups: usize, shape: &[usize]) -> Self {
         assert!((3..=5).contains(&shape.len()), "convolution: an input of shape {shape:?} is not [batch, channels, …]");
         let rank = shape.len() - 2;
@@ -90,7 +90,7 @@ impl Im2col {
                 panic!("convolution: a window of {:?} has no place in shape {shape:?}", &window.kernel[3 - rank..])
             })
         });
-        // Everything that is computed of these sizes is less than one of the two products.
+        // Every size that is computed later is less than one of these two products.
         let padded = [0, 1, 2].map(|axis| input[2 + axis] + 2 * window.padding[axis]);
         let sizes = [&input[..2], &padded].concat();
         let patches = [&input[..2], &places, &window.kernel].concat();
@@ -148,7 +148,7 @@ impl Im2col {
                 assert!(y.shape() == [range.len(), width], "convolution: outputs {:?} of {range:?}", y.shape());
                 paste(out, outs, &y, group * width);
             }
-            // SAFETY: the groups have all columns of all rows.
+            // SAFETY: the groups have written all columns of all rows.
             unsafe { out.assume_init_mut() }
         })
     }
@@ -167,8 +167,8 @@ impl Im2col {
         }
     }
 
-    /// Calls `see` with the rows of an output gradient and those of an input, block by block and in order: the group, the
-    /// gradients [n, out/groups], the rows [n, in], and the number of the first one.
+    /// Calls `see` with the rows of an output gradient and those of an input, block by block and in order: the group,
+    /// the gradients [n, out/groups], the rows [n, in], and the number of the first one.
     pub fn for_each_gradient_rows<T: Scalar>(
         &self,
         d: &Array<T>,
@@ -185,7 +185,7 @@ impl Im2col {
         });
     }
 
-    /// As [`for_each_gradient_rows`](Self::for_each_gradient_rows), of one group alone; without groups of the only one.
+    /// As [`for_each_gradient_rows`](Self::for_each_gradient_rows), for one group alone; a matrix has only one.
     pub fn for_each_gradient_rows_of<T: Scalar>(
         &self,
         group: usize,
@@ -203,7 +203,7 @@ impl Im2col {
         }
     }
 
-    /// The gradient of the weight [out, in]: the sum of `outer` over the rows of each block and group, which gets the
+    /// The gradient of the weight [out, in]: for each group, the sum of `outer` over all blocks. `outer` gets the
     /// group, output gradients [n, out/groups], the rows [n, in], and the number of the first one.
     pub fn weight_gradient<T: Scalar>(
         &self,
@@ -225,8 +225,8 @@ impl Im2col {
         })
     }
 
-    /// The gradient of the input: `back` gets the group, output gradients [n, out/groups], what gives the rows [n, in] if
-    /// it needs them, and the number of the first one; it gives the rows' gradients [n, in].
+    /// The gradient of the input: `back` gets the group, output gradients [n, out/groups], a function that makes the
+    /// rows [n, in], and the number of the first one; it returns the rows' gradients [n, in].
     pub fn input_gradient<T: Scalar>(
         &self,
         d: &Array<T>,
@@ -260,8 +260,8 @@ impl Patches {
         (self.rank..3).fold(x, |x, _| x.squeeze(2))
     }
 
-    /// The outputs [batch, out, …], in memory as products write them, with channels last: `block` gets a range of patches
-    /// and its rows of `outs` elements, which it writes and returns.
+    /// The outputs [batch, out, …], with channels last in memory, as products write them: `block` gets a range of
+    /// patches and its rows of `outs` elements, which it writes and returns.
     fn output_of_blocks<T: Scalar>(
         &self,
         outs: usize,
@@ -273,7 +273,7 @@ impl Patches {
         for_each_block(all, self.blocks(0..self.input[0]), outs, |range, out| {
             parallel::written(out, |out| block(range, out));
         });
-        // SAFETY: the blocks have all rows, and each came back written.
+        // SAFETY: the blocks cover all rows, and each was returned as written.
         unsafe { rows.set_len(len) };
         let [a, b, c] = self.places;
         self.narrow(Array::from_vec(rows, &[self.input[0], a, b, c, outs]).permute(&[0, 4, 1, 2, 3]))
@@ -295,7 +295,7 @@ impl Patches {
         d.slice(2, group * outs..(group + 1) * outs).reshape(&[n, outs])
     }
 
-    /// The sum of what `block` gives, over all blocks in their order.
+    /// The sum of the results of `block` over all blocks in their order.
     fn sum_of_blocks<T: Scalar>(&self, block: impl Fn(&Range<usize>) -> Array<T> + Sync) -> Array<T> {
         // A bounded number of partial sums at a time, whose sizes do not depend on the number of threads.
         let mut sum: Option<Array<T>> = None;
@@ -311,23 +311,24 @@ impl Patches {
         sum.unwrap_or_else(|| block(&(0..0)))
     }
 
-    /// A gradient of the input [batch, channels, …], with channels last in memory: `add` gets a block of patches, and the
-    /// gradients of some samples with the number of the first, to add to.
+    /// The gradient of the input [batch, channels, …], with channels last in memory: `add` adds the gradients of a
+    /// block of patches to those of some samples; it gets the block, the samples' gradients and the number of the first
+    /// sample.
     fn sum_into_samples<T: Scalar>(&self, add: impl Fn(Range<usize>, &mut [T], usize) + Sync + Send) -> Array<T> {
         let [batch, channels, a, b, c] = self.input;
         let size = channels * a * b * c;
         let mut out = storage::with_capacity(batch * size);
         let block = |samples: Range<usize>, out: &mut [MaybeUninit<T>]| {
-            // Filled with zeros just before gradients are added, while they are in cache.
+            // Filled with zeros just before gradients are added, so that it is in cache.
             out.fill(MaybeUninit::new(T::zero()));
             // SAFETY: all of it was written.
             let out = unsafe { out.assume_init_mut() };
-            // The parts of a sample overlap: one after the other.
+            // One block after the other, because patches of different blocks may overlap.
             self.blocks(samples.clone()).into_iter().for_each(|range| add(range, out, samples.start));
         };
         let all = &mut out.spare_capacity_mut()[..batch * size];
         for_each_block(all, cut(0..batch, self.samples_per_block()), size, block);
-        // SAFETY: the blocks have all samples, and each fills its own.
+        // SAFETY: the blocks cover all samples, and each fills its own.
         unsafe { out.set_len(batch * size) };
         self.narrow(Array::from_vec(out, &[batch, a, b, c, channels]).permute(&[0, 4, 1, 2, 3]))
     }
@@ -363,7 +364,7 @@ impl Patches {
     }
 }
 
-/// A range in parts of a size, and the rest.
+/// A range, cut into parts of `size` and the rest.
 fn cut(range: Range<usize>, size: usize) -> Vec<Range<usize>> {
     range.clone().step_by(size.max(1)).map(|first| first..range.end.min(first + size)).collect()
 }

@@ -32,7 +32,7 @@ fn naive(x: &Tensor, w: &Tensor, window: &ConvWindow, groups: usize) -> Tensor {
     })
 }
 
-/// The lowered product is the convolution, and its gradients are the transposes.
+/// The product of the patches is the convolution, and its gradients are the transposes.
 fn check(window: ConvWindow, groups: usize, shape: &[usize], seed: u64) {
     let key = Key::new(seed);
     let x = Tensor::normal(shape, key.fold("x"));
@@ -56,7 +56,7 @@ fn check(window: ConvWindow, groups: usize, shape: &[usize], seed: u64) {
     assert!((dot(&gx, &x) - total).abs() < 1e-5 * scale);
     assert!((dot(&gw, &w) - total).abs() < 1e-5 * scale);
 
-    // Without rows there are the same bits.
+    // The products without rows have the same bits.
     assert_eq!(im2col.linear(&x, &w, None), y);
     let bias = Tensor::normal(&[3 * groups], key.fold("bias"));
     assert_eq!(im2col.linear(&x, &w, Some(&bias)), &y + &bias.reshape(&[3 * groups, 1, 1, 1]));
@@ -106,7 +106,7 @@ fn windows_and_paddings_beyond_all_numbers_have_no_place() {
         assert_eq!(with(window.0, window.1, window.2, window.3), (None, false), "{window:?}");
     }
     assert_eq!([with(0, 1, 0, 1), with(3, 0, 0, 1)], [(None, false); 2]);
-    // There are numbers for these, but no memory.
+    // These sizes fit into `usize`, but not into memory.
     assert!(!with(3, 1, 1 << 61, 1).1 && !with(1 << 61, 1 << 61, 1 << 61, 1).1);
 }
 

@@ -1,4 +1,4 @@
-//! Patches as rows in memory, and gradients of such rows back at their places.
+//! Unfolding of patches into rows in memory, and sums of such rows' gradients in the input's shape.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use crate::simd::vectorized;
 pub(super) enum Entries {
     /// All places of the window in one channel, then those in the next: as a weight has them.
     ByChannel,
-    /// All channels of one place in the window, then those of the next: as memory has them where channels lie last.
+    /// All channels of one place in the window, then those of the next: as in memory with channels last.
     ByPlace,
 }
 
@@ -40,8 +40,8 @@ impl Patches {
         entries.iter().map(shift).collect()
     }
 
-    /// Calls `visit` for each of a range of patches: with its sample, its first corner in the padded input, and whether all
-    /// of it lies inside of the input.
+    /// Calls `visit` for each of a range of patches: with its sample, its first corner in the padded input, and whether
+    /// all of it lies inside of the input.
     pub(super) fn for_each_patch(&self, range: Range<usize>, mut visit: impl FnMut(usize, [usize; 3], bool)) {
         let ConvWindow { kernel, stride, padding, dilation } = self.window;
         let [_, b, c] = self.places;
@@ -54,7 +54,7 @@ impl Patches {
                 corner[i] >= padding[i] && last < padding[i] + self.input[2 + i]
             });
             visit(sample, corner, inside);
-            // To the next place; counted, because divisions would take as long as a short patch.
+            // The next place is counted up, because divisions would take as long as a short patch.
             for axis in (0..3).rev() {
                 at[axis] += 1;
                 if at[axis] < self.places[axis] {
@@ -66,7 +66,7 @@ impl Patches {
         }
     }
 
-    /// The offset of a patch's entry under given strides, from its corner; `None` in the padding.
+    /// The offset of a patch's entry in its channel of a sample, under given strides; `None` in the padding.
     fn offset(&self, corner: [usize; 3], at: [usize; 3], strides: &[usize]) -> Option<usize> {
         let ConvWindow { padding, dilation, .. } = self.window;
         (0..3).try_fold(0, |offset, i| {
@@ -122,7 +122,7 @@ pub(super) struct FoldPatches<'a> {
     patches: &'a Patches,
     /// The channel, and the place in the window, of each stretch of entries that are neighbours in memory.
     runs: Vec<(usize, [usize; 3])>,
-    /// The same as an offset from the patch's corner.
+    /// The offset of each stretch from the patch's corner.
     offsets: Vec<usize>,
     run: usize,
     /// Strides of batch, channels and axes, with channels last in memory.
@@ -140,7 +140,7 @@ impl<'a> FoldPatches<'a> {
         Self { patches, runs, offsets, run, strides }
     }
 
-    /// Adds the gradients of a range of patches, row by row, to those of samples from the `first` on.
+    /// Adds the gradients of a range of patches, row by row, to `out`, those of the samples from `first` on.
     pub fn add<T: Scalar>(&self, rows: &[T], range: Range<usize>, group: usize, out: &mut [T], first: usize) {
         let Self { patches, runs, offsets, run, strides } = self;
         let (padding, channel) = (patches.window.padding, patches.channels() * group);
@@ -182,7 +182,7 @@ fn write_runs<T: Scalar>(row: &mut [MaybeUninit<T>], source: &[T], offsets: &[us
     }
 }
 
-/// As above, for a length that is a constant: a run is a move or two, without a call.
+/// As [`write_runs`], for a constant length: a run is copied by a move or two, without a call.
 fn write_runs_of<T: Scalar, const RUN: usize>(row: &mut [MaybeUninit<T>], source: &[T], offsets: &[usize]) {
     let (targets, _) = row.as_chunks_mut::<RUN>();
     for (target, &offset) in targets.iter_mut().zip(offsets) {

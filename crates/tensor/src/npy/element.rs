@@ -89,7 +89,7 @@ pub(super) fn read_all<T: NpyElement>(from: impl Read, header: &Header) -> Resul
     }
 }
 
-/// Reads numbers of N bytes. The vector grows as they arrive. `convert` gives what it can't convert as a text.
+/// Reads numbers of N bytes. The vector grows as they arrive. The error of `convert` is the number as text.
 fn collect<T: NpyElement, const N: usize>(
     mut from: impl Read,
     header: &Header,

@@ -1,8 +1,8 @@
-//! Distribution of work to threads. Work is cut by its shape alone. The caller does work of one part, and all work of a
-//! program with one thread.
+//! Distribution of work to threads. Work is cut by its shape alone. The calling thread works, too, and does all work of
+//! a program with one thread.
 //!
-//! Functions here are compiled once for a type of elements, not for every closure: a part is thousands of elements, and
-//! one indirect call for it takes no time, but a copy of the code for each closure was a tenth of a program.
+//! Functions here are compiled once for a type of elements, not for every closure: a part has thousands of elements, so
+//! one indirect call for it takes no time, but copies of the code for each closure were a tenth of a program's size.
 
 mod team;
 
@@ -11,8 +11,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::storage;
 
-/// Calls `f` with each item, on all threads. Each thread begins with a share that depends on its number and the number of
-/// items, because what it wrote there last time is still in its cache; then it takes items of the other shares.
+/// Calls `f` with each item, on all threads. Each thread begins with a share that depends on its number and the number
+/// of items, because what it wrote there last time is still in its cache; then it takes items of the other shares.
 fn each<I: Send>(items: &mut dyn ExactSizeIterator<Item = I>, f: &(dyn Fn(I) + Sync)) {
     let threads = rayon::current_num_threads();
     let size = items.len().div_ceil(threads);
@@ -71,11 +71,11 @@ pub fn map<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> 
     results.into_iter().map(|result| result.expect("each part is called for")).collect()
 }
 
-/// Sets the number of threads for all work, the calling one among them; without a number, one for each core. For the
-/// beginning of a program's main thread.
+/// Sets the number of threads for all work, including the calling one; `None` means one for each core. To be called at
+/// the beginning of a program's main thread.
 ///
 /// # Errors
-/// If threads have been made before.
+/// If threads have been made before, or the operating system makes none.
 pub fn use_threads(threads: Option<usize>) -> Result<(), ThreadsError> {
     let builder = rayon::ThreadPoolBuilder::new();
     let built = match threads {
@@ -91,8 +91,8 @@ pub fn use_threads(threads: Option<usize>) -> Result<(), ThreadsError> {
 #[error("the number of threads cannot be set")]
 pub struct ThreadsError(#[source] rayon::ThreadPoolBuildError);
 
-/// A list of `len` elements, written in parts of `size`: `f` gets the number of a part's first element and the part, and
-/// returns the part, written.
+/// A list of `len` elements, written in parts of `size`: `f` gets the number of a part's first element and the part,
+/// and returns the part, written.
 ///
 /// # Panics
 /// If another slice is returned.
@@ -104,18 +104,18 @@ pub fn build<T: Copy + Send>(
     build_by(len, size, &f)
 }
 
-/// Writes a part of a list that begins at an element, and returns the part.
+/// Writes a part of a list, given the number of the part's first element, and returns the part.
 type Write<'f, T> = dyn for<'a> Fn(usize, &'a mut [MaybeUninit<T>]) -> &'a mut [T] + Sync + 'f;
 
 fn build_by<T: Copy + Send>(len: usize, size: usize, f: &Write<'_, T>) -> Vec<T> {
     let mut data: Vec<T> = storage::with_capacity(len);
     for_each_part(&mut data.spare_capacity_mut()[..len], size, |i, part| written(part, |part| f(i * size, part)));
-    // SAFETY: every part came back as one of elements that are written.
+    // SAFETY: `f` has written every part, as `written` checks.
     unsafe { data.set_len(len) };
     data
 }
 
-/// Checks that `f` returns the slice that it gets, written: then all elements are.
+/// Checks that `f` returns the slice that it gets: it is then written, because its elements are of type `T`.
 ///
 /// # Panics
 /// If another slice is returned.
@@ -123,11 +123,11 @@ fn build_by<T: Copy + Send>(len: usize, size: usize, f: &Write<'_, T>) -> Vec<T>
 pub(crate) fn written<T>(part: &mut [MaybeUninit<T>], f: impl for<'a> FnOnce(&'a mut [MaybeUninit<T>]) -> &'a mut [T]) {
     let all = (part.as_ptr().cast(), part.len());
     let part = f(part);
-    assert!((part.as_ptr(), part.len()) == all, "build: what came back is not what was to be written");
+    assert!((part.as_ptr(), part.len()) == all, "build: the slice that was returned is not the one to be written");
 }
 
-/// A list of `len` elements, which `f` gets in parts of `size` with the number of a part's first element, filled with
-/// `value`: just before, while the part is in cache.
+/// A list of `len` elements, written in parts of `size`: `f` gets the number of a part's first element and the part,
+/// filled with `value` just before, so that it is in cache.
 pub fn build_from<T: Copy + Send + Sync>(
     len: usize,
     size: usize,

@@ -1,8 +1,8 @@
 //! Worker threads that stay awake between jobs.
 //!
-//! The threads of rayon's pool sleep as soon as they are idle, and waking one takes as long as a small product. A training
-//! step is about forty jobs of 5 to 50 µs with little time between them. So a thread of the pool, once woken, polls for
-//! further jobs for a while, and the caller works on its job as well.
+//! The threads of rayon's pool sleep as soon as they are idle, and waking one takes as long as a small product. A
+//! training step is about forty jobs of 5 to 50 µs with little time between them. So a thread of the pool, once woken,
+//! polls for further jobs for a while, and the caller works on its job as well.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Time for which an idle thread polls for a job before it returns to the pool, where it may sleep.
 const IDLE_LIMIT: Duration = Duration::from_micros(200);
 
-/// A job: work that each thread does once, and the first panic of it.
+/// A job: work that each thread does once, and the last panic of it.
 struct Job<'a> {
     work: &'a (dyn Fn(usize) + Sync),
     panic: Mutex<Option<Box<dyn Any + Send>>>,
@@ -35,8 +35,8 @@ static AWAKE: AtomicUsize = AtomicUsize::new(0);
 /// Threads that may hold a reference to the running job.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
-/// Calls `work` on the calling thread and on those threads of the pool that are awake or wake up meanwhile; returns when
-/// all calls have returned.
+/// Calls `work` on the calling thread and on those threads of the pool that are awake or wake up meanwhile; returns
+/// when all calls have returned.
 ///
 /// # Panics
 /// If `work` panics on one of them.

@@ -2,7 +2,7 @@ use super::*;
 use crate::{Key, Tensor};
 use proptest::prelude::*;
 
-/// Over an input that is really padded, and longer still where a window reaches beyond.
+/// The maxima and means by definition: no place beyond the padding counts.
 fn naive(x: &Tensor, by: PoolWindow, count_padding: bool) -> [Vec<f32>; 2] {
     let (n, p) = (x.len() as isize, by.padding as isize);
     let windows = (0..by.outputs(x.len())).map(|o| {

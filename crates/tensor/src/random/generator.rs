@@ -6,8 +6,8 @@ use crate::Key;
 
 impl Key {
     /// A generator for crates that draw from a [`rand::Rng`](https://docs.rs/rand), such as `rand_distr`: Xoshiro256++
-    /// (Blackman & Vigna 2021). Its words are those of this key on every machine; what a distribution makes of them may
-    /// change with the version of its crate.
+    /// (Blackman & Vigna 2021). Its words are those of this key on every machine; the samples that a crate makes from
+    /// them may change with its version.
     ///
     /// ```
     /// use ohmgrad_tensor::Key;
@@ -22,7 +22,7 @@ impl Key {
     }
 }
 
-/// Xoshiro256++, seeded where the [`Lanes`](super::Lanes) of the same key stop.
+/// Xoshiro256++, seeded with the words after those of the [`Lanes`](super::Lanes) of the same key.
 pub(super) fn generator(key: Key) -> Xoshiro256PlusPlus {
     let [a, b] = key.to_words();
     let mut bytes = [0; 32];

@@ -4,17 +4,17 @@
 use super::math;
 use crate::key::{Key, mix};
 
-/// Generators that go side by side: the widest vectors' worth of words.
+/// The number of generators side by side: as many as the widest vectors have words.
 pub(crate) const LANES: usize = 16;
 
 /// Sixteen xoshiro128++ generators (Blackman & Vigna 2021) side by side, all seeded from one [`Key`].
 ///
-/// Each call gives one or two numbers of every generator, lane by lane. The calls of one `Lanes` go on in the same
-/// sequences of words, so the samples depend on the key and on the calls before; they are the same bits on every machine.
+/// Each call returns one or two numbers of every generator, lane by lane, and advances the generators. So the samples
+/// depend on the key and on the calls before; they are the same bits on every machine.
 ///
-/// The functions are always inlined: within a loop compiled for more than the baseline
-/// ([`vectorized`](crate::simd::vectorized)) they take on its instruction set. To fill a slice, [`fill_uniform`](super::fill_uniform) and [`fill_normal`](super::fill_normal)
-/// do that already.
+/// The functions are always inlined: in a loop that [`vectorized`](crate::simd::vectorized) compiles for an instruction
+/// set, they use this set. [`fill_uniform`](super::fill_uniform) and [`fill_normal`](super::fill_normal) fill a slice
+/// in this way.
 // The alignment of a vector: one that crosses cache lines costs half the speed.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
@@ -122,7 +122,7 @@ mod tests {
         }
     }
 
-    /// The words before which SplitMix64 would give zeros for lane 2.
+    /// A key for which SplitMix64 would give zeros for lane 2.
     #[test]
     fn no_key_leaves_a_lane_at_rest() {
         let a = 3u64.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_neg();

@@ -1,5 +1,5 @@
-//! The functions between random bits and samples: multiplies, adds, fused multiply-adds and one square root, all of which
-//! IEEE 754 rounds the same way on every machine, and nothing of the system's mathematics library.
+//! The functions that make samples from random bits: multiplies, adds, fused multiply-adds and one square root, all of
+//! which IEEE 754 rounds the same way on every machine, and nothing of the system's mathematics library.
 //!
 //! Fused operations are written as such, and are fused everywhere: in software where the processor has no instruction
 //! for them, as x86 before 2013. The coefficients are minimax fits of the relative error, each rounded to f32 before
@@ -14,8 +14,8 @@ pub(super) fn uniform(x: u32) -> f32 {
 
 /// Two independent standard normals from two words, `(r cos φ, r sin φ)` with `r = √(−2 ln u)` (Box & Muller 1958).
 ///
-/// `u` lies in (0, 1], at the middles of 2³¹ intervals: r reaches 6.66. Of the second word the lower 30 bits turn φ by
-/// at most π/4 away from an axis and the upper two choose the axis.
+/// `u` lies in (0, 1], at the middles of 2³¹ intervals, so r is at most 6.66. The lower 30 bits of the second word turn
+/// φ by at most π/4 away from an axis, and its upper two choose the axis.
 #[inline(always)]
 pub(super) fn box_muller(x: u32, y: u32) -> (f32, f32) {
     const INTERVAL: f32 = 1.0 / (1u32 << 31) as f32;

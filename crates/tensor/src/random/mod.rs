@@ -19,7 +19,7 @@ pub use permutation::permutation;
 
 /// Fills a slice with uniform samples from 0 (included) to 1 (excluded), multiples of 2⁻²⁴.
 ///
-/// Like [`fill_normal`], one stream per key.
+/// The slice is the beginning of the key's one stream, as for [`fill_normal`].
 pub fn fill_uniform(out: &mut [f32], key: Key) {
     vectorized(
         #[inline(always)]
@@ -29,10 +29,10 @@ pub fn fill_uniform(out: &mut [f32], key: Key) {
 
 /// Fills a slice with normal samples of mean 0 and variance 1.
 ///
-/// The slice is the beginning of the key's one stream: the first samples do not depend on the length of the slice. Large
-/// arrays are better cut into blocks with a key each, which can be filled in parallel.
+/// The slice is the beginning of the key's one stream: the first samples do not depend on the length of the slice.
+/// Large arrays are better cut into blocks with a key each, which can be filled in parallel.
 ///
-/// From [`Lanes::normals`]; the largest magnitude is 6.66, beyond which lies one sample in 3.6·10¹⁰.
+/// From [`Lanes::normals`]; the largest magnitude is 6.66, which one normal sample in 3.6·10¹⁰ would exceed.
 ///
 /// ```
 /// use ohmgrad_tensor::{Key, random};
@@ -52,7 +52,7 @@ pub fn fill_normal(out: &mut [f32], key: Key) {
     );
 }
 
-/// Changes a row piece by piece, as [`simd::for_each_piece`] does, with as many normal samples of the key's stream.
+/// As [`simd::for_each_piece`]; `f` also gets normal samples of the key's stream, one for each element.
 #[inline(always)]
 pub(crate) fn for_each_piece(row: &mut [f32], key: Key, f: impl FnMut(usize, &mut [f32; PIECE], &[f32; PIECE])) {
     vectorized(
@@ -71,7 +71,7 @@ fn for_each_piece_portably(row: &mut [f32], key: Key, mut f: impl FnMut(usize, &
     );
 }
 
-// Inlined into each clone of the functions above, or they would be compiled for the baseline only.
+// Inlined into each version of `fill_uniform`, or it would be compiled for the baseline only.
 #[inline(always)]
 fn uniform_stream(out: &mut [f32], key: Key) {
     let mut lanes = Lanes::new(key);

@@ -64,7 +64,7 @@ mod tests {
         assert!(chi2 < 35.0, "{chi2}");
     }
 
-    /// Words on either side of the border between two results, and of those that are drawn again.
+    /// Words on either side of each border between two results, and words that are drawn again.
     #[test]
     fn below_draws_leftover_words_again() {
         let n = 3;

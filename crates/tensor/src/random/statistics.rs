@@ -1,7 +1,7 @@
 //! The samples against their distributions.
 //!
-//! The keys are fixed: a failure is a change of the code, never chance. Of other keys 1 in 210 would fail: for 1 in 300 no
-//! sample lies beyond 5σ, and some 210 scores have a bound of 4.5 standard errors, 1 in 150,000 each.
+//! The keys are fixed: a failure is a change of the code, never chance. With other keys 1 in 210 would fail: for 1 in
+//! 300 no sample lies beyond 5σ, and each of some 210 scores exceeds its bound, 4.5 standard errors, for 1 in 150,000.
 
 use std::sync::LazyLock;
 
@@ -101,7 +101,7 @@ fn distributions_fit_across_keys() {
     assert_distributed("normal", &normals, normal_cdf);
 }
 
-/// The squares are tested too, because they would show the radius that two samples share.
+/// The squares are tested too, because the radius that two samples share would correlate them.
 #[test]
 fn samples_of_a_stream_are_uncorrelated() {
     let normals = &NORMALS[..4_000_000];
