@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Errors of the analog crate: those of configurations, files and data, as opposed to shapes that don't fit, which
-/// panic.
+/// Errors of the analog crate, about configurations, files and data. Shapes that don't fit panic instead.
 ///
 /// Each message names the field with its section and the allowed values:
 ///
@@ -17,7 +16,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A field has a value of the wrong type, out of range, or at odds with another field.
+    /// A field with a value of the wrong type, out of range, or at odds with another field.
     #[error("{field} = {value}: must be {allowed}")]
     InvalidField {
         /// The field with its section, `forward.inp_bound`.
@@ -39,7 +38,7 @@ pub enum Error {
         suggestion: Option<String>,
     },
 
-    /// A choice between names was given a name that isn't one of them.
+    /// A name that the field does not allow.
     #[error("{field} = {value:?}: must be one of {allowed}{}", did_you_mean(suggestion.as_deref()))]
     UnknownValue {
         /// The field with its section, `forward.noise_management`.
@@ -52,8 +51,7 @@ pub enum Error {
         allowed: String,
     },
 
-    /// A feature of the reference simulator that does not exist here or not in this
-    /// place.
+    /// A feature of the reference that does not exist here, or not in this section.
     #[error("{field} = {value}: {reason}")]
     Unsupported {
         /// The field with its section, `backward.max_bm_factor`.
@@ -100,12 +98,12 @@ pub enum Error {
         error: Box<Error>,
     },
 
-    /// A setting that cannot change on what exists already.
+    /// A setting that cannot change on existing tiles or chips.
     #[error("{field}: cannot change on {of}; {instead}")]
     NotKept {
         /// The field with its section.
         field: &'static str,
-        /// The thing that would have to be made anew.
+        /// The tiles or the chip, which would have to be made anew.
         of: &'static str,
         /// The remedy.
         instead: &'static str,
@@ -136,7 +134,7 @@ pub enum Error {
     /// A network without weights on tiles, where some are needed.
     #[error("no weight of the network {missing}")]
     NoAnalogWeights {
-        /// The property that all of them lack, and the remedy.
+        /// The property that no weight of the network has, and the remedy.
         missing: &'static str,
     },
 

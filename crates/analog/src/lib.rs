@@ -1,9 +1,9 @@
 //! Simulated analog in-memory tiles.
 //!
 //! A weight matrix is stored as conductances of a crossbar, and a product with it is one physical read through
-//! converters, noise and saturation. The central types are [`InferenceRpuConfig`], which describes the hardware,
-//! [`TileArray`], a logical weight that is cut into tiles, and [`AnalogMvm`], the read as an operation on a tape, whose
-//! backward follows its [`BackwardIoParameters`].
+//! converters, noise and saturation. The central types are [`InferenceRpuConfig`], the description of the hardware;
+//! [`TileArray`], a logical weight that is cut into tiles; and [`AnalogMvm`], the read as an operation on a tape, with
+//! a backward under [`BackwardIoParameters`].
 //!
 //! ```
 //! use ohmgrad_analog::{AnalogMatrix, InferenceRpuConfig};

@@ -7,7 +7,7 @@ use crate::{Error, InferenceRpuConfig, TileArray};
 /// A matrix `[out, in]` on analog tiles, with its products and its rank-one update (aihwkit `linalg.AnalogMatrix`).
 ///
 /// Every product takes the key that its noise is drawn from. Products with equal keys have equal noise, so give each a
-/// different key; there is no hidden state, running means of noise management included.
+/// different key. There is no hidden state: running means start anew with each product.
 ///
 /// ```
 /// use ohmgrad_analog::{AnalogMatrix, InferenceRpuConfig};
@@ -30,9 +30,10 @@ impl AnalogMatrix {
     /// Puts a matrix `[out, in]` on tiles, cut and scaled as the configuration's mapping says. Fixed variations of the
     /// hardware are drawn from `key`.
     ///
-    /// Products are those of evaluation and of the backward direction: the input gradient of a layer. With the default
-    /// configuration the transposed product is therefore exact; set `backward: BackwardIoParameters::from(forward)` to
-    /// read the same hardware both ways. A weight modifier is for training and has no part in either.
+    /// [`matvec`](Self::matvec) is the read of an evaluation, [`matvec_transposed`](Self::matvec_transposed) that of a
+    /// layer's input gradient. With the default configuration the transposed product is therefore exact; set
+    /// `backward: BackwardIoParameters::from(forward)` to read the same hardware both ways. The configuration's weight
+    /// modifier is not used.
     ///
     /// # Errors
     /// If the configuration is not valid.
@@ -56,7 +57,7 @@ impl AnalogMatrix {
         &self.tiles
     }
 
-    /// The product `A·x` by one analog read: `[in]` gives `[out]`; for a batch of vectors `[n, in]`, `[n, out]`, one
+    /// The product `A·x`: a vector `[in]` gives `[out]` by one analog read, a batch `[n, in]` gives `[n, out]` by one
     /// read each.
     ///
     /// # Panics
@@ -65,8 +66,8 @@ impl AnalogMatrix {
         vectors("A·x", self.shape(), x, 1, |x| self.tiles.read(&x, None, key))
     }
 
-    /// The product `Aᵀ·d` by one read of the transposed tiles under the backward parameters: `[out]` gives `[in]`; for
-    /// a batch `[n, out]`, `[n, in]`.
+    /// The product `Aᵀ·d` by one transposed read under the backward parameters: a vector `[out]` gives `[in]`, a batch
+    /// `[n, out]` gives `[n, in]`.
     ///
     /// # Panics
     /// If `d` does not fit.
@@ -74,8 +75,8 @@ impl AnalogMatrix {
         vectors("Aᵀ·d", self.shape(), d, 0, |d| self.tiles.read_transposed(&d, None, key))
     }
 
-    /// The update `A ← A + α·d·xᵀ`, exact, of the logical matrix; of vectors `[out]` and `[in]`, or of batches `[n,
-    /// out]` and `[n, in]`, whose updates are added. Mapping scales stay, as they do in training.
+    /// Adds `α·d·xᵀ` to the logical matrix, exactly: for vectors `[out]` and `[in]`, or summed over batches `[n, out]`
+    /// and `[n, in]`. Mapping scales stay, as they do in training.
     ///
     /// # Panics
     /// If the vectors do not fit.
@@ -95,13 +96,13 @@ impl AnalogMatrix {
         self.tiles.weight.value += product::linear_weight_gradient(&rows_d, &rows_x) * alpha;
     }
 
-    /// The exact matrix, read digitally: no noise.
+    /// The exact matrix, without a read.
     pub fn to_digital(&self) -> Tensor {
         self.tiles.effective_weights(None).0
     }
 }
 
-/// A product of rows for a vector or a batch of them; `side` is the axis of the matrix that they must fit.
+/// Applies a product of rows to a vector or a batch; `side` is the axis of the matrix that they must fit.
 fn vectors(what: &str, matrix: [usize; 2], x: &Tensor, side: usize, product: impl FnOnce(Tensor) -> Tensor) -> Tensor {
     let rows = as_rows(x);
     assert!(

@@ -1,4 +1,4 @@
-//! Observations that an analog product makes, on a tape that asks for them.
+//! Counters of analog products, on tapes that are observed.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,9 +6,9 @@ use crate::mvm::{Counters, Direction};
 
 /// Counters of one call of a layer on tiles, tile by tile.
 ///
-/// A forward leaves it among the [`observations`](ohmgrad_autograd::Tape::observations) of a tape that is
-/// [`observed`](ohmgrad_autograd::Tape::observed), a backward among the values that its gradients have
-/// [`deposited`](ohmgrad_autograd::Gradients::deposited); each time with the weight's parameter.
+/// On an [`observed`](ohmgrad_autograd::Tape::observed) tape, a forward adds them to the tape's
+/// [`observations`](ohmgrad_autograd::Tape::observations), and a backward to the values
+/// [`deposited`](ohmgrad_autograd::Gradients::deposited) with the gradients; both under the weight's parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// The direction of the reads: of the tiles, or of the transposed ones.

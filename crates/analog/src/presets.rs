@@ -10,8 +10,8 @@ use crate::config::{
     WeightModifierParameter, WeightNoise, WeightRemap, WeightRemapParameter,
 };
 
-/// A standard for hardware-aware training and its evaluation, of phase-change memory with 8-bit converters, learned input
-/// ranges and weights mapped by output (Rasch et al., Nature Communications 14, 5282 (2023), arXiv:2302.08469).
+/// A standard for hardware-aware training and its evaluation: phase-change memory, 8-bit converters, learned input
+/// ranges, and one mapping scale per output (Rasch et al., Nature Communications 14, 5282 (2023), arXiv:2302.08469).
 ///
 /// It has no weight modifier; most trainings add one:
 ///
@@ -116,7 +116,7 @@ pub fn old_web_composer() -> InferenceRpuConfig {
     }
 }
 
-/// The converters of most presets: 7-bit inputs, 9-bit outputs, a range of 20 fully driven inputs at the largest weight,
+/// The converters of most presets: 7-bit inputs, 9-bit outputs, an ADC range of ±20 (20 inputs of 1 at weights of 1),
 /// output noise of about a step of the ADC; noise and bound management on.
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! Statistics of numbers: moments of what comes in blocks, quantiles, linear least squares.
+//! Statistics of numbers: moments of numbers that come in blocks, quantiles, linear least squares.
 
 use ohmgrad_tensor::{Tensor, product};
 
@@ -44,7 +44,7 @@ pub(crate) fn quantile(values: &Tensor, share: f32) -> f32 {
 /// The w [out, in] for which `x·wᵀ` is nearest to y [n, out]: solves `xᵀx·wᵀ = xᵀy` in f64. Rows of random numbers, ten
 /// for each unknown, have a well-conditioned `xᵀx`, so that this is as accurate as a decomposition of x.
 ///
-/// A direction that no row has gets weight 0.
+/// A weight that the rows do not determine becomes 0.
 pub(crate) fn least_squares(x: &Tensor, y: &Tensor) -> Tensor {
     let (x, y) = (x.map(f64::from), y.map(f64::from));
     let n = x.shape()[1];
@@ -67,8 +67,8 @@ pub(crate) fn least_squares(x: &Tensor, y: &Tensor) -> Tensor {
     Tensor::from_vec(w, &[y.shape()[1], n])
 }
 
-/// Replaces the lower triangle of a symmetric positive matrix [n, n] by its factor L, `L·Lᵀ`. Pivots that rounding has
-/// made 0 become infinite, which leaves their unknown 0.
+/// Replaces the lower triangle of a symmetric positive matrix [n, n] by its factor L, `L·Lᵀ`. Pivots that are not above
+/// 0 become infinite, which makes their unknowns 0.
 fn cholesky(a: &mut [f64], n: usize) {
     for i in 0..n {
         let (above, row) = a.split_at_mut(i * n);

@@ -4,10 +4,10 @@
 //! |---|---|
 //! | MAX | the largest \|x\| |
 //! | CACHE_QUANTILE | a quantile of \|x\| over the entries of `max_samples` rows, drawn from all with equal chances |
-//! | MOVING_QUANTILE | the mean over batches of that quantile of a batch |
+//! | MOVING_QUANTILE | the mean over batches of that quantile of each batch |
 //! | MOVING_STD | the mean over the first `max_samples` batches of α standard deviations |
 //!
-//! Rows of zeros do not count. The first two read perfectly and without ranges, so that no layer is calibrated on
+//! Rows of zeros do not count. The first two modes read perfectly and without ranges, so that no layer is calibrated on
 //! inputs that earlier layers have cut; the others read as the hardware does, with the ranges found so far. Source:
 //! aihwkit `inference/calibration/calibration.py`; `docs/inference.md` lists the differences.
 
@@ -28,7 +28,7 @@ use crate::tile::running_mean;
 pub struct CalibratedRanges {
     /// The range of each tile.
     pub ranges: Vec<f32>,
-    /// Tiles that got no inputs but zeros, and that keep the range they had.
+    /// The number of tiles that got only zeros, and that keep their earlier range.
     pub unseen: usize,
     /// `true` if there was no range before; it is not learned then.
     pub is_new: bool,
@@ -42,8 +42,7 @@ pub(crate) struct Calibrating {
     how: Calibration,
     before: Arc<InferenceRpuConfig>,
     ranges_before: Option<InputRanges>,
-    /// Rows of each part of the inputs that are kept for CACHE_QUANTILE, [n, 1 + in], behind a number by which they are
-    /// chosen.
+    /// Rows kept for CACHE_QUANTILE, for each part of the inputs: [n, 1 + in], each with its random number in front.
     caches: Vec<Param>,
 }
 
@@ -71,7 +70,7 @@ impl TileArray {
     }
 
     /// Begins a calibration: from now on forwards on evaluation tapes find input ranges;
-    /// [`commit_calibration`](Self::commit_calibration) takes them from each.
+    /// [`commit_calibration`](Self::commit_calibration) takes them over from each tape.
     pub fn begin_calibration(&mut self, how: &Calibration) {
         let before = Arc::clone(&self.hardware.config);
         let mut during = with_ranges(&before);
@@ -124,7 +123,7 @@ impl TileArray {
             }
         }
         let unseen = ranges.calls.value.iter().filter(|&&calls| calls == 0.0).count();
-        // A training that goes on does not find them anew.
+        // A later training does not find ranges from data again.
         ranges.calls.value =
             Tensor::full(&[self.hardware.tiles.len()], after.pre_post.input_range.init_from_data as f32);
         let found = CalibratedRanges {
@@ -226,7 +225,7 @@ fn with_ranges(config: &InferenceRpuConfig) -> InferenceRpuConfig {
     config
 }
 
-/// Keeps a fixed number of rows: those with the smallest of numbers that are drawn for each.
+/// Keeps the `wanted` rows with the smallest random numbers; each new row gets one.
 fn keep(cache: Tensor, rows: &Tensor, wanted: usize, key: Key) -> Tensor {
     let n = rows.shape()[0];
     let mut chances = vec![0.0; n];
@@ -254,7 +253,7 @@ mod tests {
             }
             cache.slice(1, 1..2).iter().for_each(|&row| counts[row as usize] += 1);
         }
-        // 1000 each with a standard error of 22; falsely so once in 40000 keys.
+        // 1000 each with a standard error of 22; one key in 40000 would fail.
         assert!(counts.iter().all(|&count| (count as f32 - 1000.0).abs() < 100.0), "{counts:?}");
     }
 }

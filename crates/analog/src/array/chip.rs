@@ -1,7 +1,7 @@
 //! Tiles whose weights were programmed onto devices, and that drift.
 //!
-//! Programming gives each tile weights that miss their targets. Later reads use these, or after a drift those of the
-//! time drifted to. A drift compensation compares the readouts of the identity matrix right after programming (the
+//! Programming gives each tile weights that miss their targets. Later reads use these weights, and after a drift the
+//! weights of that time. A drift compensation compares the readouts of the identity matrix right after programming (the
 //! *baseline*) and at each drift, and scales the outputs of evaluations by α, the ratio. Source: aihwkit
 //! `simulator/tiles/inference.py`.
 
@@ -20,7 +20,7 @@ impl TileArray {
     /// programmed weights. A bias on the tile, which is programmed too, is given here.
     ///
     /// The logical weight stays the same. Programming again starts from it, with α 1 until the next drift; setting a
-    /// weight takes the tiles off the chip. `key` is the chip's: each tile draws from another key under it.
+    /// weight takes the tiles off the chip. `key` is the key of the chip, from which each tile derives a different one.
     ///
     /// ```
     /// use ohmgrad_analog::{InferenceRpuConfig, TileArray};
@@ -46,7 +46,7 @@ impl TileArray {
         self.hardware.chip = Some(Arc::new(ProgrammedTiles { key, t: None, tiles }));
     }
 
-    /// As [`program`](Self::program), on devices of another model, which becomes that of the array's configuration.
+    /// As [`program`](Self::program), on devices of another model, which becomes the noise model of the configuration.
     ///
     /// # Errors
     /// If the model's parameters are not valid.
@@ -122,8 +122,8 @@ impl TileArray {
         Ok(())
     }
 
-    /// The state that [`drift_to`](Self::drift_to) leads to, if the weight was programmed; for networks, whose tiles drift
-    /// together or not at all. [`set_programmed`](Self::set_programmed) puts it in its place.
+    /// The state that [`drift_to`](Self::drift_to) would set, if the weight was programmed. A network computes it for
+    /// all its tiles, and sets it with [`set_programmed`](Self::set_programmed) if there was no error.
     ///
     /// # Errors
     /// As [`drift_to`](Self::drift_to).
@@ -152,14 +152,14 @@ impl TileArray {
         self.hardware.chip = Some(state);
     }
 
-    /// The identity matrix through a tile's forward in evaluation: [ins, outs], without any scale.
+    /// The readout of a tile: a read of the identity matrix in evaluation, [ins, outs], without any scale.
     fn readout(&self, number: usize, w: &Tensor, key: Key) -> Tensor {
         let ins = w.shape()[1];
         let identity = Array::from_fn(&[ins, ins], |at| if at[0] == at[1] { 1.0 } else { 0.0 });
         self.hardware.read_weights(number, w, &identity, &self.averages.value, key)
     }
 
-    /// The logical weight that a chip's reads stand for, mapping scales included, α not.
+    /// The logical weight that the devices of a chip hold: with mapping scales, without α.
     ///
     /// # Panics
     /// If the weight was not programmed.
@@ -171,7 +171,7 @@ impl TileArray {
     }
 }
 
-/// Programmed chips exist from t = 0 on.
+/// Checks that a time since programming is finite and at least 0.
 pub(crate) fn check_time(t: f32) -> Result<(), Error> {
     let known = t.is_finite() && t >= 0.0;
     known.then_some(()).ok_or_else(|| Error::Time { model: "a chip", t, allowed: "a number of at least 0".into() })

@@ -1,4 +1,4 @@
-//! Clipping of a tile's weights after a step: large weights map all others to small conductances.
+//! Clipping of a tile's weights after a step: a few large weights would leave small conductances for all others.
 //!
 //! Source: aihwkit `weight_clipper.cpp`.
 

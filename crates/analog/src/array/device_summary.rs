@@ -1,15 +1,15 @@
-//! Summaries for tables: the devices of tiles that train by pulses, and the effect of pulses.
+//! Summaries for tables: the devices of tiles that train by pulses, and the pulses that were sent to them.
 
 use super::TileArray;
 use crate::device::symmetry_point;
 use crate::update::Statistics;
 
-/// The devices of an array of tiles. Values of a device are those of the mean one of the array that gradients reach.
+/// The devices of a tile array. Values of a device are those of the mean device in the array that gradients update.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceSummary {
     /// The cell and its device, under the reference's names.
     pub cell: String,
-    /// The weight change by which pulses are counted, in units of the tile's weights.
+    /// The granularity, in units of the tile weights.
     pub granularity: f32,
     /// The range of weights in units of the granularity; `None` for an ideal device, which has no bounds.
     pub states: Option<f32>,

@@ -37,7 +37,7 @@ impl TileArray {
         (how.enable && how.learn_input_range).then_some(&ranges.values)
     }
 
-    /// The range of each tile for a read of these inputs, after they have been added to its derivation.
+    /// The range of each tile for a read of these inputs. While ranges are found from data, it changes them first.
     pub(crate) fn ranges(&self, tape: &Tape, im2col: &Im2col, x: &Tensor, keys: &[Key]) -> Option<Vec<f32>> {
         if self.is_calibrating() {
             self.calibrate_on(tape, im2col, x, keys);
@@ -86,7 +86,7 @@ pub(super) fn for_each_column(
     });
 }
 
-/// The unbiased standard deviation of the inputs of each tile; NaN for a single one.
+/// The unbiased standard deviation of the inputs of each tile; NaN for a single input.
 fn spreads(grid: &Grid, im2col: &Im2col, x: &Tensor) -> Vec<f32> {
     let mut spreads = vec![Spread::default(); grid.columns().last().map_or(0, |column| column.tiles.end)];
     for_each_column(grid, im2col, x, |(_, column), rows, _| {

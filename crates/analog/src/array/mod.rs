@@ -1,5 +1,5 @@
-//! The tiles of one weight, and what happens to them between calls: they are mapped, programmed, calibrated, put under
-//! other configurations, updated by pulses, clipped; and read without a tape.
+//! The tile array of one weight, and its changes between calls: mapping, programming, calibration, other
+//! configurations, updates by pulses, clipping, remapping. Reads without a tape are here too.
 
 mod calibration;
 mod chip;
@@ -60,7 +60,7 @@ pub struct TileArray {
     /// The learned output scales, if the mapping has them: [input parts, output parts of all groups], or [input parts,
     /// out] if column-wise.
     pub out_scaling: Option<Param>,
-    /// The running means of AVERAGE_ABS_MAX, a forward and a backward one per tile, below 0 before the first row; of no
+    /// The running means of AVERAGE_ABS_MAX, [tiles, 2], forward and backward: below 0 before the first row; without
     /// elements where they are not used.
     pub averages: Param,
     /// The input range of each tile, if the configuration has them.
@@ -72,25 +72,25 @@ pub struct TileArray {
 }
 
 impl TileArray {
-    /// Puts a weight [out, in, …] on tiles, together with its bias if the mapping makes it analog and one tile is
-    /// enough for the weight. The bias of an array of tiles is always digital, as in the reference, where also a
-    /// mapping that limits one size and not the other makes an array.
+    /// Puts a weight [out, in, …] on tiles, together with its bias if the mapping makes the bias analog and one tile
+    /// holds the weight. With several tiles the bias is digital, as in the reference; so it is with one tile if the
+    /// mapping limits only one of its two sizes.
     ///
     /// In a grouped convolution each group of outputs has separate tiles; otherwise `groups` is 1. `path` is the
-    /// weight's place in its network; together with `key`, the hardware's, it determines the fixed variations, and it
-    /// distinguishes the noise of this array from that of others.
+    /// weight's place in its network, and `key` is the key of the hardware. Both determine the fixed variations and the
+    /// sites, by which the noise of these tiles differs from that of others.
     ///
     /// Under a configuration that trains on the chip, devices are drawn and set to the weight as far as their bounds
-    /// allow: `weight` then holds the weight of the devices, and [`effective_weights`](Self::effective_weights) has the
-    /// bias.
+    /// allow: `weight` then holds the weight of the devices, and [`effective_weights`](Self::effective_weights) returns
+    /// their bias too.
     ///
     /// # Errors
-    /// If the configuration is not valid, or the bias is analog and there is an input range, which would scale it, or a
+    /// If the configuration is not valid, or the bias is analog and there is an input range (which would scale it) or a
     /// straight-through backward.
     ///
     /// # Panics
-    /// If the weight has fewer than two axes, its outputs can't be grouped so, or the bias does not have one element per
-    /// output.
+    /// If the weight has fewer than two axes, its outputs can't be divided into `groups`, or the bias does not have one
+    /// element per output.
     pub fn new(
         weight: Tensor,
         groups: usize,
@@ -189,8 +189,8 @@ impl TileArray {
         [("weight", &self.weight)].into_iter().chain(scaling).chain(range)
     }
 
-    /// The weight, and other tensors that training changes: by name, and whether an optimizer trains it, in the order
-    /// of [`params`](Self::params), or state of forwards.
+    /// The weight, and other tensors that training changes: name, tensor, and `true` if an optimizer trains it (in the
+    /// order of [`params`](Self::params)), `false` for state.
     pub fn slots_mut(&mut self) -> (&mut Param, Vec<(&'static str, &mut Param, bool)>) {
         let learned = self.learned_range().is_some();
         let mut others = vec![];
@@ -208,7 +208,8 @@ impl TileArray {
     }
 }
 
-/// A column without a limit is as long as the tile has inputs, and only then is it known whether segments fit.
+/// Checks that the segments of IR drop divide the columns. Without `max_input_size`, their length is the tile's number
+/// of inputs.
 pub(crate) fn check_columns(config: &InferenceRpuConfig, weight: &[usize]) -> Result<(), Error> {
     let ins = weight[1..].iter().product();
     match config.forward.ir_drop_t.filter(|_| !config.forward.is_ideal()) {

@@ -1,4 +1,4 @@
-//! Learned output scales of an array: as factors, and folded into its weight.
+//! Learned output scales of a tile array: as factors, and folded into its weight.
 
 use ohmgrad_tensor::Tensor;
 

@@ -217,7 +217,7 @@ mod tests {
         array.set_config(config()).unwrap();
         assert_eq!(array.read(&x, None, Key::new(6)), read);
         let mut after = array.state();
-        assert_eq!(after.tensors.remove("averages").unwrap().to_vec(), [-1.0; 8]); // in wait
+        assert_eq!(after.tensors.remove("averages").unwrap().to_vec(), [-1.0; 8]); // kept, not used
         assert_eq!(after, before);
     }
 

@@ -8,9 +8,9 @@ use super::{TileArray, remap};
 use crate::config::{MappingParameter, WeightClip, WeightRemap};
 
 impl TileArray {
-    /// Clips the weights and remaps them, in this order, as configured for after a step; an analog bias is a column of
-    /// the weight. On a chip nothing happens, because its weights are constants. An optimizer calls this method; code
-    /// that writes [`weight`](Self::weight) by other means may call it.
+    /// Clips and then remaps the weights, where the configuration has clipping or remapping; an analog bias is a column
+    /// of the weight. On a chip nothing happens, because its weights are constants. An optimizer calls this method;
+    /// code that writes [`weight`](Self::weight) by other means may call it.
     pub fn after_step(&mut self, mut bias: Option<&mut Tensor>) {
         if self.hardware.chip.is_some() {
             return;

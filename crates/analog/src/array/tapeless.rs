@@ -1,4 +1,4 @@
-//! Reads of an array without a tape: for linear algebra, measurements, and estimates of weights.
+//! Reads of a tile array without a tape: for linear algebra, measurements, and estimates of weights.
 
 use ohmgrad_tensor::{Key, Tensor};
 
@@ -91,7 +91,7 @@ impl TileArray {
         let contents = Contents::new(hardware.clone(), self.weight.value.clone(), bias, effective, false);
         let ranges = self.input_ranges.as_ref().filter(|_| hardware.config.pre_post.input_range.enable);
         let call = Call {
-            // Those of the first call on an evaluation tape.
+            // The keys of the first call on an evaluation tape.
             keys: self.tiles().iter().map(|tile| key.fold(tile.site).fold(0_u64)).collect(),
             first_row: 0,
             rows_per_sample: 1,

@@ -1,10 +1,10 @@
-//! Tiles that train by pulses: the third direction.
+//! Updates of tiles by pulses: the third direction, after forward and backward.
 //!
-//! Their weights live in devices. A backward leaves the inputs and output gradients of its call for the optimizer's
-//! step, which updates each tile once by the pairs of all calls in order: w by x̂ and d/(s·λ) at the rate η·λ, with x̂
-//! the inputs cut to the range, d times learned output scales, s the mapping scales, and λ = 1/mean(s) under
-//! `weight_scaling_lr_compensation`, else 1. So W = s·w moves by −η·dᵀx̂, as far as the devices let it. Source: aihwkit
-//! `optim/analog_optimizer.py`, `tiles/periphery.py`.
+//! Devices hold the weights. A backward leaves the pairs of its call (inputs, output gradients) for the optimizer's
+//! step, which updates each tile once by the pairs of all calls in order: w by x̂ and d/(s·λ) at the rate η·λ. Here x̂
+//! is the input cut to the range, d includes the learned output scales, s are the mapping scales, and λ is 1/mean(s)
+//! under `weight_scaling_lr_compensation`, else 1. So W = s·w changes by −η·dᵀx̂, as far as the devices allow. Source:
+//! aihwkit `optim/analog_optimizer.py`, `tiles/periphery.py`.
 
 use std::ops::Range;
 
@@ -28,14 +28,14 @@ pub(crate) struct Pulsed {
     memory: PairMemory,
 }
 
-/// Memory for the pairs of a tile, used again and again: inputs [n, ins] and output gradients [n, outs].
+/// Memory for the pairs of a tile, reused by all tiles and steps: inputs [n, ins] and output gradients [n, outs].
 #[derive(Debug, Default)]
 pub(crate) struct PairMemory {
     x: Vec<f32>,
     d: Vec<f32>,
 }
 
-/// A copy of tiles begins with no memory: there are all pairs of a step in it.
+/// A copy starts with empty memory: the pairs are large, and used only in their step.
 impl Clone for PairMemory {
     fn clone(&self) -> Self {
         Self::default()
@@ -52,8 +52,8 @@ fn append(out: &mut Vec<f32>, rows: &Tensor, columns: Range<usize>) {
     slice(&rows).chunks_exact(width.max(1)).for_each(|row| out.extend_from_slice(&row[columns.clone()]));
 }
 
-/// Pairs of rows that one call of an array leaves for the update of its devices; among the
-/// [`deposited`](ohmgrad_autograd::Gradients::deposited) of a backward, under the weight's parameter.
+/// Pairs of inputs and output gradients that one call leaves for the update of its devices:
+/// [`deposited`](ohmgrad_autograd::Gradients::deposited) by a backward, under the weight's parameter.
 #[derive(Debug)]
 pub struct CallPairs {
     pub(crate) im2col: Im2col,
@@ -65,7 +65,7 @@ pub struct CallPairs {
     pub(crate) scaling: Option<Tensor>,
 }
 
-/// Counts of the pulses that were sent to the tiles of an array since the statistics were last taken.
+/// Counts of the pulses that were sent to the tiles of a tile array since the statistics were last taken.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStatistics {
     /// Of each tile.
@@ -73,7 +73,7 @@ pub struct UpdateStatistics {
 }
 
 impl Pulsed {
-    /// Draws the devices of tiles, of weight 0; `None` for configurations without.
+    /// Draws the devices of tiles, with weights of 0; `None` if the configuration has none.
     ///
     /// # Errors
     /// If the configuration is not valid.
@@ -89,13 +89,13 @@ impl Pulsed {
 }
 
 impl TileArray {
-    /// Returns `true` if the weight lives in devices that pulses change: a step of an optimizer then gives its learning
-    /// rate alone.
+    /// Returns `true` if the weight lives in devices that pulses change: an optimizer's step then contributes only its
+    /// learning rate.
     pub fn trains_on_chip(&self) -> bool {
         self.pulsed.is_some()
     }
 
-    /// The configuration that the weight was put on tiles with, whatever its kind.
+    /// The whole configuration of the tiles, of inference or of training on the chip.
     pub fn rpu_config(&self) -> RpuConfig {
         self.pulsed.as_ref().map_or_else(|| self.config().into(), |pulsed| pulsed.config.clone())
     }
@@ -108,8 +108,8 @@ impl TileArray {
     /// Updates the devices by the calls of a step at a learning rate, then lets them diffuse and decay; the logical
     /// weight, and an analog bias, become the weights of the devices. A weight that is not in devices does not change.
     ///
-    /// `key` is the step's: pulses are functions of it and of the tile. All pairs of a step are one batch, in order of
-    /// the calls.
+    /// `key` is the key of the step; pulses are functions of it and of the tile. All pairs of a step are one batch, in
+    /// order of the calls.
     pub fn update<'a>(
         &mut self,
         calls: impl IntoIterator<Item = &'a CallPairs>,
@@ -138,7 +138,7 @@ impl TileArray {
         self.take_from_devices(bias);
     }
 
-    /// Begins to count the pulses of each crosspoint, which the [`cells`](Self::cells)' devices have: their wear.
+    /// Begins to count the pulses of each crosspoint, its wear; the devices of [`cells`](Self::cells) hold the counts.
     pub fn count_pulses(&mut self) {
         self.pulsed.iter_mut().flat_map(|pulsed| &mut pulsed.cells).for_each(Cell::count_pulses);
     }
@@ -149,7 +149,7 @@ impl TileArray {
         UpdateStatistics { tiles: cells.map(Cell::take_statistics).collect() }
     }
 
-    /// Sets the devices to a logical matrix, as far as their bounds allow, and takes back what they hold.
+    /// Sets the devices to a logical matrix, as far as their bounds allow, and the logical weight to the result.
     pub(super) fn set_devices(&mut self, matrix: Tensor) {
         if let Some(pulsed) = &mut self.pulsed {
             for (tile, cell) in self.hardware.tiles.iter().zip(&mut pulsed.cells) {
@@ -198,7 +198,7 @@ impl TileArray {
         (weight.contiguous(), bias)
     }
 
-    /// Inputs and output gradients of a tile in all calls, row by row, in units of its update, which has the factor λ.
+    /// Collects the inputs and output gradients of a tile in all calls, row by row; the gradients are divided by s·λ.
     fn pairs(&self, number: usize, lambda: f32, calls: &[&CallPairs], memory: &mut PairMemory) {
         let (grid, tile) = (&self.hardware.grid, &self.tiles()[number]);
         let column = grid.column_of(number);

@@ -1,4 +1,4 @@
-//! The weights of an array: exact ones, and estimates from its reads.
+//! The weights of a tile array: exact ones, and estimates from its reads.
 
 use ohmgrad_tensor::{Key, Tensor};
 
@@ -24,9 +24,9 @@ impl TileArray {
         })
     }
 
-    /// The effective weight of evaluations, exactly, and the bias if it is on the tile: of a chip the present weights
-    /// of its devices, with mapping scales and drift compensation; learned output scales included. A digital layer with
-    /// these has the outputs of perfect reads.
+    /// The exact effective weight of evaluations, with learned output scales, and the bias if it is on the tile. A chip
+    /// has the present weights of its devices, with mapping scales and drift compensation. Modifiers are left out. A
+    /// digital layer with these has the outputs of perfect reads, for `out_scale` 1 and inputs inside of their range.
     ///
     /// ```
     /// use ohmgrad_analog::{InferenceRpuConfig, TileArray};
@@ -130,8 +130,8 @@ mod tests {
         let w = Tensor::full(&[50, 40], 0.01);
         let tiles = TileArray::new(w.clone(), 1, None, &config, "fc", Key::new(3)).unwrap();
         let error = (&tiles.read_back(None, Key::new(4)).0 - &w).std(0);
-        // Each output carries noise of 0.5 times the row's largest input, about 2.4 of 40 normal ones; least squares over
-        // 400 rows with 40 unknowns leaves 1/√360 of it. 2000 entries have a spread of this within 2 %.
+        // Outputs have noise of 0.5 times the row's largest input, about 2.4 for 40 normal inputs. Least squares over
+        // 400 rows with 40 unknowns leaves 1/√360 of it; the spread of 2000 entries is within 2 % of that.
         let expected = 0.5 * 2.4 / 360f32.sqrt();
         assert!((error / expected - 1.0).abs() < 0.1, "{error} {expected}");
     }

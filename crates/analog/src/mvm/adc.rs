@@ -9,7 +9,7 @@ use ohmgrad_tensor::{Key, Tensor};
 use super::Pattern;
 use crate::config::{BoundManagement, IoParameters};
 
-/// Converts the rows `y` [n, out] in place; returns which rows kept inside the bound.
+/// Converts the rows `y` [n, out] in place; returns `true` for each row that stayed inside the bound.
 pub(super) fn convert(io: &IoParameters, pattern: &Pattern, y: &mut Tensor, numbers: &[usize], key: Key) -> Vec<bool> {
     let Quantizer { step, bound } = converter(io);
     let slope = (!pattern.out_nonlinearity.is_empty() || io.r_series > 0.0).then(|| slope_factor(io, pattern));
@@ -57,12 +57,13 @@ fn converter(io: &IoParameters) -> Quantizer {
     Quantizer { step: io.out_step().unwrap_or(0.0), bound }
 }
 
-/// The reference lets the last hit of a row decide when negative hits do not count.
+/// Returns `true` if a row's last output beyond the bound decides: where negative ones do not count, as in the
+/// reference.
 fn last_decides(io: &IoParameters) -> bool {
     io.bound_management != BoundManagement::None && !io.bm_test_negative_bound
 }
 
-/// Converts a row as [`convert`] does and multiplies it by `factor`; returns whether it kept inside the bound.
+/// Converts a row as [`convert`] does and multiplies it by `factor`; returns `true` if it stayed inside the bound.
 pub(super) fn convert_scale(io: &IoParameters, row: &mut [f32], factor: f32, number: usize, key: Key) -> bool {
     let key = key.fold("ADC noise").fold(number);
     !rows::add_normal_convert_scale(row, io.out_noise, key, converter(io), factor)

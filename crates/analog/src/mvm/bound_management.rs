@@ -1,4 +1,4 @@
-//! Bound management: a row whose output hits the ADC's range is read again with smaller inputs.
+//! Bound management: a row with an output beyond the ADC's bound is read again with smaller inputs.
 //!
 //! Iterative: inputs are halved from round to round. Worst case: the second round takes the scale of ABS_MAX_NP_SUM.
 //! Source: aihwkit `forwardVector`; Gokmen et al. 2017.
@@ -6,7 +6,7 @@
 use super::noise_management;
 use crate::config::{BoundManagement, IoParameters, NoiseManagement};
 
-/// A row that has not passed yet.
+/// A row that is not accepted yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
     /// The place of the row in the batch.

@@ -10,29 +10,29 @@ use ohmgrad_tensor::Tensor;
 use super::rounds::{Probe, Round};
 use crate::config::{IoParameters, MvType};
 
-/// Most codes that are counted one by one: a converter with more rounds next to nothing.
+/// Largest number of codes that are counted one by one; the rounding of a converter with more is negligible.
 const MOST_CODES: usize = 1 << 14;
 
-/// One, in the fixed point of [`Converted::used`].
+/// The value 1 in the fixed-point numbers of [`Converted`].
 const ONE: f64 = (1_u64 << 20) as f64;
 
 /// Counters of the reads of one tile in one direction; made by [`Mvm::read_scaled`](super::Mvm::read_scaled), added up
-/// with [`add`](Self::add). Perfect products count as rows alone.
+/// with [`add`](Self::add). Perfect products count in `rows` alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Rows that were given.
     pub rows: u64,
-    /// Rows that were read; the others were zeros, and so were their outputs.
+    /// Rows that were read; the others, such as rows of zeros, have outputs of 0.
     pub read: u64,
     /// Rounds of bound management, all rows together: at least one for each that was read.
     pub rounds: u64,
     /// The most rounds that a row took.
     pub most_rounds: u64,
-    /// The inputs of the DAC in the last round of each row, as it rounds without dither and before its noise.
+    /// The inputs of the DAC in the last round of each row, rounded to the nearest code and without its noise.
     pub inputs: Converted,
     /// The outputs of the ADC in the last round of each row; of two passes, their sum.
     pub outputs: Converted,
-    /// Outputs that the mask of saturated outputs would take out of the input gradient, also where it is off; see
+    /// Outputs whose gradients the mask would set to 0, counted also where the mask is off; see
     /// [`saturated`](super::saturated).
     pub masked: u64,
 }
@@ -65,7 +65,7 @@ impl Converted {
         (self.values > 0 && self.peak > 0).then(|| self.peak as f64 / ONE)
     }
 
-    /// Codes that occurred, and how many there are; `None` where there is no rounding, or one of more than 16384 steps.
+    /// The numbers of codes that occurred and of all codes; `None` without rounding or with more than 16384 steps.
     pub fn codes(&self) -> Option<(usize, usize)> {
         let used = self.codes.iter().map(|word| word.count_ones() as usize).sum();
         (self.available > 0).then_some((used, self.available))
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_row_is_counted_in_units_of_its_converters() {
         let mut counters = Counters::default();
-        // Twice the inputs: 0.5 and a clipped 3; of 9 codes 0, 2/4 and 4/4.
+        // Inputs times 2: 0.5, and −3, which is clipped. Of 9 codes 0, 2/4 and −4/4 occur.
         counters.row(&io(), &[0.25, -1.5, 0.0, 0.0], 2.0, &[10.0, -5.0], 3);
         let Counters { inputs, outputs, .. } = &counters;
         assert_eq!((inputs.values, inputs.clipped, inputs.codes()), (4, 1, Some((3, 9))));

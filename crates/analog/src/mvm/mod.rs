@@ -56,11 +56,11 @@ pub struct Mvm<'a> {
     pub pattern: &'a Pattern,
     /// The direction.
     pub direction: Direction,
-    /// The key of this call; directions, rounds, rows and purposes derive theirs from it.
+    /// The key of this call, from which the keys of directions, rounds, rows and purposes are derived.
     pub key: Key,
     /// The number of the first row in its data set: a row's noise depends on its number alone.
     pub first_row: usize,
-    /// The array, where its reads are followed over time (`io.ir_drop_t`).
+    /// The array, where its reads are simulated over time (`io.ir_drop_t`).
     pub timed: Option<&'a TimedArray>,
 }
 
@@ -72,8 +72,8 @@ impl Mvm<'_> {
     ///
     /// A row with NaN, or with infinity under a noise management that scales by the largest magnitude, gives NaN in all
     /// outputs; without noise management an infinite input is cut to the DAC's range. Bound management always ends.
-    /// Under AVERAGE_ABS_MAX the running mean starts with the first row; [`read_scaled`](Self::read_scaled) goes on
-    /// with one.
+    /// Under AVERAGE_ABS_MAX the running mean starts with the first row; [`read_scaled`](Self::read_scaled) takes
+    /// scales that continue one.
     ///
     /// # Panics
     /// If `x` and `w` do not fit, or the pattern is one of another size.
@@ -156,8 +156,8 @@ impl Mvm<'_> {
             fused: !P::LOOKS && self.timed.is_none() && io.has_fused_adc() && self.pattern.is_uniform_at_adc(),
             probe,
         };
-        // Over time, rows of a batch meet in one stage. Others are read in an even number of blocks, so that two
-        // threads finish together.
+        // Reads over time take all rows of a batch at once. Others take an even number of blocks, so that two threads
+        // finish together.
         let most = (BLOCK / ins.max(outs).max(1)).max(8);
         let size = if self.timed.is_some() { batch } else { batch.div_ceil(blocks(batch, most)).max(8) };
         let y = parallel::build(batch * outs, size * outs, |first, out| {
@@ -167,7 +167,7 @@ impl Mvm<'_> {
     }
 }
 
-/// The number of blocks that rows are read in, of a limited number of rows each: one, or an even number.
+/// The number of blocks for `rows` rows, with at most `most` rows each: one, or an even number.
 fn blocks(rows: usize, most: usize) -> usize {
     match rows.div_ceil(most) {
         0 | 1 => 1,

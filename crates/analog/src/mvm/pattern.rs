@@ -4,8 +4,8 @@ use ohmgrad_tensor::{Key, Tensor, random};
 
 use crate::config::IoParameters;
 
-/// The fixed-pattern variations of one array in one direction. They can be read, and replaced by measured ones. An
-/// empty one does not vary; one that is not empty is used, whatever the spread in the parameters.
+/// The fixed-pattern variations of one array in one direction. They can be inspected, and replaced by measured ones. An
+/// empty field is no variation; any other is used, whatever the spread in the parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pattern {
     /// Voltage offset of each output, `max(v_offset_std·ξ, 0)`.
@@ -14,14 +14,13 @@ pub struct Pattern {
     pub out_nonlinearity: Vec<f32>,
     /// Standard deviation of each output's noise, `|out_noise·(1 + out_noise_std·ξ)|`.
     pub out_noise: Vec<f32>,
-    /// Factor on each weight [out, in] that negative inputs see, `1 + w_read_asymmetry_dtod·ξ`; in two-pass
-    /// products only.
+    /// Factor on each weight [out, in] for negative inputs, `1 + w_read_asymmetry_dtod·ξ`; in two-pass products only.
     pub w_asymmetry: Tensor,
 }
 
 impl Pattern {
-    /// Returns `true` if two sets of parameters draw the same variations from the same key. Any field that differs
-    /// makes it `false`, unless the field is known to have no part in them.
+    /// Returns `true` if two sets of parameters draw the same variations from the same key. A difference in any field
+    /// gives `false`, except in fields that are known not to affect variations.
     pub(crate) fn same_variations(a: &IoParameters, b: &IoParameters) -> bool {
         let IoParameters { is_perfect, mv_type, inp_bound, inp_res, inp_sto_round, inp_noise, inp_asymmetry, .. } = *b;
         let IoParameters { out_res, out_sto_round, out_scale, out_asymmetry, noise_management, nm_thres, .. } = *b;
@@ -63,7 +62,7 @@ impl Pattern {
 
     /// Returns `true` if the ADC treats all outputs alike.
     pub(super) fn is_uniform_at_adc(&self) -> bool {
-        // Offsets and asymmetries of the weights are over before the ADC.
+        // Voltage offsets and weight asymmetries act before the ADC.
         let Self { v_offset: _, out_nonlinearity, out_noise, w_asymmetry: _ } = self;
         out_nonlinearity.is_empty() && out_noise.is_empty()
     }

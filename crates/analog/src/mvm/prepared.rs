@@ -5,11 +5,11 @@ use ohmgrad_tensor::{Right, Tensor, product};
 use super::{Pattern, ir_drop, weight_noise};
 use crate::config::{IoParameters, MvType};
 
-/// Rows that do not make up for a packed copy of the weights.
+/// Largest number of rows for which packing the weights does not pay.
 const FEW: usize = 8;
 
-/// Weights [out, in] as the products of reads need them. They share storage with the weights and can be kept as long as
-/// these do not change.
+/// Weights [out, in], prepared for the products of reads. They share storage with the given weights, and are valid
+/// until those change.
 #[derive(Debug)]
 pub struct Prepared {
     w: Tensor,
@@ -39,8 +39,8 @@ impl Prepared {
         Self::with(w, io, pattern, true)
     }
 
-    /// As [`new`](Self::new), for a single read of so many rows: few do not make up for a packed copy of the weights. The
-    /// results are the same, bit for bit.
+    /// As [`new`](Self::new), for a single read of `rows` rows: for few rows the weights are not packed, because it
+    /// does not pay. The results are the same, bit for bit.
     ///
     /// # Panics
     /// As [`new`](Self::new).

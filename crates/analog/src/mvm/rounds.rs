@@ -1,8 +1,8 @@
-//! The rounds of a batch of reads: every row is read once, and those whose outputs reach the bound again, until bound
-//! management accepts all.
+//! The rounds of a batch of reads: every row is read once, and rows with outputs beyond the bound are read again until
+//! bound management accepts all.
 //!
-//! A [`Probe`] observes the rounds: it does nothing, counts what converters did, or keeps what the derivative of the
-//! read needs.
+//! A [`Probe`] observes the rounds: it ignores them, counts the effects of converters, or keeps the values that the
+//! derivative of the read needs.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -38,7 +38,7 @@ pub(super) struct Round<'a> {
     pub accepted: &'a [bool],
     /// The factors on the inputs of each row.
     pub factors: &'a [f32],
-    /// The number of each in its data set.
+    /// The number of each row in its data set.
     pub numbers: &'a [usize],
     /// The key of the round.
     pub key: Key,
@@ -70,9 +70,9 @@ pub(super) struct Rounds<'a, P> {
     pub outs: usize,
     /// Operands for positive and for negative inputs, where these are read apart.
     pub devices: [&'a Operands; 2],
-    /// Noise-management scales that depend on the rows before; others are a row's own.
+    /// The noise-management scales, where these depend on the rows before; others depend on their row alone.
     pub scales: Option<&'a [f32]>,
-    /// `true` if one pass over the outputs computes the whole ADC.
+    /// `true` if one loop over the outputs computes the whole ADC.
     pub fused: bool,
     pub probe: &'a P,
 }
@@ -119,7 +119,7 @@ impl<'a, P: Probe> Rounds<'a, P> {
         out
     }
 
-    /// Reads the pending rows once to `out` [pending, outs], and keeps those pending that are to be read again.
+    /// Reads the pending rows once into `out` [pending, outs], and keeps in `pending` those that have to be read again.
     fn round<'o>(&self, number: u64, pending: &mut Vec<Pending>, out: &'o mut [MaybeUninit<f32>]) -> &'o mut [f32] {
         let Mvm { io, pattern, direction, first_row, .. } = *self.mvm;
         let key = self.mvm.key.fold(direction as u64).fold(number);
@@ -154,8 +154,8 @@ impl<'a, P: Probe> Rounds<'a, P> {
         out
     }
 
-    /// The array and the ADC, in one or two passes: the outputs before the ADC if they are wanted, those behind it, and
-    /// which rows kept inside the bounds.
+    /// The array and the ADC, in one or two passes: the outputs before the ADC if they are wanted, those after it, and
+    /// `true` for each row that stayed inside the bounds.
     fn pass(&self, driven: &Tensor, numbers: &[usize], key: Key) -> (Option<Tensor>, Tensor, Vec<bool>) {
         let Mvm { io, pattern, timed, .. } = *self.mvm;
         if let Some(timed) = timed {

@@ -1,10 +1,10 @@
 //! The derivative of a read as ordinary automatic differentiation gives it, with roundings that pass gradients straight
 //! through.
 //!
-//! A row is read as `y = o/f`, `o = C(W·p + noise)`, `p = D(f·x)` with f = 1/(σ·ρ), σ the scale of noise management and ρ
-//! the last reduction of bound management. Where a converter cuts, it passes nothing; asymmetries are factors; noise is a
-//! constant. σ is a function of the row: the largest input's gradient has a share through it. Source: aihwkit
-//! `analog_mvm.py`, `UniformQuantize` in `tiles/utils.py`.
+//! A row is read as `y = o/f`, `o = C(W·p + noise)`, `p = D(f·x)` with C the ADC, D the DAC, f = 1/(σ·ρ), σ the scale
+//! of noise management and ρ the last reduction of bound management. The gradient is 0 where a converter cuts;
+//! asymmetries are factors; noise is a constant. σ is a function of the row, so the gradient of the largest input has a
+//! further term through σ. Source: aihwkit `analog_mvm.py`, `UniformQuantize` in `tiles/utils.py`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -31,7 +31,7 @@ pub struct Linearised {
     /// The f of each row, [n, 1].
     factors: Tensor,
     /// For each row whose scale is a function of it: the reduction, the input that determines the scale, and the sign
-    /// of its share.
+    /// of the scale's derivative.
     scaled_by: Vec<Option<(f32, usize, f32)>>,
 }
 
@@ -65,7 +65,7 @@ impl Mvm<'_> {
     }
 }
 
-/// Keeps what the derivative of a read needs of its last rounds.
+/// Keeps the values of the last rounds that the derivative of a read needs.
 struct DerivativeProbe<'a> {
     mvm: &'a Mvm<'a>,
     /// The rows of the read, contiguous.
@@ -87,7 +87,7 @@ impl Probe for DerivativeProbe<'_> {
     const LOOKS: bool = true;
     const WANTS_SUMS: bool = true;
 
-    /// A row that is not read is a constant. A row of zeros passes gradients as the reads near it do.
+    /// A row that is not read is a constant. Only a row of zeros passes gradients, as reads near it do.
     fn silent(&self, row: usize) {
         if self.row(row).iter().any(|&x| x != 0.0) {
             let mut found = self.found();
@@ -139,7 +139,7 @@ impl Linearised {
         &self.output
     }
 
-    /// The gradient at the array's outputs for that of the read's, [n, out].
+    /// The gradient of the array's outputs for the gradient `d` of the read's outputs, [n, out].
     pub fn at_array(&self, d: &Tensor) -> Tensor {
         let factors = self.factors.map(|f| self.out_scale / f);
         &(d * &factors) * &self.adc
@@ -150,7 +150,7 @@ impl Linearised {
         &self.driven
     }
 
-    /// The gradient of the inputs `x` [n, in] for that of the read's outputs, through weights [out, in].
+    /// The gradient of the inputs `x` [n, in] for the gradient `d` of the read's outputs, through weights [out, in].
     pub fn input_gradient(&self, d: &Tensor, x: &Tensor, w: &Tensor) -> Tensor {
         let at_dac = &product::linear_input_gradient(&self.at_array(d), w) * &self.dac;
         let mut gradient = (&at_dac * &self.factors).contiguous();
@@ -197,13 +197,13 @@ fn decides(io: &IoParameters, row: &[f32]) -> Option<(usize, f32)> {
 /// Factor that makes a range so wide that nothing is cut; a power of two, so that the steps stay the same.
 const WIDER: f32 = (1_u64 << 50) as f32;
 
-/// The rounding of the DAC alone, without an end of its range.
+/// Parameters with the rounding of the DAC alone, without its range.
 fn without_input_range(io: &IoParameters) -> IoParameters {
     let (inp_bound, inp_res) = widened(io.inp_bound, io.inp_res);
     IoParameters { inp_bound, inp_res, inp_noise: 0.0, inp_asymmetry: 0.0, ..*io }
 }
 
-/// The ADC without an end of its range.
+/// Parameters without the range of the ADC.
 fn without_output_range(io: &IoParameters) -> IoParameters {
     let (out_bound, out_res) = widened(io.out_bound, io.out_res);
     IoParameters { out_bound, out_res, ..*io }
@@ -254,7 +254,7 @@ mod tests {
         }
     }
 
-    /// Without roundings and noise the read is piecewise smooth, and its derivative is that of differences.
+    /// Without roundings and noise the read is piecewise smooth, and its derivative is near central differences.
     #[test]
     fn without_rounding_it_is_the_derivative() {
         let (x, w) = (Tensor::normal(&[5, 6], Key::new(1)), Tensor::normal(&[4, 6], Key::new(2)));

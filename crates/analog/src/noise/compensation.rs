@@ -1,6 +1,6 @@
-//! Drift compensation: one factor that undoes the mean decay of a chip (aihwkit `inference/compensation`).
+//! Drift compensation: factors on outputs that undo the mean decay of a chip (aihwkit `inference/compensation`).
 //!
-//! After programming, and again before each use, the chip reads the identity matrix. The ratio of a statistic of the two
+//! After programming, and again at each drift, the chip reads the identity matrix. The ratio of a statistic of the two
 //! readouts is the factor α of the outputs (Joshi et al., Nature Communications 11, 2473, 2020).
 
 use std::fmt::Debug;
@@ -33,7 +33,7 @@ pub trait DriftCompensation: Debug + Send + Sync + RefUnwindSafe {
     }
 }
 
-/// α is the ratio of the mean magnitudes of all entries, at least 1e-4 (`GlobalDriftCompensation`).
+/// One factor: α is the ratio of the mean magnitudes of all entries, each at least 1e-4 (`GlobalDriftCompensation`).
 ///
 /// ```
 /// use ohmgrad_analog::noise::{DriftCompensation, Global};

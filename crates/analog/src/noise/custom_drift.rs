@@ -1,4 +1,4 @@
-//! Phase-change memory whose drift was measured on other devices.
+//! Phase-change memory with drift exponents from a table of measurements.
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ parameters! {
     pub struct DriftTable {
         /// Conductances in µS, ascending. Have to be given, and cover the converter's range.
         g_lst: Vec<f32> = vec![], [>= 0.0];
-        /// The mean exponent at each of them. Have to be given.
+        /// The mean exponent at each of the conductances. Have to be given.
         nu_mean_lst: Vec<f32> = vec![];
-        /// The standard deviation of the exponents of devices at each of them. Have to be given.
+        /// The standard deviation of the exponents of devices at each of the conductances. Have to be given.
         nu_std_lst: Vec<f32> = vec![], [>= 0.0];
     }
 }
@@ -74,7 +74,7 @@ parameters! {
         prog_coeff: Option<Vec<f32>> = None;
         /// Conductance converter; a single pair from 0 to `g_max` if left out.
         g_converter: Option<ConverterConfig> = None;
-        /// The conductance of the largest weight, in µS. With a `g_converter`, its `g_max` takes this place.
+        /// The conductance of the largest weight, in µS. With a `g_converter`, the converter's `g_max` is used instead.
         g_max: f32 = 25.0, [> 0.0];
         /// The duration of a read, in seconds.
         t_read: f32 = pcm::T_READ, [> 0.0];

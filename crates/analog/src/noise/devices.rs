@@ -31,7 +31,8 @@ pub(super) fn accumulated_read_noise(t: f64, t_read: f32) -> f32 {
     ((t + t_read) / (2.0 * t_read)).ln().max(0.0).sqrt() as f32
 }
 
-/// A drifting, noisy phase-change conductance: `g·(t/t₀)^(−ν)`, then `+ |g_d|·q(g)·L(t)·ξ`, cut at 0.
+/// A drifting, noisy phase-change conductance: `g_d = g·((t + t₀)/t₀)^(−ν)`, then `g_d + |g_d|·q(g)·L(t + t₀)·ξ`, cut
+/// at 0.
 pub(super) struct PowerLaw {
     /// Seconds between programming and the first read, t₀.
     pub t_0: f32,
@@ -87,7 +88,7 @@ pub(super) fn g_max_of(given: Option<&ConverterConfig>, g_max: f32) -> f32 {
     given.map_or(g_max, |config| config.converter().range().1)
 }
 
-/// With a converter, the model's `g_max` would have no effect.
+/// Refuses a `g_max` other than the converter's, which would have no effect.
 pub(super) fn one_g_max(given: Option<&ConverterConfig>, g_max: Option<f32>, at: &str) -> Result<(), Error> {
     match (g_max, given.map(|config| config.converter().range().1)) {
         (Some(g_max), Some(used)) if g_max != used => {
@@ -97,7 +98,7 @@ pub(super) fn one_g_max(given: Option<&ConverterConfig>, g_max: Option<f32>, at:
     }
 }
 
-/// A reference for the model's default coefficients would have no effect.
+/// Refuses a reference without effect (no `prog_coeff`), and an empty `prog_coeff`.
 pub(super) fn reference_of_own_coefficients(
     prog_coeff: Option<&Vec<f32>>,
     reference: Option<f32>,

@@ -31,7 +31,8 @@ const ONE: Fit = Fit { g_max: 10.35, t_0: 200.0, prog_coeff: [0.15781817, 2.3244
 parameters! {
     /// Phase-change memory of the IBM HERMES Project Chip.
     ///
-    /// Of the form of [`Pcm`](super::Pcm), with other fits; a = g/g_max, and for one device where it differs in brackets:
+    /// The form is that of [`Pcm`](super::Pcm), with other fits. a = g/g_max; where one device differs, its formula is
+    /// in brackets:
     ///
     /// - programming noise `P·(g_max/20.7)·(0.16603222 + 4.71806468a − 8.48101252a² + 4.68961419a³)·ξ` µS
     ///   (`P·(g_max/10.35)·(0.15781817 + 2.32443916a − 2.16310839a² + 0.68841818a³)·ξ`),
@@ -52,8 +53,8 @@ parameters! {
         g_converter: Option<ConverterConfig> = None;
         /// Number of devices in parallel that make a conductance: 1 or 2.
         num_devices: u32 = 2;
-        /// The conductance of the largest weight, in µS, at most the characterised one: 20.7 for two devices, 10.35 for
-        /// one; that if left out. With a `g_converter`, its `g_max` takes this place.
+        /// The conductance of the largest weight, in µS: at most 20.7 for two devices or 10.35 for one, the largest
+        /// that were characterised; these if left out. With a `g_converter`, the converter's `g_max` is used instead.
         g_max: Option<f32> = None, [> 0.0];
         /// The duration of a read, in seconds.
         t_read: f32 = 512e-9, [> 0.0];
@@ -65,8 +66,8 @@ parameters! {
         read_noise_scale: f32 = 1.0, [>= 0.0];
         /// D, a factor of the drift exponents.
         drift_scale: f32 = 1.0, [>= 0.0];
-        /// The largest conductance for which `prog_coeff` were fitted, in µS: noise scales with `g_max` over it. `g_max` if
-        /// left out.
+        /// The largest conductance for which `prog_coeff` were fitted, in µS: the noise is multiplied by `g_max` over
+        /// it. `g_max` if left out.
         prog_coeff_g_max_reference: Option<f32> = None, [> 0.0];
     }
 }

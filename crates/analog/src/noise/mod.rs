@@ -3,8 +3,8 @@
 //!
 //! A [`Converter`] turns tile weights into conductances of the devices of each unit cell, in µS, and back. A
 //! [`NoiseModel`] describes the devices: it programs target conductances, draws the drift of each device, and gives the
-//! conductances that are read at a time, in seconds since programming. [`Programmed`] is both applied to a tile's
-//! weights, and a [`DriftCompensation`] undoes the mean decay.
+//! conductances that are read at a time, in seconds since programming. [`Programmed`] applies both to a tile's weights,
+//! and a [`DriftCompensation`] undoes the mean decay.
 //!
 //! The models are those of IBM aihwkit (`inference/noise`, `inference/converter`), with its parameters; a model is one
 //! file and a line in [`NoiseModelConfig`](crate::config::NoiseModelConfig).

@@ -78,7 +78,8 @@ impl WeightModifierParameter {
         key: Key,
     ) -> Tensor {
         let res = self.res;
-        // f32::round takes ties away from zero, as the reference's weights do; its converters take them to even.
+        // f32::round rounds ties away from zero, as the reference does for weights; for converters it rounds them to
+        // even.
         match (res > 0.0, self.sto_round) {
             (false, _) => w.contiguous(),
             (true, false) => w.map(|w| to(res * (from(w) / res).round())),
@@ -89,7 +90,7 @@ impl WeightModifierParameter {
         }
     }
 
-    /// Programmed into phase-change memory, drifted and read.
+    /// The weights as programmed into phase-change memory, drifted and read.
     fn as_pcm(&self, w: &Tensor, top: f32, key: Key) -> Tensor {
         let normal = |purpose: &str| Tensor::normal(w.shape(), key.fold("PCM").fold(purpose)).to_vec();
         let coin = |purpose: &str| Tensor::uniform(w.shape(), key.fold("PCM").fold(purpose)).to_vec();
@@ -160,7 +161,7 @@ mod tests {
         for &kind in WeightModifier::ALL {
             let how = WeightModifierParameter { copy_last_column: true, pdrop: 0.5, ..modifier(kind) };
             assert_eq!(how.apply(&w, Key::new(2)).slice(1, 2..3), w.slice(1, 2..3), "{kind}");
-            // A tile without another column is modified as it is.
+            // A tile with one column does not change.
             assert_eq!(how.apply(&w.slice(1, 2..3), Key::new(2)), w.slice(1, 2..3), "{kind}");
         }
         let how = WeightModifierParameter { copy_last_column: true, ..modifier(WeightModifier::Discretize) };
@@ -175,7 +176,7 @@ mod tests {
     }
 
     /// Without its noise PCM_NOISE is the identity; its noise at the time of programming is that of programming and of
-    /// one read, checked at 4.5 standard errors (falsely so once in 150000 keys).
+    /// one read, checked at 4.5 standard errors (one key in 150000 would fail).
     #[test]
     fn pcm_noise_is_that_of_programming_and_reading() {
         let a = 0.4;
@@ -189,7 +190,7 @@ mod tests {
         let std = programming.hypot(read) / 25.0;
         assert!((modified.std(1) - std).abs() < 0.02 * std, "{} {std}", modified.std(1));
         assert!((modified.mean() + a).abs() < 4.5 * std / 100_000f32.sqrt() + 1e-4);
-        // Drift spreads, and lowers: its exponent is the magnitude of a normal number here.
+        // Drift spreads and lowers weights: its exponent here is the magnitude of a normal number.
         let late = WeightModifierParameter { pcm_t_inference: 3.15e7, ..quiet };
         let drifted = late.apply(&w, Key::new(1)).slice(1, 1..w.len());
         let spread = (-0.0125 * a.ln() - 0.0059).clamp(0.008, 0.045);
@@ -210,7 +211,7 @@ mod tests {
         // 4.5 standard errors of a share of 10000.
         let near = |share: f32, p: f32| assert!((share - p).abs() < 0.045 * (p * (1.0 - p)).sqrt(), "{share} {p}");
         near(share(WeightModifierParameter { pcm_prob_at_reset: 0.2, ..unit.clone() }, 0.0), 0.2);
-        // From half of the range either way: one half of them ends at 1, the other at 1 − ½.
+        // Of the devices at g_max, one half ends at 1 (½ + 1, cut), the other at |½ − 1|.
         near(share(WeightModifierParameter { pcm_prob_at_gmax: 0.2, ..unit.clone() }, 1.0), 0.1);
         near(share(WeightModifierParameter { pcm_prob_at_random: 0.2, ..unit.clone() }, 0.5), 0.8);
         let threshold = 0.55 * 25.0 / 0.26348;

@@ -38,7 +38,7 @@ pub(super) fn read_noise(a: f32) -> f32 {
 parameters! {
     /// Phase-change memory of doped Ge₂Sb₂Te₅.
     ///
-    /// With `a = g/g_max` and normal ξ, drawn anew for each symbol:
+    /// With `a = g/g_max`, `a_p = g_p/g_max` and normal ξ, drawn anew at every use:
     ///
     /// - programming: `g_p = [g + P·(g_max/25 µS)·(0.26348 + 1.9650a − 1.1731a²)·ξ]⁺` µS,
     /// - exponents: `ν = D·|μ + σξ|` with `μ = clip(0.0244 − 0.0155 ln a, 0.049, 0.1)` and
@@ -54,7 +54,7 @@ parameters! {
         prog_coeff: Option<Vec<f32>> = None;
         /// Conductance converter; a single pair from 0 to `g_max` if left out.
         g_converter: Option<ConverterConfig> = None;
-        /// The conductance of the largest weight, in µS. With a `g_converter`, its `g_max` takes this place.
+        /// The conductance of the largest weight, in µS. With a `g_converter`, the converter's `g_max` is used instead.
         g_max: f32 = 25.0, [> 0.0];
         /// The duration of a read, in seconds.
         t_read: f32 = T_READ, [> 0.0];
@@ -66,8 +66,8 @@ parameters! {
         read_noise_scale: f32 = 1.0, [>= 0.0];
         /// D, a factor of the drift exponents.
         drift_scale: f32 = 1.0, [>= 0.0];
-        /// The largest conductance for which `prog_coeff` were fitted, in µS: noise scales with `g_max` over it. `g_max` if
-        /// left out.
+        /// The largest conductance for which `prog_coeff` were fitted, in µS: the noise is multiplied by `g_max` over
+        /// it. `g_max` if left out.
         prog_coeff_g_max_reference: Option<f32> = None, [> 0.0];
     }
 }

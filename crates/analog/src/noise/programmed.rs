@@ -45,7 +45,7 @@ impl Programmed {
     /// The tile weights that are read `t` seconds after programming.
     ///
     /// Drift always starts from the programmed weights, so times may come in any order. Read noise depends on key and
-    /// time: another read of the same time takes another key. The programmed weights are converted to conductances
+    /// time: for another read at the same time, give another key. The programmed weights are converted to conductances
     /// anew, as in the reference: they are scaled so that the largest *noisy* weight has the largest conductance, and
     /// one device of a pair carries the errors of both.
     ///

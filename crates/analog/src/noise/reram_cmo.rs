@@ -1,8 +1,8 @@
 //! Filamentary resistive memory of conductive metal oxide and HfOₓ.
 //!
-//! Programmed with verification until within an acceptance range, conductances then relax: their mean falls and their
-//! spread grows with the logarithm of time. Characterised by Falcone et al. (IBM Research Europe, Zürich); aihwkit
-//! `inference/noise/reram.py`.
+//! Devices are programmed with verification until within an acceptance range. Their conductances then relax: their mean
+//! falls and their spread grows with the logarithm of time. Characterised by Falcone et al. (IBM Research Europe,
+//! Zürich); aihwkit `inference/noise/reram.py`.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ parameters! {
     /// With conductances in µS and time in seconds:
     ///
     /// - programming `g_p = g + P·(c₀ + c₁g)·ξ`, with c by the acceptance range,
-    /// - relaxation `g_d = g_p − D·0.089·ln t + D·(0.412 + 0.042 ln t)·ξ`, at t < 1 upwards,
+    /// - relaxation `g_d = g_p − D·0.089·ln t + D·(0.412 + 0.042 ln t)·ξ`, whose mean rises for t < 1,
     /// - read `g_d + R·K·log₁₀(g_d)·√ln((t + t_read)/(2 t_read))·ξ`, cut to g_min … g_max.
     ///
     /// At t = 0 the programmed conductances are read, without noise and without a cut. Source: Falcone et al. on analog
@@ -74,7 +74,7 @@ parameters! {
         /// The noise of a read.
         read_dict: CmoRead = CmoRead::default();
         /// The acceptance range of programming in percent of the target, one of those of `coeff_dict`. (The reference's
-        /// default, 0.02, is none of them; it then takes the smallest, which is the default here.)
+        /// default, 0.02, is not one of them; the reference then uses the smallest, which is the default here.)
         acceptance_range: f32 = 0.2, [> 0.0];
     }
 }

@@ -36,12 +36,12 @@ parameters! {
         ];
         /// Conductance converter; a single pair from 0 to `g_max` if left out.
         g_converter: Option<ConverterConfig> = None;
-        /// The conductance of the largest weight, in µS. With a `g_converter`, its `g_max` takes this place.
+        /// The conductance of the largest weight, in µS. With a `g_converter`, the converter's `g_max` is used instead.
         g_max: f32 = 25.0, [> 0.0];
         /// A factor of the noise.
         noise_scale: f32 = 1.0, [>= 0.0];
-        /// The largest conductance for which the coefficients were fitted, in µS: noise scales with `g_max` over it.
-        /// `g_max` if left out.
+        /// The largest conductance for which the coefficients were fitted, in µS: the noise is multiplied by `g_max`
+        /// over it. `g_max` if left out.
         coeff_g_max_reference: Option<f32> = None, [> 0.0];
     }
 }

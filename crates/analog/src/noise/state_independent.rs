@@ -1,7 +1,7 @@
 //! A drifting memory in which nothing depends on the conductance.
 //!
-//! Programming misses by as much everywhere, all devices drift alike up to their spread, and reads add 1/f noise of one
-//! relative strength; aihwkit `inference/noise/custom.py`.
+//! The errors of programming, the drift exponents and the relative 1/f noise of reads have one distribution for all
+//! conductances; aihwkit `inference/noise/custom.py`.
 
 use std::sync::Arc;
 
@@ -18,14 +18,15 @@ use crate::config::setting::{Setting, invalid, join};
 parameters! {
     /// Programming noise, drift and read noise of one strength at all conductances.
     ///
-    /// With a = g/g_max: programming `g_p = [g + P·(0.2 µS)·ξ]⁺`, or a polynomial of a; exponents `ν = D·|0.1 + 0.05ξ|`;
-    /// drift `g_d = g_p·((t + t_0)/t_0)^(−ν)`; read `[g_d + (R/g_max)·g_d·√ln((t + t_0 + t_read)/(2 t_read))·ξ]⁺`, with
-    /// g_max the number of µS, as in the reference.
+    /// With a = g/g_max: programming `g_p = [g + P·(0.2 µS)·ξ]⁺`, or a polynomial of a; exponents
+    /// `ν = D·|0.1 + 0.05ξ|`; drift `g_d = g_p·((t + t_0)/t_0)^(−ν)`; read
+    /// `[g_d + (R/g_max)·g_d·√ln((t + t_0 + t_read)/(2 t_read))·ξ]⁺`, with g_max as a number without its unit, as in
+    /// the reference.
     #[doc(alias = "StateIndependentNoiseModel")]
     pub struct StateIndependent {
         /// Conductance converter; a single pair from 0 to `g_max` if left out.
         g_converter: Option<ConverterConfig> = None;
-        /// The conductance of the largest weight, in µS. With a `g_converter`, its `g_max` takes this place.
+        /// The conductance of the largest weight, in µS. With a `g_converter`, the converter's `g_max` is used instead.
         g_max: f32 = 25.0, [> 0.0];
         /// Coefficients of the programming noise in µS, by powers of a.
         prog_coeff: Vec<f32> = vec![0.2, 0.0, 0.0];

@@ -1,4 +1,4 @@
-//! The forward of the operation: the call of an array, its read, and the node on the tape.
+//! The forward of the operation: the call of a tile array, its read, and the node on the tape.
 
 use ohmgrad_autograd::{Tape, Var};
 use ohmgrad_tensor::{ConvWindow, Im2col, Tensor};

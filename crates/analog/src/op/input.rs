@@ -13,7 +13,7 @@ use crate::mvm::{self, Direction};
 use crate::observed::Counting;
 use crate::tile::{OfTile, Transposed};
 
-/// The input's gradient, and learned values whose gradients are found on the way.
+/// The input gradient, and the sums for the gradient of the input ranges.
 pub(super) struct InputGradient {
     pub gradient: Tensor,
     pub range_sums: RangeSums,
@@ -28,8 +28,8 @@ struct ColumnGradients {
 }
 
 impl CallBackward<'_> {
-    /// Computes the input gradient; masks saturated outputs if configured, and sums up what the gradient of input
-    /// ranges needs if they are learned.
+    /// Computes the input gradient; masks saturated outputs if `masks`, and collects the sums for the gradient of input
+    /// ranges if `learns_range`.
     pub fn input_gradient(
         &self,
         cx: &mut Back<'_>,
@@ -84,7 +84,7 @@ impl CallBackward<'_> {
     }
 
     /// The output gradients of each column for a block of rows: times learned scales, and 0 where the forward output
-    /// was saturated, if it masks. The rows are read again for that.
+    /// was saturated, if `masks`. The rows are read again for these.
     fn gradients_of_columns(
         &self,
         group: usize,

@@ -1,6 +1,6 @@
-//! The analog product on a tape, whose backward follows its parameters.
+//! The analog product on a tape, with a backward under its own parameters.
 //!
-//! It contains gradients and bookkeeping, no physics: the reads are in `tile/`, the array in `array/`.
+//! It contains gradients and bookkeeping, no physics: the reads are in `tile/`, the tile array in `array/`.
 //! `docs/backward.md` defines the gradients.
 
 mod backward;
@@ -23,27 +23,27 @@ use crate::update::UpdateParameters;
 /// | gradient | what is computed |
 /// |---|---|
 /// | input | perfect: `d·W`; analog: a read of `Wᵀ` under the *backward* parameters, with separate noise |
-/// | weight | `dᵀ·x`, exact: converters and noise pass straight through; of a weight that lives in devices none, but x and d for the optimizer's step ([`CallPairs`](crate::CallPairs)) |
+/// | weight | `dᵀ·x`, exact: converters and noise pass straight through; a weight in devices gets none, but x and d are left for the optimizer's step ([`CallPairs`](crate::CallPairs)) |
 /// | analog bias | `Σ d`, exact |
 /// | learned output scales | `Σ d·y`, with y the output before them; in the other gradients `d` is `scale·d` |
-/// | input range | the γ of inputs beyond it, and its decay; see [`InputRangeParameter`](crate::config::InputRangeParameter) |
+/// | input range | a sum over the inputs beyond it, and its decay; see [`InputRangeParameter`](crate::config::InputRangeParameter) |
 ///
 /// With an input range ±r the x of the weight's gradient is cut to it. A weight modifier changes the weights of both
 /// reads, perfect ones too, and has no part in the weight's gradient. With `straight_through` all gradients are those
 /// of differentiating the forward read instead.
 ///
 /// Reads of a programmed chip use its weights instead, perfect ones too, and in evaluation its drift compensation
-/// scales their outputs. Gradients pass through it to the inputs; its weights get none, because no optimizer changes
-/// them.
+/// scales their outputs. Gradients pass through the chip to the inputs; its weights get none, because no optimizer
+/// changes them.
 ///
 /// With `mask_saturated`, `d` is 0 for the input gradient wherever the forward output counts as
-/// [saturated](crate::mvm::saturated), as it always is in the reference.
+/// [saturated](crate::mvm::saturated); the reference always does this.
 ///
-/// The forward read is a function of its inputs and key. The backward repeats it for what it needs beyond the output
-/// (saturated outputs; outputs before learned scales) instead of keeping that.
+/// The forward read is a function of its inputs and key. The backward repeats it where it needs saturated outputs, or
+/// outputs before learned scales, instead of keeping them.
 ///
 /// The operation looks for a setting of type [`BackwardIoParameters`](crate::BackwardIoParameters), so that
-/// [`Var::backward_under`](ohmgrad_autograd::Var::backward_under) repeats a backward under other ones.
+/// [`Var::backward_under`](ohmgrad_autograd::Var::backward_under) repeats a backward under other parameters.
 #[derive(Debug)]
 pub struct AnalogMvm {
     im2col: Im2col,
@@ -61,9 +61,8 @@ pub struct AnalogMvm {
     observed: bool,
 }
 
-/// Number of outputs that a backward masked: found in the gradients by
-/// [`deposited`](ohmgrad_autograd::Gradients::deposited), one for each call of a layer whose backward masks and whose
-/// input gradient is needed.
+/// The number of outputs that a backward masked. [`deposited`](ohmgrad_autograd::Gradients::deposited) gives one for
+/// each call of a layer whose backward has a mask and whose input gradient is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Saturation {
     /// Outputs of tiles that were masked.
@@ -76,7 +75,7 @@ pub struct Saturation {
 const X: usize = 0;
 const W: usize = 1;
 
-/// Places of those that may be.
+/// Places of the operation's optional inputs.
 #[derive(Clone, Copy, Debug, Default)]
 struct Places {
     /// An analog bias.
@@ -134,8 +133,8 @@ impl AnalogMvm {
     }
 }
 
-/// The effective weights of all tiles under a modifier, a value on the tape. No gradient passes: [`AnalogMvm`] gives
-/// that of the stored weight itself.
+/// The effective weights of all tiles under a modifier, a value on the tape. No gradient passes through it:
+/// [`AnalogMvm`] gives the gradient of the stored weight directly.
 struct Modified(WeightModifierParameter);
 
 impl Op for Modified {
@@ -150,7 +149,7 @@ impl Op for Modified {
     fn backward(&self, _: &mut ohmgrad_autograd::Back<'_>) {}
 }
 
-/// The modifier that reads on a tape are under, if there is one.
+/// The modifier of the reads on a tape, if there is one.
 fn modifier<'a>(array: &'a TileArray, tape: &Tape) -> Option<&'a WeightModifierParameter> {
     let modifier = &array.config().modifier;
     (modifier.is_active() && (tape.is_training() || modifier.enable_during_test)).then_some(modifier)

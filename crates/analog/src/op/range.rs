@@ -1,9 +1,10 @@
 //! Inputs cut to a range ±r, and the gradient of r.
 //!
-//! γ = Σ min(g, 0) over inputs x ≥ r, less Σ max(g, 0) over x ≤ −r, with g the input's gradient: the gain of a wider
-//! range. Times `r·gradient_scale` if relative. While too many outputs are clipped, `(1 − p)·r` is subtracted, with p =
-//! 1 − clipped outputs over inputs; while enough inputs are inside of the range, `decay·r` is added. The gradient of
-//! the inputs disregards the cut. Source: aihwkit `periphery.py` (`post_backward`).
+//! γ = Σ min(g, 0) over inputs x ≥ r, minus Σ max(g, 0) over x ≤ −r, with g the input's gradient: the terms for which a
+//! wider range lowers the loss. With `gradient_relative`, γ is multiplied by `r·gradient_scale`. While too many outputs
+//! are clipped, `(1 − p)·r` is subtracted, with p = 1 − clipped outputs over inputs; while enough inputs are inside of
+//! the range, `decay·r` is added. The gradient of the inputs disregards the cut. Source: aihwkit `periphery.py`
+//! (`post_backward`).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -3,7 +3,7 @@
 //! | gradient | what is computed |
 //! |---|---|
 //! | input | through the ADC, the array, the DAC, noise management, and 0 beyond the input range |
-//! | weight | `dᵀ·v`, with v as the DAC drove the array, and d 0 where the ADC cut |
+//! | weight | `dᵀ·v`, with v the inputs of the array, and d 0 where the ADC cut |
 //! | input range | as under other semantics, plus its part as a factor of the outputs and a divisor of the inputs |
 //!
 //! Source: aihwkit `torch_tile.py`, `analog_mvm.py`, `inference_torch.py`.
@@ -18,7 +18,7 @@ use crate::mvm::Linearised;
 use crate::tile::{side_by_side, sum, times};
 
 impl CallBackward<'_> {
-    /// Gives all gradients but that of learned scales.
+    /// Gives all gradients except that of learned scales.
     pub fn straight_through(&self, cx: &mut Back<'_>) {
         assert!(self.op.places.bias.is_none(), "straight_through: there is no gradient of an analog bias");
         give(cx, Some(W), || {
@@ -49,7 +49,7 @@ impl CallBackward<'_> {
             });
             let gradient =
                 product::linear_weight_gradient(&both.slice(1, 0..outs), &both.slice(1, outs..both.shape()[1]));
-            // By W, of which the tile has W/s.
+            // The gradient by W; the tile holds W/s.
             let gradient = tile.scales.as_ref().map_or(gradient.clone(), |s| &gradient / s);
             times(gradient, self.lr_compensation(tile))
         })
@@ -91,7 +91,8 @@ impl CallBackward<'_> {
         side_by_side(self.reader.columns(group).map(|(_, column)| sum(column.tiles.clone().map(of_tile))))
     }
 
-    /// The gradient of the outputs of a tile's read, for those of the columns' outputs: times mapping scales and range.
+    /// The gradient of the outputs of a tile's read, for the gradients `d` of the columns' outputs: `d` times the
+    /// factors of the tile.
     fn at_read(&self, d: &[Tensor], number: usize) -> Tensor {
         let (tile, column) = (&self.op.hardware.tiles[number], self.op.hardware.grid.column_of(number));
         let d = d[column.part].slice(1, column.outs_of(tile));

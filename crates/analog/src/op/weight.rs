@@ -19,7 +19,7 @@ impl CallBackward<'_> {
     pub fn deposit_pairs(&self, cx: &mut Back<'_>) {
         if cx.wants(W) {
             let (im2col, ranges) = (self.op.im2col.clone(), self.op.call.ranges.clone());
-            // The optimizer writes learned scales where they lie before devices are updated.
+            // A copy, because the optimizer changes learned scales in place before devices are updated.
             let scaling = self.scaling.map(|scaling| scaling.map(|a| a));
             let (x, d) = (self.x.clone(), self.d.clone());
             cx.deposit(self.op.weight, CallPairs { im2col, x, d, ranges, scaling });
@@ -40,8 +40,8 @@ impl CallBackward<'_> {
         gradient.reshape(&self.op.weight_shape)
     }
 
-    /// The weight gradient of a group from a block of rows: tile by tile where each has different inputs, else from all
-    /// tiles of a column at once.
+    /// The weight gradient of a group from a block of rows: tile by tile where these have ranges or factors, else from
+    /// all tiles of a column at once.
     fn weight_gradient_of_rows(&self, group: usize, d: &Tensor, rows: &Tensor, each_tile: bool) -> Tensor {
         let d = self.reader.gradients_of_columns(group, d);
         let grid = &self.op.hardware.grid;

@@ -36,7 +36,7 @@ use tensors::{Tensors, never_nan, wrong};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct TileArrayState {
-    /// The configuration, and the names of the tiles' noise.
+    /// The configuration, the cut, and the keys of the tiles.
     pub layout: TileLayout,
     /// The numbers: `weight`, `out_scaling`, `averages`, `input_range`, `input_range_calls`, of each tile by its number
     /// `0.scales`, `0.forward.v_offset`, `0.backward.w_asymmetry`, …, and on a chip `0.programmed`, `0.present`,
@@ -50,7 +50,7 @@ pub struct TileArrayState {
 pub struct TileLayout {
     /// The configuration, which with the weight's shape determines the cut.
     pub config: InferenceRpuConfig,
-    /// Groups of channels; 1 but for grouped convolutions.
+    /// Groups of channels; 1 except in grouped convolutions.
     pub groups: usize,
     /// `true` if the bias is a column of the (single) tile.
     pub analog_bias: bool,
@@ -68,9 +68,10 @@ pub struct TileLayout {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PulsedLayout {
-    /// The configuration of any kind; that of the layout has its reads.
+    /// The whole configuration; that of the layout is its part for reads.
     pub config: RpuConfig,
-    /// Numbers (the bits of a float) and counters of each tile by their names, as texts: readers of JSON round them.
+    /// Numbers (the bits of a float) and counters of each tile by their names, as texts, because readers of JSON round
+    /// large numbers.
     pub tiles: Vec<BTreeMap<String, String>>,
 }
 
@@ -161,7 +162,7 @@ impl TileArray {
         }
     }
 
-    /// The array of which [`state`](Self::state) is the state, with parameters of new identities.
+    /// Restores the array from its [`state`](Self::state); its parameters have new identities.
     ///
     /// # Errors
     /// If the configuration is not valid, or a tensor is missing, too many, or of a shape that does not fit the weight.

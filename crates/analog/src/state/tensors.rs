@@ -1,4 +1,4 @@
-//! The tensors of a state, checked one by one against what the layout asks for.
+//! The tensors of a state, checked one by one against the layout.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ impl Tensors {
         }
     }
 
-    /// As `shaped`, of numbers that are drawn once.
+    /// As `shaped`, of numbers drawn once, never NaN.
     pub fn drawn(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
         self.shaped(name, shape).and_then(|found| never_nan(name, found))
     }
@@ -49,7 +49,7 @@ impl Tensors {
         Ok(found)
     }
 
-    /// Variations that are absent do not vary.
+    /// Variations of a tile; absent ones are empty.
     pub fn pattern(&mut self, prefix: &str, outs: usize, ins: usize) -> Result<Pattern, Error> {
         let mut find = |name: &str, shape: &[usize]| {
             let name = format!("{prefix}.{name}");
@@ -153,7 +153,7 @@ fn parsed<T: std::str::FromStr>(numbers: &mut BTreeMap<String, String>, i: usize
     text.parse().map_err(|_| wrong(entry(), &text, "a whole number"))
 }
 
-/// A tensor in which no training makes a NaN: one would be lost where its numbers are compared.
+/// Refuses a tensor with NaN. Training makes none here, and comparisons of these numbers would hide one.
 pub(super) fn never_nan(name: &str, tensor: Tensor) -> Result<Tensor, Error> {
     let has_nan = tensor.iter().any(|v| v.is_nan());
     if has_nan { Err(wrong(name, "NaN", "numbers")) } else { Ok(tensor) }

@@ -10,7 +10,7 @@ use super::{ProgrammedTiles, Tile};
 use crate::config::{InferenceRpuConfig, IrDropT, WeightModifierParameter};
 use crate::mvm::{Prepared, TimedArray};
 
-/// The state of an array of tiles besides its weight and other parameters.
+/// The state of a tile array besides its weight and other parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Hardware {
     pub grid: Arc<Grid>,
@@ -30,7 +30,7 @@ impl Hardware {
         same_chip && Arc::ptr_eq(&self.tiles, &other.tiles) && Arc::ptr_eq(&self.config, &other.config)
     }
 
-    /// A tile of weights [outs, ins] whose reads are followed over time, if configured.
+    /// A tile of weights [outs, ins] whose reads are simulated over time, if configured.
     pub fn timed_array(&self, number: usize, w: &Tensor, training: bool) -> Option<TimedArray> {
         let ins = self.tiles[number].ins.len();
         let parameters = self.timed_parameters(training)?;
@@ -47,7 +47,7 @@ impl Hardware {
     }
 }
 
-/// The devices in a column of a tile with this number of inputs: unused ones lie before and behind.
+/// The number of devices in a column of a tile with `ins` inputs; unused ones lie before and behind the others.
 pub(crate) fn column_length(config: &InferenceRpuConfig, ins: usize) -> usize {
     match config.mapping.max_input_size {
         0 => ins,
@@ -58,7 +58,7 @@ pub(crate) fn column_length(config: &InferenceRpuConfig, ins: usize) -> usize {
 /// Effective weights.
 #[derive(Clone, Debug)]
 pub(crate) enum Effective {
-    /// The logical weight, over the mapping scales.
+    /// The logical weight, divided by the mapping scales.
     Logical,
     /// Tile weights that a modifier has changed, as one matrix.
     Modified(Tensor),
@@ -74,13 +74,13 @@ pub(crate) enum Effective {
     Pulsed(Vec<Tensor>),
 }
 
-/// The key that a tile's modifier is drawn with under that of a tape. All batches of an evaluation have one key, and so
+/// The key of a tile's modifier, derived from the key of a tape. All batches of an evaluation have the same key, and so
 /// the same weights.
 pub(crate) fn modifier_key(key: Key, tile: &Tile) -> Key {
     key.fold(tile.site).fold("modifier")
 }
 
-/// The contents of the tiles of an array.
+/// The contents of the tiles of a tile array.
 pub(crate) struct Contents {
     hardware: Hardware,
     weight: Tensor,
@@ -90,7 +90,8 @@ pub(crate) struct Contents {
     tiles: OnceLock<Vec<Tensor>>,
     logical: OnceLock<(Tensor, Option<Tensor>)>,
     timed: OnceLock<Vec<TimedArray>>,
-    /// The weights of each tile, prepared for the first forward read, and for others if that did not pack them.
+    /// The prepared weights of each tile: for the first forward read, and for later reads if the first did not pack
+    /// them.
     prepared: Vec<[OnceLock<Prepared>; 2]>,
 }
 
@@ -130,8 +131,8 @@ impl Contents {
         &self.tiles.get_or_init(all)[number]
     }
 
-    /// The weight [outs, ins] and an analog bias that perfect reads use. Of weights that a modifier changes per sample
-    /// these are the unmodified ones.
+    /// The weight [outs, ins] and an analog bias that perfect reads use. If a modifier is drawn per sample, they are
+    /// those before the modifier.
     pub fn logical(&self) -> (&Tensor, Option<&Tensor>) {
         let Hardware { grid, tiles, .. } = &self.hardware;
         let (w, bias) = self.logical.get_or_init(|| match self.effective {
@@ -145,7 +146,7 @@ impl Contents {
         (w, bias.as_ref())
     }
 
-    /// Returns `true` if a product with the whole logical weight is what perfect tiles compute together.
+    /// Returns `true` if the perfect reads of all tiles are together one product with the whole logical weight.
     pub fn is_one_matrix(&self) -> bool {
         match self.effective {
             Effective::Logical | Effective::Modified(_) | Effective::Pulsed(_) => true,
@@ -158,7 +159,7 @@ impl Contents {
         matches!(self.effective, Effective::PerSample { .. })
     }
 
-    /// The weights of a tile prepared for a forward read of so many rows, if all samples have the same.
+    /// The weights of a tile, prepared for a forward read of `rows` rows, if all samples have the same weights.
     pub fn prepared(&self, number: usize, rows: usize) -> &Prepared {
         let (io, pattern) = (&self.hardware.config.forward, &self.hardware.tiles[number].forward);
         let [first, others] = &self.prepared[number];
@@ -170,7 +171,7 @@ impl Contents {
         if is_first || prepared.is_packed() { prepared } else { others.get_or_init(|| Prepared::new(w, io, pattern)) }
     }
 
-    /// A tile whose reads are followed over time, if they are and all samples have the same weights.
+    /// A tile whose reads are simulated over time, if they are; for weights that all samples share.
     pub fn timed(&self, number: usize) -> Option<&TimedArray> {
         self.hardware.timed_parameters(self.training)?;
         let all = || {
@@ -180,9 +181,9 @@ impl Contents {
         Some(&self.timed.get_or_init(all)[number])
     }
 
-    /// Joins the results of `read` for the rows of a tile: of all at once, or of those of each sample, if samples have
-    /// different weights. `rows` are the rows' numbers in the data set, of which each sample has so many; `read` gets
-    /// places among the rows and the tile's weights for them.
+    /// Calls `read` for all rows of a tile at once, or sample by sample if samples have different weights, and joins
+    /// the results. `rows` are the rows' numbers in the data set, `rows_per_sample` to a sample. `read` gets places
+    /// among the rows, and the tile's weights for them.
     pub fn read_by_sample(
         &self,
         number: usize,

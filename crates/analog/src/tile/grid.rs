@@ -55,7 +55,7 @@ pub(crate) fn parts(mapping: &MappingParameter, weight: &[usize], groups: usize)
 }
 
 /// Returns `true` if a bias may be a column of the tile: there is one tile, and the mapping does not make the bias
-/// digital. As in the reference, one limit of 0 alone makes an array, if of one tile.
+/// digital. As in the reference, a mapping that limits only one of its two sizes has a digital bias.
 pub(crate) fn may_hold_bias(mapping: &MappingParameter, weight: &[usize], groups: usize) -> bool {
     let array = (mapping.max_input_size == 0) != (mapping.max_output_size == 0);
     !mapping.digital_bias && !array && groups == 1 && parts(mapping, weight, groups) == [1, 1]
@@ -114,7 +114,7 @@ impl Grid {
         &self.columns[tile / self.columns[0].tiles.len()]
     }
 
-    /// The logical matrix of a weight [out, in, …] and, if it is a column of it, the bias.
+    /// The logical matrix of a weight [out, in, …], and of the bias if it is a column of the matrix.
     ///
     /// # Panics
     /// If the bias is a column and none is given.
@@ -129,7 +129,7 @@ impl Grid {
         }
     }
 
-    /// The weight [outs, ins] of a logical matrix, and the bias, if it is a column of it.
+    /// The weight [outs, ins] of a logical matrix, and the bias if it is a column of the matrix.
     pub fn weight_and_bias(&self, matrix: Tensor) -> (Tensor, Option<Tensor>) {
         if !self.has_bias {
             return (matrix, None);
@@ -151,13 +151,13 @@ impl Grid {
         ins.start..ins.end.min(self.ins)
     }
 
-    /// The part of a group's matrix that the parts of its tiles make, [outs of the group, …]: tiles of a column below each
-    /// other, columns side by side.
+    /// Joins the matrices of a group's tiles, [outs of the group, …]: tiles of a column below each other, columns side
+    /// by side.
     pub fn assemble_group(&self, group: usize, mut part: impl FnMut(usize) -> Tensor) -> Tensor {
         side_by_side(self.columns_of(group).iter().map(|column| stacked(column.tiles.clone().map(&mut part))))
     }
 
-    /// The matrix that the parts of all tiles make.
+    /// Joins the matrices of all tiles.
     pub fn assemble(&self, mut part: impl FnMut(usize) -> Tensor) -> Tensor {
         stacked((0..self.groups).map(|group| self.assemble_group(group, &mut part)))
     }

@@ -1,5 +1,5 @@
-//! Tiles: how a logical matrix is cut into rectangles that fit a crossbar, what these hold during a call, and how they
-//! are read. What happens to them between calls is in `array/`.
+//! Tiles: the cut of a logical matrix into rectangles that fit a crossbar, the contents of tiles during a call, and
+//! their reads. Changes between calls are in `array/`.
 
 mod contents;
 pub(crate) mod grid;
@@ -27,19 +27,20 @@ pub(crate) use transposed::{OfTile, Transposed};
 /// One crossbar of a [`TileArray`](crate::TileArray): a rectangle of the logical weight.
 #[derive(Clone, Debug)]
 pub struct Tile {
-    /// The group of channels that it belongs to; 0 but for grouped convolutions.
+    /// The group of channels that it belongs to; 0 except in grouped convolutions.
     pub group: usize,
     /// The outputs that this tile computes.
     pub outs: Range<usize>,
     /// The inputs that it takes.
     pub ins: Range<usize>,
-    /// The mapping scales s between logical and stored weight, `w = W/s`: [1, 1] or [outs, 1]; `None` for 1.
+    /// The mapping scales s between logical and tile weight, `w = W/s`: [1, 1] or [outs, 1]; `None` for 1.
     pub scales: Option<Tensor>,
     /// Fixed variations of forward reads.
     pub forward: Pattern,
     /// Fixed variations of backward reads.
     pub backward: Pattern,
-    /// The site, by which this tile's noise differs from that of all others: a function of its place in the network.
+    /// The site, by which this tile's noise differs from that of all others: a function of the hardware's key and of
+    /// the tile's place in the network.
     pub(crate) site: u64,
     /// The key that fixed variations are drawn from.
     pub(crate) key: Key,

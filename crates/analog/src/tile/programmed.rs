@@ -17,16 +17,16 @@ pub struct ProgrammedTiles {
 /// One tile on a chip. All weights are tile weights w, [outs, ins], without mapping scales.
 #[derive(Clone, Debug)]
 pub struct ProgrammedTile {
-    /// Conductances after programming, and the drift of each device.
+    /// The weights after programming, with the data of their drift.
     pub programmed: Programmed,
     /// The weights that reads use at present.
     pub present: Tensor,
     /// The compensation's statistic of the readout right after programming; `None` without a compensation.
     pub baseline: Option<Tensor>,
-    /// The factor on outputs in evaluation, of one element or `[outs]`; `None`, which is 1, until the first drift
+    /// The factor on outputs in evaluation, of one element or `[outs]`; `None` (a factor of 1) until the first drift
     /// and without a compensation.
     pub alpha: Option<Tensor>,
-    /// The mean magnitude that the readout of weights of 0 has: noise alone.
+    /// The mean magnitude of a readout of weights of 0, which is noise alone.
     pub noise_floor: f32,
 }
 
@@ -34,7 +34,7 @@ pub struct ProgrammedTile {
 /// weights, and α stays near 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WeakReadout {
-    /// The number of the tile in its array.
+    /// The number of the tile in its tile array.
     pub tile: usize,
     /// The mean magnitude of the weights, which is that of a readout without noise.
     pub signal: f32,
@@ -42,7 +42,7 @@ pub struct WeakReadout {
     pub noise: f32,
 }
 
-/// A readout below so many times its noise is weak.
+/// A readout is weak below this multiple of its noise.
 const WEAK: f32 = 3.0;
 
 impl std::fmt::Display for WeakReadout {

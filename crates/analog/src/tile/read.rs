@@ -1,4 +1,4 @@
-//! Reads of an array of tiles: digital rows in, digital rows out.
+//! Reads of a tile array: digital rows in, digital rows out.
 //!
 //! Each tile takes its inputs, cut to its range and in units of it, and reads them. Its outputs are multiplied with the
 //! mapping scale, the input range, and in evaluation the drift compensation of a chip, then with learned output scales;
@@ -31,7 +31,7 @@ pub(crate) struct Call {
     pub training: bool,
 }
 
-/// Reads the tiles of one call, any number of blocks of its rows.
+/// Reader of the tiles of one call, for any number of blocks of its rows.
 pub(crate) struct Reader<'a> {
     pub hardware: &'a Hardware,
     pub contents: &'a Contents,
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
         perfect && !self.has_learned_scales() && self.contents.is_one_matrix()
     }
 
-    /// The digital layer's own product, and its bias: equal bit for bit.
+    /// The product and bias of the digital layer: equal bit for bit.
     fn digital(&self, group: usize, rows: &Tensor) -> Tensor {
         let (w, bias) = self.contents.logical();
         let y = product::linear(rows, &self.outputs_of(group, w));
@@ -145,8 +145,9 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Joins the results of `read` for `n` rows of a tile, of all at once or of those of each sample: it gets the read,
-    /// the places of its rows, the weights [outs, ins] as prepared for it, and the noise-management scales.
+    /// Calls `read` for `n` rows of a tile, all at once or sample by sample, and joins the results. `read` gets the
+    /// parameters of the read, the places of its rows, the prepared weights [outs, ins], and the noise-management
+    /// scales.
     pub fn each_sample(
         &self,
         number: usize,
@@ -216,7 +217,8 @@ pub(crate) fn times(x: Tensor, factor: f32) -> Tensor {
 }
 
 impl Hardware {
-    /// One tile's own read of rows [n, ins], in units of its ADC, with other weights [outs, ins] than it holds.
+    /// One tile's read of rows [n, ins] in evaluation, through weights [outs, ins] in place of its contents, without
+    /// factors.
     pub fn read_weights(&self, number: usize, w: &Tensor, rows: &Tensor, averages: &Tensor, key: Key) -> Tensor {
         let (io, pattern) = (&self.config.forward, &self.tiles[number].forward);
         let timed = self.timed_array(number, w, false);

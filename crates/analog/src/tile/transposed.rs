@@ -15,7 +15,7 @@ use crate::config::{BackwardIoParameters, IoParameters};
 use crate::mvm::{Direction, Mvm, Pattern, Prepared};
 use crate::observed::Counting;
 
-/// Reads the transposed tiles of one call, any number of blocks of its rows.
+/// Reader of the transposed tiles of one call, for any number of blocks of its rows.
 pub(crate) struct Transposed<'a> {
     reader: &'a Reader<'a>,
     way: Way,
@@ -29,7 +29,7 @@ enum Way {
     /// Reads under these parameters.
     Analog {
         io: Box<IoParameters>,
-        /// Variations of tiles, where those that they were built with are of other parameters.
+        /// The variations of each tile under these parameters, if the tiles were built with others.
         drawn: Option<Vec<Pattern>>,
         /// The noise-management scales of all rows, where these depend on the rows before.
         scales: Option<RowScales>,
@@ -181,7 +181,7 @@ impl<'a> Transposed<'a> {
         })
     }
 
-    /// The numbers in the data set of rows the first of which is row `first` of the call.
+    /// The numbers of `rows` in the data set; the first of them is row `first` of the call.
     fn rows(&self, first: usize, rows: &Tensor) -> Range<usize> {
         let first = self.reader.call.first_row + first;
         first..first + rows.shape()[0]

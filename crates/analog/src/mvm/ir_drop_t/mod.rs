@@ -11,10 +11,10 @@
 //! joining:  r₁ = r + wire,  r₂ = 1/G       r ← r₁·r₂/(r₁ + r₂),  V ← (V/r₁ + V_segment/r₂)·r
 //! ```
 //!
-//! Pulses change the voltages and not the resistances, so that current is linear in what is on at a time, and charge in
-//! how long each pulse is on: Σₜ wₜ·\[|v| > t\], with the weights w of the integration. So the circuit is solved once per
-//! tile, and a read is a product of these durations with an effective weight. Whether a pulse of k steps is on at the
-//! k-th of them is decided by the rounding of both to f32, which `on_times` repeats.
+//! Pulses change voltages but not resistances. So the current is linear in the pulses that are on at a time, and the
+//! charge is linear in their durations Σₜ wₜ·\[|v| > t\], with the weights w of the integration. The circuit is solved
+//! once per tile, and a read is a product of these durations with an effective weight. The rounding of t and |v| to f32
+//! decides whether a pulse of k steps is on at the k-th step; `OnTimes` repeats this rounding.
 //!
 //! Even outputs are read from one end of the columns, odd ones from the other. Source: aihwkit `analog_mvm_irdrop_t.py`.
 
@@ -30,13 +30,13 @@ use super::{Pattern, adc};
 use crate::config::{IoParameters, IrDropT, PulseMode};
 use crate::noise::Converter;
 
-/// A tile whose reads are followed over time.
+/// A tile whose reads are simulated over time.
 #[derive(Debug)]
 pub struct TimedArray {
     timed: IrDropT,
     converter: Arc<dyn Converter>,
     w: Tensor,
-    /// Length of a column.
+    /// The number of devices in a column.
     devices: usize,
     /// `true` if wires have resistance.
     wires: bool,
@@ -45,7 +45,7 @@ pub struct TimedArray {
 }
 
 impl TimedArray {
-    /// A tile of weights [out, in] in columns of `devices` devices, at least the inputs; unused ones hold weights of 0.
+    /// A tile of weights [out, in] in columns of `devices` devices, at least `in`; unused ones hold weights of 0.
     ///
     /// # Panics
     /// If the converter has no pairs of devices, or segments do not divide the columns.
@@ -68,8 +68,8 @@ impl TimedArray {
         Columns::new(&self.timed, Devices::new(self.converter.as_ref(), &column), before..before + ins)
     }
 
-    /// One round, as [`Mvm::pass`](super::Mvm): the reads of driven rows `v` [n, in], each through the ADC, and which
-    /// rows kept inside the bounds in all of them.
+    /// One round, as `Rounds::pass`: the outputs of driven rows `v` [n, in] after the ADC, and `true` for each row that
+    /// stayed inside the bounds in all reads.
     pub(super) fn pass(
         &self,
         io: &IoParameters,
@@ -150,9 +150,10 @@ impl TimedArray {
     }
 }
 
-/// The parts of the inputs that are read one after the other.
+/// The pulses of the inputs `v` that are read one after the other.
 fn pulses(timed: IrDropT, v: &Tensor, unit: f32) -> Vec<Tensor> {
-    // In steps of the DAC, in the reference's order: products of codes and steps are not always whole steps again.
+    // In steps of the DAC, in the reference's order: a code times the step, divided by the step again, is not always
+    // whole.
     let shifted = |steps: &Tensor, by: f32| steps.map(|i| i.signum() * (i.abs() / by).floor());
     let rest = |steps: &Tensor, by: f32| steps.map(|i| (i % by) * unit);
     match timed.mv_type {
@@ -211,8 +212,8 @@ impl OnTimes {
     }
 }
 
-/// Evenly from 0 to `end`, rounded as PyTorch's `linspace` rounds on processors with fused multiplication: from both
-/// ends.
+/// Evenly spaced times from 0 to `end`, each computed from the nearer end, as PyTorch's `linspace` rounds with fused
+/// multiply-add.
 fn times(n: usize, end: f32) -> Vec<f32> {
     let step = end / (n.max(2) - 1) as f32;
     let time = |i: usize| match i < n / 2 {
@@ -240,7 +241,7 @@ impl Devices {
     }
 }
 
-/// The columns of a tile, solved.
+/// The solved columns of a tile.
 #[derive(Debug)]
 struct Columns {
     pairs: Vec<Column>,
@@ -303,11 +304,11 @@ fn counted(timed: &IrDropT, charge: f32) -> f32 {
     }
 }
 
-/// A column, solved: its current is `rest + Σ shares·0.2·(g⁺ − g⁻)` over what is on.
+/// A solved column: its current is `rest + Σ sign(v)·share·0.2·(g⁺ − g⁻)`, summed over the pulses that are on.
 struct Solved {
     /// Current without inputs, in µA.
     rest: f64,
-    /// Shares of the segments in the order of the devices, in 1/V.
+    /// Shares of the segments in the order of the devices, without a unit.
     shares: Vec<f64>,
     per_segment: usize,
 }
@@ -324,7 +325,7 @@ fn solve(timed: &IrDropT, plus: &[f32], minus: &[f32], reversed: bool) -> Solved
     };
     let order = |place: usize| if reversed { segments - 1 - place } else { place };
     let mut shares = vec![0.0; segments];
-    // The share of the voltage so far that remains behind each joint.
+    // The share of the voltage before each joint that remains behind it.
     let mut left = vec![0.0; segments];
     let mut r = 0.0;
     for place in 0..segments {

@@ -17,7 +17,7 @@ fn codes(rows: usize, ins: usize, seed: u64) -> Tensor {
     Tensor::normal(&[rows, ins], Key::new(seed)).map(|x| (20.0 * x).round().clamp(-63.0, 63.0) * (2.0 / 126.0))
 }
 
-/// The circuit as it is drawn: voltages at each time, joined segment by segment.
+/// The charge of a simulated circuit: its segments are joined one by one, at each time.
 fn followed(timed: IrDropT, g: [&[f32]; 2], v: &[f32]) -> f64 {
     let per_segment = g[0].len() / timed.ir_drop_segments as usize;
     let wire = 1e-6 * f64::from(timed.ir_drop) * f64::from(timed.ir_drop_rs) * per_segment as f64;
@@ -79,7 +79,7 @@ fn perfect_wires_and_whole_pulses_are_a_product() {
     let (w, v) = (Tensor::normal(&[3, 13], Key::new(1)), codes(5, 13, 2));
     let exact = product::linear(&v, &w);
     for mv_type in [PulseMode::OnePass, PulseMode::SplitMode, PulseMode::BitWise] {
-        // Some pulses of k steps are on at the k-th too, by rounding: the part of them is below 1/63 each.
+        // By rounding, some pulses of k steps are on at the k-th too, which adds at most 1/63 of the weight.
         let off = (&read(IrDropT { mv_type, ..timed }, &w, &v) - &exact).abs().max();
         let most = w.abs().sum() / 63.0 * if mv_type == PulseMode::SplitMode { 9.0 } else { 1.0 };
         assert!(off < most && (off < 1e-5 || mv_type != PulseMode::BitWise), "{mv_type}: {off}");

@@ -1,4 +1,4 @@
-//! Pairs of devices that share weights by tables.
+//! Pairs of devices with tables of conductances.
 
 use ohmgrad_tensor::Tensor;
 
@@ -13,7 +13,7 @@ use crate::config::setting::{Setting, invalid, join};
 const TOLERANCE: f32 = 1e-4;
 
 parameters! {
-    /// Pairs of devices whose conductances are read from tables, such as an optimised weight programming.
+    /// Pairs of devices whose conductances come from tables, such as those of an optimised weight programming.
     ///
     /// The tables of all devices are given at the same weights, evenly spaced from −max|w| to max|w|, and interpolated.
     /// With `u = Σ f_i (table_i⁺ − table_i⁻)`, `k = max|u|/max|w|`; back, `w = Σ f_i (g_i⁺ − g_i⁻)/k`.
@@ -39,8 +39,8 @@ parameters! {
         g_max: f32 = 25.0, [> 0.0];
         /// The smallest conductance of a device, in µS.
         g_min: f32 = 0.0, [>= 0.0];
-        /// Refuses tables that do not give back the weights. The check at each point of the tables covers all weights
-        /// (the reference checks five weights): within 1e-4 of the largest weight.
+        /// Refuses tables that do not give back all weights within 1e-4 of the largest weight. The check at each point
+        /// of the tables covers all weights (the reference checks five weights).
         invertibility_test: bool = true;
     }
 }

@@ -6,7 +6,8 @@ use super::super::devices::at_least;
 use super::{Converter, LEAST_WEIGHT, Scales};
 use crate::config::section::{Rules, parameters};
 
-/// Standard deviation of an output's weights, relative to their root mean square, below which they have no slope.
+/// Standard deviation of an output's conductances with signs, over their root mean square, below which the line goes
+/// through the origin.
 const NARROW: f64 = 0.1;
 
 parameters! {

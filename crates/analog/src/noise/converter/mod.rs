@@ -45,7 +45,7 @@ pub trait Converter: Debug + Send + Sync + RefUnwindSafe {
     /// The weights that conductances stand for.
     ///
     /// # Panics
-    /// If it is another number of conductances, or the scales are those of another converter.
+    /// If the number of conductances is wrong, or the scales are those of another converter.
     fn to_weights(&self, g: &[Tensor], scales: &Scales) -> Tensor;
 
     /// The factor on the current of each pair of devices, where devices come in pairs, g⁺ before g⁻.

@@ -30,9 +30,9 @@ parameters! {
     pub struct NPair {
         /// The factors of the pairs, in the order in which they are filled. Has to be given.
         f_lst: Vec<f32> = vec![], [> 0.0];
-        /// The conductance of a pair that is full, in µS.
+        /// The largest conductance of a device, in µS.
         g_max: f32 = 25.0, [> 0.0];
-        /// The conductance of devices without current, in µS.
+        /// The smallest conductance of a device, in µS.
         g_min: f32 = 0.0, [>= 0.0];
     }
 }
@@ -43,9 +43,9 @@ parameters! {
     pub struct DualPair {
         /// The factors of the two pairs, in the order in which they are filled. Has to be given.
         f_lst: Vec<f32> = vec![], [> 0.0];
-        /// The conductance of a pair that is full, in µS.
+        /// The largest conductance of a device, in µS.
         g_max: f32 = 25.0, [> 0.0];
-        /// The conductance of devices without current, in µS.
+        /// The smallest conductance of a device, in µS.
         g_min: f32 = 0.0, [>= 0.0];
     }
 }

@@ -1,8 +1,8 @@
 //! Differential evolution: minima of functions that are noisy, not convex, and have no gradient.
 //!
-//! Of n points in the unit cube, each is challenged by `best + F·(a − b)`, of which it takes over each coordinate with
-//! probability CR, and one in any case; the better one stays (Storn & Price 1997, the variant `best1bin` with deferred
-//! updating, as in SciPy). Not a library, since evaluations here are noisy, and each must be a function of a separate key.
+//! Each of n points in the unit cube has a challenger: a copy with coordinates of `best + F·(a − b)`, each with
+//! probability CR, one in any case. The better one stays (Storn & Price 1997, the variant `best1bin` with deferred
+//! updating, as in SciPy). Not a library, because evaluations are noisy, each with a separate key.
 
 use ohmgrad_tensor::{Key, random};
 use rayon::prelude::*;
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 pub struct Evolution {
     /// Points for each dimension.
     pub population: usize,
-    /// Most generations.
+    /// The largest number of generations.
     pub generations: usize,
     /// F, the distance of challengers from the best point.
     pub mutation: f64,
@@ -34,8 +34,8 @@ impl Default for Evolution {
 pub(super) type Point = (Vec<f64>, f64);
 
 impl Evolution {
-    /// The best point that is found; the search ends at once below 0. `f` gets a different key at each evaluation, and
-    /// `after` the number of the generation and its best value.
+    /// The best point that is found; the search ends as soon as a value is below 0. `f` gets a different key at each
+    /// evaluation, and `after` the number of the generation and its best value.
     pub(super) fn minimise(
         &self,
         dimensions: usize,
@@ -97,7 +97,7 @@ impl Evolution {
     }
 }
 
-/// Points of which each coordinate falls once into each of as many equal parts (Latin hypercube).
+/// `count` points; in each dimension, each of `count` equal parts has one of them (Latin hypercube).
 fn hypercube(count: usize, dimensions: usize, key: Key) -> Vec<Vec<f64>> {
     let mut points = vec![vec![0.0; dimensions]; count];
     for d in 0..dimensions {

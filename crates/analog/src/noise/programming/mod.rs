@@ -70,12 +70,11 @@ impl Default for ProgrammingOptions {
 pub struct OptimisedProgramming {
     /// The programming.
     pub converter: CustomPair,
-    /// The loss, the mean of `(10·(α·w(t) − w)/max|w|)²` over weights and times, over as many new chips as the
-    /// baseline's.
+    /// The mean of `(10·(α·w(t) − w)/max|w|)²` over weights, times, and as many new chips as for the baseline.
     pub loss: f64,
     /// The loss of the baseline.
     pub baseline: f64,
-    /// `true` if the loss is below the baseline's by the margin.
+    /// `true` if the search, on other chips, found a loss below the baseline's by the margin.
     pub success: bool,
 }
 

@@ -37,8 +37,9 @@ impl<'a> Tables<'a> {
         self.open_factors() + usize::from(!self.options.use_max_kw) + self.free() * per_weight
     }
 
-    /// The converter of a point: first open factors, then the share of the range that the largest weight takes, then of
-    /// each device but the last its place in what is left to it, for all weights.
+    /// The converter of a point. Coordinates: the open factors; the largest weight's share of the range; for all
+    /// weights, the place of each pair's conductances in their possible range, and each pair's part of the weight (the
+    /// last takes the rest).
     pub fn converter(&self, x: &[f64]) -> CustomPair {
         let range = self.g_max - self.g_min;
         let mut x = x.iter().copied();
@@ -59,7 +60,7 @@ impl<'a> Tables<'a> {
             let mut left = k * w;
             let mut span_left = whole;
             for (j, &f) in factors.iter().enumerate() {
-                // The contribution of this pair: no more than it can hold, and no less than the later ones leave over.
+                // The part of this pair: at most what it can hold, and at least what the later ones cannot hold.
                 let span = f * range;
                 span_left -= span;
                 let (low, high) = ((left - span_left).max(-span), (left + span_left).min(span));

@@ -20,7 +20,7 @@ fn drift_table() -> DriftTable {
     }
 }
 
-/// Two pairs: the second takes what is over half of the range.
+/// Two pairs: the second takes the part of a weight beyond half of the range.
 fn custom_pair() -> CustomPair {
     let reversed = |table: &[f32]| table.iter().rev().copied().collect();
     let (first, second) = ([0.0, 0.0, 0.0, 25.0, 25.0], [0.0, 0.0, 0.0, 0.0, 12.5]);
@@ -43,7 +43,7 @@ fn converters() -> Vec<ConverterConfig> {
     ]
 }
 
-/// Every model as the reference has it.
+/// Every model with the reference's defaults.
 fn models() -> Vec<NoiseModelConfig> {
     vec![
         Pcm::default().into(),
@@ -57,7 +57,7 @@ fn models() -> Vec<NoiseModelConfig> {
     ]
 }
 
-/// Every model without any noise or drift, on a converter that it can have.
+/// Every model without any noise or drift, with this converter if it takes one.
 fn silent(converter: &ConverterConfig) -> Vec<NoiseModelConfig> {
     let g_converter = Some(converter.clone());
     let (prog_noise_scale, read_noise_scale, drift_scale) = (0.0, 0.0, 0.0);
@@ -175,7 +175,7 @@ fn programmed_weights_are_converted_anew() {
     chip.coefficients = vec![Some(Tensor::full(&[2, 2], 0.05)), Some(Tensor::full(&[2, 2], 0.0))];
     chip.weights = &chip.weights * 2.0;
     let read = chip.at(&model, 20.0, Key::new(2)).unwrap();
-    // Doubled weights use the same conductances; after as long again as t_0, positive ones have fallen by 2^-0.05.
+    // Doubled weights use the same conductances; at t = t_0 positive ones have fallen by the factor 2^-0.05.
     let fallen = 2f32.powf(-0.05);
     assert!(apart(&read, &Tensor::from([[2.0 * fallen, fallen], [0.5 * fallen, -0.25]])) < 1e-6, "{read:?}");
 }

@@ -1,7 +1,7 @@
 //! The statistics of each model, against its formula evaluated here in f64.
 //!
-//! A mean or a standard deviation of [`DEVICES`] samples may be 5 standard errors off: for one key in about 1.7 million per
-//! number, for one in 15,000 in all the 110 numbers below. All keys are fixed.
+//! A mean or a standard deviation of [`DEVICES`] samples may be 5 standard errors off. One key in about 1.7 million
+//! would fail for a given number, one in 15,000 for any of the 110 numbers below. All keys are fixed.
 
 use super::*;
 
@@ -73,7 +73,7 @@ fn pcm() {
     assert_reads(&Pcm { read_noise_scale: 2.0, ..Default::default() }, &at, 20.0, 250e-9, strength);
 }
 
-/// Half of the devices that are programmed to 0 are cut there, and of those of the smallest conductances a few by reads.
+/// Half of the devices that are programmed to 0 are cut there; reads cut a few devices with the smallest conductances.
 #[test]
 fn conductances_are_never_negative() {
     for config in models() {
@@ -94,7 +94,7 @@ fn custom_drift() {
     assert_exponents(&model, &[0.0, 10.0, 25.0, 30.0], |g| match g {
         0.0 => (0.04, 0.005),
         10.0 => (0.03, 0.004),
-        _ => (0.015, 0.002), // beyond the table, its end
+        _ => (0.015, 0.002), // beyond the table: its last entry
     });
     assert_exponents(&model, &[5.0, 17.5], |g| if g == 5.0 { (0.035, 0.0045) } else { (0.0225, 0.003) });
     assert_programming(&model, &[25.0], |_| 0.26348 + 1.9650 - 1.1731);
