@@ -7,7 +7,7 @@ fn network(key: Key) -> Sequential {
     Sequential::new().linear(5, 7).tanh().linear(7, 3).init(key.fold("weights"))
 }
 
-/// The gradients of the rows from `from` on, of a mean over all of `x`.
+/// The gradients of `rows`, for a loss that is a mean over all of `x`.
 fn gradients(net: &Sequential, x: &Tensor, rows: std::ops::Range<usize>, key: Key) -> Gradients {
     let tape = Tape::train(key).rows_from(rows.start);
     let share = rows.len() as f32 / x.shape()[0] as f32;
@@ -16,7 +16,7 @@ fn gradients(net: &Sequential, x: &Tensor, rows: std::ops::Range<usize>, key: Ke
     (y.mse(tape.constant(target)) * share).backward()
 }
 
-/// Checks that two gradients of each parameter are the same but for the order of sums.
+/// Checks that two gradients of each parameter are the same up to the order of sums.
 fn near(net: &Sequential, sum: &Gradients, whole: &Gradients) -> Result<(), TestCaseError> {
     for (path, param) in net.parameters() {
         let (sum, whole) = (sum.of(param).expect("all are used"), whole.of(param).expect("all are used"));
@@ -36,8 +36,8 @@ proptest! {
         let mut net = network(key);
         let x = Tensor::normal(&[batch, 5], key.fold("x"));
         let cut = 1 + cut.index(batch - 1);
-        // Both directions on tiles, with noise: it belongs to the row, not to the batch. No converters backwards: the last
-        // bit of a gradient may be another one, and then so may its code.
+        // Both directions are on tiles, with noise, which depends on the row and not on the batch. The backward has no
+        // converters: the last bit of a gradient may differ, and then so may its code.
         let backward = BackwardIoParameters { is_perfect: false, inp_res: -1.0, out_res: -1.0, ..Default::default() };
         let mapping = MappingParameter { max_input_size: size, max_output_size: size, ..Default::default() };
         for config in [None, Some(InferenceRpuConfig { mapping, backward, ..Default::default() })] {

@@ -1,4 +1,4 @@
-//! Configurations of aihwkit, printed and exported by the real one (`tests/aihwkit/make.py`): what is read from them.
+//! The configurations that are read from files which aihwkit printed and exported (`tests/aihwkit/make.py`).
 
 use std::path::PathBuf;
 
@@ -310,7 +310,7 @@ fn devices_cells_and_updates_are_read() {
     assert_eq!(on_chip("default"), (InferenceRpuConfig::default().into(), vec![]));
 }
 
-/// The printed form does not show which class a class of the user's own is made from; the exported one does.
+/// The printed form does not show from which class a custom class is derived; the exported one does.
 #[test]
 fn a_device_of_an_unknown_class_is_refused_or_read_in_full() {
     let read = |form: &str| RpuConfig::from_aihwkit_file(file(&format!("pulsed_vector.{form}")));

@@ -42,7 +42,7 @@ fn net(seed: u64) -> Net {
     }
 }
 
-/// The hardware on which a training takes place; `None` for none.
+/// The hardware of a training; `None` for a digital one.
 fn hardware() -> [Option<InferenceRpuConfig>; 4] {
     let everything = IoParameters {
         noise_management: NoiseManagement::AverageAbsMax,
@@ -64,7 +64,7 @@ fn hardware() -> [Option<InferenceRpuConfig>; 4] {
     };
     let one_tile = MappingParameter { digital_bias: false, weight_scaling_omega: 1.0, ..Default::default() };
     let backward = BackwardIoParameters { out_noise_std: 0.2, ..Default::default() };
-    // Longer than the part of a training that comes before the checkpoint, and shorter than all of it.
+    // Ranges are found in the first four calls and trained after them; checkpoints are after three or four steps.
     let input_range = InputRangeParameter { enable: true, init_from_data: 4, ..Default::default() };
     [
         None,
@@ -99,13 +99,13 @@ fn optimizers() -> Vec<Box<dyn Optimizer>> {
     ]
 }
 
-/// Optimizers of the same kinds with other settings, as a program might have that was edited meanwhile.
+/// Optimizers of the same kinds with other settings, as in a program that was edited meanwhile.
 fn others() -> Vec<Box<dyn Optimizer>> {
     let (sgd, adam) = (Sgd::new(7.0), Adam::new(7.0));
     vec![Box::new(sgd.clone()), Box::new(sgd.clone()), Box::new(sgd), Box::new(adam.clone()), Box::new(adam)]
 }
 
-/// Trains until a step; the bits of every loss.
+/// Trains until a step; returns the bits of every loss.
 fn train(net: &mut Net, optimizer: &mut dyn Optimizer, training: &mut TrainingState, until: usize) -> Vec<u32> {
     let mut losses = vec![];
     while training.step < until {
@@ -157,7 +157,7 @@ fn a_resumed_training_is_one_that_never_stopped() {
             let losses = train(&mut whole, optimizer.as_mut(), &mut training, 9);
             assert_eq!(losses, train(&mut resumed, other.as_mut(), &mut state, 9));
             assert_eq!(bits(&whole, KEY), bits(&resumed, KEY));
-            // All that there is to know of both is the same.
+            // The whole state of both is the same.
             Checkpoint::save(&path, &whole, Some(optimizer.as_ref()), &training).unwrap();
             let file = std::fs::read(&path).unwrap();
             Checkpoint::save(&path, &resumed, Some(other.as_ref()), &state).unwrap();
@@ -295,20 +295,20 @@ fn states_that_cannot_be_loaded_are_not_saved() {
     let error = Checkpoint::save(&path, &twice, None, &training).unwrap_err();
     assert!(error.to_string().ends_with("w: found two of this path, expected one"), "{error}");
 
-    // Settings that became NaN are not refused at the next start, but now.
+    // Settings that became NaN are refused when saved, not when loaded.
     let error = refused(Some(&Adam::new(f32::NAN)), &training, &good);
     assert!(error.ends_with("optimizer.settings.lr: found null, expected a finite number"), "{error}");
     let nowhere = Checkpoint::save(directory.path().join("no/such/x"), &good, None, &training).unwrap_err();
     assert!(matches!(nowhere, CheckpointError::Io { .. }), "{nowhere}");
 }
 
-/// The variable with which the test below passes its child processes the path to write to.
+/// The environment variable for the path that child processes below write to.
 const CHILD: &str = "OHMGRAD_CHECKPOINT_CHILD";
 
-/// Steps of the training below: more than its processes get done before they are killed.
+/// The steps of the training below, more than its processes complete before they are killed.
 const STEPS: usize = 400;
 
-/// Trains from where the file stands, and saves every step.
+/// Goes on from the checkpoint and saves every step; returns the last file.
 fn train_and_save(path: &Path) -> Vec<u8> {
     let (mut net, mut adam, mut training) = (net(1), Adam::new(0.01), TrainingState::new(KEY));
     if path.exists() {
@@ -347,7 +347,7 @@ fn a_process_killed_at_any_moment_leaves_a_checkpoint() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Killed after its first file, in the loop of writes: here about every second time inside of one.
+        // The process is killed after its first save, about every second time within a save.
         let before = std::fs::metadata(&path).and_then(|file| file.modified()).ok();
         while std::fs::metadata(&path).and_then(|file| file.modified()).ok() == before {
             if child.try_wait().unwrap().is_some() {

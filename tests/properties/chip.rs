@@ -181,7 +181,7 @@ fn a_custom_model_has_no_form_in_files() {
     assert!(saved.unwrap_err().to_string().contains("Uniform(0.5)"));
 }
 
-/// The reference's example of a readout that is all noise, and what omega does about it.
+/// The reference's example of a readout that is all noise, and of omega as the remedy.
 #[test]
 fn a_readout_of_noise_is_warned_of() {
     let chip = |omega: f32| {

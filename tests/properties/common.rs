@@ -85,8 +85,8 @@ pub fn config() -> impl Strategy<Value = InferenceRpuConfig> {
     (io(), mapping()).prop_map(|(forward, mapping)| InferenceRpuConfig { forward, mapping, ..Default::default() })
 }
 
-/// Hardware with all that tiles may hold: input ranges, learned scales, running means, variations in both directions, and
-/// on a chip a noise model and a compensation of drift.
+/// Hardware with all that tiles may hold: input ranges, learned scales, running means, variations in both directions,
+/// and on a chip a noise model and drift compensation.
 pub fn full_config() -> impl Strategy<Value = InferenceRpuConfig> {
     let model = prop::sample::select(vec![
         NoiseModelConfig::Pcm(Pcm::default()),

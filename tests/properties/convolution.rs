@@ -13,7 +13,7 @@ struct Case<const AXES: usize> {
     key: Key,
 }
 
-/// Over images that hold every window.
+/// Convolutions with inputs that hold every window.
 fn cases<const AXES: usize>() -> impl Strategy<Value = Case<AXES>> {
     let each = |low: usize, high: usize| {
         prop::collection::vec(low..high, AXES).prop_map(|sizes| <[usize; AXES]>::try_from(sizes).expect("one an axis"))
@@ -57,7 +57,7 @@ impl<const AXES: usize> Case<AXES> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Whatever the forward does, a perfect backward is the digital gradient.
+    /// With any forward, a perfect backward is the digital gradient.
     #[test]
     fn a_perfect_backward_is_the_digital_gradient(
         line in cases::<1>(), image in cases::<2>(), volume in cases::<3>(), config in config()

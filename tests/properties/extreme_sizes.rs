@@ -1,4 +1,4 @@
-//! Windows of any size through the public layers: what they give is right, or a panic in our own words. Sums that wrap
+//! Windows of any size in the public layers: the result is right, or a panic with a message of ours. Sums that wrapped
 //! around would read before or behind an array.
 
 use ohmgrad::models::{AvgPool1d, Conv, MaxPool2d, MaxPool3d};
@@ -24,7 +24,7 @@ const EXTREMES: [usize; 14] = [
     1 << 32,
 ];
 
-/// Elements that any array may have.
+/// The largest number of elements of an array.
 const MOST: i128 = (isize::MAX / 8) as i128;
 
 /// Choices that are a function of a key.
@@ -62,14 +62,14 @@ impl Window {
         (free >= 0).then(|| free / self.stride + 1)
     }
 
-    /// The input under an entry of the window at a place, if it is none of the padding.
+    /// The input under an entry of the window at a place, if it is not padding.
     fn input(&self, place: i128, entry: i128) -> Option<usize> {
         let i = place * self.stride + entry * self.dilation - self.padding;
         (0..self.n).contains(&i).then_some(i as usize)
     }
 }
 
-/// Of one channel, by the definition: outputs, and the gradient of the inputs at gradients of 1.
+/// One channel by definition: outputs, and the gradient of the inputs for output gradients of 1.
 fn by_definition(window: &Window, x: &[f32], weight: &[f32], bias: f32) -> (Vec<f32>, Vec<f32>) {
     let (mut y, mut gradient) = (vec![], vec![0.0; x.len()]);
     for place in 0..window.places().unwrap_or(0) {
@@ -102,7 +102,7 @@ fn convolutions_are_right_or_say_why_not() {
         let places = window.places();
         let fits = places.is_some_and(|places| places * k <= MOST && wide + 2 * p <= MOST);
         if fits && places > Some(1000) {
-            // As large as the machine's memory, perhaps: none of the library's business.
+            // Valid, but perhaps larger than this machine's memory.
             continue;
         }
         let layer = Conv1d::new(1, 1, [kernel], Key::new(2).fold(case));
@@ -137,7 +137,7 @@ fn convolutions_are_right_or_say_why_not() {
     assert!(right > 300 && refused > 300, "{right} right, {refused} refused");
 }
 
-/// Over two and three axes: whatever comes out is finite, and as many numbers as there are places.
+/// Over two and three axes, outputs are finite and as many as there are places, or the panic is ours.
 #[test]
 fn convolutions_of_more_axes_are_refused_in_our_own_words() {
     fn check<const AXES: usize>(case: usize) -> bool {

@@ -60,8 +60,8 @@ fn step(net: &mut Sequential, shape: &[usize], number: usize) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Trained, perhaps programmed, put on other hardware and back: the same network, bit for bit, also in how it trains
-    /// on and drifts on.
+    /// A network that was trained, perhaps programmed, and put on other hardware and back is the same, bit for bit,
+    /// also in further training and drift.
     #[test]
     fn another_hardware_and_back_is_the_identity(
         before in full_config(), after in full_config(), kind in 0usize..3, on_chip: bool, seed: u64,
@@ -94,7 +94,7 @@ proptest! {
         }
     }
 
-    /// Training between the two changes of hardware changes ranges, means and weights, and nothing is lost on the way.
+    /// A change of hardware keeps the ranges, means and weights that training found, and training goes on.
     #[test]
     fn what_training_found_comes_along(before in full_config(), after in full_config(), kind in 0usize..3, seed: u64) {
         let after = InferenceRpuConfig { mapping: before.mapping, ..after };
@@ -103,27 +103,27 @@ proptest! {
         (0..2).for_each(|number| step(&mut net, shape, number));
         let found = parameters(&net);
         net.set_config(&after).unwrap();
-        // What tiles hold; a range that the other hardware does not learn is not a parameter of the network. Fixed
-        // variations are those of the other reads.
+        // The state of tiles alone: a range that the other hardware does not learn is no parameter of the network.
+        // Fixed variations are left out, because they are those of the other reads.
         let found: Vec<_> = found.into_iter().filter(|(name, _)| name.contains(": ") && !name.contains("ward.")).collect();
         prop_assert_eq!(missing(&found, &parameters(&net)), [""; 0]);
         step(&mut net, shape, 2);
     }
 }
 
-/// All that tiles hold, by its names, and the parameters of layers.
+/// The parameters of layers and the whole state of tiles, by name.
 fn parameters(net: &Sequential) -> Vec<(String, Vec<u32>)> {
     let mut found: Vec<_> = net.state_dict().into_iter().map(|(name, value)| (name, bits(&value))).collect();
     for (path, tiles) in net.tile_arrays() {
         let tensors = tiles.state().tensors.into_iter();
         found.extend(tensors.map(|(name, value)| (format!("{path}: {name}"), bits(&value))));
     }
-    // A mean before its first row says nothing.
+    // A running mean is −1 before its first row.
     found.retain(|(name, value)| !(name.ends_with("averages") && value.iter().all(|v| f32::from_bits(*v) == -1.0)));
     found
 }
 
-/// The names of what is not among others, or with another value.
+/// The names of entries that are not in `others`, or have another value there.
 fn missing(these: &[(String, Vec<u32>)], others: &[(String, Vec<u32>)]) -> Vec<String> {
     these.iter().filter(|one| !others.contains(one)).map(|(name, _)| name.clone()).collect()
 }
@@ -281,7 +281,7 @@ fn effective_weights_are_those_of_a_perfect_read_of_the_chip() {
     assert!(taken_off.drift_to(1.0).unwrap_err().to_string().contains("no weight of the network is programmed"));
 }
 
-/// A range that a diverging training has made NaN is seen in the loss, and is not a panic.
+/// A range that a diverging training has made NaN makes the loss NaN, without a panic.
 #[test]
 fn an_input_range_that_is_no_number_gives_none() {
     let mut net = trained(&with_ranges(), Key::new(1));

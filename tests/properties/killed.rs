@@ -17,7 +17,7 @@ fn network() -> Sequential {
     net
 }
 
-/// Trains, or goes on, with a checkpoint after each step.
+/// Starts or resumes a training, with a checkpoint after each step.
 fn train(folder: &Path) -> (Sequential, Vec<Epoch>) {
     let x = Tensor::normal(&[200, 8], Key::new(3));
     let labels = (0..200).map(|i| usize::from(x[[i, 0]] > 0.0) + usize::from(x[[i, 1]] > 0.5)).collect::<Vec<_>>();
@@ -60,7 +60,7 @@ fn a_killed_training_ends_as_one_that_never_stopped() {
             process.wait().unwrap();
             kills += 1;
         }
-        // Every line of the metrics is whole but at most the last.
+        // Every line of the metrics is whole, except perhaps the last.
         let text = fs::read_to_string(killed.path().join("m.jsonl")).unwrap_or_default();
         for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
             serde_json::from_str::<serde_json::Value>(line).unwrap();
@@ -74,7 +74,7 @@ fn a_killed_training_ends_as_one_that_never_stopped() {
     let (resumed, none) = train(killed.path());
     assert!(none.is_empty());
     assert_eq!(resumed.state_dict(), net.state_dict());
-    // Each epoch once, and the same numbers but for the seconds.
+    // Each epoch is there once, with the same numbers except for the seconds.
     let lines = fs::read_to_string(killed.path().join("m.jsonl")).unwrap();
     let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |line: &serde_json::Value| {

@@ -52,7 +52,7 @@ fn transformer(words: usize, width: usize, heads: usize, key: Key) -> Sequential
     Sequential::new().embedding(words, width).layer(SinusoidalPositions).layer(block).linear(width, 3)
 }
 
-/// Another value in place of a digital product; backwards the product's own.
+/// Replaces the value of a digital product; the backward is that of the product.
 struct Instead;
 
 impl Op for Instead {
@@ -70,7 +70,7 @@ fn slots(net: &dyn Visit) -> Vec<Affine> {
     net.affines().into_iter().map(|(_, affine)| affine.clone()).collect()
 }
 
-/// A layer walked along [time, batch, in] by hand, with digital products whose values are those that the tiles read.
+/// A recurrent layer over [time, batch, in], step by step, with digital products that have the values of tiles' reads.
 fn by_hand<'t, C: Cell<N>, const N: usize>(
     cell: C,
     [digital, analog]: [&[Affine]; 2],
@@ -84,7 +84,7 @@ fn by_hand<'t, C: Cell<N>, const N: usize>(
         let read = analog[i].forward(reads.constant(x.value())).value();
         tape.push(read, &[digital[i].forward(x)], Instead)
     };
-    // Behind an even number of weights for inputs and outputs.
+    // It follows an even number of weights for inputs and outputs.
     let projection = (digital.len() % 2 == 1).then_some(digital.len() - 1);
     let products = |first: usize, x: Var<'t>| {
         let gates = C::GATES.len();
@@ -165,7 +165,7 @@ fn train(mut net: Sequential, x: &Tensor, key: Key) -> Vec<u32> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Whatever the forward does, a perfect backward is the digital gradient at the values that were read.
+    /// With any forward, a perfect backward is the digital gradient at the values that were read.
     #[test]
     fn a_perfect_backward_is_the_digital_gradient(
         sizes in sizes(), options in options(), forward in io(), mapping in mapping(), seed: u64
@@ -188,7 +188,7 @@ proptest! {
         check(both_ways(Gru::new(ins, hidden, options, key), sizes, &config, key))?;
     }
 
-    /// On perfect tiles an LSTM is the digital one, over whole trainings, however its gates are held.
+    /// On perfect tiles an LSTM is the digital one, over whole trainings, in either layout of its gates.
     #[test]
     fn perfect_tiles_are_the_digital_network(
         sizes in sizes(), options in options(), projection in 0usize..5, mapping in mapping(), seed: u64
@@ -221,7 +221,7 @@ proptest! {
         prop_assert_eq!(train(analog, &x, key), train(digital, &x, key));
     }
 
-    /// In evaluation, how a data set of sequences is cut into batches changes nothing.
+    /// Evaluation does not depend on how a data set of sequences is cut into batches.
     #[test]
     fn batches_change_no_noise(sizes in sizes(), options in options(), forward in io(), cut: prop::sample::Index, seed: u64) {
         let ([steps, batch, ins, hidden], key) = (sizes, Key::new(seed));
@@ -244,7 +244,7 @@ proptest! {
         }
     }
 
-    /// Batch statistics are state: only a step commits them, and evaluation uses what was committed.
+    /// Batch statistics are state, which only a step commits.
     #[test]
     fn running_statistics_are_committed_by_steps_alone(batch in 2usize..6, features in 1usize..4, seed: u64) {
         let key = Key::new(seed);
@@ -274,7 +274,7 @@ proptest! {
     }
 }
 
-/// A convolution's usual company, a recurrent layer with all options, and a transformer.
+/// Layers used with convolutions, a recurrent layer with several options, and a transformer.
 fn networks(key: Key) -> [(Sequential, Tensor); 3] {
     let options = RecurrentOptions { layers: 2, bidirectional: true, dropout: 0.3, ..Default::default() };
     let images = Sequential::new().batch_norm2d(3).max_pool2d(2).avg_pool2d([2, 1]).flatten().linear(3 * 7 * 15, 5);

@@ -1,4 +1,4 @@
-//! A NaN at any place of what tiles hold is a NaN of their reads, or an error; never a number.
+//! A NaN at any place in the state of tiles makes their reads NaN, or is an error; it never becomes a number.
 
 use crate::common::full_config;
 use ohmgrad::analog::TileArray;
@@ -58,7 +58,7 @@ fn shows(array: &mut TileArray) -> bool {
     shown
 }
 
-/// Puts a NaN at a place of the state, and restores it.
+/// Restores tiles from their state with a NaN at one place.
 fn with_nan(array: &TileArray, entry: &str, place: usize) -> Result<TileArray, ohmgrad::analog::Error> {
     let mut state = array.state();
     let tensor = state.tensors.get_mut(entry).expect("an entry of the state");
@@ -73,22 +73,22 @@ fn pick(array: &TileArray, entry: Index, place: Index) -> (String, usize) {
     (name.clone(), place.index(tensor.len()))
 }
 
-/// State that no read uses under a configuration: it is kept for another one, or is a measure for warnings.
+/// Returns `true` for state that no read uses under the configuration: it is kept for another one, or is for warnings.
 fn is_unused(entry: &str, place: usize, array: &TileArray) -> bool {
     let config = array.config();
     match entry.rsplit('.').next().expect("not empty") {
         "input_range" => !config.pre_post.input_range.enable,
         "noise_floor" => true,
-        // Reads of a chip see its conductances; of devices theirs, of which the weight is a copy.
+        // Reads of a chip use its conductances; those of devices use the devices, of which the weight is a copy.
         "weight" | "programmed" => array.programmed().is_some() || array.trains_on_chip(),
-        // A forward and a backward one for each tile.
+        // Means alternate: a forward and a backward one for each tile.
         "averages" => {
             let io = if place.is_multiple_of(2) { config.forward } else { config.backward.read() };
             io.noise_management != NoiseManagement::AverageAbsMax || io.is_perfect
         }
-        // Found anew by each drift.
+        // Measured anew at each drift.
         "alpha" => true,
-        // Only `ReRamWan2022` reads them again.
+        // Only `ReRamWan2022` uses targets after programming.
         _ if entry.contains(".target.") => true,
         _ => false,
     }
@@ -120,7 +120,7 @@ proptest! {
         let (entry, place) = pick(&array, entry, place);
         prop_assume!(!is_unused(&entry, place, &array));
         if let Ok(mut array) = with_nan(&array, &entry, place) {
-            // What waits in a buffer or a hidden array arrives with the transfers.
+            // Values in a buffer or a hidden array reach the weights with transfers.
             let mut shown = shows(&mut array);
             for step in 0..300 {
                 let tape = Tape::train(KEY.fold("step").fold(step));

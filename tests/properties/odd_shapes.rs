@@ -1,11 +1,11 @@
-//! Odd inputs of layers: empty batches work as in PyTorch, and what does not fit panics in our own words.
+//! Odd inputs of layers: empty batches work as in PyTorch, and inputs that do not fit panic with our messages.
 
 use ohmgrad::models::*;
 use ohmgrad::prelude::*;
 
 use crate::panics;
 
-/// The output's shape, or where a panic was and what it said.
+/// The output's shape, or the place and message of a panic.
 fn outcome(layer: &dyn Module, shape: &[usize]) -> Result<Vec<usize>, String> {
     panics::caught(|| {
         let tape = Tape::train(Key::new(1));
@@ -19,7 +19,7 @@ fn outcome(layer: &dyn Module, shape: &[usize]) -> Result<Vec<usize>, String> {
 
 type Odd = (&'static str, Box<dyn Module>, Vec<usize>, Vec<usize>);
 
-/// Layers with an input for an empty batch, and its output as PyTorch has it.
+/// Layers with the shapes of an empty batch and of its output in PyTorch.
 fn layers() -> Vec<Odd> {
     let key = Key::new(1);
     let first =
@@ -62,7 +62,7 @@ fn empty_batches_are_as_in_pytorch() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Any shape of up to five axes with sizes around those that fit.
+/// Inputs have up to five axes, with sizes around those that fit.
 #[test]
 fn panics_have_our_messages() {
     panics::note();
@@ -88,7 +88,7 @@ fn panics_have_our_messages() {
     assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Running statistics are what they were after an empty batch.
+/// An empty batch leaves running statistics as they were.
 #[test]
 fn an_empty_batch_moves_no_statistics() {
     let mut layer = BatchNorm1d::new(3).with_cumulative_average();
@@ -155,7 +155,7 @@ fn rows_that_are_none_are_refused_in_our_own_words() {
         (5, f32::NAN),
         (5, f32::INFINITY),
         (5, 1e30),
-        // As an index: that of the largest number, and one that times the width wraps around to the first row.
+        // 2⁶⁴ becomes the largest index, and 2⁶² times the width wraps around to the first row.
         (5, 18_446_744_073_709_551_616.0),
         (5, 4_611_686_018_427_387_904.0),
         (0, 0.0),

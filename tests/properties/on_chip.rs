@@ -1,4 +1,4 @@
-//! Training on the chip: what networks whose weights live in devices promise.
+//! Properties of training on the chip, of networks whose weights live in devices.
 
 use ohmgrad::analog::CallPairs;
 use ohmgrad::analog::cell::{
@@ -76,8 +76,8 @@ fn every_kind() -> Vec<RpuConfig> {
     ]
 }
 
-/// With a perfect forward and backward and no device, training on tiles is digital descent; with fine, symmetric devices it
-/// comes near to it.
+/// With a perfect forward and backward and no device, training on tiles is digital descent; with fine, symmetric
+/// devices it is nearly so.
 #[test]
 fn without_devices_it_is_digital_descent() {
     let perfect = IoParameters { is_perfect: true, ..Default::default() };
@@ -238,7 +238,7 @@ fn a_preset_of_a_transfer_cell_trains() {
     assert!((0..6).map(|step| step_of(&mut net, &mut sgd, step)).all(f32::is_finite));
 }
 
-/// A step copies the weights that its pulses have changed; no other may have.
+/// A step copies the weights that its pulses have changed; no others may differ.
 #[test]
 fn the_logical_weight_is_what_the_devices_hold() {
     for config in every_kind() {

@@ -1,4 +1,4 @@
-//! Monte Carlo over chips and times, of any metric: against loops that are written out here.
+//! Monte Carlo over chips and times, for any metric, compared with loops that are written out here.
 
 use ohmgrad::analog::config::DriftCompensationConfig;
 use ohmgrad::analog::noise::StateIndependent;
@@ -7,7 +7,7 @@ use ohmgrad::prelude::*;
 const TIMES: [f32; 3] = [86_400.0, 1.0, 3600.0];
 const CHIPS: usize = 3;
 
-/// Chip `i` at the time `t`, and the key of its reads: what `over_time` says that it computes.
+/// Chip `i` at the time `t`, and the key of its reads, as `over_time` documents them.
 fn chip_at(net: &Sequential, i: usize, t: f32, key: Key) -> (Chip<Sequential>, Key) {
     let mut chip = net.program(key.fold("chip").fold(i)).unwrap();
     chip.drift_to(t).unwrap();
@@ -85,8 +85,8 @@ fn the_mean_squared_error_of_noisy_chips_is_that_of_loops() {
     assert!((1..values.len()).all(|i| !values[..i].contains(&values[i])), "{values:?}");
 }
 
-/// The number of right steps, and the number of sequences that are right from their first step to the last: sequences are
-/// longer than the blocks of rows that evaluation is cut into, so that a cut along time would be seen.
+/// The number of right steps, and the number of sequences that are right from their first step to the last: sequences
+/// are longer than the blocks of rows that evaluation is cut into, so that a cut along time would be seen.
 #[test]
 fn a_metric_of_sequences_is_that_of_loops() {
     const STEPS: usize = 300;
@@ -96,7 +96,7 @@ fn a_metric_of_sequences_is_that_of_loops() {
     let forward = IoParameters { out_noise: 0.5, ..Default::default() };
     net.to_analog(&InferenceRpuConfig { forward, ..Default::default() }, Key::new(2)).unwrap();
     let x = Tensor::normal(&[STEPS, SEQUENCES, 2], Key::new(3));
-    // What the digital network says, so that most steps of a chip are right and some are not.
+    // The symbols are those of the digital network, so that most steps of a chip are right and some are not.
     let symbols: Vec<usize> = {
         let mut digital = net.clone();
         digital.to_digital();

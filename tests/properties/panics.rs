@@ -1,4 +1,4 @@
-//! Panics that tests provoke, and whose words they are.
+//! Panics that tests provoke, and a check of their messages.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +7,7 @@ thread_local! {
     static LAST: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Notes what a panic says and where it is, from now on; those of the tests themselves are shown.
+/// Records place and message of each panic from now on; those of the tests themselves are shown.
 pub fn note() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -23,14 +23,15 @@ pub fn note() {
     });
 }
 
-/// The result of a call, or the place and message of its panic; after [`note`].
+/// The result of a call, or the place and message of its panic, which [`note`] records.
 pub fn caught<R>(call: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| LAST.with_borrow(String::clone))
 }
 
-/// Returns `true` for a panic with a message of ours: not one of an index, a sum or an `unwrap`, and not of another crate.
+/// Returns `true` for a panic with a message of ours: not one of an index, a sum or an `unwrap`, and not of another
+/// crate.
 pub fn is_own(panic: &str) -> bool {
-    // A panic of ours is where the call is: in a crate, or in the test that called it.
+    // The place of our panics is that of the call: in a crate, or in the test.
     let ours = ["crates/", "tests/"].iter().any(|folder| panic.starts_with(folder)) || panic.contains("/crates/");
     let accident =
         ["index out of", "range end", "range start", "attempt to", "unwrap", "Option", "Err value", "overflow"];

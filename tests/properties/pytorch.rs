@@ -11,7 +11,7 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/checkpoint").join(name)
 }
 
-/// On tiles that compute exactly.
+/// Moves a network onto perfect tiles.
 fn on_perfect_tiles(net: &mut impl Visit) {
     let perfect = IoParameters { is_perfect: true, ..Default::default() };
     net.to_analog(&InferenceRpuConfig { forward: perfect, ..Default::default() }, KEY).unwrap();
@@ -91,7 +91,7 @@ fn a_convolutional_network_loads_and_moves_onto_tiles() {
     on_perfect_tiles(&mut net);
     near(&net);
 
-    // With the weights on tiles already, and by the names of another network.
+    // Weights may be on tiles already; a network with other names refuses the file.
     net.load_weights(file("pytorch_conv.safetensors")).unwrap();
     near(&net);
     let error = Sequential::new().batch_norm2d(4).init(KEY).load_weights(file("pytorch_conv.safetensors"));

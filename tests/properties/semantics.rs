@@ -77,7 +77,7 @@ impl Training {
 }
 
 proptest! {
-    /// Whatever the forward does, a perfect backward is the digital gradient.
+    /// With any forward, a perfect backward is the digital gradient.
     #[test]
     fn a_perfect_backward_is_the_digital_gradient(sizes in sizes(), config in config(), seed: u64) {
         let key = Key::new(seed);
@@ -101,7 +101,8 @@ proptest! {
         prop_assert_eq!(training.run(Some(&config)), training.run(None));
     }
 
-    /// Switching the backward changes no forward sample, and what the tape repeats is what it would have recorded.
+    /// Another backward changes no forward sample, and a backward repeated under it equals one that was recorded with
+    /// it.
     #[test]
     fn the_backward_changes_no_forward(
         sizes in sizes(), config in config(), backward in io(), mask_saturated: bool, seed: u64
@@ -153,7 +154,7 @@ proptest! {
         prop_assert_eq!(&read(x.clone()) * factor, read(&x * factor));
     }
 
-    /// A value that is not a number stays in its row, and nothing hangs or panics.
+    /// A value that is not a number, or extreme, affects only its row; nothing panics or hangs.
     #[test]
     fn not_a_number_stays_in_its_row(
         sizes in sizes(), config in config(), backward in io(), at: prop::sample::Index,
@@ -195,7 +196,7 @@ proptest! {
         analog.forward(x).backward_from(d_spoilt);
     }
 
-    /// In evaluation, how a data set is cut into batches changes nothing.
+    /// Evaluation does not depend on how a data set is cut into batches.
     #[test]
     fn batches_change_no_noise(sizes in sizes(), config in config(), cut: prop::sample::Index, seed: u64) {
         let key = Key::new(seed);
@@ -212,7 +213,7 @@ proptest! {
         prop_assert_eq!(read(0, sizes[0]), [read(0, cut), read(cut, sizes[0])].concat());
     }
 
-    /// A masked backward is the digital gradient of the outputs that are not saturated.
+    /// The input's gradient is the digital one without saturated outputs; those of weight and bias have no mask.
     #[test]
     fn the_mask_removes_gradients_of_saturated_outputs(sizes in sizes(), bound in 0.1f32..1.0, seed: u64) {
         let key = Key::new(seed);
@@ -253,7 +254,7 @@ proptest! {
     }
 }
 
-/// Learned output scales get the gradient of an ordinary factor, and scale what passes to the others.
+/// Learned output scales get the gradient of an ordinary factor, and scale the gradients of the other parameters.
 #[test]
 fn learned_scales_are_ordinary_factors() {
     for (columnwise, max) in [(false, 0), (true, 0), (false, 3), (true, 3)] {
@@ -301,7 +302,7 @@ fn learned_scales_are_ordinary_factors() {
     }
 }
 
-/// Steps of a sequence are rows of their sample: their noise does not depend on how the samples are batched either.
+/// Time steps of a sequence are rows of their sample: their noise does not depend on how samples are batched.
 #[test]
 fn steps_of_a_sequence_belong_to_their_sample() {
     let (_, layer, ..) = twins([1, 5, 3], &InferenceRpuConfig::default(), Key::new(1));
@@ -310,7 +311,7 @@ fn steps_of_a_sequence_belong_to_their_sample() {
     assert_eq!(predict(&layer, &x, Key::new(3)), together);
 }
 
-/// A trained running mean is what evaluation scales by, for every row.
+/// Evaluation scales every row by the trained running mean.
 #[test]
 fn evaluation_keeps_to_the_trained_mean() {
     let forward = IoParameters { noise_management: NoiseManagement::AverageAbsMax, ..Default::default() };
@@ -325,7 +326,7 @@ fn evaluation_keeps_to_the_trained_mean() {
     assert_eq!(predict(&layer, &x, Key::new(4)), together);
 }
 
-/// Measured variations are used whatever the spread in the parameters, and must be as many as there are outputs.
+/// Measured variations, one per output, are used whatever the spread in the parameters.
 #[test]
 fn measured_variations_replace_drawn_ones() {
     let forward = IoParameters { out_noise: 0.0, out_res: -1.0, inp_res: -1.0, ..Default::default() };
@@ -377,7 +378,7 @@ fn running_means_of_a_convolution_do_not_block_threads() {
     }
 }
 
-/// Rows of nothing but subnormal numbers give zeros: in the reference zero times an infinite factor makes them NaN.
+/// Rows of only subnormal numbers give zeros; in the reference, zero times an infinite factor makes them NaN.
 #[test]
 fn vanishing_rows_give_zeros() {
     let config = InferenceRpuConfig { backward: BackwardIoParameters::default(), ..Default::default() };
@@ -390,12 +391,12 @@ fn vanishing_rows_give_zeros() {
     assert_eq!(gradients.wrt(x).expect("asked for").to_vec(), [0.0; 3]);
 }
 
-/// A training step writes weights where they lie: no copy on write, over all layers and both kinds of weight.
+/// A training step writes weights in place, without copy on write, in all layers, digital and on tiles.
 #[test]
 fn a_step_copies_no_weight() {
     let mut digital = Sequential::new().linear(30, 20).relu().linear(20, 5).init(Key::new(1));
     let mut analog = digital.clone();
-    // A clone shares storage until it is written: make each network its own before counting.
+    // A clone shares storage until it is written, so each network gets separate storage before counting.
     for net in [&mut digital, &mut analog] {
         for (_, param) in net.parameters_mut() {
             param.value.make_mut();
@@ -420,7 +421,8 @@ fn a_step_copies_no_weight() {
     }
 }
 
-/// The running mean of AVERAGE_ABS_MAX is state: training moves it, evaluation does not, and a backward not forward's.
+/// The running mean of AVERAGE_ABS_MAX is state: training changes it, evaluation does not, nor does a backward change
+/// the forward's.
 #[test]
 fn running_means_are_committed_by_steps_alone() {
     let config = InferenceRpuConfig {
@@ -448,7 +450,7 @@ fn running_means_are_committed_by_steps_alone() {
     assert!(means(&layer)[0] != after[0] && means(&layer)[1] == after[1]);
 }
 
-/// Wires have resistance in evaluation alone.
+/// Wires have resistance only in evaluation.
 #[test]
 fn ir_drop_over_time_does_not_change_a_training() {
     use ohmgrad::analog::config::IrDropT;

@@ -34,7 +34,7 @@ fn layer([_, ins, outs]: [usize; 3], config: &InferenceRpuConfig, key: Key) -> L
     layer
 }
 
-/// The effective weight, by a perfect read of each input alone.
+/// The effective weight, from a read of the identity.
 fn seen(layer: &Linear, tape: &Tape) -> Tensor {
     let ins = layer.affine.weight().value.shape()[1];
     let identity = Tensor::from_fn(&[ins, ins], |at| f32::from(u8::from(at[0] == at[1])));
@@ -42,7 +42,7 @@ fn seen(layer: &Linear, tape: &Tape) -> Tensor {
 }
 
 proptest! {
-    /// Modifiers never touch the stored weights, nor the weight's gradient.
+    /// Modifiers change neither the stored weights nor the weight's gradient.
     #[test]
     fn modifiers_are_for_reads_alone(
         sizes in sizes(), config in config(), modifier in modifier(), backward in io(), seed: u64
@@ -63,7 +63,7 @@ proptest! {
         prop_assert_eq!(bits(&analog.affine.weight().value), before);
     }
 
-    /// A perfect backward goes through the weights that the forward has seen.
+    /// A perfect backward uses the effective weights of the forward.
     #[test]
     fn forward_and_backward_see_the_same_weights(sizes in sizes(), mapping in mapping(), modifier in modifier(), seed: u64) {
         let key = Key::new(seed);
@@ -81,7 +81,7 @@ proptest! {
         prop_assert!(far <= 1e-5 * (1.0 + expected.abs().max()), "{far}");
     }
 
-    /// A tile array equals one tile when perfect.
+    /// A perfect tile array equals one perfect tile.
     #[test]
     fn perfect_tiles_are_one(sizes in sizes(), mapping in mapping(), seed: u64) {
         let key = Key::new(seed);
@@ -95,7 +95,7 @@ proptest! {
         prop_assert_eq!(bits(&many.forward(x).value()), bits(&one.forward(x).value()));
     }
 
-    /// Splitting covers every weight once.
+    /// The tiles cover every weight once.
     #[test]
     fn tiles_cover_every_weight_once(sizes in sizes(), mapping in mapping()) {
         let mapping = MappingParameter { digital_bias: true, ..mapping };
@@ -108,7 +108,7 @@ proptest! {
         prop_assert!(count.iter().all(|&count| count == 1));
     }
 
-    /// Everything at once, also on layers of a single row or column and on tiles of a single device.
+    /// All options at once, also on layers of a single row or column and on tiles of a single device.
     #[test]
     fn every_shape_trains(
         sizes in sizes(),
@@ -151,7 +151,7 @@ proptest! {
         prop_assert!(net.state_dict().iter().all(|(_, value)| value.iter().all(|v| v.is_finite())));
     }
 
-    /// Repeating a backward as straight through gives what recording it would have given.
+    /// A backward repeated as straight through equals one that was recorded so.
     #[test]
     fn a_backward_can_be_repeated_straight_through(sizes in sizes(), forward in io(), mapping in mapping(), seed: u64) {
         let key = Key::new(seed);
@@ -232,7 +232,7 @@ fn each_sample_can_have_a_different_draw() {
     assert_ne!(rows.slice(0, 0..1), rows.slice(0, 1..2));
     let trace = tape.trace().to_string();
     assert!(trace.contains("modifier: ADD_NORMAL, std_dev 0.1, for each sample"), "{trace}");
-    // The gradient goes through what each has seen: d·W' of a linear layer is the derivative of d·y.
+    // The gradient uses the weights of each sample: d·W' of a linear layer is the derivative of d·y.
     let gradients = y.sum().backward();
     let of_x = gradients.wrt(x).unwrap();
     let bias = layer.affine.bias.as_ref().unwrap().value.sum();
@@ -288,7 +288,7 @@ fn an_analog_bias_has_no_input_range() {
     assert!(!net.is_analog());
 }
 
-/// The network learns the range from what lies beyond it.
+/// Inputs beyond the range make training enlarge it.
 #[test]
 fn a_range_that_cuts_too_much_grows() {
     let input_range = InputRangeParameter { enable: true, init_from_data: 0, init_value: 0.5, ..Default::default() };
@@ -307,8 +307,8 @@ fn a_range_that_cuts_too_much_grows() {
     assert!(range > 1.2, "{range}");
 }
 
-/// Learning rates, inputs or first batches that end in NaN: the loss is NaN from then on, and steps go on without a panic,
-/// whatever tiles do after a step.
+/// Learning rates that diverge, or NaN inputs, also while ranges are found: the loss becomes and stays NaN, and no step
+/// panics, whatever tiles do after it.
 #[test]
 fn a_training_that_diverges_becomes_nan() {
     let optimizers: [fn() -> Box<dyn Optimizer>; 3] = [

@@ -4,7 +4,8 @@ use crate::node::{Node, Object};
 use ohmgrad_analog::config::InferenceRpuConfig;
 use ohmgrad_analog::presets;
 
-/// Sections that are structs, with the reference's classes for them. Elsewhere a class is a choice, and goes into `type`.
+/// Sections that are structs, with the reference's classes for them. In all others the class is a choice, the field
+/// `type`.
 const SECTIONS: &[(&str, &str)] = &[
     ("forward", "IOParameters"),
     ("backward", "IOParameters"),
@@ -17,10 +18,10 @@ const SECTIONS: &[(&str, &str)] = &[
     ("update", "UpdateParameters"),
 ];
 
-/// Classes whose defaults are not those of the section that they stand in, as they would print in full (aihwkit
+/// The known classes, each with the defaults that differ from those of our section, as Python prints them (aihwkit
 /// `presets/utils.py`, `presets/web.py`, `parameters/io.py`, `configs/configs.py`).
 const DEFAULTS: &[&str] = &[
-    // Ours is perfect backward until a class says otherwise.
+    // Our backward is perfect by default; that of the reference is not.
     "IOParameters(is_perfect=False)",
     "IOParametersIRDropT(is_perfect=False)",
     "PresetIOParameters(is_perfect=False, out_bound=20.0, out_noise=0.1)",
@@ -48,7 +49,7 @@ const DEFAULTS: &[&str] = &[
     "FloatingPointRPUConfig(forward=IOParameters(is_perfect=True), noise_model=None, drift_compensation=None)",
 ];
 
-/// The class of a forward read that is followed over time.
+/// The class of our section `ir_drop_t`, IR drop over time.
 pub(crate) const IR_DROP_T: &str = "IOParametersIRDropT";
 
 /// Configurations of chips that are trained digitally.
@@ -66,7 +67,8 @@ const TORCH: &[&str] = &["TorchInferenceRPUConfig", "TorchInferenceRPUConfigIRDr
 /// Configurations of chips that are trained by pulses.
 const PULSED: &[&str] = &["SingleRPUConfig", "UnitCellRPUConfig", "DigitalRankUpdateRPUConfig"];
 
-/// The Python classes that compute what is computed here. A configuration with others computes something else.
+/// The tile classes of the reference that are simulated here. A configuration with another class computes something
+/// else.
 const TILES: &[&str] = &[
     "aihwkit.simulator.tiles.analog.AnalogTile",
     "aihwkit.simulator.tiles.floating_point.FloatingPointTile",
@@ -93,7 +95,7 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("runtime.offload_gradient", "False"),
 ];
 
-/// Fields that the printed form of a class leaves out, whatever they are.
+/// Fields that the printed form of a class leaves out even if they were changed.
 const UNPRINTED: &[(&str, &[&str])] = &[
     ("DualPairConductanceConverter", &["f_lst"]),
     ("NPairConductanceConverter", &["f_lst"]),
@@ -115,8 +117,8 @@ pub(crate) fn is_pulsed(configuration: &Object) -> bool {
     PULSED.iter().any(|class| configuration.is(class))
 }
 
-/// Returns `true` if gradients are those of the forward read: the tile decides, or the class where the tile is not
-/// shown.
+/// Returns `true` if gradients are those of the forward read. The tile's class decides, or the configuration's class if
+/// no tile is shown.
 pub(crate) fn differentiates_the_forward(configuration: &Object) -> bool {
     match configuration.get("tile_class") {
         Some(tile) => is_tile(tile, &[TORCH_TILE]),
@@ -124,7 +126,7 @@ pub(crate) fn differentiates_the_forward(configuration: &Object) -> bool {
     }
 }
 
-/// The preset that a configuration is, whose sections are those of the preset where they are not shown.
+/// The preset of a configuration's class, which has the sections that the configuration does not show.
 pub(crate) fn preset(configuration: &Object) -> Option<InferenceRpuConfig> {
     Some(match configuration.class.as_str() {
         "StandardHWATrainingPreset" => presets::standard_hwa_training(),
@@ -168,7 +170,7 @@ pub(crate) fn has_no_effect(path: &str, value: &Node) -> bool {
     }
 }
 
-/// Returns `true` if a device is ideal, and stays as it is.
+/// Returns `true` if a device is ideal, without drift, diffusion and decay.
 fn is_without_dynamics(device: &Node) -> bool {
     let zero = |node: Option<&Node>| node.is_none_or(|node| ["0", "0.0"].contains(&node.to_string().as_str()));
     let Node::Object(device) = device else { return false };

@@ -1,5 +1,5 @@
-//! Devices and cells as the reference prints them: classes of its presets become the class that they are made from, with
-//! the preset's values where none are shown.
+//! Devices and cells of the reference. The class of a preset becomes the class that it is derived from, with the
+//! preset's values for fields that are not shown.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use ohmgrad_analog::config::{IoParameters, Note, RpuConfig};
 use ohmgrad_analog::device::{DeviceConfig, presets};
 use ohmgrad_analog::update::UpdateParameters;
 
-/// Classes that are the only ones at their place, and so structs here.
+/// Classes that have no alternative at their place, and so are structs here.
 const STRUCTS: &[&str] = &["MixedPrecisionCompound", "FloatingPointDevice"];
 
 /// Fields that mean nothing here as long as they have this value.
@@ -26,7 +26,7 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("d_sparsity", "False"),
 ];
 
-/// The default configuration of the kind that trains on the chip, if it is one, and the preset that it is.
+/// For a configuration that trains on the chip, the default of its kind, and the preset of its class, if there is one.
 pub(crate) fn kind(configuration: &Object) -> Option<(RpuConfig, Option<RpuConfig>)> {
     let preset = configuration.class.strip_suffix("Preset").and_then(cells::by_name).map(RpuConfig::from);
     let is = |class: &str| configuration.is(class);
@@ -45,7 +45,7 @@ pub(crate) fn kind(configuration: &Object) -> Option<(RpuConfig, Option<RpuConfi
     Some((kind, preset))
 }
 
-/// The values that a class of the reference's presets starts from.
+/// The values of a device or cell that is a preset class of the reference.
 fn preset(class: &str) -> Option<Value> {
     let device: DeviceConfig = match class {
         "IdealizedPresetDevice" => presets::idealized().into(),
@@ -64,8 +64,8 @@ fn preset(class: &str) -> Option<Value> {
     Some(device.get())
 }
 
-/// A device, a cell, or what is in one, at a path; adds what is not known of it to the notes. `complete` says that objects
-/// show all of their fields.
+/// The value of a device, a cell, or a part of one, at a path; unknown classes are added to the notes. `complete`:
+/// objects show all of their fields.
 pub(crate) fn value(node: Node, at: &str, complete: bool, notes: &mut Vec<Note>) -> Value {
     let object = match node {
         Node::Object(object) => object,
@@ -116,7 +116,7 @@ fn start(object: &Object, at: &str, complete: bool, notes: &mut Vec<Note>) -> Ve
         if defaults.class != object.class && !complete {
             unknown(object, at, &defaults.class, notes);
         }
-        // All fields: a cell's own defaults of the section may be others.
+        // All fields, because a cell may have other defaults for this section.
         let all = match defaults.class.as_str() {
             "UpdateParameters" | "PresetUpdateParameters" => table(UpdateParameters::default().get()),
             class if class.contains("IOParameters") => table(IoParameters::default().get()),

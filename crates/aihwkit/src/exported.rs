@@ -1,7 +1,7 @@
 //! The JSON that `tools/export_rpu_config.py` writes.
 //!
-//! `{"aihwkit": VERSION, "rpu_config": {"class": …, "bases": […], "fields": {…}}}`; an object has its class and all of its
-//! fields, a dictionary is `{"entries": [[key, value], …]}`, what has no value is `{"opaque": TEXT}`.
+//! `{"aihwkit": VERSION, "rpu_config": {"class": …, "bases": […], "fields": {…}}}`; an object has its class and all of
+//! its fields, a dictionary is `{"entries": [[key, value], …]}`, a class or a function is `{"opaque": TEXT}`.
 
 use crate::node::{Node, Object};
 use ohmgrad_analog::Error;

@@ -1,9 +1,9 @@
 //! Reads configurations of aihwkit: the text that `print(rpu_config)` gives, and the JSON that
 //! `tools/export_rpu_config.py` writes.
 //!
-//! Both become one tree of objects with classes, and the objects become the tree of values that a configuration file of
-//! ohmgrad is. [`FromAihwkit`] is implemented for [`InferenceRpuConfig`] and [`RpuConfig`]; [`Imported`] has the
-//! configuration and a note for each field that was not understood.
+//! Both are parsed into a tree of Python objects, which is converted into the tree of values of an ohmgrad
+//! configuration file. [`FromAihwkit`] is implemented for [`InferenceRpuConfig`] and [`RpuConfig`]; [`Imported`] has
+//! the configuration and a note for each field that was not understood.
 //!
 //! ```
 //! use ohmgrad_aihwkit::FromAihwkit;
@@ -23,7 +23,7 @@
 //! | the grammar of the printed text | `printed.rs`; of the exported JSON `exported.rs`; the tree of both `node.rs` |
 //! | the classes that are known, and their defaults | `classes.rs`; of devices and cells `devices.rs` |
 //! | fields that become parameters, fields that become notes | `reader.rs` |
-//! | noise models, which print the numbers that they computed | `noise.rs` |
+//! | noise models, whose printed form has computed numbers | `noise.rs` |
 #![forbid(unsafe_code)]
 
 mod classes;
@@ -43,27 +43,27 @@ use ohmgrad_analog::config::{InferenceRpuConfig, Note, RpuConfig};
 use node::{Node, Object};
 use reader::Reader;
 
-/// A configuration that was read from aihwkit, and what of it was not understood.
+/// A configuration that was read from aihwkit, and notes on what was not understood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Imported<C = InferenceRpuConfig> {
     /// The configuration, with defaults for all fields that were not understood.
     pub config: C,
-    /// The fields that were not understood and have their defaults, with values as Python prints them, in no particular
-    /// order; empty if the configuration means the same here.
+    /// A note for each field that was not understood and has its default, with its value as Python prints it; in no
+    /// particular order. Empty if the configuration has the same meaning here.
     pub notes: Vec<Note>,
 }
 
 /// A configuration that can be read from aihwkit.
 pub trait FromAihwkit: Sized {
-    /// Reads what `print(rpu_config)` prints in aihwkit, or the JSON that `tools/export_rpu_config.py` writes.
+    /// Reads the text that `print(rpu_config)` prints in aihwkit, or the JSON that `tools/export_rpu_config.py` writes.
     ///
-    /// Only what was changed is printed; the rest has the defaults of its class, which are known here for the classes
-    /// of aihwkit 1.1. Fields that can't be understood keep their defaults and are listed in [`Imported::notes`], and
-    /// so is a class that is not known here, or that has fields which it does not have there.
+    /// aihwkit prints only the fields that were changed; the others have the defaults of their class, which are known
+    /// here for the classes of aihwkit 1.1. Fields that are not understood keep their defaults and are listed in
+    /// [`Imported::notes`], as are unknown classes and fields that a class does not have in aihwkit 1.1.
     ///
-    /// [`RpuConfig`] takes configurations of all kinds: those that train on the chip, and the reference's presets of
-    /// them, with their devices, cells and updates, all others as configurations of inference. [`InferenceRpuConfig`]
-    /// takes the reads of any kind.
+    /// [`RpuConfig`] reads all kinds: those that train on the chip, presets included, with their devices, cells and
+    /// updates; all others as configurations of inference. [`InferenceRpuConfig`] reads any kind without devices and
+    /// updates.
     ///
     /// ```
     /// use ohmgrad_aihwkit::FromAihwkit;
@@ -101,14 +101,14 @@ pub trait FromAihwkit: Sized {
     /// ```
     ///
     /// # Errors
-    /// Text that is neither, or that holds no configuration; for [`RpuConfig`] also a cell without devices that can be
+    /// If the text has neither form or holds no configuration; for [`RpuConfig`] also if no device of a cell can be
     /// read.
     fn from_aihwkit(text: &str) -> Result<Imported<Self>, Error>;
 
     /// Reads a file with a text that [`from_aihwkit`](Self::from_aihwkit) takes.
     ///
     /// # Errors
-    /// As [`from_aihwkit`](Self::from_aihwkit) with the file named, and a file that can't be read.
+    /// As for [`from_aihwkit`](Self::from_aihwkit), with the file named; also if the file can't be read.
     fn from_aihwkit_file(path: impl AsRef<Path>) -> Result<Imported<Self>, Error> {
         let path = path.as_ref();
         Self::from_aihwkit(&file::text(path)?).map_err(|error| error.in_file(path))
@@ -136,7 +136,7 @@ impl FromAihwkit for RpuConfig {
     }
 }
 
-/// The configuration in a text, and whether it was printed.
+/// The configuration in a text, and `true` if it was printed.
 fn parse(text: &str) -> Result<(Object, bool), Error> {
     let printed = !text.trim_start().starts_with('{');
     match if printed { printed::parse(text) } else { exported::parse(text) }? {

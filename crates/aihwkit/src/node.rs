@@ -1,4 +1,4 @@
-//! A Python object as it was printed or exported, before anything is made of it.
+//! A Python object as it was printed or exported, before it is interpreted.
 
 use std::fmt;
 
@@ -51,7 +51,7 @@ impl Object {
 }
 
 impl Node {
-    /// The value at a path, as Python would print it; `type` is an object's class where it is not a field.
+    /// The value at a path, as Python would print it; `type` is the class of an object without a field of that name.
     pub fn show(&self, path: &str) -> Option<String> {
         let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
         let (field, index) = field.split_once('[').map_or((field, None), |(field, index)| (field, Some(index)));
@@ -66,8 +66,8 @@ impl Node {
         rest.map_or_else(|| Some(node.to_string()), |rest| node.show(rest))
     }
 
-    /// The value that a configuration file would have, where there is one. An object becomes the table of its fields,
-    /// with its class as `type` where it has no such field itself and `classes` says that the class is a choice.
+    /// The value as a configuration file has it. An object becomes the table of its fields; if `classes` is `true`, its
+    /// class is a choice and becomes `type`, unless it has a field of that name.
     pub fn into_value(self, classes: bool) -> Value {
         match self {
             Self::None => Value::Null,
@@ -91,7 +91,7 @@ impl Node {
     }
 }
 
-/// Much as Python prints it, in one line.
+/// One line, nearly as Python prints it.
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |f: &mut fmt::Formatter<'_>, items: Vec<String>| f.write_str(&items.join(", "));

@@ -1,10 +1,10 @@
-//! Noise models as they are printed: with the parameters that they were given, and those that they computed from them.
+//! Noise models in printed form, which shows the given parameters and those that the model computed from them.
 //!
-//! Here a parameter that is left out follows from the others, so that what a model would compute anyway is left out.
+//! Computed parameters are left out here, because a configuration without them computes them from the others.
 
 use crate::node::{Node, Object};
 
-/// Coefficients of the fits, with the largest conductance that they are scaled from, in µS.
+/// Fitted coefficients of programming noise by class, with the largest conductance of the fit in µS.
 const FITS: &[(&str, &[f64], f64)] = &[
     ("PCMLikeNoiseModel", &[0.26348, 1.9650, -1.1731], 25.0),
     ("CustomDriftPCMLikeNoiseModel", &[0.26348, 1.9650, -1.1731], 25.0),
@@ -12,13 +12,13 @@ const FITS: &[(&str, &[f64], f64)] = &[
     ("HermesNoiseModel", &[0.15781817, 2.32443916, -2.16310839, 0.68841818], 10.35),
 ];
 
-/// Converters are printed with two decimals.
+/// Tolerance in µS, as converters are printed with two decimals.
 const PRINTED: f64 = 0.005 + 1e-9;
 
 /// Leaves out the fields of a noise model that the model fills in.
 pub(crate) fn simplify(model: &mut Object) {
     one_g_max(model);
-    // What coefficients of ReRAM are relative to has no effect there either.
+    // The reference conductance of ReRAM coefficients has no effect, here or in aihwkit.
     if model.class.starts_with("ReRam") {
         model.take("coeff_g_max_reference");
         model.take("prog_coeff_g_max_reference");
@@ -36,7 +36,7 @@ pub(crate) fn simplify(model: &mut Object) {
     }
 }
 
-/// Models repeat the range of their converter, and with all decimals.
+/// Removes the second copy of a converter's range, which its model prints with all decimals.
 fn one_g_max(model: &mut Object) {
     let of_model = number(model.get("g_max"));
     let always = model.class == "ReRamCMONoiseModel";

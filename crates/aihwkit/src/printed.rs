@@ -1,15 +1,14 @@
 //! The text that Python prints for a configuration: `InferenceRPUConfig(forward=IOParameters(out_bound=10.0), …)`.
 //!
-//! What `str(rpu_config)` and `repr(rpu_config)` give, and as much of the language as people write into such an
-//! expression by hand: calls with named arguments, numbers, strings, lists, tuples, dictionaries, members of
-//! enumerations, comments.
+//! The grammar is that of `str(rpu_config)` and `repr(rpu_config)`, and of such expressions written by hand: calls with
+//! named arguments, numbers, strings, lists, tuples, dictionaries, members of enumerations, comments.
 
 use std::collections::HashSet;
 
 use crate::node::{Node, Object};
 use ohmgrad_analog::Error;
 
-/// Deeper than any configuration; a hostile text is not to exhaust the stack.
+/// The largest depth of nesting, beyond any configuration; it protects the stack.
 const DEPTH: usize = 64;
 
 pub(crate) fn parse(text: &str) -> Result<Node, Error> {
@@ -131,7 +130,7 @@ impl<'a> Parser<'a> {
         Ok(Node::Dict(entries))
     }
 
-    /// `<PulseType.NONE: 'None'>` is a member of an enumeration, `<class '…'>` nothing of use.
+    /// A member of an enumeration, `<PulseType.NONE: 'None'>`, or an opaque object, `<class '…'>`.
     fn angle(&mut self) -> Result<Node, Error> {
         let rest = &self.text[self.at..];
         let mut depth = 0_usize;
@@ -206,7 +205,7 @@ impl<'a> Parser<'a> {
         Ok(node)
     }
 
-    /// A call, a member of an enumeration, or a word of the language.
+    /// A call, a member of an enumeration, or a constant such as `None`.
     fn name(&mut self) -> Result<Node, Error> {
         let name = self.take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
         self.space();
@@ -242,7 +241,7 @@ impl<'a> Parser<'a> {
             fields.push((name.into(), parser.value()?));
             Ok(())
         })?;
-        // tensor([1.0, 2.0], dtype=…), array([…]), np.float64(0.5) are their values.
+        // tensor([1.0, 2.0], dtype=…), array([…]), np.float64(0.5): only the value counts.
         let wraps =
             matches!(class, "tensor" | "array" | "Parameter" | "float32" | "float64" | "int64" | "float" | "int");
         match positional.len() {

@@ -1,4 +1,4 @@
-//! A tree of objects as a configuration: what is understood becomes fields, the rest notes.
+//! Conversion of a tree of objects into a configuration, with notes on fields that are not understood.
 
 use std::collections::HashSet;
 
@@ -10,11 +10,11 @@ use ohmgrad_analog::config::{IrDropT, Note, PulseMode, RpuConfig};
 use crate::node::{Node, Object};
 use crate::{Imported, classes, devices, noise};
 
-/// More than this is not a configuration.
+/// The largest number of notes; a text with more is refused.
 pub(crate) const MOST_NOTES: usize = 1000;
 
-/// The configuration with the field at a path at its default, or if it has that already with the section around it; gives
-/// the path.
+/// The path that is reset to its default, and the resulting configuration: the field at `path`, or the section around
+/// it if that is at its default already.
 fn without<C: Setting + Clone + PartialEq>(config: &C, default: &C, path: &str) -> Option<(String, C)> {
     let (mut fields, mut rest) = (Setting::get(config), default.clone());
     let taken = take(&mut fields, path)?;
@@ -25,14 +25,14 @@ fn without<C: Setting + Clone + PartialEq>(config: &C, default: &C, path: &str) 
     }
 }
 
-/// The Torch tiles disregard the backward parameters.
+/// A straight-through backward, as Torch tiles ignore backward parameters.
 fn straight_through(table: &mut Vec<(String, Value)>) {
     let on = |field: &str| (field.to_owned(), Value::Bool(true));
     table.retain(|(field, _)| field != "backward");
     table.push(("backward".into(), Value::Table(vec![on("is_perfect"), on("straight_through")])));
 }
 
-/// A reading under way.
+/// The state of an import.
 pub(crate) struct Reader {
     pub notes: Vec<Note>,
     /// `true` if the text was printed, and so shows nothing but changed fields.
@@ -42,7 +42,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// The configuration of the fields that its class can read; notes the others.
+    /// The configuration that a table gives; fields that it refuses become notes.
     pub fn read<C: Setting + Clone + PartialEq>(
         mut self,
         table: Vec<(String, Value)>,
@@ -52,7 +52,7 @@ impl Reader {
     ) -> Result<Imported<C>, Error> {
         let mut config = default.clone();
         config.overlay(Value::Table(table), "", &mut |path, error| self.refused(path, error, whole))?;
-        // What is refused together with other fields goes as well, one after the other.
+        // Fields that contradict others are reset to their defaults, one after the other.
         while let Err(error) = validate(&config) {
             match error.field().and_then(|field| without(&config, default, &field)) {
                 Some((path, rest)) => {
@@ -65,7 +65,7 @@ impl Reader {
         Ok(Imported { config, notes: self.notes })
     }
 
-    /// Why nothing could be read at the place of an error: what was refused there before, if anything was.
+    /// The cause of an error: a field of its section that was refused before, or the error itself.
     fn cause(self, error: Error) -> Error {
         let at = error.field().unwrap_or_default();
         let root = |path: &str| path.split('.').next().map(str::to_owned);
@@ -79,12 +79,11 @@ impl Reader {
         }
     }
 
-    /// The whole as the fields of a configuration that trains on the chip; sections of a preset that are not shown are
-    /// the preset's.
+    /// The table of a configuration that trains on the chip; sections that it does not show are those of `preset`.
     pub fn on_chip(&mut self, object: Object, preset: Option<RpuConfig>) -> Vec<(String, Value)> {
         let shown: HashSet<String> = object.fields.iter().map(|(field, _)| field.clone()).collect();
         let mut table = self.fields(object, "");
-        // Defaults of the class are those of our own.
+        // Defaults that `fields` adds are the same here.
         table.retain(|(field, _)| shown.contains(field));
         if let Some(Value::Table(sections)) = preset.map(|preset| Setting::get(&preset)) {
             table.extend(sections.into_iter().filter(|(section, _)| section != "type" && !shown.contains(section)));
@@ -106,11 +105,11 @@ impl Reader {
         Ok(())
     }
 
-    /// The whole as the fields of a configuration.
+    /// The table of a configuration of inference.
     pub fn configuration(&mut self, object: Object) -> Vec<(String, Value)> {
         let mut not_shown = vec![];
         if !classes::is_known(&object) {
-            // A class that has them shows them.
+            // An unknown class has neither unless it shows them.
             not_shown.extend(["noise_model", "drift_compensation"].map(|section| (section.to_owned(), Value::Null)));
             let reason = "an unknown class, read as InferenceRPUConfig without what is not shown of it; its own defaults \
                           are not known";
@@ -132,7 +131,7 @@ impl Reader {
         table
     }
 
-    /// An object at a path as the fields of a section.
+    /// The table of the section at a path.
     fn fields(&mut self, object: Object, at: &str) -> Vec<(String, Value)> {
         let defaults = classes::defaults(&object).map_or_else(Vec::new, |defaults| defaults.fields);
         let not_shown = defaults.into_iter().filter(|(field, _)| object.get(field).is_none());
@@ -174,7 +173,7 @@ impl Reader {
         if timed { self.ir_drop_t(table, at) } else { table }
     }
 
-    /// Moves the fields of the reference that are the section `ir_drop_t` here.
+    /// Moves the fields of `IOParametersIRDropT` into our section `ir_drop_t`.
     fn ir_drop_t(&mut self, table: Vec<(String, Value)>, at: &str) -> Vec<(String, Value)> {
         let is_timed = |(field, value): &(String, Value)| {
             IrDropT::default().fields().iter().any(|timed| timed.name == field) && *value != Value::Text("IDEAL".into())
@@ -189,7 +188,7 @@ impl Reader {
         table
     }
 
-    /// Checks the parameters of the runtime, of which only those that would change numbers become notes.
+    /// Adds a note for each runtime parameter that differs from its default.
     fn runtime(&mut self, node: Node) {
         let Node::Object(runtime) = node else { return };
         for (field, node) in runtime.fields {
@@ -213,8 +212,8 @@ impl Reader {
     }
 }
 
-/// Removes the field at a path, or what of the path there is; gives its own path. Without its `type` an object is
-/// nothing, so that goes as a whole.
+/// Removes the field at a path, or the smallest section of the path that exists; returns its path. For the `type` of an
+/// object it removes the whole object.
 pub(crate) fn take(section: &mut Value, path: &str) -> Option<String> {
     let Value::Table(table) = section else { return None };
     let end = path.find(['.', '[']).unwrap_or(path.len());
@@ -230,8 +229,8 @@ pub(crate) fn take(section: &mut Value, path: &str) -> Option<String> {
     Some(table.remove(index).0)
 }
 
-/// Returns `true` for the field that is the class of an object and gives the other fields their meaning. The other
-/// sections with a `type` name it in capitals, and need no class.
+/// Returns `true` if a field is the `type` that names an object's class, on which the meaning of its other fields
+/// depends. In other sections `type` is a choice in capitals.
 fn is_class(section: &Value, field: &str) -> bool {
     let named = |(name, value): &(String, Value)| {
         name == "type" && matches!(value, Value::Text(class) if class.contains(char::is_lowercase))

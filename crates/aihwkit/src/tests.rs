@@ -112,7 +112,7 @@ fn a_class_that_is_not_known_goes_with_its_fields() {
     assert_eq!(taken("MyNoise", "clip.type"), None);
 }
 
-/// Notes by their fields.
+/// The fields of the notes.
 fn noted(text: &str) -> Vec<String> {
     import(text).notes.into_iter().map(|note| note.field).collect()
 }
@@ -198,7 +198,8 @@ fn reads_over_time_become_a_separate_section() {
 }
 
 proptest! {
-    /// Texts that are nearly a configuration: known words in any order, and what was printed with a part replaced.
+    /// Texts that are nearly a configuration: known words in any order, and a printed configuration with a part
+    /// replaced.
     #[test]
     fn no_text_breaks_it(
         words in proptest::collection::vec(proptest::sample::select(WORDS), 0..40),

@@ -7,7 +7,7 @@ use ohmgrad_tensor::{ConvWindow, Key, Tensor};
 
 use crate::visit::join;
 
-/// Where the weight [out, in] of a layer lives.
+/// The place of a layer's weight [out, in].
 #[derive(Clone, Debug)]
 pub enum Weight {
     /// In digital memory.
@@ -21,7 +21,7 @@ pub enum Weight {
 pub struct Affine {
     /// The weight, [out, in] or [out, in/groups, …kernel].
     pub weight: Weight,
-    /// Groups of channels of a convolution, else 1: each has separate tiles.
+    /// The number of groups of channels of a convolution, each with separate tiles; else 1.
     pub groups: usize,
     /// The bias of each output. It is digital and added after the product, unless the tiles hold it as a column.
     pub bias: Option<Param>,
@@ -166,8 +166,8 @@ impl Affine {
     /// input ranges and running means.
     ///
     /// # Errors
-    /// If the configuration is not valid, the weight is programmed onto a chip, or the new tiles are cut otherwise and so
-    /// can't take over what training has found.
+    /// If the configuration is not valid, the weight is programmed onto a chip, or the new tiles are cut otherwise and
+    /// so can't take over input ranges and running means.
     pub fn on_tiles(&self, config: impl Into<RpuConfig>, path: &str, key: Key) -> Result<Self, Error> {
         if self.is_programmed() {
             let reason = "its weight is programmed onto a chip; set_config puts the chip under another configuration, \
@@ -207,7 +207,7 @@ impl Affine {
         }
     }
 
-    /// Moves the weight back into digital memory, learned output scales included; of a chip the weights that its
+    /// Moves the weight back into digital memory, learned output scales included. On a chip it is the weight that the
     /// devices hold now, with drift compensation.
     pub fn to_digital(&mut self) {
         if self.tiles().is_none() {
@@ -220,7 +220,7 @@ impl Affine {
         self.weight = Weight::Digital(self.weight().with_value(weight));
     }
 
-    /// Moves the weight back into digital memory, estimated from reads of its tiles, with an analog bias.
+    /// Moves the weight, and an analog bias, back into digital memory, estimated from reads of the tiles.
     pub(crate) fn read_back(&mut self, key: Key) {
         let Weight::Analog(tiles) = &self.weight else { return };
         let (weight, of_bias) = tiles.read_back(self.bias.as_ref().map(|b| &b.value), key);
@@ -257,7 +257,7 @@ impl Affine {
         [("weight", self.weight())].into_iter().chain(bias).chain(tiles)
     }
 
-    /// As [`params`](Self::params), for changing them; then the buffers.
+    /// As [`params`](Self::params), for changing them, then buffers; `true` if trained.
     pub(crate) fn states_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Param, bool)> {
         let (weight, others) = match &mut self.weight {
             Weight::Digital(weight) => (weight, vec![]),
@@ -272,7 +272,7 @@ impl Affine {
         self.params().map(|(_, param)| param).chain(self.tile_buffers()).map(Param::id)
     }
 
-    /// State of the tiles that forwards change.
+    /// Input ranges, their numbers of calls, and running means.
     pub(crate) fn tile_buffers(&self) -> impl Iterator<Item = &Param> {
         self.tiles().into_iter().flat_map(|tiles| {
             let ranges = tiles.input_ranges.as_ref().map(|ranges| [&ranges.values, &ranges.calls]);
@@ -293,7 +293,7 @@ impl Affine {
         self.states_mut().for_each(|(name, param, _)| param.set_frozen(of(name).unwrap_or(of_weight)));
     }
 
-    /// Updates a weight that lives in devices by the calls of a step, at a learning rate.
+    /// Updates a weight that lives in devices from the deposits of a step's calls, at a learning rate.
     pub(crate) fn update_devices(&mut self, gradients: &Gradients, rate: f32) {
         if let Weight::Analog(tiles) = &mut self.weight
             && tiles.trains_on_chip()
@@ -305,8 +305,8 @@ impl Affine {
         }
     }
 
-    /// Cuts weights and maps them anew after a step of an optimizer, if the tiles' configuration asks for it and they
-    /// are not frozen.
+    /// Clips and remaps weights after a step of an optimizer, if the tiles' configuration asks for it and they are not
+    /// frozen.
     pub(crate) fn after_step(&mut self) {
         if let Weight::Analog(tiles) = &mut self.weight
             && !tiles.weight.is_frozen()
@@ -315,7 +315,7 @@ impl Affine {
         }
     }
 
-    /// Maps the weight anew; see [`Network::remap_weights`](crate::Network::remap_weights).
+    /// Remaps the weight; see [`Network::remap_weights`](crate::Network::remap_weights).
     pub(crate) fn remap_weights(&mut self, omega: f32) {
         if let Weight::Analog(tiles) = &mut self.weight {
             tiles.remap_weights(omega, self.bias.as_mut().map(|bias| &mut bias.value));

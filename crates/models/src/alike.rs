@@ -8,8 +8,8 @@ use crate::visit::{Slot, Visit};
 /// 10¹⁷ pairs.
 const FIRST: usize = 4;
 
-/// Pairs of weights that begin with the same numbers up to a factor: their layers were made from equal keys. The factor is
-/// that of their initialisation, which depends on their shapes.
+/// Pairs of weights that begin with the same numbers up to a factor: their layers were made from equal keys. The factor
+/// is that of their initialisation, which depends on their shapes.
 pub(crate) fn alike<V: Visit + ?Sized>(net: &V) -> Vec<[String; 2]> {
     let mut seen: Vec<(String, [f32; FIRST])> = vec![];
     let mut pairs = vec![];
@@ -31,8 +31,8 @@ pub(crate) fn alike<V: Visit + ?Sized>(net: &V) -> Vec<[String; 2]> {
     pairs
 }
 
-/// The first numbers of a weight as multiples of the very first; `None` of what was not drawn at random, as a constant
-/// or an identity, and of a row.
+/// The first numbers of a weight as multiples of the very first; `None` for a constant or an identity, which were not
+/// drawn, and for one axis or few elements.
 fn start(weight: &Tensor) -> Option<[f32; FIRST]> {
     if weight.rank() < 2 || weight.len() < FIRST {
         return None;
@@ -45,7 +45,7 @@ fn start(weight: &Tensor) -> Option<[f32; FIRST]> {
     start[1..].iter().all(is_drawn).then_some(start)
 }
 
-/// The evidence that two weights are from one key.
+/// The message that two weights are from one key.
 pub(crate) fn say([a, b]: &[String; 2]) -> String {
     format!("the weights of {a} and {b} begin alike: their layers are made from one key; fold a name into that of each")
 }

@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_maximum_is_that_of_the_inputs_of_an_exact_network() {
-        // A range that is in the way, and a perfect forward to compare with.
+        // The initial range would clip inputs; calibration does not apply it.
         let input_range = InputRangeParameter { enable: true, init_value: 0.1, ..Default::default() };
         let pre_post = PrePostProcessingParameter { input_range };
         let mapping = MappingParameter { max_input_size: 4, ..Default::default() };

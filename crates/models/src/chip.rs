@@ -1,4 +1,4 @@
-//! A programmed chip: a network whose weights are what devices have made of them.
+//! A programmed chip: a network whose weights are stored in devices.
 
 use std::fmt;
 
@@ -13,19 +13,19 @@ use crate::visit::Visit;
 
 /// A network after [`program`](crate::Network::program): one chip, at one time.
 ///
-/// It is a [`Module`], so that `accuracy(&chip, …)` and `predict(&chip, …)` work, and independent of the network: the
-/// network that it came from is not changed, and a clone drifts independently. Two chips from equal networks and equal
-/// keys are equal, at every time.
+/// It is a [`Module`], so that `accuracy(&chip, …)` and `predict(&chip, …)` work. Programming does not change the
+/// network that it came from, and a clone drifts independently. Two chips from equal networks and equal keys are equal,
+/// at every time.
 ///
 /// Digital parts (biases, batch norm) can be trained further on the chip; its programmed weights get no gradients.
 /// Operations that would lose the programming are errors: [`to_analog`](crate::Network::to_analog),
 /// [`remap_weights`](crate::Network::remap_weights), [`load_weights`](crate::Network::load_weights).
-/// [`set_config`](crate::Network::set_config) puts the same chip under other converters, noise or management;
+/// [`set_config`](crate::Network::set_config) gives the same chip other converters, noise or management;
 /// [`effective_weights`](crate::Network::effective_weights) gives the weights that its devices hold now, and
-/// [`to_digital`](Self::to_digital) a network of these.
+/// [`to_digital`](Self::to_digital) a digital network with these.
 ///
-/// A [`Checkpoint`](crate::Checkpoint) holds a chip with the state of its devices. To read it, restore it into a network
-/// with [`Tiles::FromFile`](crate::Tiles::FromFile):
+/// A [`Checkpoint`](crate::Checkpoint) holds a chip with the state of its devices. To read it, restore it into a
+/// network with [`Tiles::FromFile`](crate::Tiles::FromFile):
 ///
 /// ```
 /// use ohmgrad_analog::InferenceRpuConfig;
@@ -57,12 +57,12 @@ pub struct Chip<N> {
     net: N,
 }
 
-/// A weight whose drift compensation means little.
+/// A tile whose drift compensation measures noise rather than weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weak {
     /// The layer's path in the network.
     pub layer: String,
-    /// Its tile, and how weak the readout is.
+    /// The tile, and the strength of its readout.
     pub readout: WeakReadout,
 }
 
@@ -109,14 +109,14 @@ impl<N: Visit> Chip<N> {
     }
 
     /// Lets all devices drift to `t` seconds after programming, in any order of times: the state at a time does not
-    /// depend on where the chip has been before. Then measures the drift compensation anew.
+    /// depend on earlier times. Then measures the drift compensation anew.
     ///
     /// The read noise of the devices is drawn once for each time, from the chip's key; the noise of converters is
     /// new in each forward, from the tape's key.
     ///
     /// # Errors
-    /// If a noise model has no data for the time, or nothing is programmed (the network was taken off the chip); the chip
-    /// is then as it was.
+    /// If a noise model has no data for the time, or nothing is programmed (the network was taken off the chip); the
+    /// chip is then as it was.
     pub fn drift_to(&mut self, t: f32) -> Result<(), Error> {
         let arrays = self.net.tile_arrays_mut();
         let states = arrays.iter().map(|(_, tiles)| tiles.drifted(t)).collect::<Result<Vec<_>, _>>()?;
@@ -166,7 +166,7 @@ impl<N: Visit> Chip<N> {
         net
     }
 
-    /// Gives the network away, programmed as it is.
+    /// Returns the network, with its weights programmed.
     pub fn into_network(self) -> N {
         self.net
     }

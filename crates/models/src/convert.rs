@@ -15,11 +15,11 @@ use crate::chip::Chip;
 use crate::summary::Summary;
 use crate::visit::{Slot, Visit, owned, states_mut};
 
-/// Functions of every network, by way of its [`Visit`].
+/// Operations on every network that implements [`Visit`].
 pub trait Network: Visit {
     /// Freezes every parameter of a network or of a part of it: training leaves them as they are, also where clipping
     /// or remapping would change weights on tiles. Moving onto tiles and back, cloning and restoring keep them frozen.
-    /// Buffers, such as the running means of a batch norm, still follow.
+    /// Buffers, such as the running means of a batch norm, still change.
     ///
     /// ```
     /// use ohmgrad_autograd::Tape;
@@ -46,13 +46,13 @@ pub trait Network: Visit {
         self.parameters_mut().into_iter().for_each(|(_, param)| param.set_frozen(true));
     }
 
-    /// Trains every parameter again that was [frozen](Self::freeze).
+    /// Lets training change every [frozen](Self::freeze) parameter again.
     fn unfreeze(&mut self) {
         self.parameters_mut().into_iter().for_each(|(_, param)| param.set_frozen(false));
     }
 
-    /// Takes the gradients of this part of a network out of those of the whole, with the deposits and the state of its
-    /// parameters and buffers: for parts that have separate optimizers.
+    /// Splits the gradients of this part of a network off those of the whole, with the deposits and the state of its
+    /// parameters and buffers. For parts that have separate optimizers.
     ///
     /// ```
     /// use ohmgrad_autograd::Tape;
@@ -77,7 +77,7 @@ pub trait Network: Visit {
         self.parameters().into_iter().map(|(path, _)| path).collect()
     }
 
-    /// The number of trained numbers.
+    /// The number of elements of all parameters.
     fn parameter_count(&self) -> usize {
         self.parameters().iter().map(|(_, param)| param.value.len()).sum()
     }
@@ -87,18 +87,18 @@ pub trait Network: Visit {
         self.parameters().into_iter().map(|(path, param)| (param.id(), path)).collect()
     }
 
-    /// All parameters, then all buffers, with their paths, like a PyTorch state dict. These are the trained parameters:
-    /// of a chip the weights that were programmed, not those that its devices hold, which
-    /// [`effective_weights`](Self::effective_weights) gives.
+    /// All parameters, then all buffers, with their paths, like a PyTorch state dict. The values are those that
+    /// training set: for a chip the weights that were programmed. [`effective_weights`](Self::effective_weights) gives
+    /// those that its devices hold.
     fn state_dict(&self) -> Vec<(String, Tensor)> {
         let states = self.parameters().into_iter().chain(self.buffers());
         states.map(|(path, param)| (path, param.value.clone())).collect()
     }
 
-    /// Moves every weight onto tiles, in place: all of them, or none if one can't be.
+    /// Moves every weight onto tiles, in place: all of them, or none if one can't be moved.
     ///
-    /// `key` is the hardware's: fixed variations from device to device are drawn from it. The configuration may be of any
-    /// kind; under one that trains on the chip weights live in devices, which take them as far as their bounds allow.
+    /// Fixed variations from device to device are drawn from `key`, the hardware's. The configuration may be of any
+    /// kind; under one that trains on the chip, weights live in devices and are limited to their bounds.
     ///
     /// ```
     /// use ohmgrad_analog::InferenceRpuConfig;
@@ -123,8 +123,8 @@ pub trait Network: Visit {
         self.to_analog_with(key, |_| Some(&config))
     }
 
-    /// Moves weights onto tiles under a configuration that `pick` chooses by the path of their layer; those for which it
-    /// chooses none stay where they are. All that are chosen move, or none if one can't.
+    /// Moves weights onto tiles under a configuration that `pick` chooses by the path of their layer; those for which
+    /// it chooses none stay where they are. All chosen weights move, or none if one can't be moved.
     ///
     /// ```
     /// use ohmgrad_analog::{InferenceRpuConfig, MappingParameter};
@@ -155,8 +155,8 @@ pub trait Network: Visit {
         Ok(())
     }
 
-    /// Puts all tiles under another configuration, in place: the same tiles, with their scales, input ranges, running
-    /// means, variations, and on a chip programmed weights and drift; see
+    /// Gives all tiles another configuration, in place. They keep scales, input ranges, running means and variations,
+    /// and on a chip programmed weights and drift; see
     /// [`TileArray::set_config`](ohmgrad_analog::TileArray::set_config). Digital weights stay where they are.
     ///
     /// ```
@@ -179,8 +179,8 @@ pub trait Network: Visit {
     /// ```
     ///
     /// # Errors
-    /// If the configuration is not valid, or can't be that of one of the tiles: another cut or mapping, or on a chip
-    /// other devices; the network is then as it was.
+    /// If the configuration is not valid, or does not fit one of the tiles: it has another cut or mapping, or on a chip
+    /// other devices. The network is then as it was.
     fn set_config(&mut self, config: impl Into<RpuConfig>) -> Result<(), Error> {
         let config = config.into();
         self.set_config_with(|_| Some(&config))
@@ -202,7 +202,7 @@ pub trait Network: Visit {
         chosen.into_iter().try_for_each(|(path, tiles, config)| tiles.set_config(config).map_err(in_layer(&path)))
     }
 
-    /// Moves every weight back into digital memory, in place, learned output scales included. Of a chip these are the
+    /// Moves every weight back into digital memory, in place, learned output scales included. On a chip these are the
     /// weights that its devices hold now, with drift compensation. Input ranges, running means, mapping scales and
     /// devices are dropped with the tiles.
     fn to_digital(&mut self) {
@@ -229,10 +229,10 @@ pub trait Network: Visit {
         dict
     }
 
-    /// Maps every weight on tiles anew, so that the largest weight of each tile (of each output with
-    /// `weight_scaling_columnwise`) is `omega` on it: as after training, when weights have moved away from the range that
-    /// they were mapped to. Learned output scales move into the weights, and are 1 afterwards; input ranges, running means
-    /// and fixed variations stay. The reference takes 1 for `omega` unless told otherwise.
+    /// Remaps every weight on tiles: the largest tile weight of each tile (of each output with
+    /// `weight_scaling_columnwise`) becomes `omega`. For use after training, when weights have left the range that they
+    /// were mapped to. Learned output scales move into the weights and become 1; input ranges, running means and fixed
+    /// variations stay. The reference's default for `omega` is 1.
     ///
     /// ```
     /// use ohmgrad_analog::InferenceRpuConfig;
@@ -261,18 +261,17 @@ pub trait Network: Visit {
         Ok(())
     }
 
-    /// As [`to_digital`](Self::to_digital), but with weights that are estimated from reads of random
-    /// inputs, with all noise of the reads
-    /// ([`TileArray::read_back`](ohmgrad_analog::TileArray::read_back)). Of a chip these are the weights as they have
-    /// drifted, drift compensation included. All else is dropped with the tiles.
+    /// As [`to_digital`](Self::to_digital), but with weights that are estimated from reads of random inputs, with all
+    /// noise of the reads ([`TileArray::read_back`](ohmgrad_analog::TileArray::read_back)). On a chip these are the
+    /// drifted weights, drift compensation included. Everything else is dropped with the tiles.
     #[doc(alias = "realistic")]
     fn to_digital_realistic(&mut self, key: Key) {
         self.affines_mut().into_iter().for_each(|(path, affine)| affine.read_back(key.fold(path.as_str())));
     }
 
-    /// Programs every weight on tiles onto the devices of its configuration's noise model, giving a chip; the network
-    /// is as it was. The chip has the network's input ranges, running means, learned scales and fixed variations. `key`
-    /// is the chip's: its devices are functions of the key and of the time.
+    /// Programs every weight on tiles onto the devices of its configuration's noise model and returns the chip; the
+    /// network does not change. The chip has the network's input ranges, running means, learned scales and fixed
+    /// variations. Its devices are functions of `key`, the chip's, and of the time.
     ///
     /// ```
     /// use ohmgrad_analog::{InferenceRpuConfig, MappingParameter};
@@ -322,10 +321,10 @@ pub trait Network: Visit {
         Chip::program(self.clone(), Some(&model.into()), key)
     }
 
-    /// Reads weights from a safetensors file, such as PyTorch writes of a state dict: parameters and buffers by their
-    /// paths, in `f32`, or in `f64`, `f16` or `bf16` and then converted; all of them, or none if one does not fit.
-    /// Weights on tiles are replaced there, as by [`Affine::set`]; input ranges and running means of the tiles in a
-    /// checkpoint are restored if the network's tiles are cut alike; the result lists those that were not.
+    /// Reads weights from a safetensors file, as PyTorch writes a state dict: parameters and buffers by their paths, in
+    /// `f32`, or converted from `f64`, `f16` or `bf16`. All of them are read, or none if one does not fit. Weights on
+    /// tiles are replaced there, as by [`Affine::set`]. Input ranges and running means of a checkpoint's tiles are
+    /// restored if the network's tiles are cut alike; the result lists those that were not.
     ///
     /// In Python `safetensors.torch.save_file(net.state_dict(), "weights.safetensors")` writes such a file; then
     ///
@@ -347,9 +346,9 @@ pub trait Network: Visit {
         self.load_weights_as(path, &BTreeMap::new())
     }
 
-    /// As [`load_weights`](Self::load_weights), of a file whose tensors have other names: `names` has, for a name in the file
-    /// or for its first steps, what these are here. The longest that fits a name is taken; an empty one fits all names, and
-    /// to an empty one steps are left out.
+    /// As [`load_weights`](Self::load_weights), from a file whose tensors have other names. `names` maps a name in the
+    /// file, or its leading components, to those of the network. The longest entry that fits a name is used. An empty
+    /// entry fits all names; components that map to an empty name are left out.
     ///
     /// ```no_run
     /// use ohmgrad_models::{Conv2d, Linear, Network, Sequential};
@@ -367,8 +366,8 @@ pub trait Network: Visit {
     /// ```
     ///
     /// # Errors
-    /// As for [`load_weights`](Self::load_weights), and if no name in the file is fitted by one of `names`, or two become
-    /// one.
+    /// As for [`load_weights`](Self::load_weights), and if an entry of `names` fits no name in the file, or two tensors
+    /// get one name.
     fn load_weights_as(
         &mut self,
         path: impl AsRef<Path>,

@@ -46,7 +46,7 @@ use crate::visit::Visit;
 pub struct Diagnostics {
     /// One entry for each tile, in the order of the network.
     pub tiles: Vec<TileDiagnostics>,
-    /// The first entry of each weight.
+    /// The index of the first entry of each weight.
     weights: Vec<(Id, usize)>,
 }
 
@@ -67,8 +67,8 @@ pub struct TileDiagnostics {
     pub backward: Counters,
 }
 
-/// The diagnostics of an evaluation of all rows of `x`. The reads are those of [`predict`](crate::predict) with the same
-/// key, noise included.
+/// The diagnostics of an evaluation of all rows of `x`. The reads are those of [`predict`](crate::predict) with the
+/// same key, noise included.
 pub fn diagnose(net: &dyn Module, x: &Tensor, key: Key) -> Diagnostics {
     let mut diagnostics = Diagnostics::of(net);
     in_blocks(net, x, || Tape::eval(key).observed(), BATCH, |tape, _| diagnostics.add(tape));
@@ -99,12 +99,12 @@ impl Diagnostics {
         self.tiles.extend(entries);
     }
 
-    /// Adds what was observed on a tape.
+    /// Adds the observations of a tape.
     pub fn add(&mut self, tape: &Tape) {
         tape.observations(|weight, observed: &Observed| self.add_call(weight, observed));
     }
 
-    /// Adds what the backward of an observed tape left in its gradients.
+    /// Adds the observations of a backward, which are in its gradients.
     pub fn add_backward(&mut self, gradients: &Gradients) {
         gradients.deposited::<Observed>().for_each(|(weight, observed)| self.add_call(weight, observed));
     }
@@ -119,8 +119,8 @@ impl Diagnostics {
         }
     }
 
-    /// As JSON: a list with an object for each tile. Shares are 0…1; null where there is nothing to have a share of, as
-    /// the codes of a converter that does not round.
+    /// As JSON: a list with an object for each tile. Shares are 0…1, or null if there were no values; the codes of a
+    /// converter that does not round are null.
     pub fn to_json(&self) -> String {
         let tile = |entry: &TileDiagnostics| {
             json!({

@@ -14,16 +14,16 @@ pub(crate) const BATCH: usize = 256;
 /// evaluation](Tape::eval) with this key. Analog reads are noisy in evaluation too; the noise of a row depends on `key`
 /// and on the row's number alone.
 ///
-/// The input is computed in blocks of rows of the first axis, to bound memory. A network that combines rows (a recurrent
-/// layer with time first, a batch norm without running statistics, what [`Tape::combines_rows`] notes), or whose state
-/// follows the rows, is computed at once.
+/// The input is computed in blocks of rows of the first axis, to bound memory. A network is computed at once if it
+/// combines rows, which [`Tape::combines_rows`] reports (a recurrent layer with time first, a batch norm without
+/// running statistics), or if its state changes with the rows.
 pub fn predict(net: &dyn Module, x: &Tensor, key: Key) -> Tensor {
     let mut outputs = vec![];
     in_blocks(net, x, || Tape::eval(key), BATCH, |_, y| outputs.push(y));
     if outputs.len() == 1 { outputs.remove(0) } else { Array::concat(&outputs, 0) }
 }
 
-/// Calls `each` with the tape and the output of each block of rows, or of all at once if rows can't be parted.
+/// Calls `each` with the tape and the output of each block of rows, or of all rows at once if they can't be separated.
 pub(crate) fn in_blocks(
     net: &dyn Module,
     x: &Tensor,
@@ -49,8 +49,8 @@ pub(crate) fn in_blocks(
     each(&tape, y);
 }
 
-/// Returns `true` if a forward left all state as it was. A running mean that follows the rows of an evaluation makes
-/// each row depend on those before: that of AVERAGE_ABS_MAX does, until a training has found one.
+/// Returns `true` if a forward left all state as it was. A running mean that changes in evaluation makes each row
+/// depend on those before; that of AVERAGE_ABS_MAX changes until a training has set one.
 fn keeps_state(net: &dyn Module, tape: &Tape) -> bool {
     let keeps = |param: &Param| tape.state(param.id(), &param.value) == param.value;
     net.slots().into_iter().all(|(_, slot)| match slot {
@@ -82,14 +82,15 @@ fn scores(net: &dyn Module, data: &Dataset<Vec<usize>>, key: Key) -> Tensor {
 /// The share of samples whose largest output is that of their label, 0…1.
 ///
 /// # Panics
-/// If the network's output is not a row of scores for each sample, or the network takes its batch along another axis than
-/// the data set has its samples.
+/// If the network's output is not a row of scores for each sample, or the network takes its batch along another axis
+/// than the data set has its samples.
 pub fn accuracy(net: &dyn Module, data: &Dataset<Vec<usize>>, key: Key) -> f64 {
     let right = scores(net, data, key).argmax(1).iter().zip(&data.y).filter(|(a, b)| a == b).count();
     right as f64 / data.len().max(1) as f64
 }
 
-/// The number of rows of class i that were taken for class j: `[i][j]`, for as many classes as the network has outputs.
+/// The number of samples of class i that were taken for class j: `[i][j]`, for as many classes as the network has
+/// outputs.
 ///
 /// # Panics
 /// As for [`accuracy`], or if a label is not below the number of outputs.

@@ -1,8 +1,8 @@
 //! Conductances for the Fusion chip as CSV, and measured ones back.
 //!
-//! The format is aihwkit's (`utils/export.py`): a line each with the ids, classes, numbers of weights, heights and widths
-//! of the layers, ended by `\n`, then a row with their names and one row of conductances in µS for each, ended by `\r\n`.
-//! A layer's row has its tiles one after the other, each row-major [out, in].
+//! The format is aihwkit's (`utils/export.py`): one line each for the ids, classes, numbers of weights, heights and
+//! widths of the layers, ending in `\n`; then a line of their names and a line of conductances in µS for each layer,
+//! ending in `\r\n`. A layer's line has its tiles one after the other, each row-major [out, in].
 
 use std::fmt::Write;
 use std::fs;
@@ -15,7 +15,7 @@ use ohmgrad_tensor::Tensor;
 
 use crate::visit::Visit;
 
-/// Entries of a file's lines before the conductances, one for each layer.
+/// The lines before the conductances, which have an entry for each layer.
 const HEADER: [&str; 6] = ["id", "class", "number of weights", "height", "width", "name"];
 
 /// The conductances of a network for the Fusion chip, with the signs and scales that lead back to weights.
@@ -30,7 +30,7 @@ struct Layer {
     name: String,
     /// That of the logical weight.
     shape: Vec<usize>,
-    /// Of each tile, [out, in], in µS.
+    /// The conductances of each tile, [out, in], in µS.
     conductances: Vec<Tensor>,
     scales: Vec<Scales>,
 }
@@ -68,7 +68,7 @@ pub enum FusionError {
     Layer {
         /// The layer's path in the network.
         layer: String,
-        /// Why not.
+        /// The reason.
         reason: &'static str,
     },
 
@@ -79,8 +79,8 @@ pub enum FusionError {
 
 /// Writes the conductances that the Fusion chip should be programmed with for the weights of all tiles, in µS, as CSV.
 ///
-/// The file has neither signs nor scales: [`fusion_import`] needs the returned export. In a later process
-/// [`FusionExport::new`] of the same network, from a [`Checkpoint`](crate::Checkpoint), is the same. Biases stay in the
+/// The file has neither signs nor scales, so [`fusion_import`] needs the returned export. In a later process,
+/// [`FusionExport::new`] computes it again from the network's [`Checkpoint`](crate::Checkpoint). Biases stay in the
 /// network, analog ones too.
 ///
 /// ```
@@ -114,9 +114,9 @@ pub fn fusion_export<V: Visit + ?Sized>(
     Ok(export)
 }
 
-/// Reads conductances that were measured on the Fusion chip, in a file like the exported one, and writes the weights that
-/// they stand for onto the tiles: the exported signs times the conductances, scaled by a least-squares slope for each
-/// output of a tile ([`Fusion`]).
+/// Reads conductances that were measured on the Fusion chip, in a file like the exported one, and writes the weights
+/// that they stand for onto the tiles: the exported signs times the conductances, scaled by a least-squares slope for
+/// each output of a tile ([`Fusion`]).
 ///
 /// `net` is the exported network or one restored from its checkpoint. Mapping scales and learned output scales stay,
 /// and each import starts from the exported weights, so that many measurements can be read one after the other. The ids
@@ -163,7 +163,8 @@ impl FusionExport {
 
     /// The lines before the conductances, as entries.
     fn header(&self) -> [Vec<String>; 6] {
-        // A module's number in a flat `Sequential`, where those without weights count; elsewhere they are not known.
+        // In a flat `Sequential`, ids count all modules, also those without weights; in other networks they count
+        // layers.
         let places: Option<Vec<usize>> = self.layers.iter().map(|layer| layer.name.parse().ok()).collect();
         let ids = places.unwrap_or_else(|| (0..self.layers.len()).collect());
         let of_each = |f: fn(&Layer) -> String| self.layers.iter().map(f).collect();
@@ -180,7 +181,7 @@ impl FusionExport {
     fn to_csv(&self) -> String {
         let [of_layers @ .., names] = self.header();
         let mut text: String = of_layers.iter().map(|line| line.join(",") + "\n").collect();
-        // One empty entry is quoted in CSV: without quotes it would be a row of none.
+        // CSV quotes a single empty entry; without quotes the line would have none.
         text.push_str(if names == [""] { "\"\"".into() } else { names.join(",") }.as_str());
         text.push_str("\r\n");
         for layer in &self.layers {
@@ -316,7 +317,7 @@ impl Layer {
             && self.conductances.iter().map(Tensor::shape).eq(tiles().map(|part| part.shape().to_vec()))
     }
 
-    /// Writes the weights that conductances stand for; the logical ones, for mapping scales stay.
+    /// Writes the logical weights that conductances stand for; mapping scales stay.
     fn put(&self, array: &mut TileArray, measured: &[f32], converter: &Fusion) {
         let (mut weight, width) = (array.weight.value.to_vec(), self.width());
         let mut rest = measured;

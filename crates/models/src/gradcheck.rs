@@ -7,13 +7,13 @@ use ohmgrad_tensor::{Key, Tensor};
 
 use crate::module::Module;
 
-/// The entries of each parameter that are checked at most.
+/// The largest number of entries of a parameter that are checked.
 const ENTRIES: usize = 32;
 
-/// The step of the differences: in 32-bit floats, rounding and curvature then err about alike.
+/// The step of the differences, at which the errors of rounding to 32 bits and of curvature are about equal.
 const STEP: f32 = 1e-2;
 
-/// The largest deviation, relative to the largest gradient of the parameter, that is taken for rounding.
+/// The largest deviation, relative to the largest gradient of the parameter, that counts as rounding.
 const TOLERANCE: f64 = 1e-2;
 
 /// Place and size of a deviation of a network's gradient.
@@ -38,12 +38,12 @@ impl fmt::Display for ModuleMismatch {
 
 impl std::error::Error for ModuleMismatch {}
 
-/// Compares the gradients of a network's parameters at an input with central differences, to 1 % of the largest entry of each
-/// (networks compute in `f32`). Of large parameters 32 entries are checked, which `key` chooses.
+/// Compares the gradients of a network's parameters at an input with central differences, to 1 % of the largest entry
+/// of each gradient (networks compute in `f32`). At most 32 entries of a parameter are checked, which `key` chooses.
 ///
 /// The output is weighted with random numbers of `key` and summed. Forwards are those of training, with randomness of
 /// `key`, so dropout drops the same elements every time. Networks with kinks (ReLU, pooling) or converters have no
-/// derivative at some inputs; a digital network, or one on perfect tiles, of smooth functions passes at all inputs. Frozen
+/// derivative at some inputs; a network of smooth functions, digital or on perfect tiles, passes at all inputs. Frozen
 /// parameters are left out.
 ///
 /// ```
@@ -56,7 +56,7 @@ impl std::error::Error for ModuleMismatch {}
 /// ```
 ///
 /// # Errors
-/// The first entry that deviates by more. The network is as it was in any case.
+/// The first entry that deviates by more. The network does not change in either case.
 pub fn gradcheck_module<M: Module + ?Sized>(net: &mut M, x: &Tensor, key: Key) -> Result<(), ModuleMismatch> {
     let tape = Tape::train(key.fold("step"));
     let y = net.forward(tape.constant(x.clone()));

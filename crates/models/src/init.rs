@@ -1,4 +1,5 @@
-//! Initial values of weights. Weights are [out, in, …]; fans count the entries behind each output and input.
+//! Initial values of weights. Weights are [out, in, …]; `fan_in` counts the entries of each output, `fan_out` of each
+//! input.
 
 use ohmgrad_tensor::{Key, Tensor};
 
@@ -19,7 +20,7 @@ pub fn normal(shape: &[usize], std: f32, key: Key) -> Tensor {
     &Tensor::normal(shape, key) * std
 }
 
-/// PyTorch's default of linear and convolution layers, weights and biases alike: uniform within `±1/√fan_in`.
+/// PyTorch's default for linear and convolution layers, weights and biases alike: uniform within `±1/√fan_in`.
 pub fn torch_default(shape: &[usize], fan_in: usize, key: Key) -> Tensor {
     uniform(shape, 1.0 / (fan_in.max(1) as f32).sqrt(), key)
 }

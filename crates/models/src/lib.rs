@@ -1,8 +1,8 @@
 //! Layers, conversion to analog tiles, optimizers, data and evaluation.
 //!
-//! A network is a type that implements [`Module`]: a [`Sequential`], or a struct of layers with [`derive(Visit)`](Visit).
-//! Layers with weights hold them in an [`Affine`], digital or on tiles; [`Network::to_analog`] moves all of them in place,
-//! and [`Network::program`] makes a [`Chip`].
+//! A network is a type that implements [`Module`]: a [`Sequential`], or a struct of layers with
+//! [`derive(Visit)`](Visit). Layers with weights hold them in an [`Affine`], digital or on tiles;
+//! [`Network::to_analog`] moves all weights onto tiles in place, and [`Network::program`] makes a [`Chip`].
 //!
 //! ```
 //! use ohmgrad_analog::InferenceRpuConfig;

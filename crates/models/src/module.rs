@@ -13,8 +13,8 @@ pub trait Module: Visit + CloneBox + Send + Sync {
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t>;
 
     /// The axis of an input along which samples lie, where the module has a fixed one: 1 for recurrent layers with time
-    /// first, else 0. `None`, the default, is for modules that take any; a custom network that takes sequences
-    /// [time, batch, …] says `Some(1)`, so that data sets with another layout are refused.
+    /// first, else 0. `None`, the default, is for modules that take any; a custom network that takes sequences [time,
+    /// batch, …] returns `Some(1)`, so that data sets with another layout are refused.
     fn batch_axis(&self) -> Option<usize> {
         None
     }

@@ -53,8 +53,8 @@ impl AtTime {
     }
 }
 
-/// The time, the mean, the half-width of its 95 % confidence interval and the number of chips, with four digits or as many as
-/// the format asks for (`{:.2}`).
+/// The time, the mean, the half-width of its 95 % confidence interval and the number of chips, with four digits or as
+/// many as the format asks for (`{:.2}`).
 impl fmt::Display for AtTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(4);

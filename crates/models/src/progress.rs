@@ -28,7 +28,7 @@ impl Progress {
         Self {}
     }
 
-    /// One step further; `message` says how things stand.
+    /// Advances the bar by one step; `message` is shown beside it.
     pub fn step(&self, message: impl FnOnce() -> String) {
         #[cfg(feature = "progress")]
         {
@@ -41,7 +41,7 @@ impl Progress {
         drop(message);
     }
 
-    /// A line above the bar, or on standard error where there is none.
+    /// Prints a line above the bar, or on standard error where there is none.
     pub fn say(&self, line: &str) {
         #[cfg(feature = "progress")]
         if !self.bar.is_hidden() {
@@ -52,7 +52,7 @@ impl Progress {
     }
 }
 
-/// The bar disappears.
+/// Removes the bar.
 #[cfg(feature = "progress")]
 impl Drop for Progress {
     fn drop(&mut self) {

@@ -26,8 +26,7 @@ use crate::alike;
 pub struct Summary {
     /// One entry for each weight, with its bias, or for each other parameter.
     pub layers: Vec<LayerSummary>,
-    /// Pairs of weights that begin with the same numbers, up to a factor: of layers that were made from equal keys, if they
-    /// are not meant to begin alike.
+    /// Pairs of weights that begin with the same numbers, up to a factor: their layers were made from equal keys.
     pub alike: Vec<[String; 2]>,
 }
 
@@ -42,9 +41,9 @@ pub struct LayerSummary {
     pub parameters: usize,
     /// Tiles that hold the weight; 0 for a digital one.
     pub tiles: usize,
-    /// The largest tile, as [out, in]; of zeros for a digital weight.
+    /// The largest tile, as [out, in]; [0, 0] for a digital weight.
     pub tile_size: [usize; 2],
-    /// The share of the tiles' devices that hold a weight; of 1 where the mapping does not limit the size.
+    /// The share of the tiles' devices that hold a weight: 1 for tiles without a limit, 0 for a digital weight.
     pub utilisation: f64,
     /// The devices, if the weight trains by pulses.
     pub devices: Option<DeviceSummary>,

@@ -1,4 +1,4 @@
-//! The walk through a network: all that conversion, optimizers and checkpoints need of it.
+//! The walk through a network, which conversion, optimizers and checkpoints are based on.
 
 use std::collections::HashSet;
 
@@ -31,9 +31,10 @@ pub enum SlotMut<'a> {
     Buffer(&'a mut Param),
 }
 
-/// A walk over parameters, weight slots and buffers, in a fixed order and with paths like those of a PyTorch state dict.
+/// A walk over parameters, weight slots and buffers, in a fixed order and with paths like those of a PyTorch state
+/// dict.
 ///
-/// It is derived. Every field of a struct is visited under its name; one that has no parameters is skipped by an attribute:
+/// It is derived. Every field of a struct is visited under its name; an attribute skips a field without parameters:
 ///
 /// ```
 /// use ohmgrad_autograd::Var;
@@ -61,7 +62,7 @@ pub enum SlotMut<'a> {
 /// assert_eq!(net.parameter_names(), ["hidden.0.weight", "hidden.0.bias", "out.weight", "out.bias"]);
 /// ```
 ///
-/// Without the attribute the compiler refuses `steps`, by its place:
+/// Without the attribute, the compiler refuses the field `steps`:
 ///
 /// ```compile_fail
 /// use ohmgrad_models::{Linear, Visit};
@@ -95,7 +96,7 @@ pub enum SlotMut<'a> {
 /// assert_eq!(net.parameter_names(), ["inner.weight", "inner.bias"]);
 /// ```
 ///
-/// What a walk finds is lent for as long as the network is, so that walks are loops:
+/// Slots are borrowed for as long as the network is, so that walks can be loops:
 ///
 /// ```
 /// use ohmgrad_models::{Sequential, Slot, Visit};
@@ -117,7 +118,8 @@ pub enum SlotMut<'a> {
     note = "a struct of layers has `#[derive(Visit)]`"
 )]
 pub trait Visit {
-    /// Calls `f` with the path and the content of each slot; `path` is the path of this part, empty for the whole network.
+    /// Calls `f` with the path and the content of each slot; `path` is the path of this part, empty for the whole
+    /// network.
     fn visit<'a>(&'a self, path: &str, f: &mut dyn FnMut(&str, Slot<'a>));
 
     /// As [`visit`](Self::visit), in the same order, for changing the slots.
@@ -197,7 +199,7 @@ pub trait Visit {
     }
 }
 
-/// A path one step down.
+/// The path of `name` below `path`.
 pub fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.into() } else { format!("{path}.{name}") }
 }
@@ -252,7 +254,7 @@ impl<V: Visit> Visit for Option<V> {
     }
 }
 
-/// A parameter of a user's layer that is in no sublayer.
+/// A parameter of a custom layer that is in no sublayer.
 impl Visit for Param {
     fn visit<'a>(&'a self, path: &str, f: &mut dyn FnMut(&str, Slot<'a>)) {
         f(path, Slot::Param(self));

@@ -40,7 +40,7 @@ pub(super) fn encode(
 pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Contents, CheckpointError> {
     let wrong = |error: safetensors::SafeTensorError| CheckpointError::format(path, error);
     let (length, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
-    // The crate takes the last of two equal names without an error.
+    // `safetensors` takes the last of two equal names without an error.
     json::refuse_duplicates(&bytes[8..8 + length]).map_err(|error| CheckpointError::format(path, error))?;
     let text = header.metadata().as_ref().and_then(|entries| entries.get(TEXT)).cloned();
     let exact = text.is_some();
@@ -93,8 +93,8 @@ impl View for Bytes<'_> {
     }
 }
 
-/// Numbers of a type that has a value as `f32`, rounded to the nearest: floats, and the batches that PyTorch's batch norm
-/// counts.
+/// Numbers as `f32`, rounded to the nearest: floats, and the count of batches of PyTorch's batch norm; `None` for other
+/// types.
 fn numbers(dtype: Dtype, data: &[u8], name: &str) -> Option<Vec<f32>> {
     fn each<const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         data.as_chunks().0.iter().map(|&bytes| value(bytes)).collect()

@@ -1,7 +1,7 @@
-//! Files that went through a shredder: whatever is in them, reading says what is wrong or gives something that works.
+//! Shredded files, with random damage: reading refuses them with an error or gives a checkpoint that works.
 //!
-//! `OHMGRAD_FUZZ=3000..1000000 cargo test --release -p ohmgrad-models shredded` shreds for longer, from where the test
-//! itself stops.
+//! `OHMGRAD_FUZZ=3000..1000000 cargo test --release -p ohmgrad-models shredded` runs more cases, from the one where the
+//! test stops.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -60,7 +60,7 @@ fn file(mut net: Sequential, optimizer: &mut dyn Optimizer) -> Vec<u8> {
     format::encode(text, &tensors, path).unwrap()
 }
 
-/// Weights of another program, in four types, and PyTorch's count of batches.
+/// A file of another program: weights in four types, and PyTorch's count of batches.
 fn foreign() -> Vec<u8> {
     let types = [("F16", 2), ("BF16", 2), ("F64", 8), ("F32", 4)].into_iter().cycle();
     let (mut header, mut data) = (String::from("{"), vec![]);
@@ -108,7 +108,7 @@ fn shred(bytes: &mut Vec<u8>, dice: &mut Dice) {
     }
 }
 
-/// A file whose header has the right length: what is behind it shall be reached.
+/// A file with the right length of its header, so that reading gets past it.
 fn with_header(header: &[u8], data: &[u8]) -> Vec<u8> {
     [(header.len() as u64).to_le_bytes().as_slice(), header, data].concat()
 }
@@ -119,7 +119,7 @@ fn number(dice: &mut Dice) -> &'static str {
     NUMBERS.split(' ').nth(dice.below(18)).expect("there are 18")
 }
 
-/// Changes JSON and leaves it JSON.
+/// Changes JSON into other valid JSON.
 fn shred_tree(tree: &mut Value, dice: &mut Dice) {
     match tree {
         Value::Object(fields) if !fields.is_empty() => {
@@ -159,7 +159,7 @@ fn shred_text(text: &mut Vec<u8>, dice: &mut Dice) {
     let at = dice.below(text.len());
     let is_digit = |b: &u8| b.is_ascii_digit();
     match dice.below(5) {
-        // A number that is there becomes another.
+        // A number is replaced by another.
         0 | 1 => {
             let Some(start) = text[at..].iter().position(is_digit).map(|i| at + i) else { return };
             let end = text[start..].iter().position(|b| !is_digit(b)).map_or(text.len(), |i| start + i);
@@ -169,7 +169,7 @@ fn shred_text(text: &mut Vec<u8>, dice: &mut Dice) {
             let insert = *dice.pick(&TEXTS);
             text.splice(at..at, insert.bytes());
         }
-        // A stretch is doubled, or lost, or moves.
+        // A part is copied or moved to another place.
         3 => {
             let end = text.len().min(at + dice.below(120));
             let part = text[at..end].to_vec();
@@ -183,7 +183,7 @@ fn shred_text(text: &mut Vec<u8>, dice: &mut Dice) {
     }
 }
 
-/// Reads a file, and uses whatever it gave; whether it gave anything.
+/// Reads a file and uses what it holds; returns `true` if it was restored.
 fn read(bytes: &[u8], optimizers: [&mut dyn Optimizer; 2]) -> bool {
     let mut plain = net();
     let weights = parse_weights(bytes, Path::new("shredded"));
@@ -230,7 +230,7 @@ fn shredded_files_are_refused_or_work() {
             panic!("case {case}, in shredded.safetensors of the temporary directory")
         }));
     }
-    // Data may be anything, so some files do work; if all or none did, the shredder would be no good.
+    // Damaged data can be valid, so some files work; most or none would mean too little or too much damage.
     let all = cases.len();
     assert!(worked > all / 100 && worked < all / 2, "{worked} of {all}");
 }

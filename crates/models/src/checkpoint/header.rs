@@ -40,7 +40,7 @@ pub struct TrainingState {
     /// The best score of an evaluation so far.
     #[serde(serialize_with = "write_best", deserialize_with = "read_best")]
     pub best: Option<f64>,
-    /// Epochs since then that were not better.
+    /// The number of epochs since the best score.
     pub worse: usize,
     /// `true` if smaller scores are better.
     #[serde(default)]
@@ -83,7 +83,7 @@ pub(super) struct Header {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TilesHeader {
-    /// Which parameters are the array's, by their name in a `TileArrayState`.
+    /// The paths of the array's parameters, by their names in a `TileArrayState`.
     pub parameters: BTreeMap<String, String>,
     pub layout: TileLayout,
 }
@@ -100,7 +100,7 @@ pub(super) struct OptimizerHeader {
 impl Header {
     /// The header as text. Its numbers are those of `f64`, which hold every `f32` exactly.
     ///
-    /// A configuration may hold custom classes, for which there is no text.
+    /// A configuration with custom classes has no text and is an error.
     pub fn to_text(&self, path: &Path) -> Result<String, CheckpointError> {
         let unwritable = |error| CheckpointError::entry(path, "header", error, "a configuration that files can hold");
         Ok(serde_json::to_value(self).map_err(unwritable)?.to_string())
@@ -122,7 +122,7 @@ impl Header {
     }
 }
 
-/// As text, numbers too: JSON has neither NaN nor infinities, and its parsers may miss the last bit.
+/// Writes a value as text, numbers too: JSON has neither NaN nor infinities, and its parsers may miss the last bit.
 fn write_text<N: Display, S: Serializer>(number: &N, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
 }

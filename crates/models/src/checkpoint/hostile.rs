@@ -7,7 +7,7 @@ use crate::{Adam, Network, Sequential};
 use ohmgrad_analog::{InferenceRpuConfig, IoParameters};
 use ohmgrad_tensor::Key;
 
-/// The header of a checkpoint, what it says about itself, and the data.
+/// The header of a checkpoint file, the text of ohmgrad in it, and the data.
 struct File {
     header: Value,
     about: Value,
@@ -85,7 +85,7 @@ fn lengths_and_offsets_are_not_believed() {
     );
     let huge = with(json!({"dtype": "F32", "shape": [1u64 << 40, 1u64 << 40], "data_offsets": [0, 12]}));
     assert!(huge.starts_with("x: no safetensors file: "), "{huge}");
-    // No bytes, and yet longer than any memory.
+    // One size is 0, another is beyond any memory.
     let header = |shape: &str| {
         let metadata = r#""__metadata__":{"ohmgrad":"{\"version\":1}"}"#;
         format!(r#"{{{metadata},"w":{{"dtype":"F32","shape":{shape},"data_offsets":[0,0]}}}}"#)
@@ -164,7 +164,7 @@ fn tensors_have_the_type_and_the_shape_that_they_must_have() {
         changed(|f| f.header["@tiles/0.weight/0.forward.v_offset"]["shape"] = json!([1, 3])),
         "x: @tiles/0.weight/0.forward.v_offset: found shape [1, 3], expected shape [3]"
     );
-    // The error of the optimizer comes where there is one.
+    // Errors in an optimizer's memory are found when it is restored.
     let mut file = file();
     file.about["optimizer"]["steps"]["0.bias"] = json!(-1);
     let checkpoint = Checkpoint::from_bytes(&file.bytes(), Path::new("x")).unwrap();

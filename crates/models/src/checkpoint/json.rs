@@ -1,11 +1,11 @@
-//! JSON in which nothing is said twice.
+//! A check for equal names in JSON.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Parsers take the last of two equal names without an error; here they are an error.
+/// Refuses two equal names in an object, of which parsers take the last without an error.
 pub(super) fn refuse_duplicates(text: &[u8]) -> Result<(), serde_json::Error> {
     serde_json::from_slice::<Unique>(text).map(drop)
 }

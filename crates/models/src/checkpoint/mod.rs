@@ -7,7 +7,7 @@
 //! | how bytes become tensors, which types are converted | `format.rs` |
 //! | what fits a network, whose tiles are kept | `restore.rs` |
 //!
-//! What tiles and optimizers write down is theirs to say: `TileArray::state` and `Optimizer::state`.
+//! `TileArray::state` and `Optimizer::state` define the state of tiles and optimizers.
 
 mod error;
 mod format;
@@ -38,9 +38,9 @@ pub use restore::{Restored, Tiles};
 
 /// A network, its optimizer and the state of its training in one file.
 ///
-/// The file is [safetensors](https://huggingface.co/docs/safetensors): parameters and buffers stand in it by their
-/// paths, as in a PyTorch state dict, and tiles and the optimizer's memory beside them. A training that goes on from it
-/// is bit-identical to one that never stopped:
+/// The file is [safetensors](https://huggingface.co/docs/safetensors): it has parameters and buffers under their paths,
+/// as a PyTorch state dict, and the tiles and the optimizer's memory. A training that goes on from it is bit-identical
+/// to one that never stopped:
 ///
 /// ```
 /// use ohmgrad_analog::InferenceRpuConfig;
@@ -115,7 +115,7 @@ impl Checkpoint {
     /// The checkpoint that [`save`](Self::save) would write and [`load`](Self::load) read, without a file.
     ///
     /// # Errors
-    /// As for [`save`](Self::save), but for those of files.
+    /// As for [`save`](Self::save), except those of files.
     pub fn of(
         net: &(impl Visit + ?Sized),
         optimizer: Option<&dyn Optimizer>,
@@ -135,7 +135,7 @@ impl Checkpoint {
         Self::from_bytes(&fs::read(path).map_err(CheckpointError::io(path))?, path)
     }
 
-    /// As [`load`](Self::load), of the bytes of a file; `path` is what errors call it.
+    /// As [`load`](Self::load), from the bytes of a file, which errors call `path`.
     ///
     /// # Errors
     /// As for [`load`](Self::load).
@@ -146,7 +146,7 @@ impl Checkpoint {
         sections::put_together(&text, contents.tensors, path)
     }
 
-    /// Where the training stood.
+    /// The saved state of the training.
     pub fn training(&self) -> &TrainingState {
         &self.training
     }

@@ -1,4 +1,4 @@
-//! The way of a file's weights into a network.
+//! Restoring the weights of a file into a network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,15 +19,15 @@ pub enum Tiles {
     /// Each weight is where it was when it was saved: on the same tiles, with their configuration, scales, running
     /// means, fixed variations and noise, or in digital memory. A training that goes on from it is the same training.
     FromFile,
-    /// Each weight stays where the network has it now. The file gives weights with learned output scales (of a chip the
-    /// weights that its devices hold), and input ranges and running means if the tiles of both are cut alike. Tiles of
-    /// the network recompute their mapping scales and keep everything else. The optimizer drops its memory of output
-    /// scales that are in the weights now.
+    /// Each weight stays where the network has it now. Weights come with their learned output scales; of a chip they
+    /// are those that its devices hold. Input ranges and running means come along if the tiles of both are cut alike.
+    /// Tiles of the network recompute their mapping scales and keep everything else. The optimizer drops its memory of
+    /// the file's learned scales and input ranges.
     FromNetwork,
 }
 
-/// The tiles of a file that were not restored, because the network's tiles are cut otherwise or the network is digital;
-/// everything else was restored.
+/// Input ranges and running means of a file that were not restored, because the network's tiles are cut otherwise or
+/// the weight is digital; everything else was restored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
     /// A line for each weight, with its path.
@@ -40,7 +40,7 @@ pub(super) struct Weights {
     pub path: PathBuf,
     /// `true` if PyTorch or another program may have written the file.
     pub foreign: bool,
-    /// By their paths; weights on tiles, and what else is trained of those, among them.
+    /// By their paths; weights on tiles, learned scales and learned input ranges included.
     pub parameters: BTreeMap<String, Tensor>,
     /// By the path of the weight.
     pub tiles: BTreeMap<String, OnTiles>,
@@ -50,16 +50,16 @@ pub(super) struct Weights {
 #[derive(Clone, Debug)]
 pub(super) struct OnTiles {
     pub array: TileArray,
-    /// The paths of what else is trained of them: it goes where they go.
+    /// The paths of their learned scales and input ranges.
     pub others: Vec<String>,
 }
 
 /// The new content of a slot of the network.
 enum Change<'a> {
     Value(&'a mut Param, Tensor),
-    /// A weight where the file has it.
+    /// A weight and bias that move to their place in the file.
     Moved(&'a mut Affine, Weight, Option<Tensor>),
-    /// A weight for wherever the network has it, and the tiles that the file has it on.
+    /// A weight and bias that stay at their place in the network, and the file's tiles.
     Set(&'a mut Affine, String, Tensor, Option<Tensor>, Option<&'a TileArray>),
 }
 
@@ -67,8 +67,8 @@ enum Change<'a> {
 pub(super) struct Plan<'a>(Vec<Change<'a>>);
 
 impl Checkpoint {
-    /// Gives a network, built as the saved one was, the parameters and buffers of the file; and the optimizer, if there
-    /// is one, its hyper-parameters and memory. On an error nothing changes.
+    /// Restores the parameters and buffers of a network, built as the saved one was, and the hyper-parameters and
+    /// memory of the optimizer, if there is one. On an error nothing changes.
     ///
     /// # Errors
     /// If parameters or buffers of the two differ in name or shape (all of them are listed), a weight of the network is
@@ -109,7 +109,7 @@ impl Weights {
         for (path, slot) in net.slots_mut() {
             let affine = match slot {
                 SlotMut::Affine(affine) => affine,
-                // PyTorch itself loads files without the count, as they were written before it was kept.
+                // As PyTorch, this takes files without the count: early versions did not keep it.
                 SlotMut::Buffer(_) if self.foreign && is_count(&path) && !self.parameters.contains_key(&path) => {
                     continue;
                 }
@@ -143,7 +143,7 @@ impl Weights {
 }
 
 impl Plan<'_> {
-    /// Changes the network that the plan was made for, and says what could not be taken over.
+    /// Changes the network that the plan was made for; returns what could not be restored.
     pub fn carry_out(self) -> Restored {
         let mut restored = Restored::default();
         for change in self.0 {
@@ -180,7 +180,7 @@ pub(super) fn is_count(path: &str) -> bool {
     path.rsplit('.').next() == Some("num_batches_tracked")
 }
 
-/// A weight where the file has it: on its tiles, or in digital memory.
+/// A weight at its place in the file: on its tiles, or in digital memory.
 fn placed(array: Option<&TileArray>, weight: Tensor) -> Weight {
     match array {
         Some(array) => Weight::Analog(Box::new(array.clone())),
@@ -188,7 +188,7 @@ fn placed(array: Option<&TileArray>, weight: Tensor) -> Weight {
     }
 }
 
-/// A weight and a bias as evaluations see them.
+/// The change to the file's effective weight and bias.
 fn effective<'a>(
     affine: &'a mut Affine,
     path: String,
@@ -200,7 +200,7 @@ fn effective<'a>(
     Change::Set(affine, path, weight, of_tile.or(bias), array)
 }
 
-/// Finds a network's tensors in a file, and remembers what was not as it should be.
+/// A search for a network's tensors in a file, with the differences found so far.
 struct Fit<'a> {
     weights: &'a Weights,
     used: BTreeSet<String>,
@@ -251,13 +251,13 @@ impl Fit<'_> {
 }
 
 impl Weights {
-    /// Gives tensors other names: `names` has, for a name in the file or for the first steps of some, what they are here.
+    /// Renames tensors: `names` maps a name in the file, or leading components of names, to those of the network.
     fn rename(&mut self, names: &BTreeMap<String, String>) -> Result<(), CheckpointError> {
         let wrong = |name, found, expected: String| Err(CheckpointError::entry(&self.path, name, found, expected));
         let there = || self.parameters.keys();
         if let Some(first) = names.keys().find(|first| there().all(|name| below(name, first).is_none())) {
             let names: Vec<&str> = there().map(String::as_str).collect();
-            return wrong(first, "no such tensor", format!("one of {}, or their first steps", names.join(", ")));
+            return wrong(first, "no such tensor", format!("one of {}, or their leading components", names.join(", ")));
         }
         let here = |name: &str| {
             let fits = names.iter().filter_map(|(first, here)| Some((first.len(), here, below(name, first)?)));
@@ -278,7 +278,7 @@ impl Weights {
     }
 }
 
-/// The rest of a name after its first steps; empty if these are the whole name.
+/// The rest of a name after its leading components `first`; empty if these are the whole name.
 fn below<'a>(name: &'a str, first: &str) -> Option<&'a str> {
     match name.strip_prefix(first)? {
         rest if rest.is_empty() || first.is_empty() => Some(rest),

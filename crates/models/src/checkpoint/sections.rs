@@ -1,12 +1,12 @@
-//! The names of things in a checkpoint.
+//! The names of tensors in a checkpoint.
 //!
 //! | name | content |
 //! |---|---|
 //! | `conv1.weight` | a parameter or buffer, by its path |
-//! | `@tiles/conv1.weight/0.forward.v_offset` | what else belongs to the tiles that hold the parameter `conv1.weight` |
-//! | `@optimizer/conv1.weight/mean` | what the optimizer remembers of it |
+//! | `@tiles/conv1.weight/0.forward.v_offset` | other state of the tiles that hold the parameter `conv1.weight` |
+//! | `@optimizer/conv1.weight/mean` | the optimizer's memory of it |
 //!
-//! The parts of tiles have no `/` in their names, nor has an optimizer's memory; paths may.
+//! Names in the state of tiles and in an optimizer's memory have no `/`; paths may.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -62,7 +62,7 @@ pub(super) fn take_apart(
     Ok((header.to_text(path)?, tensors.into_iter().collect()))
 }
 
-/// The checkpoint that a header and tensors make.
+/// The checkpoint of a header and tensors.
 pub(super) fn put_together(
     text: &str,
     tensors: BTreeMap<String, Tensor>,
@@ -111,12 +111,13 @@ pub(super) fn put_together(
     Ok(Checkpoint { training: header.training, weights, optimizer })
 }
 
-/// The owner and the part that a name speaks of.
+/// The parameter and the part in a name of a section.
 fn section<'a>(name: &'a str, section: &str) -> Option<(&'a str, &'a str)> {
     name.strip_prefix(section)?.rsplit_once('/')
 }
 
-/// Settings are finite: JSON says null for everything else. An optimizer remembers tensors of its parameters' shapes. It may remember parameters that are gone.
+/// Checks that settings are finite (others are null in JSON), and that an optimizer's memory has the shapes of its
+/// parameters. Memory of parameters that are gone is allowed.
 fn check_optimizer(
     optimizer: Option<&OptimizerState>,
     parameters: &BTreeMap<String, Tensor>,

@@ -2,8 +2,8 @@
 
 use ohmgrad_tensor::{Array, Key, Tensor, random};
 
-/// Targets of a data set, one per row: class labels (`Vec<usize>`), rows of numbers ([`Tensor`]), or sequences of labels
-/// (`Array<usize>` [row, time]).
+/// Targets of a data set, one per row: class labels (`Vec<usize>`), rows of numbers ([`Tensor`]), or sequences of
+/// labels (`Array<usize>` [row, time]).
 pub trait Targets: Clone {
     /// The number of targets.
     fn count(&self) -> usize;
@@ -32,7 +32,7 @@ impl<T: Clone + Send + Sync> Targets for Array<T> {
     }
 }
 
-/// Rows of targets [time, sample, …], the outputs of a network for sequences [time, sample, …].
+/// Targets [time, sample, …] for the outputs of a network on sequences [time, sample, …].
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimeFirst(
     /// The targets.
@@ -61,7 +61,7 @@ fn take_samples(x: &Tensor, axis: usize, rows: &[usize]) -> Tensor {
     if times == 0 { Tensor::full(&shape, 0.0) } else { Array::stack(&(0..times).map(at).collect::<Vec<_>>(), 0) }
 }
 
-/// Inputs, one per row of the first axis, with their targets; or sequences along the second,
+/// Inputs with their targets. Samples lie along the first axis, or for sequences along the second:
 /// [`time_first`](Self::time_first).
 ///
 /// ```
@@ -73,7 +73,7 @@ fn take_samples(x: &Tensor, axis: usize, rows: &[usize]) -> Tensor {
 /// assert_eq!(sizes, [32, 32, 32, 4]);
 /// ```
 ///
-/// A label for each step of a sequence is a row of labels, which a loss takes one by one:
+/// Labels for each time step are a row of labels per sample, and a loss takes all as one list:
 ///
 /// ```
 /// use ohmgrad_autograd::Tape;
@@ -168,7 +168,7 @@ impl<Y: Targets> Dataset<Y> {
         self.select(&(0..n.min(self.len())).collect::<Vec<_>>())
     }
 
-    /// Batches of `size` rows in an order drawn from `key`; the last one may be smaller. Once through the data.
+    /// Batches of `size` rows in an order drawn from `key`; the last one may be smaller. Each row comes once.
     ///
     /// # Panics
     /// If `size` is 0.
@@ -185,7 +185,7 @@ impl<Y: Targets> Dataset<Y> {
     }
 }
 
-/// Once through a data set; see [`Dataset::batches`].
+/// The batches of one epoch; see [`Dataset::batches`].
 #[derive(Clone, Debug)]
 pub struct Batches<'a, Y> {
     data: &'a Dataset<Y>,

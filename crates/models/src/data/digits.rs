@@ -6,9 +6,9 @@ use ohmgrad_tensor::Tensor;
 
 use super::{DataError, Dataset, Digits, RawMnist};
 
-/// MNIST (LeCun, Cortes & Burges) or Fashion-MNIST, **normalised and flat**: an input is a row of 784 numbers of mean 0 and
-/// standard deviation 1 over the training set, as in PyTorch's examples after `transforms.Normalize`. They must not be
-/// normalised again.
+/// MNIST (LeCun, Cortes & Burges) or Fashion-MNIST, **normalised and flat**: an input is a row of 784 numbers of mean 0
+/// and standard deviation 1 over the training set, as in PyTorch's examples after `transforms.Normalize`. They must not
+/// be normalised again.
 ///
 /// [`images`](Self::images) gives them as [n, 1, 28, 28], [`RawMnist`] has raw pixels.
 ///
@@ -38,14 +38,14 @@ const DIGITS: [f32; 2] = [0.1307, 0.3081];
 const FASHION: [f32; 2] = [0.286, 0.353];
 
 impl Mnist {
-    /// The digits that ship with this crate: 10,000 for training, 1000 of each class, and the whole test set; normalised as
-    /// `(pixel/255 − 0.1307)/0.3081`.
+    /// The digits that ship with this crate: 10,000 for training, 1000 of each class, and the whole test set;
+    /// normalised as `(pixel/255 − 0.1307)/0.3081`.
     pub fn embedded() -> Self {
         RawMnist::embedded().into()
     }
 
-    /// Digits from the four IDX files of a directory, plain or gzipped, normalised as `(pixel/255 − 0.1307)/0.3081`. No
-    /// checksums, so that other data sets in this format work too.
+    /// Digits from the four IDX files of a directory, plain or gzipped, normalised as `(pixel/255 − 0.1307)/0.3081`.
+    /// There are no checksums, so that other data sets in this format work too.
     ///
     /// # Errors
     /// If a file is missing or not as it should be.
@@ -53,8 +53,8 @@ impl Mnist {
         RawMnist::from_dir(dir).map(Self::from)
     }
 
-    /// Fashion-MNIST (Xiao et al. 2017), clothes of ten classes, from its four IDX files in a directory, plain or gzipped;
-    /// normalised as `(pixel/255 − 0.286)/0.353`.
+    /// Fashion-MNIST (Xiao et al. 2017), clothes of ten classes, from its four IDX files in a directory, plain or
+    /// gzipped; normalised as `(pixel/255 − 0.286)/0.353`.
     ///
     /// # Errors
     /// If a file is missing or not as it should be.
@@ -72,8 +72,8 @@ impl Mnist {
         RawMnist::download(RawMnist::default_cache_dir()).map(Self::from)
     }
 
-    /// The full [Fashion-MNIST](Self::fashion) from its publisher, kept in the user's cache directory, with checksums. With
-    /// the feature `download`.
+    /// The full [Fashion-MNIST](Self::fashion) from its publisher, kept in the user's cache directory, with checksums.
+    /// With the feature `download`.
     ///
     /// # Errors
     /// If the files can't be downloaded or kept.

@@ -1,7 +1,7 @@
 //! The full MNIST and Fashion-MNIST from public mirrors.
 //!
-//! With the feature `download`. The SHA-256 is that of the *uncompressed* files where it is known: mirrors may compress them
-//! again.
+//! With the feature `download`. The SHA-256 is that of the *uncompressed* files where it is known: mirrors may compress
+//! them again.
 
 use std::env;
 use std::ffi::OsString;
@@ -73,8 +73,9 @@ impl RawMnist {
         download(&agent(Proxy::try_from_env()), &MNIST, cache.as_ref())
     }
 
-    /// The full Fashion-MNIST (Xiao et al. 2017), downloaded into the directory `cache` where it is not there yet, which must
-    /// be another than that of the digits: the files have the same names. Otherwise as [`download`](Self::download).
+    /// The full Fashion-MNIST (Xiao et al. 2017), downloaded into the directory `cache` where it is not there yet. The
+    /// directory must not be that of the digits, because the files have the same names. Otherwise as
+    /// [`download`](Self::download).
     ///
     /// # Errors
     ///
@@ -118,7 +119,7 @@ fn download(agent: &Agent, published: &Published, cache: &Path) -> Result<RawMni
     Ok(RawMnist { train: digits(0, 1)?, test: digits(2, 3)? })
 }
 
-/// A gzip file and what is known of its content.
+/// A gzip file with its content's length and checksum.
 struct Remote<'a> {
     name: &'a str,
     len: u64,
@@ -150,7 +151,7 @@ impl Remote<'_> {
         Err(DataError::Mirrors { file: self.name.into(), errors })
     }
 
-    /// The answer of `url`, as it is.
+    /// The response of `url`, still compressed.
     fn fetch(&self, agent: &Agent, url: &str) -> Result<Vec<u8>, DataError> {
         let failed = |reason: String| DataError::Download { url: url.into(), reason };
         let body = agent.get(url).call().map_err(|e| failed(e.to_string()))?.into_body();
@@ -165,7 +166,7 @@ impl Remote<'_> {
         Ok(gz)
     }
 
-    /// Unpacks, no further than expected, and compares.
+    /// Unpacks, no further than expected, and compares checksums.
     fn check(&self, gz: &[u8], url: &str) -> Result<Vec<u8>, DataError> {
         let damaged = |e| DataError::Download { url: url.into(), reason: format!("damaged gzip: {e}") };
         let mut content = Vec::new();
@@ -179,7 +180,7 @@ impl Remote<'_> {
     }
 }
 
-/// Waits for a slow line, but not for a dead one.
+/// A client that waits for slow connections, not for dead ones.
 fn agent(proxy: Option<Proxy>) -> Agent {
     Agent::config_builder()
         .proxy(proxy)
@@ -199,14 +200,14 @@ fn progress(name: &str, len: Option<u64>) -> ProgressBar {
         .with_finish(ProgressFinish::AndClear)
 }
 
-/// Writes a file that is there whole or not at all.
+/// Writes a file as a whole or not at all.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
     let dir = path.parent().expect("a file in the cache directory");
     fs::create_dir_all(dir).map_err(DataError::io(dir))?;
     ohmgrad_files::replace(path, bytes).map_err(DataError::io(path))
 }
 
-/// In hexadecimal digits.
+/// The SHA-256 in hexadecimal digits.
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -257,7 +258,7 @@ mod tests {
             Server { url, requests }
         }
 
-        /// Says that `body` has `len` bytes.
+        /// A server of `body` that claims `len` bytes.
         fn saying(len: usize, body: &[u8]) -> Self {
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {len}\r\n\r\n");
             Self::new([head.as_bytes(), body].concat())
@@ -280,7 +281,7 @@ mod tests {
         file.get(&agent(None), &mirrors, cache)
     }
 
-    /// The only error of one mirror; nothing may be left in the cache.
+    /// The error of one mirror, which may leave nothing in the cache.
     fn refusal(server: &Server) -> DataError {
         let dir = tempfile::tempdir().unwrap();
         let error = get(&[server], dir.path()).unwrap_err();
@@ -345,7 +346,7 @@ mod tests {
         let gz = gzip(CONTENT);
         let short = &gz[..gz.len() / 2];
         assert_download(&refusal(&Server::saying(gz.len(), short)), "disconnected");
-        // Without a length only the content tells.
+        // Without a length, only the content shows it.
         let silent = Server::new([&b"HTTP/1.1 200 OK\r\n\r\n"[..], short].concat());
         assert_download(&refusal(&silent), "damaged gzip");
     }

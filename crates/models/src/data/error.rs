@@ -30,11 +30,11 @@ pub enum DataError {
     /// A download is whole but has another content than the published one.
     #[error("{url}: SHA-256 of the content is {found}, expected {expected}")]
     Checksum {
-        /// Where the file came from.
+        /// The address of the file.
         url: String,
         /// The published sum.
         expected: String,
-        /// The sum of what came.
+        /// The sum of the downloaded content.
         found: String,
     },
 
@@ -59,7 +59,7 @@ pub enum DataError {
     /// Files of a data set are not in the directory.
     #[error("{}: not found: {}", dir.display(), tried.join(", "))]
     Missing {
-        /// Where they were looked for.
+        /// The directory that was searched.
         dir: PathBuf,
         /// The names that were tried, relative to `dir`, without those that exist.
         tried: Vec<String>,

@@ -16,13 +16,13 @@ use super::DataError;
 /// No file may hold more than 1 GiB of elements; MNIST has 47 MB.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Compressed bytes may unpack to this multiple of their number …
+/// Bytes that each compressed byte may unpack to, beyond [`ALWAYS_ALLOWED`].
 const MOST_EXPANSION: u64 = 128;
 
-/// … and to this many whatever their number.
+/// Unpacked bytes that are always allowed in addition.
 const ALWAYS_ALLOWED: u64 = 16 << 20;
 
-/// Bytes that are unpacked between two looks at how many there are.
+/// Bytes that are unpacked between two checks of their number.
 const BLOCK: u64 = 1 << 20;
 
 const U8: u8 = 0x08;
@@ -60,8 +60,8 @@ impl Idx {
 
     /// Reads to the end of `reader`, plain or gzip, told apart by the first two bytes.
     ///
-    /// `name` stands for the file in errors. Memory grows with what is read, never with what a
-    /// header claims; gzip may unpack to 16 MiB and 128 times its size.
+    /// `name` is the file's name in errors. Memory grows with what is read, never with what a header claims; gzip may
+    /// unpack to 16 MiB plus 128 times its size.
     ///
     /// # Errors
     ///
@@ -69,7 +69,7 @@ impl Idx {
     /// or has more than 1 GiB; [`DataError::Io`] if reading fails.
     pub fn read(reader: impl Read, name: impl AsRef<Path>) -> Result<Self, DataError> {
         let name = name.as_ref();
-        // Twice, for headers and for gzip that does not compress; ends a stream without content too.
+        // Twice, for headers and gzip that does not compress; this also ends streams that yield no content.
         let mut reader = reader.take(2 * MAX_BYTES);
         let mut start = Vec::new();
         reader.by_ref().take(2).read_to_end(&mut start).map_err(DataError::io(name))?;
@@ -108,10 +108,10 @@ impl Idx {
     }
 }
 
-/// The product of the dimensions, if there is one and the file may be that large.
+/// The number of elements of a shape; `None` without dimensions, or if it is too large.
 ///
-/// A dimension of 0 hides no other: the product of the rest is bounded too, so that the product of a part of the shape
-/// does not overflow.
+/// The product of the dimensions that are not 0 is bounded too, so that the product of a part of the shape does not
+/// overflow.
 fn elements(shape: &[usize]) -> Option<u64> {
     let bound = shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d.max(1) as u64))?;
     let fits = !shape.is_empty() && bound <= MAX_BYTES;
@@ -130,7 +130,7 @@ fn type_name(code: u8) -> &'static str {
     }
 }
 
-/// Uncompressed bytes and the name for their errors.
+/// Uncompressed bytes, and the file's name for errors.
 struct Source<'a, R> {
     reader: R,
     name: &'a Path,
@@ -180,7 +180,7 @@ impl<R: Read> Source<'_, R> {
         };
 
         self.read(data, len, "data")?;
-        // Past the last byte gzip also compares its own checksum.
+        // Reading past the last byte makes gzip compare its own checksum.
         let mut rest = Vec::new();
         self.read_up_to(&mut rest, 1)?;
         if !rest.is_empty() {
@@ -221,7 +221,7 @@ impl<R: Read> Source<'_, R> {
         match self.reader.by_ref().take(len).read_to_end(to) {
             Ok(found) => Ok(found as u64),
             Err(e) => Err(match e.kind() {
-                // What the gzip decoder says of the content.
+                // Errors of the gzip decoder about the content.
                 ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof => {
                     DataError::format(self.name, format!("damaged gzip: {e}"))
                 }
@@ -294,11 +294,11 @@ mod tests {
     #[test]
     fn a_flipped_bit_in_gzip_changes_no_digit() {
         let good = gzip(&small());
-        // After the ten bytes of the gzip header, of which some mean nothing.
+        // After the ten bytes of the gzip header, of which some have no effect.
         for bit in 80..8 * good.len() {
             let mut content = good.clone();
             content[bit / 8] ^= 1 << (bit % 8);
-            // A few bits fill up a byte and mean nothing.
+            // A few bits pad a byte and have no effect.
             match Idx::read(&content[..], "digits") {
                 Ok(idx) => assert_eq!(idx.data, [1, 2, 3, 4, 5, 6]),
                 Err(error) => assert!(matches!(error, DataError::Format { .. }), "{error:?}"),
@@ -323,7 +323,7 @@ mod tests {
         assert!(error.starts_with("zeros: unpacks to more than"), "{error}");
     }
 
-    /// A bomb is left as soon as it says more than its header.
+    /// Unpacking stops as soon as there are more bytes than the header says.
     #[test]
     fn a_gzip_bomb_is_not_unpacked() {
         let bomb = [gzip(&small()), gzip(&[0; 1_000_000]).repeat(200)].concat();
@@ -389,7 +389,7 @@ mod tests {
             prop_assert_eq!(&Idx::read(&gzip(&content)[..], "gzip").unwrap(), &idx);
         }
 
-        /// Bytes, also behind a valid beginning, give an IDX that fits its shape or an error.
+        /// Random bytes, also behind a valid beginning, give an IDX whose data fit its shape, or an error.
         #[test]
         fn random_bytes_never_panic(
             start in prop::sample::select(vec![

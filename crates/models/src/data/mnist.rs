@@ -33,14 +33,14 @@ impl Digits {
     ///
     /// # Errors
     ///
-    /// As [`Idx::open`]; and [`DataError::Format`] if the files do not belong together: their
-    /// ranks, how many digits they have, a label above 9, or no pixel at all.
+    /// As [`Idx::open`]; and [`DataError::Format`] if the files do not belong together: wrong ranks, different numbers
+    /// of digits, a label above 9, or no pixels.
     pub fn open(images: impl AsRef<Path>, labels: impl AsRef<Path>) -> Result<Self, DataError> {
         let files = [images.as_ref(), labels.as_ref()];
         Self::check(Idx::open(files[0])?, Idx::open(files[1])?, files)
     }
 
-    /// `files` stand for the images and the labels in errors.
+    /// Combines images and labels; `files` are their names in errors.
     pub(super) fn check(images: Idx, labels: Idx, files: [&Path; 2]) -> Result<Self, DataError> {
         let [n, rows, cols] = images.shape[..] else {
             let what = format!("expected images of shape [n, rows, columns], found {:?}", images.shape);

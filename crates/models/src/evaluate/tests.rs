@@ -42,7 +42,7 @@ impl Module for Mixing {
     }
 }
 
-/// All layers, with the shape of an input of a given length along its first axis.
+/// Networks of all layers, each with the shape of an input of `rows` rows.
 fn networks(rows: usize) -> Vec<(&'static str, Sequential, Vec<usize>)> {
     let key = Key::new(1);
     let new = Sequential::new;
@@ -117,7 +117,7 @@ fn bits(x: &Tensor) -> (Vec<usize>, Vec<u32>) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// For every layer and layout, under any hardware and in blocks of any size: evaluation is one forward over the whole.
+    /// For every layer and layout, any hardware and any size of blocks, evaluation equals one forward over the whole.
     #[test]
     fn blocks_are_one_forward(rows in 1usize..14, size in 1usize..14, config in config(), seed: u64) {
         for (name, mut net, shape) in networks(rows) {
@@ -140,7 +140,7 @@ proptest! {
     }
 }
 
-/// None of these networks combines rows, so each is computed in blocks.
+/// Networks that do not combine rows are computed in blocks, the others at once.
 #[test]
 fn networks_with_the_batch_first_are_cut() {
     let at_once = ["softmax of a vector", "a pool over all axes", "batch norm of batches", "last output", "attention"];

@@ -54,7 +54,7 @@ fn assert_near(found: &[Vec<f32>], expected: &[impl AsRef<[f32]>]) {
     }
 }
 
-/// Imports a text into the network of the tests; what it gives, and the message without the folder.
+/// Imports a text into the network of the tests; returns the network, or the message without the folder.
 fn import(text: &str) -> Result<Sequential, String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chip.csv");

@@ -51,7 +51,7 @@ impl Module for Activation {
     }
 }
 
-/// Sets elements to 0 with a probability in training, and scales the others up; nothing in evaluation.
+/// Sets elements to 0 with a probability in training, and scales the others up; does nothing in evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Visit)]
 #[visit(skip)]
 pub struct Dropout(
@@ -66,7 +66,7 @@ impl Module for Dropout {
     }
 }
 
-/// All axes but the first become one.
+/// Joins all axes but the first into one.
 #[derive(Clone, Copy, Debug, PartialEq, Visit)]
 #[visit(skip)]
 pub struct Flatten;

@@ -9,13 +9,13 @@ use crate::init;
 use crate::module::Module;
 use crate::visit::Visit;
 
-/// Multi-head attention (Vaswani et al. 2017): `softmax(QKᵀ/√w)·V` for each head of width `w`, for sequences [batch, time,
-/// width].
+/// Multi-head attention (Vaswani et al. 2017): `softmax(QKᵀ/√w)·V` for each head of width `w`, for sequences [batch,
+/// time, width].
 ///
 /// Q, K and V come from one product with `in_proj_weight` [3·width, width], the heads are joined by `out_proj`. Both
 /// weights move onto tiles with the network; the products of Q, K and V with each other, which have no stored weight,
-/// stay digital. Parameters are named as in PyTorch's `nn.MultiheadAttention`. Sequences are batch first always, where
-/// PyTorch has time first unless told otherwise.
+/// stay digital. Parameters are named as in PyTorch's `nn.MultiheadAttention`. Sequences are always batch first;
+/// PyTorch's default is time first.
 ///
 /// ```
 /// use ohmgrad_autograd::Tape;
@@ -41,7 +41,7 @@ pub struct MultiHeadAttention {
     /// The number of heads; it divides the width.
     #[visit(skip)]
     heads: usize,
-    /// `true` if each place sees itself and earlier ones alone.
+    /// `true` if each place attends to itself and to earlier places only.
     #[visit(skip)]
     pub causal: bool,
     /// The probability of dropout on the attention.
@@ -50,8 +50,8 @@ pub struct MultiHeadAttention {
 }
 
 impl MultiHeadAttention {
-    /// A layer of `heads` heads for vectors of `width`, with PyTorch's default initialisation and biases; without mask and
-    /// dropout.
+    /// A layer of `heads` heads for vectors of `width`, with PyTorch's default initialisation and biases; without mask
+    /// and dropout.
     ///
     /// # Panics
     /// If there is no head, or the width is not a multiple of their number.
@@ -88,9 +88,9 @@ impl MultiHeadAttention {
         self
     }
 
-    /// The output for sequences [batch, time, width] of which the places are hidden where `mask` is `true`. The mask is
-    /// broadcast to [batch, heads, time, time]: the axis of the queries, then that of the keys. For padded sequences it is
-    /// [batch, 1, 1, time] with `true` at the padding. A place from which all places are hidden gives NaN.
+    /// The output for sequences [batch, time, width], with places hidden where `mask` is `true`. The mask is broadcast
+    /// to [batch, heads, time, time]: the axis of the queries, then that of the keys. For padded sequences it is
+    /// [batch, 1, 1, time] with `true` at the padding. The output of a place from which all places are hidden is NaN.
     ///
     /// # Panics
     /// If the input is not [batch, time, width], or the mask does not broadcast.
@@ -99,10 +99,10 @@ impl MultiHeadAttention {
         self.attend(self.split(x), Some(mask))
     }
 
-    /// The output for queries [batch, time, width] that attend to another sequence, the memory [batch, places, width], as
-    /// in a decoder: [batch, time, width]. The mask, if any, is broadcast to [batch, heads, time, places]; see
-    /// [`forward_masked`](Self::forward_masked). On tiles the queries and the memory are each read with the whole
-    /// `in_proj`, of which they use their part.
+    /// The output for queries [batch, time, width] that attend to another sequence, the memory [batch, places, width],
+    /// as in a decoder: [batch, time, width]. The mask, if any, is broadcast to [batch, heads, time, places]; see
+    /// [`forward_masked`](Self::forward_masked). On tiles, queries and memory are each read with the whole `in_proj`,
+    /// and only a part of the outputs is used.
     ///
     /// # Panics
     /// If an input has another number of axes, another batch or width, or the mask does not broadcast.
@@ -184,7 +184,7 @@ mod tests {
             let past = layer.forward(tape.constant(x.slice(1, 0..time))).value();
             assert!(near(&past, &y.slice(1, 0..time)));
         }
-        // The first place sees itself alone: its output is its V.
+        // The first place attends only to itself: its output is its V.
         let v = layer.in_proj.forward(tape.constant(x.slice(1, 0..1))).slice(2, 12..18);
         assert!(near(&layer.out_proj.forward(v).value(), &y.slice(1, 0..1)));
     }
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(layer.forward_cross(x, x, None).value(), layer.forward(x).value());
         let queries = x.slice(1, 1..4);
         assert!(near(&layer.forward_cross(queries, x, None).value(), &layer.forward(x).slice(1, 1..4).value()));
-        // Hidden behind the causal mask: the memory's places are counted from its start.
+        // The causal mask counts the places of the memory from its start.
         let hidden = Array::full(&[3, 5], true).triu(1);
         let causal = layer.clone().causal();
         assert_eq!(

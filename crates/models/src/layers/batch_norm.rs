@@ -10,10 +10,9 @@ use crate::visit::Visit;
 /// `(x − μ)/√(σ² + ε)·weight + bias` for each feature.
 ///
 /// On a training tape μ and σ² are the batch's, and running means of them are kept: `r ← (1 − momentum)·r +
-/// momentum·batch`, of the unbiased variance, as PyTorch; without a momentum they are the plain means over all batches so
-/// far. They are state: a step of the optimizer commits them (or
-/// [`Network::apply`](crate::Network::apply)). On an evaluation tape, or if it is [`frozen`](Self::frozen), the layer uses
-/// the running ones and changes nothing.
+/// momentum·batch`, with the unbiased variance, as in PyTorch. Without a momentum they are the plain means over all
+/// batches so far. They are state: a step of the optimizer commits them (or [`Network::apply`](crate::Network::apply)).
+/// On an evaluation tape, or if it is [`frozen`](Self::frozen), the layer uses the running means and changes nothing.
 #[derive(Clone, Debug, Visit)]
 pub struct BatchNorm<const N: usize> {
     /// The factor of each feature, 1 at first.
@@ -23,8 +22,8 @@ pub struct BatchNorm<const N: usize> {
     /// The running statistics; without them the batch's are used in evaluation too.
     #[visit(flatten)]
     pub running: Option<Running>,
-    /// The share of a new batch in the running statistics; `None` for as much as each batch before had: the n-th batch
-    /// counts 1/n.
+    /// The share of a new batch in the running statistics; `None` if all batches count equally: the n-th has a share of
+    /// 1/n.
     #[visit(skip)]
     pub momentum: Option<f32>,
     /// Added to the variance.
@@ -110,7 +109,7 @@ impl<const N: usize> BatchNorm<N> {
 }
 
 impl Running {
-    /// Moves the statistics towards those of a batch, as state of the tape; an empty batch has none.
+    /// Moves the statistics towards those of a batch, as state of the tape; an empty batch changes nothing.
     fn follow(&self, x: Var<'_>, mean: &Tensor, biased: &Tensor, momentum: Option<f32>) {
         let tape = x.tape();
         let n = (x.shape().iter().product::<usize>() / mean.len().max(1)) as f32;
@@ -131,7 +130,7 @@ impl Running {
 
 impl<const N: usize> Module for BatchNorm<N> {
     /// # Panics
-    /// If the input has another number of axes or features, or there is one value a feature in training.
+    /// If the input has another number of axes or features, or a feature has only one value in training.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let (tape, rank) = (x.tape(), x.shape().len());

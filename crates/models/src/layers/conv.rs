@@ -39,14 +39,14 @@ pub type Conv2d = Conv<2>;
 /// A convolution of [batch, channels, depth, height, width].
 pub type Conv3d = Conv<3>;
 
-/// The values of some axes as those of the last of three.
+/// The values of some axes as the last of three; the first have `other`.
 fn last<const AXES: usize>(values: [usize; AXES], other: usize) -> [usize; 3] {
     [0, 1, 2].map(|axis| (axis + AXES).checked_sub(3).map_or(other, |i| values[i]))
 }
 
 impl<const AXES: usize> Conv<AXES> {
-    /// A layer with PyTorch's default initialisation: uniform within `±1/√(in · kernel)`. Stride 1, no padding. A window of
-    /// equal sizes can be given as one number, and so can its options.
+    /// A layer with PyTorch's default initialisation: uniform within `±1/√(in · kernel)`. The stride is 1, without
+    /// padding. One number stands for equal sizes along all axes, also in the options.
     ///
     /// # Panics
     /// If a size is 0.
@@ -68,7 +68,7 @@ impl<const AXES: usize> Conv<AXES> {
             "convolution: {ins} → {outs} channels, kernel {kernel:?}, {groups} groups"
         );
         let shape = [&[outs, ins / groups][..], &kernel].concat();
-        // A weight of more elements than there can be is refused where it is drawn.
+        // A weight with too many elements is refused where it is drawn.
         let fan_in = shape[1..].iter().fold(1, |fan: usize, &size| fan.saturating_mul(size));
         let weight = init::torch_default(&shape, fan_in, key.fold("weight"));
         let bias = init::torch_default(&[outs], fan_in, key.fold("bias"));
@@ -76,7 +76,7 @@ impl<const AXES: usize> Conv<AXES> {
         Self { affine: Affine { groups, ..Affine::new(weight, Some(bias)) }, window }
     }
 
-    /// With another distance between the window's places.
+    /// Sets the distance between the window's places.
     ///
     /// # Panics
     /// If a stride is 0.
@@ -87,13 +87,13 @@ impl<const AXES: usize> Conv<AXES> {
         self
     }
 
-    /// With zeros around the input.
+    /// Sets the number of zeros around the input.
     pub fn with_padding(mut self, padding: impl Sizes<AXES>) -> Self {
         self.window.padding = last(padding.sizes(), 0);
         self
     }
 
-    /// With a distance between neighbouring entries of the window.
+    /// Sets the distance between neighbouring entries of the window.
     ///
     /// # Panics
     /// If a dilation is 0.
@@ -104,7 +104,7 @@ impl<const AXES: usize> Conv<AXES> {
         self
     }
 
-    /// Without a bias.
+    /// Removes the bias.
     pub fn without_bias(mut self) -> Self {
         self.affine.bias = None;
         self
@@ -112,7 +112,7 @@ impl<const AXES: usize> Conv<AXES> {
 }
 
 impl<const AXES: usize> Module for Conv<AXES> {
-    /// Without a batch axis, [in, …], an input is one sample.
+    /// An input without a batch axis, [in, …], is one sample.
     ///
     /// # Panics
     /// If the input has another number of axes or channels, or is smaller than the window.

@@ -11,7 +11,7 @@ use crate::visit::Visit;
 pub struct Embedding {
     /// The table [count, width].
     pub weight: Param,
-    /// A row that gets no gradient: what fills up short sequences.
+    /// A row that gets no gradient, for filling up short sequences.
     #[visit(skip)]
     pub padding: Option<usize>,
 }
@@ -27,7 +27,7 @@ impl Embedding {
         Self { weight: Param::new(weight), padding: None }
     }
 
-    /// The same table with zeros in row `padding`, which stay.
+    /// The same table with zeros in row `padding`, which training does not change.
     ///
     /// # Panics
     /// If there is no such row.
@@ -50,7 +50,7 @@ impl Embedding {
 }
 
 impl Module for Embedding {
-    /// From an input of row numbers, as floats, the vectors along a new last axis.
+    /// The vectors of an input of row numbers (as floats), along a new last axis.
     ///
     /// # Panics
     /// If an element is not a row's number.

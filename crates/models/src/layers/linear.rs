@@ -17,9 +17,9 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A layer with PyTorch's default initialisation: uniform within ±1/√in. Each layer needs a key of its own,
-    /// `key.fold("hidden")`, `key.fold("out")`: two layers from one key begin alike, which
-    /// [`summary`](crate::Network::summary) and the first step of an optimizer say.
+    /// A layer with PyTorch's default initialisation: uniform within ±1/√in. Each layer needs a separate key,
+    /// `key.fold("hidden")`, `key.fold("out")`: two layers from one key begin alike, as
+    /// [`summary`](crate::Network::summary) and an optimizer's first step report.
     pub fn new(ins: usize, outs: usize, key: Key) -> Self {
         let weight = init::torch_default(&[outs, ins], ins, key.fold("weight"));
         let bias = init::torch_default(&[outs], ins, key.fold("bias"));
@@ -39,7 +39,7 @@ impl Linear {
 }
 
 impl Module for Linear {
-    /// All axes but the last are rows, those of one sample together; one axis alone is one row.
+    /// All axes but the last count rows, the first of them samples; an input with one axis is one row.
     ///
     /// # Panics
     /// If the last axis is not as long as the layer has inputs.

@@ -7,7 +7,7 @@ use super::Sizes;
 use crate::module::Module;
 use crate::visit::Visit;
 
-/// Windows side by side.
+/// Adjacent windows of sizes `kernel`.
 fn windows<const N: usize>(kernel: impl Sizes<N>) -> [PoolWindow; N] {
     kernel.sizes().map(PoolWindow::new)
 }
@@ -31,7 +31,7 @@ fn set<const N: usize>(windows: &mut [PoolWindow; N], sizes: impl Sizes<N>, fiel
 #[derive(Clone, Copy, Debug, PartialEq, Visit)]
 #[visit(skip)]
 pub struct MaxPool<const N: usize> {
-    /// The windows, one an axis.
+    /// The windows, one per axis.
     pub windows: [PoolWindow; N],
 }
 
@@ -43,30 +43,30 @@ pub type MaxPool2d = MaxPool<2>;
 pub type MaxPool3d = MaxPool<3>;
 
 impl<const N: usize> MaxPool<N> {
-    /// Windows of a size, side by side.
+    /// Adjacent windows of sizes `kernel`.
     pub fn new(kernel: impl Sizes<N>) -> Self {
         Self { windows: windows(kernel) }
     }
 
-    /// With other distances between windows.
+    /// Sets the distances between windows.
     pub fn with_stride(mut self, stride: impl Sizes<N>) -> Self {
         set(&mut self.windows, stride, |window| &mut window.stride);
         self
     }
 
-    /// With places that are never the largest before and behind the input.
+    /// Pads the input on both sides with places that are never the largest.
     pub fn with_padding(mut self, padding: impl Sizes<N>) -> Self {
         set(&mut self.windows, padding, |window| &mut window.padding);
         self
     }
 
-    /// With distances between the places of a window.
+    /// Sets the distances between the places of a window.
     pub fn with_dilation(mut self, dilation: impl Sizes<N>) -> Self {
         set(&mut self.windows, dilation, |window| &mut window.dilation);
         self
     }
 
-    /// With a last window that may reach beyond the input and its padding.
+    /// Lets the last window reach beyond the input and its padding.
     pub fn with_ceil_mode(mut self) -> Self {
         self.windows.iter_mut().for_each(|window| window.ceil_mode = true);
         self
@@ -86,7 +86,7 @@ impl<const N: usize> Module for MaxPool<N> {
 #[derive(Clone, Copy, Debug, PartialEq, Visit)]
 #[visit(skip)]
 pub struct AvgPool<const N: usize> {
-    /// The windows, one an axis.
+    /// The windows, one per axis.
     pub windows: [PoolWindow; N],
     /// Counts padding as zeros; if `false`, means are over the inputs alone.
     pub count_include_pad: bool,
@@ -100,30 +100,30 @@ pub type AvgPool2d = AvgPool<2>;
 pub type AvgPool3d = AvgPool<3>;
 
 impl<const N: usize> AvgPool<N> {
-    /// Windows of a size, side by side.
+    /// Adjacent windows of sizes `kernel`.
     pub fn new(kernel: impl Sizes<N>) -> Self {
         Self { windows: windows(kernel), count_include_pad: true }
     }
 
-    /// With other distances between windows.
+    /// Sets the distances between windows.
     pub fn with_stride(mut self, stride: impl Sizes<N>) -> Self {
         set(&mut self.windows, stride, |window| &mut window.stride);
         self
     }
 
-    /// With zeros before and behind the input.
+    /// Pads the input before and behind with zeros.
     pub fn with_padding(mut self, padding: impl Sizes<N>) -> Self {
         set(&mut self.windows, padding, |window| &mut window.padding);
         self
     }
 
-    /// With a last window that may reach beyond the input and its padding.
+    /// Lets the last window reach beyond the input and its padding.
     pub fn with_ceil_mode(mut self) -> Self {
         self.windows.iter_mut().for_each(|window| window.ceil_mode = true);
         self
     }
 
-    /// With means over the inputs of a window alone, not its padding.
+    /// Takes means over the inputs of a window alone, without its padding.
     pub fn without_padding_counted(self) -> Self {
         Self { count_include_pad: false, ..self }
     }
@@ -138,7 +138,7 @@ impl<const N: usize> Module for AvgPool<N> {
     }
 }
 
-/// The means of a given number of equal parts of the last N axes: 1 is the mean over whole images.
+/// The means of a number of about equal parts of the last N axes: 1 is the mean over whole images.
 #[derive(Clone, Copy, Debug, PartialEq, Visit)]
 #[visit(skip)]
 pub struct AdaptiveAvgPool<const N: usize> {
@@ -154,7 +154,7 @@ pub type AdaptiveAvgPool2d = AdaptiveAvgPool<2>;
 pub type AdaptiveAvgPool3d = AdaptiveAvgPool<3>;
 
 impl<const N: usize> AdaptiveAvgPool<N> {
-    /// A result of these sizes.
+    /// A pool with a result of these sizes.
     pub fn new(output: impl Sizes<N>) -> Self {
         Self { output: output.sizes() }
     }

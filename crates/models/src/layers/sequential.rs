@@ -16,8 +16,8 @@ use crate::convert::Network;
 use crate::module::Module;
 use crate::visit::{Slot, SlotMut, Visit, join};
 
-/// A network of layers one after the other, as PyTorch's; each is named by its place, or as the builder was
-/// [told](SequentialBuilder::named).
+/// A network of layers one after the other, as PyTorch's; each is named by its place, or by
+/// [`named`](SequentialBuilder::named).
 #[derive(Clone)]
 pub struct Sequential {
     layers: Vec<Box<dyn Module>>,
@@ -25,7 +25,7 @@ pub struct Sequential {
     names: BTreeMap<usize, String>,
 }
 
-/// The paths of its parameters.
+/// Prints the number of layers and all paths.
 impl fmt::Debug for Sequential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layers = self.layers.len();
@@ -38,9 +38,9 @@ type Init = Box<dyn FnOnce(Key) -> Box<dyn Module>>;
 
 /// A list of layers that are yet to be initialised; it has no forward before [`init`](Self::init).
 ///
-/// Common layers have a function with their usual arguments. [`layer`](Self::layer) takes any layer without a key,
-/// [`layer_with`](Self::layer_with) any that is made from one, and [`named`](Self::named) any under a name, all of them
-/// with every option that the layer has:
+/// Common layers have a function with their usual arguments. [`layer`](Self::layer) takes any finished layer,
+/// [`layer_with`](Self::layer_with) a function that makes one from a key, and [`named`](Self::named) such a function
+/// and a name, so that layers can have all their options:
 ///
 /// ```
 /// use ohmgrad_models::{Conv2d, MaxPool2d, Network, Rnn, Sequential};
@@ -59,7 +59,7 @@ pub struct SequentialBuilder {
     layers: Vec<(Option<String>, Init)>,
 }
 
-/// The names of the layers.
+/// Prints the names of the layers.
 impl fmt::Debug for SequentialBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.layers.iter().map(|(name, _)| name).collect();
@@ -107,14 +107,14 @@ impl SequentialBuilder {
         self.add(None, |_| module)
     }
 
-    /// Any module that is made from a key: its own, from that of [`init`](Self::init).
+    /// Any module that is made from a key: that of [`init`](Self::init), folded with its place.
     pub fn layer_with<M: Module + 'static>(self, layer: impl FnOnce(Key) -> M + 'static) -> Self {
         self.add(None, layer)
     }
 
-    /// Any module under a name, under which its parameters are in state dicts: weights of a PyTorch module of that name
-    /// load. A name may have several steps, as `features.0`. The module's key is folded from the name, and so does not
-    /// depend on its place:
+    /// Any module under a name, with which its parameters' paths begin, so that weights of a PyTorch module of that
+    /// name load. A name may have several components, as `features.0`. The module's key is folded with the name, and so
+    /// does not depend on its place:
     ///
     /// ```
     /// use ohmgrad_models::{Conv2d, Linear, Network, Sequential};
@@ -143,8 +143,8 @@ impl SequentialBuilder {
         self.layer_with(move |key| Linear::new(ins, outs, key))
     }
 
-    /// A convolution over two axes, with a window of `kernel` (or `[rows, columns]`), stride 1, no padding, and a bias; one
-    /// with other options is [`layer_with`](Self::layer_with)`(|key| Conv2d::new(…, key).with_stride(…))`.
+    /// A convolution over two axes, with a window of `kernel` (or `[rows, columns]`), stride 1, no padding, and a bias;
+    /// one with other options is [`layer_with`](Self::layer_with)`(|key| Conv2d::new(…, key).with_stride(…))`.
     pub fn conv2d(self, ins: usize, outs: usize, kernel: impl Sizes<2>) -> Self {
         let kernel = kernel.sizes();
         self.layer_with(move |key| Conv2d::new(ins, outs, kernel, key))
@@ -175,13 +175,13 @@ impl SequentialBuilder {
         self.layer(Dropout(p))
     }
 
-    /// The largest of each window of `kernel` over the last axis; with another stride, padding or dilation:
+    /// The largest element of each window of `kernel` over the last axis. With another stride, padding or dilation:
     /// [`layer`](Self::layer)`(MaxPool1d::new(kernel).with_stride(…))`, and so for the other pools.
     pub fn max_pool1d(self, kernel: usize) -> Self {
         self.layer(MaxPool::<1>::new(kernel))
     }
 
-    /// The largest of each window of `kernel` (or `[rows, columns]`) over the last two axes.
+    /// The largest element of each window of `kernel` (or `[rows, columns]`) over the last two axes.
     pub fn max_pool2d(self, kernel: impl Sizes<2>) -> Self {
         self.layer(MaxPool::new(kernel))
     }
@@ -196,12 +196,12 @@ impl SequentialBuilder {
         self.layer(AvgPool::new(kernel))
     }
 
-    /// The means of as many parts of the last axis as `output` says.
+    /// The means of `output` parts of the last axis, of about equal size.
     pub fn adaptive_avg_pool1d(self, output: usize) -> Self {
         self.layer(AdaptiveAvgPool::<1>::new(output))
     }
 
-    /// The means of `output` (or `[rows, columns]`) equal parts of the last two axes.
+    /// The means of `output` (or `[rows, columns]`) parts of the last two axes, of about equal size.
     pub fn adaptive_avg_pool2d(self, output: impl Sizes<2>) -> Self {
         self.layer(AdaptiveAvgPool::new(output))
     }
@@ -221,7 +221,7 @@ impl SequentialBuilder {
         self.layer(LayerNorm::new(shape))
     }
 
-    /// A table of `count` rows of `width`, which the input numbers.
+    /// A table of `count` rows of `width`; the input has row numbers.
     pub fn embedding(self, count: usize, width: usize) -> Self {
         self.layer_with(move |key| Embedding::new(count, width, key))
     }
@@ -241,12 +241,12 @@ impl SequentialBuilder {
         self.layer_with(move |key| Gru::new(ins, hidden, options, key))
     }
 
-    /// All axes but the first become one.
+    /// Joins all axes but the first into one.
     pub fn flatten(self) -> Self {
         self.layer(Flatten)
     }
 
-    /// The network, with weights drawn from `key` under the number of their layer, or its name if it has one.
+    /// The network. Each layer gets `key`, folded with the layer's name or, without one, its place.
     pub fn init(self, key: Key) -> Sequential {
         let (mut layers, mut names) = (vec![], BTreeMap::new());
         for (i, (name, layer)) in self.layers.into_iter().enumerate() {
@@ -282,7 +282,7 @@ fn path_of(path: &str, place: usize, names: &BTreeMap<usize, String>) -> String 
     names.get(&place).map_or_else(|| join(path, &place.to_string()), |name| join(path, name))
 }
 
-/// Panics as a layer has, with its path in front: that of a network in a network is `2.0`.
+/// Panics with a layer's message behind the layer's path, such as `2.0` in a network in a network.
 #[track_caller]
 fn refuse(layer: &str, reason: Box<dyn Any + Send>) -> ! {
     let text = reason.downcast_ref::<String>().map(String::as_str).or(reason.downcast_ref::<&str>().copied());

@@ -1,4 +1,4 @@
-//! The block that transformers are stacks of.
+//! The encoder block of transformers.
 
 use ohmgrad_autograd::Var;
 use ohmgrad_tensor::Key;
@@ -7,10 +7,11 @@ use super::{Activation, LayerNorm, Linear, MultiHeadAttention};
 use crate::module::Module;
 use crate::visit::Visit;
 
-/// Attention, then two fully connected layers, each added to its input and followed by a layer norm (Vaswani et al. 2017);
-/// for sequences [batch, time, width].
+/// Attention, then two fully connected layers, each added to its input and followed by a layer norm (Vaswani et al.
+/// 2017); for sequences [batch, time, width].
 ///
-/// Parameters are named as in PyTorch's `nn.TransformerEncoderLayer`. All four weights move onto tiles with the network.
+/// Parameters are named as in PyTorch's `nn.TransformerEncoderLayer`. All four weights move onto tiles with the
+/// network.
 ///
 /// ```
 /// use ohmgrad_autograd::Tape;
@@ -46,8 +47,8 @@ pub struct TransformerEncoderLayer {
 }
 
 impl TransformerEncoderLayer {
-    /// A block for vectors of `width`, with `heads` heads and `hidden` values between the fully connected layers; with a
-    /// ReLU, norms behind the sums, and, other than in PyTorch, no dropout.
+    /// A block for vectors of `width`, with `heads` heads and `hidden` values between the fully connected layers; with
+    /// a ReLU, norms behind the sums, and, unlike PyTorch, no dropout.
     ///
     /// # Panics
     /// If there is no head, or the width is not a multiple of their number.
@@ -64,7 +65,7 @@ impl TransformerEncoderLayer {
         }
     }
 
-    /// The same block, in which each place sees itself and earlier ones alone.
+    /// The same block, in which each place attends to itself and to earlier places only.
     pub fn causal(self) -> Self {
         Self { self_attn: self.self_attn.causal(), ..self }
     }
@@ -79,7 +80,8 @@ impl TransformerEncoderLayer {
         Self { activation, ..self }
     }
 
-    /// The same block with dropout of probability `p`: of the attention, behind it, and behind each fully connected layer.
+    /// The same block with dropout of probability `p`: of the attention, behind it, and behind each fully connected
+    /// layer.
     ///
     /// # Panics
     /// If `p` is not in 0 ≤ p < 1.

@@ -53,12 +53,12 @@ impl Adam {
         Self { weight_decay: 0.01, decoupled: true, ..Self::new(lr) }
     }
 
-    /// With other decay rates.
+    /// Sets the decay rates.
     pub fn with_betas(self, first: f32, second: f32) -> Self {
         Self { betas: (first, second), ..self }
     }
 
-    /// With an L2 penalty.
+    /// Sets an L2 penalty.
     pub fn with_weight_decay(self, weight_decay: f32) -> Self {
         Self { weight_decay, ..self }
     }

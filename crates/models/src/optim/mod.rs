@@ -1,9 +1,9 @@
 //! Optimizers and learning-rate schedules, and the parts of a custom optimizer.
 //!
-//! An optimizer is an [`Optimizer`]: a step, a learning rate, and a state that checkpoints write down. [`update`] is
-//! the walk that a step consists of: it commits running means, refuses gradients of another network, passes each
-//! parameter with its gradient and its memory to the optimizer, and clips and remaps weights on tiles. The example
-//! `own_optimizer` is Lion (Chen et al. 2023), whole, with a checkpoint from which its training goes on bit for bit.
+//! An optimizer is an [`Optimizer`]: a step, a learning rate, and a state that checkpoints store. [`update`] is the
+//! walk of a step: it commits running means, refuses gradients of another network, passes each parameter with its
+//! gradient and its memory to the optimizer, and clips and remaps weights on tiles. The example `own_optimizer` is all
+//! of Lion (Chen et al. 2023), with a checkpoint from which its training goes on bit for bit.
 
 mod adam;
 mod schedule;
@@ -24,7 +24,7 @@ pub use schedule::Schedule;
 pub use sgd::Sgd;
 pub use state::{OptimizerState, Remembered, StateError, finite};
 
-/// Optimizers: they change a network's parameters along their gradients.
+/// An optimizer, which changes a network's parameters along their gradients.
 pub trait Optimizer {
     /// One step: commits the state that the step's forwards changed, changes every parameter that has a gradient, and
     /// clips and remaps tiles, if their configuration asks for it. [`update`] does the parts that all optimizers share.
@@ -49,20 +49,22 @@ pub trait Optimizer {
     fn set_state(&mut self, state: OptimizerState) -> Result<(), StateError>;
 }
 
-/// The memory of an optimizer for each parameter, by its path: so it survives cloning and conversion of the network.
+/// The memory of an optimizer for each parameter, by its path, so that it survives cloning and conversion of the
+/// network.
 pub type Memory<M> = BTreeMap<String, M>;
 
-/// The frame of every step of an optimizer: commits the state that the step's forwards changed, and calls `update` with
-/// each parameter that has a gradient, the gradient, and the memory of the parameter. Weights on tiles are then clipped
-/// and mapped anew, if their configuration says so. Weights that live in devices have no gradient: they are updated by
-/// pulses at the learning rate `rate`. The example `own_optimizer` is made of it.
+/// The common part of all optimizers' steps: commits the state that the step's forwards changed, and calls `update`
+/// with each parameter that has a gradient, the gradient, and the memory of the parameter. Weights on tiles are then
+/// clipped and remapped, if their configuration asks for it. Weights that live in devices have no gradient: they are
+/// updated by pulses at the learning rate `rate`. The example `own_optimizer` uses it.
 ///
-/// The first step, which has no memory yet, says on standard error which layers were made from one key, and so begin alike.
+/// The first step, which has no memory yet, prints on standard error which layers were made from one key and so begin
+/// alike.
 ///
 /// # Panics
-/// If a gradient, a deposit or a piece of state belongs to no parameter of the network: it is that of another network,
-/// a clone's (which has other parameters), or of a layer that the network's [`Visit`] skips. Nothing is changed then. A
-/// part of a network is stepped with [its gradients](Network::take_gradients), parameters that shall not change are
+/// If a gradient, a deposit or a piece of state belongs to no parameter of the network, but to another network, to a
+/// clone (which has other parameters), or to a layer that the network's [`Visit`] skips. Nothing is changed then. A
+/// step of a part of a network takes [its gradients](Network::take_gradients); parameters that shall not change are
 /// [frozen](Network::freeze).
 pub fn update<M: Default>(
     net: &mut dyn Visit,
@@ -72,10 +74,11 @@ pub fn update<M: Default>(
     mut update: impl FnMut(&mut Param, &Tensor, &mut M),
 ) {
     refuse_others(net, gradients);
-    // Before the first step weights are as their keys made them. Weights in devices have neither gradients nor a memory.
+    // Before the first step weights are as their keys made them. Weights in devices have neither gradients nor a
+    // memory.
     let is_first = memory.is_empty() && gradients.iter().next().is_some();
     let pairs = if is_first { alike(&*net) } else { vec![] };
-    // An input range may be both: found from the data by the forward, then stepped.
+    // An input range may change twice: in the forward, from data, and in the step.
     net.apply(gradients.state());
     for (path, param) in net.parameters_mut() {
         if let Some(gradient) = gradients.get(param.id()) {
@@ -98,7 +101,7 @@ pub(crate) fn tell_what_devices_ignore(told: &mut bool, net: &dyn Visit, setting
     *told = true;
 }
 
-/// Which of the settings that are set have no effect on weights that live in devices, if there are any.
+/// A note on settings that are set and have no effect on weights in devices, if there are any.
 fn ignored_by_devices(net: &dyn Visit, settings: &[(&str, bool)]) -> Option<String> {
     let ignored: Vec<&str> = settings.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
     let (layer, _) = net.tile_arrays().into_iter().find(|(_, tiles)| tiles.trains_on_chip())?;
@@ -213,7 +216,7 @@ mod tests {
         Sgd::new(0.1).step(&mut other, gradients(&net, &[5, 3]));
     }
 
-    /// Weights in devices have no gradient, but what they are pulsed with.
+    /// Weights in devices have no gradient, but deposits for their update.
     #[test]
     #[should_panic(expected = "all of its own have theirs (0.weight, 0.bias), so its Visit leaves out a layer")]
     fn weights_in_devices_have_theirs() {
@@ -225,7 +228,7 @@ mod tests {
         Sgd::new(0.1).step(&mut net, (y * y).mean().backward());
     }
 
-    /// A batch norm that is no part of the network has state and nothing else.
+    /// A batch norm outside of the network, which has only state.
     #[test]
     #[should_panic(expected = "step: 3 parameters or buffers")]
     fn running_means_are_not_lost_without_an_error() {
@@ -250,7 +253,7 @@ mod tests {
         assert_eq!(note(&net, false), None);
     }
 
-    /// All that a step changes, of a layer on tiles with everything that can be trained.
+    /// The parameters that a step changes, on tiles with all kinds of trained parameters.
     #[test]
     fn frozen_layers_stay_through_conversion_and_clipping() {
         let input_range = InputRangeParameter { enable: true, init_from_data: 0, ..Default::default() };

@@ -28,7 +28,7 @@ pub enum Schedule {
         #[serde(deserialize_with = "finite")]
         lr: f32,
     },
-    /// Times `gamma` after every `every` steps.
+    /// `lr`, multiplied by `gamma` after every `every` steps.
     Step {
         /// The first learning rate.
         #[serde(deserialize_with = "finite")]
@@ -50,8 +50,8 @@ pub enum Schedule {
         /// Steps from one to the other.
         steps: usize,
     },
-    /// Linearly from `1/steps` of it to the whole of another schedule's rate over `steps`; then that schedule, from its
-    /// own step 0.
+    /// The first rate of another schedule times a factor that grows linearly from `1/steps` to 1 over `steps`; then
+    /// that schedule, from its step 0.
     WarmUp {
         /// Steps of the warm-up.
         steps: usize,
@@ -75,7 +75,7 @@ impl Schedule {
         Self::Constant { lr }
     }
 
-    /// `lr`, times `gamma` after every `every` steps.
+    /// `lr`, multiplied by `gamma` after every `every` steps.
     pub fn step(lr: f32, every: usize, gamma: f32) -> Self {
         Self::Step { lr, every, gamma }
     }

@@ -11,8 +11,8 @@ use crate::visit::Visit;
 /// Stochastic gradient descent with momentum, as PyTorch's `SGD`.
 ///
 /// `g ← g + weight_decay·w`, `v ← momentum·v + g` (v = g at first), `w ← w − lr·v`; with Nesterov
-/// `w ← w − lr·(g + momentum·v)` (Sutskever et al. 2013). Weights that live in devices are updated by pulses at the rate
-/// lr.
+/// `w ← w − lr·(g + momentum·v)` (Sutskever et al. 2013). Weights that live in devices are updated by pulses at the
+/// rate lr.
 #[derive(Clone, Debug)]
 pub struct Sgd {
     /// The learning rate.
@@ -33,17 +33,17 @@ impl Sgd {
         Self { lr, momentum: 0.0, nesterov: false, weight_decay: 0.0, velocities: Memory::new(), told: false }
     }
 
-    /// With momentum.
+    /// Sets a momentum.
     pub fn with_momentum(self, momentum: f32) -> Self {
         Self { momentum, ..self }
     }
 
-    /// With Nesterov's momentum.
+    /// Sets Nesterov's momentum.
     pub fn with_nesterov(self, momentum: f32) -> Self {
         Self { momentum, nesterov: true, ..self }
     }
 
-    /// With an L2 penalty.
+    /// Sets an L2 penalty.
     pub fn with_weight_decay(self, weight_decay: f32) -> Self {
         Self { weight_decay, ..self }
     }

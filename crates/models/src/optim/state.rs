@@ -1,4 +1,4 @@
-//! Everything that an optimizer is, as plain data: what a checkpoint writes down.
+//! The whole state of an optimizer as plain data, which checkpoints store.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Hyper-parameters of an optimizer, and its memory of each parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OptimizerState {
-    /// Which optimizer this is of: `sgd`, `adam`.
+    /// The kind of the optimizer: `sgd`, `adam`.
     pub kind: String,
     /// Its hyper-parameters by name: finite numbers, flags, texts.
     pub(crate) settings: serde_json::Value,
@@ -26,7 +26,7 @@ pub struct Remembered {
     pub tensors: BTreeMap<String, Tensor>,
 }
 
-/// The state of another optimizer, or one that is not whole.
+/// The error of a state that is of another optimizer or not whole.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{entry}: found {found}, expected {expected}")]
 pub struct StateError {
@@ -95,11 +95,11 @@ impl Remembered {
     }
 }
 
-/// Deserializes a number that is finite as an `f32`, too: JSON has no NaN, but 1e300. For `deserialize_with` of the
-/// settings of an optimizer.
+/// Deserializes a number that is finite as an `f32`, too: JSON has no NaN, but it has 1e300. For `deserialize_with` of
+/// the settings of an optimizer.
 ///
 /// # Errors
-/// If it is not.
+/// If the number is not finite.
 pub fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
     let number = f32::deserialize(deserializer)?;
     if number.is_finite() { Ok(number) } else { Err(D::Error::custom("not a finite number (32-bit)")) }

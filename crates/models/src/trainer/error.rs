@@ -71,7 +71,7 @@ pub enum TrainerError {
         epoch: usize,
         /// Its steps.
         step: usize,
-        /// Its steps in the epoch that had begun, in words; empty if it does not say.
+        /// Its steps in the epoch that had begun, in words; empty if it has none.
         within: String,
         /// The steps of an epoch of the data at hand.
         per_epoch: usize,

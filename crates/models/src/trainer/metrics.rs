@@ -25,7 +25,7 @@ pub struct Epoch {
     pub score: f64,
     /// The learning rate of its last step.
     pub lr: f32,
-    /// The seconds that it took, evaluation included; in a resumed epoch those since then.
+    /// The seconds that it took, evaluation included; in a resumed epoch those since the resume.
     pub seconds: f64,
     /// Further metrics of the evaluation, by name.
     pub metrics: Vec<(String, f64)>,
@@ -100,7 +100,7 @@ impl Evaluation {
     }
 }
 
-/// A file with a line for each epoch: CSV if its name ends so, else JSON.
+/// A file with a line for each epoch: CSV if its name ends in `.csv`, else JSON.
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
     lines: Lines,
@@ -113,8 +113,8 @@ impl Metrics {
         Self { lines: Lines::at(path), csv }
     }
 
-    /// Before the first epoch that is written: the lines of a training that goes on stay up to where it stands, those of
-    /// another training are set aside.
+    /// Prepares the file for the first epoch. A resumed training keeps the lines of its finished epochs; the file of
+    /// another training is set aside.
     pub fn begin(&self, resumed: bool, epochs: usize) -> Result<(), TrainerError> {
         let mut number = 0;
         let result = match (self.lines.is_there(), resumed) {
@@ -142,7 +142,7 @@ impl Metrics {
                     let what = format!("has the columns {there}, this epoch has {header}");
                     return Err(io::Error::new(ErrorKind::InvalidData, what));
                 }
-                // A device has no first line.
+                // New files and devices have no first line.
                 None if is_first => self.lines.append(&header)?,
                 _ => {}
             }
@@ -153,7 +153,7 @@ impl Metrics {
         write().map_err(|error| self.error(error))
     }
 
-    /// The epoch that a line is of.
+    /// The number of the epoch of a line.
     fn epoch_of(&self, line: &str) -> Option<usize> {
         if self.csv {
             return line.split(',').next()?.parse().ok();
@@ -166,7 +166,7 @@ impl Metrics {
     }
 }
 
-/// A name as CSV has it.
+/// A name as an entry of CSV.
 fn quoted(name: &str) -> String {
     if name.contains([',', '"']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.into() }
 }

@@ -1,6 +1,6 @@
 //! A training loop for what most programs do: epochs, evaluation, progress, metrics, checkpoints, resuming, early stop.
 //!
-//! A loop of ten lines can do the same; the crate's documentation shows one.
+//! A loop of ten lines can do the same; the crate `ohmgrad` documents one.
 
 mod error;
 mod metrics;
@@ -53,8 +53,9 @@ pub struct Trainer {
     epochs: usize,
     batch: usize,
     state: TrainingState,
-    /// `true` if the state is that of a checkpoint; and `true` if that may be one with other data.
+    /// `true` if the state is that of a checkpoint.
     resumed: bool,
+    /// `true` if the checkpoint may be of other data.
     by_epochs: bool,
     checkpoints: Option<(PathBuf, usize)>,
     best: Option<PathBuf>,
@@ -63,7 +64,7 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// A training of `epochs` times through the data in batches of `batch` rows, with everything random from `key`.
+    /// A training of `epochs` times through the data in batches of `batch` rows, with all random numbers from `key`.
     pub fn new(epochs: usize, batch: usize, key: Key) -> Self {
         Self {
             epochs,
@@ -78,29 +79,28 @@ impl Trainer {
         }
     }
 
-    /// With a learning rate that follows a schedule over the steps of the whole training.
+    /// Sets the learning rate by a schedule over the steps of the whole training.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.state.schedule = Some(schedule);
         self
     }
 
-    /// With a checkpoint after every `every` steps and at the end, always in the same file. One that falls on the last
-    /// step of an epoch is written after the epoch's evaluation.
+    /// Writes a checkpoint after every `every` steps and at the end, always to the same file. At the last step of an
+    /// epoch it is written after the epoch's evaluation.
     pub fn with_checkpoints(mut self, path: impl Into<PathBuf>, every: usize) -> Self {
         self.checkpoints = Some((path.into(), every.max(1)));
         self
     }
 
-    /// With a checkpoint of the best network, written whenever a score is better than all before.
+    /// Writes a checkpoint of the best network whenever a score is better than all before.
     pub fn with_best(mut self, path: impl Into<PathBuf>) -> Self {
         self.best = Some(path.into());
         self
     }
 
-    /// With a line for each epoch in a file: the fields of [`Epoch`] as CSV if its name ends so, else as JSON (which
-    /// has null for NaN). A training that goes on from a checkpoint goes on in the file: a line that a killed process
-    /// broke, and those of epochs that come again, are removed. The file of another training is set aside as
-    /// `NAME.1.EXTENSION`.
+    /// Writes a line for each epoch to a file: the fields of [`Epoch`] as CSV if its name ends in `.csv`, else as JSON
+    /// (with null for NaN). A resumed training goes on in the file, without lines that a killed process left incomplete
+    /// and those of epochs that are repeated. The file of another training is set aside as `NAME.1.EXTENSION`.
     pub fn with_metrics(mut self, path: impl Into<PathBuf>) -> Self {
         self.metrics.push(Metrics::at(path.into()));
         self
@@ -115,19 +115,19 @@ impl Trainer {
         self
     }
 
-    /// Smaller scores are better: the evaluation gives a loss.
+    /// Makes smaller scores better, for an evaluation that returns a loss.
     pub fn minimise(mut self) -> Self {
         self.state.minimise = true;
         self
     }
 
-    /// Where the training stands.
+    /// The state of the training.
     pub fn state(&self) -> &TrainingState {
         &self.state
     }
 
-    /// Goes on from a checkpoint: network, optimizer, key, counters, schedule and the direction of scores are those of
-    /// the file, whose tiles the network moves onto. [`fit`](Self::fit) then needs the same number of rows, in batches
+    /// Goes on from a checkpoint: network, optimizer, key, counters, schedule and the direction of scores become those
+    /// of the file, and weights move onto its tiles. [`fit`](Self::fit) then needs the same number of rows, in batches
     /// of the same size.
     ///
     /// # Errors
@@ -145,9 +145,9 @@ impl Trainer {
         Ok(())
     }
 
-    /// As [`resume`](Self::resume), for other data or batches of another size: the training goes on with the first
-    /// epoch that is not over, from its beginning, as if all epochs before had had as many steps as an epoch has now. The
-    /// schedule is that of the trainer, if it was given one.
+    /// As [`resume`](Self::resume), for other data or batches of another size: the training goes on at the beginning of
+    /// the first unfinished epoch, as if all epochs before had had as many steps as an epoch has now. If the trainer
+    /// was given a schedule, it stays.
     ///
     /// # Errors
     /// As for [`resume`](Self::resume).
@@ -164,8 +164,9 @@ impl Trainer {
         Ok(())
     }
 
-    /// Trains: `loss` of the network's output and the targets, `evaluate` of the network under a key at the end of each
-    /// epoch (a number, or an [`Evaluation`] with further metrics), `report` the results of each epoch.
+    /// Trains the network. `loss` gets the network's output and the targets. `evaluate` gets the network and a key at
+    /// the end of each epoch; it returns a number, or an [`Evaluation`] with further metrics. `report` gets each
+    /// epoch's results.
     ///
     /// # Errors
     /// If there are no rows or batches have none, the network takes its batch along another axis than the data set has
@@ -188,8 +189,8 @@ impl Trainer {
         self.fit_with(net, optimizer, data, gradients, evaluate, report)
     }
 
-    /// As [`fit`](Self::fit), with the loss and the gradients of a batch from a function that gets the network, the batch and
-    /// the step's key: for batches that are computed in parts, or losses that are more than one forward.
+    /// As [`fit`](Self::fit), with the loss and the gradients of a batch from a function that gets the network, the
+    /// batch and the step's key: for batches that are computed in parts, or losses that need more than one forward.
     ///
     /// # Errors
     /// As for [`fit`](Self::fit).
@@ -249,7 +250,7 @@ impl Trainer {
             report(&result);
             history.push(result);
         }
-        // The end of the last epoch may have written it.
+        // The last epoch may have written this checkpoint.
         if let Some((path, every)) = &self.checkpoints
             && (history.is_empty() || !self.state.step.is_multiple_of(*every))
         {
@@ -261,7 +262,7 @@ impl Trainer {
         Ok(history)
     }
 
-    /// Checks that the training can begin, or go on, with these data; the number of steps of an epoch.
+    /// Checks that the training can begin, or go on, with these data; returns the number of steps of an epoch.
     fn begin<Y: Targets>(&mut self, net: &dyn Module, data: &Dataset<Y>) -> Result<usize, TrainerError> {
         let (rows, batch) = (data.len(), self.batch);
         if rows == 0 || batch == 0 {
@@ -293,7 +294,7 @@ impl Trainer {
         Ok(per_epoch)
     }
 
-    /// Where the training stands in the epoch that comes next.
+    /// The place of the training in the next epoch.
     fn within(&self, rows: usize) -> EpochState {
         self.state.within.unwrap_or(EpochState { rows, batch: self.batch, step: 0, loss: 0.0 })
     }
@@ -320,7 +321,7 @@ impl Trainer {
         }
     }
 
-    /// Writes the best network down, or gives what is kept of it in memory.
+    /// Writes the best network to its file, or returns it if patience needs it.
     fn keep(&self, net: &impl Module, optimizer: &dyn Optimizer) -> Result<Option<Checkpoint>, TrainerError> {
         match &self.best {
             Some(path) => Checkpoint::save(path, net, Some(optimizer), &self.state)?,
@@ -332,7 +333,7 @@ impl Trainer {
 
     fn restore_best(&self, kept: Option<Checkpoint>, net: &mut impl Module) -> Result<(), TrainerError> {
         let best = match &self.best {
-            // Scores that were NaN all made no file.
+            // There is no file if all scores were NaN.
             Some(path) if self.state.best.is_some() => Some(Checkpoint::load(path)?),
             _ => kept,
         };

@@ -24,7 +24,7 @@ fn fit(trainer: &mut Trainer, net: &mut Sequential, adam: &mut Adam) -> Result<V
     trainer.fit(net, adam, &data, |y, labels| y.cross_entropy(labels), |net, key| accuracy(net, &data, key), |_| ())
 }
 
-/// Trains with scores that are given; the epochs.
+/// Trains with given scores; returns the epochs.
 fn scored(trainer: &mut Trainer, net: &mut Sequential, scores: &[f64]) -> Vec<Epoch> {
     let mut next = scores.iter();
     let mut adam = Adam::new(0.01);
@@ -32,7 +32,7 @@ fn scored(trainer: &mut Trainer, net: &mut Sequential, scores: &[f64]) -> Vec<Ep
     trainer.fit(net, &mut adam, &data(70), |y, labels| y.cross_entropy(labels), score, |_| ()).unwrap()
 }
 
-/// Adam, which notes the learning rate of each step and is killed after so many.
+/// Adam that records the learning rate of each step and panics after `after` steps.
 struct Killed {
     after: usize,
     adam: Adam,
@@ -65,8 +65,8 @@ impl Optimizer for Killed {
     }
 }
 
-/// A training of 3 epochs with 5 steps each that is killed after `steps`: what its last checkpoint is, after all of the
-/// last epoch's evaluation if it ends one. A process that is killed writes nothing more.
+/// Runs a training of 3 epochs of 5 steps, with a checkpoint after each step, and kills it after `steps`. At the end of
+/// an epoch the checkpoint comes after the evaluation.
 fn killed_after(steps: usize, path: &Path, metrics: Option<&Path>) {
     let mut trainer = trainer().with_checkpoints(path, 1);
     if let Some(metrics) = metrics {
@@ -98,7 +98,7 @@ fn a_training_stopped_anywhere_goes_on_bit_for_bit() {
         rest.resume(&path, &mut resumed, &mut adam).unwrap();
         let after = fit(&mut rest, &mut resumed, &mut adam).unwrap();
         assert_eq!(resumed.state_dict(), whole.state_dict());
-        // With the losses of the steps before: no epoch comes again, none is left out.
+        // Losses include those of the steps before; no epoch is repeated or left out.
         assert_eq!(after, epochs[steps / 5..], "{steps}");
         assert_eq!(numbers(&metrics), ["epoch", "1", "2", "3"], "{steps}");
         fs::remove_file(&metrics).unwrap();
@@ -112,7 +112,7 @@ fn numbers(csv: &Path) -> Vec<String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// Whatever the data and the batches: a checkpoint goes on exactly where it was, or says both.
+    /// For any data and batches, a training goes on exactly from its checkpoint, or the error names the data of both.
     #[test]
     fn a_checkpoint_goes_on_or_is_refused(steps in 1usize..15, rows in 1usize..140, batch in 1usize..40, by_epochs: bool) {
         let folder = tempfile::tempdir().unwrap();
@@ -139,8 +139,8 @@ proptest! {
     }
 }
 
-/// The schedule goes on at the step that the whole epochs would have had with batches of this size: the checkpoint's, or
-/// one that the trainer is given.
+/// The schedule, the checkpoint's or the trainer's, goes on at the step that the finished epochs would have had with
+/// batches of this size.
 #[test]
 fn a_schedule_goes_on_by_epochs() {
     let folder = tempfile::tempdir().unwrap();
@@ -165,7 +165,7 @@ fn a_schedule_goes_on_by_epochs() {
     let (epochs, rates, _) = resumed(Trainer::new(3, 32, Key::new(0)).with_schedule(own.clone()));
     assert_eq!(rates, [6, 7, 8].map(|step| own.at(step)));
     assert_eq!(epochs[0].lr, own.at(8));
-    // With the batches that it had the third epoch begins anew, at its first step.
+    // With batches of the old size, the third epoch begins again at its first step.
     let (epochs, rates, step) = resumed(Trainer::new(3, 16, Key::new(0)));
     assert_eq!(rates, [10, 11, 12, 13, 14].map(|step| of_checkpoint.at(step)));
     assert_eq!((epochs.len(), epochs[0].step, step), (1, 15, 15));
@@ -280,7 +280,7 @@ fn patience_and_the_best_outlive_a_process() {
     };
     let (scores, _) = go_on(3, &[-0.5, -0.9, -0.8]);
     assert_eq!(scores, [-0.5, -0.9, -0.8]);
-    // The best epoch lies before the stop; that smaller is better is in the checkpoint.
+    // The best epoch was before the stop; the checkpoint records that smaller scores are better.
     let (scores, stopped) = go_on(9, &[-0.85, -0.99]);
     assert_eq!(scores, [-0.85]);
     let mut network = net();
@@ -355,7 +355,7 @@ fn a_broken_line_is_mended_and_other_columns_are_refused() {
     assert_eq!(numbers(&csv), ["epoch", "1", "2", "3"]);
 }
 
-/// Sequences with time first are samples along the second axis, or refused.
+/// Sequences with time first are taken along the second axis; another layout is refused.
 #[test]
 fn layouts_are_told_apart() {
     let net = |batch_first| {

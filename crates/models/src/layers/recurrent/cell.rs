@@ -1,16 +1,16 @@
-//! The time step of the three recurrent layers, between their products.
+//! The elementwise part of a time step of the three recurrent layers.
 
 use ohmgrad_autograd::Var;
 
 /// The elementwise part of a recurrent layer: from the products of a time step and the state, the next state.
 ///
-/// A user's cell becomes a layer as [`Recurrent<Cell, N>`](super::Recurrent), with N arrays [batch, hidden] of state, of
-/// which the first is the output.
+/// A custom cell is used as [`Recurrent<Cell, N>`](super::Recurrent); its state is N arrays [batch, hidden], of which
+/// the first is the output.
 pub trait Cell<const N: usize>: Clone + Default + Send + Sync + 'static {
     /// The name of each gate, in the order in which a combined weight holds their rows.
     const GATES: &'static [&'static str];
 
-    /// `true` if the output may be projected to another width after a step, as [`step`](Self::step) does not look at
+    /// `true` if the output may be projected to another width after a step, because [`step`](Self::step) does not use
     /// the last one.
     const PROJECTS: bool = false;
 

@@ -1,4 +1,4 @@
-//! Recurrent layers: one walk over layers, directions and time for all of them; what a step does is the cell's.
+//! Recurrent layers. All have the same walk over layers, directions and time; the cell computes a step.
 
 mod cell;
 mod pass;
@@ -36,9 +36,9 @@ pub enum Gates {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RecurrentOptions {
-    /// Layers, each of which takes the outputs of the one before.
+    /// The number of layers; each takes the outputs of the one before.
     pub layers: usize,
-    /// Adds biases, one to the inputs' and one to the outputs' product.
+    /// Adds biases, one to the product of the inputs and one to that of the outputs.
     pub bias: bool,
     /// Takes sequences as [batch, time, features]; if `false`, as [time, batch, features].
     pub batch_first: bool,
@@ -71,7 +71,7 @@ impl Default for RecurrentOptions {
 
 /// A recurrent layer: a [`Cell`] with N arrays of state, walked along sequences.
 ///
-/// Every product is an [`Affine`](crate::Affine)'s, and moves onto tiles with the network. Parameters are named as in
+/// Every weight is in an [`Affine`](crate::Affine), and moves onto tiles with the network. Parameters are named as in
 /// PyTorch: `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, then `…_l0_reverse`, `…_l1` and so on.
 ///
 /// ```
@@ -144,11 +144,11 @@ impl<C: Cell<N>, const N: usize> Recurrent<C, N> {
         &self.options
     }
 
-    /// The outputs for a sequence [time, batch, in] (or [batch, time, in] if batch first), [time, batch,
-    /// directions·hidden] (or with batch first), and the last state of each layer and direction, [layers·directions,
-    /// batch, hidden]. The first state is `state`, of the same shape, or zeros. With a projection outputs, and the
-    /// first array of a state, are as wide as that says. One sequence [time, in] has outputs [time, directions·hidden]
-    /// and states [layers·directions, hidden].
+    /// The outputs [time, batch, directions·hidden] for sequences [time, batch, in], and the last state of each layer
+    /// and direction, [layers·directions, batch, hidden]. With `batch_first`, inputs and outputs have the batch before
+    /// the time. The first state is `state`, of the same shape, or zeros. With a projection, outputs and the first
+    /// array of a state have its width. One sequence [time, in] has outputs [time, directions·hidden] and states
+    /// [layers·directions, hidden].
     ///
     /// # Panics
     /// If the input has another number of axes or features or no time step, or a state has another shape.
@@ -339,7 +339,7 @@ mod tests {
         let tape = Tape::eval(Key::new(0));
         let (y, [h, c]) = net.forward_with_state(tape.constant(Tensor::normal(&[6, 7, 3], Key::new(1))), None);
         assert_eq!([y.shape(), h.shape(), c.shape()].map(|s| s.to_vec()), [[6, 7, 4], [4, 7, 2], [4, 7, 5]]);
-        // Gates held apart give the same bits.
+        // Separate gates give the same bits.
         let apart = net.clone().with_gates(Gates::Separate);
         assert_eq!(output(&apart, &[6, 7, 3]), output(&net, &[6, 7, 3]));
     }

@@ -1,4 +1,4 @@
-//! One walk along a sequence: the weights of one layer in one direction.
+//! The weights of one layer in one direction, and their walk along a sequence.
 
 use ohmgrad_autograd::Var;
 use ohmgrad_tensor::{Array, Key, Tensor};
@@ -9,7 +9,8 @@ use crate::affine::Affine;
 use crate::init;
 use crate::visit::{Slot, SlotMut, join};
 
-/// The weights for inputs and for outputs of the step before: one slot each, or one a gate; and that of the projection.
+/// The weights for the inputs and for the outputs of the step before, each in one slot or in one per gate; and that of
+/// the projection.
 #[derive(Clone, Debug)]
 pub(super) struct Pass {
     input: Vec<Affine>,
@@ -18,8 +19,8 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// Weights [gates·hidden, ins], [gates·hidden, outs] and [outs, hidden], and biases of the first two, uniform within
-    /// ±1/√hidden as in PyTorch.
+    /// Weights [gates·hidden, ins], [gates·hidden, outs] and [outs, hidden], and biases of the first two, uniform
+    /// within ±1/√hidden as in PyTorch.
     pub fn new(name: &str, gates: usize, ins: usize, hidden: usize, options: &RecurrentOptions, key: Key) -> Self {
         let draw = |what: &str, slot: &str, shape: &[usize]| {
             init::torch_default(shape, hidden, key.fold(format!("{what}_{slot}_{name}").as_str()))
@@ -35,12 +36,12 @@ impl Pass {
         Self { input: affine("ih", ins), hidden: affine("hh", outs), projection }
     }
 
-    /// Features of an input.
+    /// The number of features of an input.
     pub fn ins(&self) -> usize {
         self.input[0].weight().value.shape()[1]
     }
 
-    /// The same weights in digital memory, in the given number of slots.
+    /// Moves the weights into digital memory, in a layout of `count` gates.
     pub fn hold(&mut self, gates: Gates, count: usize) {
         for slots in [&mut self.input, &mut self.hidden] {
             slots.iter_mut().for_each(Affine::to_digital);
@@ -53,8 +54,8 @@ impl Pass {
         self.projection.iter_mut().for_each(Affine::to_digital);
     }
 
-    /// Walks along a sequence of [batch, ins], backwards if `reverse`; gives the outputs in the sequence's order, and the
-    /// last state.
+    /// Walks along a sequence of [batch, ins], backwards if `reverse`; returns the outputs in the sequence's order, and
+    /// the last state.
     pub fn run<'t, C: Cell<N>, const N: usize>(
         &self,
         cell: &C,
@@ -63,8 +64,8 @@ impl Pass {
         reverse: bool,
     ) -> (Vec<Var<'t>>, [Var<'t>; N]) {
         let gates = C::GATES.len();
-        // A product a time step, not one for all: a read's noise belongs to the sample's row and the step's call, so that
-        // how a data set is cut into batches changes nothing.
+        // One product per time step, not one for all: a read's noise depends on the sample's row and the step's call,
+        // so that it does not depend on how a data set is cut into batches.
         let mut step = |x: &Var<'t>| {
             state = cell.step(&products(&self.input, *x, gates), &products(&self.hidden, state[0], gates), state);
             if let Some(projection) = &self.projection {
