@@ -1,5 +1,5 @@
-//! The program's own files from anywhere: each reader ends in a value or a failure that says what is wrong, in time and
-//! memory that the file's size bounds; see the crate `ohmgrad-hostile`.
+//! Hostile files for the readers of the program: each reader ends in a value or a failure with a message, in time and
+//! memory that the size of the file bounds; see the crate `ohmgrad-hostile`.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ fn reader<T>(name: &'static str, seeds: &[&str], read: impl Fn(&Path) -> Outcome
     Reader::new(name, seeds, move |path| read(path).map_err(|Failure { message, .. }| message))
 }
 
-/// The data of a recipe whose `[data]` is this, in the folder of a file.
+/// The data of a recipe with this `[data]`, in the folder of a file.
 fn data(section: &str, file: &Path) -> Outcome<Data> {
     let document = Document::parse(&format!("[data]\n{section}"), "recipe")?;
     Data::read(&Recipe::from_document(document, file.parent().unwrap_or(Path::new("")))?.data)

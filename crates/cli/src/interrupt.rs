@@ -1,5 +1,5 @@
-//! Ctrl-C: every file that a command keeps is replaced as a whole, so it can end at any moment. The handler prints
-//! how to go on.
+//! Ctrl-C: a command can end at any moment, because its files are replaced as a whole, or extended by lines of which an
+//! unfinished one is dropped. The handler prints how to continue.
 
 use std::sync::Mutex;
 
@@ -8,7 +8,7 @@ use crate::ranks::Ranks;
 
 static MESSAGE: Mutex<String> = Mutex::new(String::new());
 
-/// Sets what is said when the command is interrupted.
+/// Sets the message for an interrupted command.
 pub fn say_on_interrupt(message: impl Into<String>) {
     *MESSAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = message.into();
 }
@@ -16,7 +16,7 @@ pub fn say_on_interrupt(message: impl Into<String>) {
 /// Catches Ctrl-C.
 pub fn install() {
     let is_first = Ranks::all().is_first();
-    // Without a handler Ctrl-C ends the program without a word, which is not a reason not to run it.
+    // An error is ignored: without a handler, Ctrl-C only ends the program without a message.
     let _ = ctrlc::set_handler(move || {
         let message = MESSAGE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let hint = if message.is_empty() { String::new() } else { format!("; {message}") };

@@ -101,7 +101,7 @@ fn main() -> ExitCode {
         }
         Err(Failure { message, code }) => {
             if !ranks.is_first() {
-                // Most mistakes are made by all ranks: rank 0 says them and ends the others.
+                // Most errors occur at all ranks: rank 0 prints them and ends the others.
                 std::thread::sleep(SAYS_FIRST);
                 eprint!("rank {}: ", ranks.rank());
             }

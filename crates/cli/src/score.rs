@@ -26,7 +26,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// That of the data of a recipe.
+    /// The metric for the data of a recipe.
     pub fn of(recipe: &DataRecipe) -> Self {
         match &recipe.source {
             Source::Arm(_) => Self::Rmse,
@@ -83,7 +83,7 @@ impl Metric {
     }
 }
 
-/// The mean, and half the width of its 95 % interval after Student; infinite for one value.
+/// The mean, and half the width of its 95 % interval by Student's t; infinite for one value.
 pub fn mean_and_half(values: &[f64]) -> (f64, f64) {
     let sample = AtTime { t: 0.0, chips: values.to_vec() };
     (sample.mean(), sample.confidence())
@@ -94,7 +94,7 @@ pub fn spread(values: &[f64]) -> f64 {
     AtTime { t: 0.0, chips: values.to_vec() }.std()
 }
 
-/// The loss that a training steps down.
+/// The loss that a training minimises.
 pub fn loss<'t>(y: Var<'t>, goal: &Goal) -> Var<'t> {
     match goal {
         Goal::Labels(labels) => y.cross_entropy(labels),

@@ -3,7 +3,7 @@
 use ohmgrad::autograd::Var;
 use ohmgrad::prelude::*;
 
-/// Of sequences [batch, time, features] the last features, [batch, features].
+/// The features of the last step, [batch, features], of sequences [batch, time, features].
 #[derive(Clone, Copy, Debug, Visit)]
 pub struct LastStep;
 
@@ -18,7 +18,7 @@ impl Module for LastStep {
     }
 }
 
-/// Of sequences [batch, time, features] the mean over time, [batch, features].
+/// The mean over time, [batch, features], of sequences [batch, time, features].
 #[derive(Clone, Copy, Debug, Visit)]
 pub struct MeanStep;
 

@@ -3,7 +3,7 @@
 /// Cells under a header.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// The content of the table.
+    /// The line above the table.
     pub title: String,
     /// Names of the columns.
     pub head: Vec<String>,
@@ -17,12 +17,12 @@ impl Table {
         Self { title: title.into(), head: head.map(String::from).to_vec(), rows: vec![] }
     }
 
-    /// A further row.
+    /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// For a terminal: the first column to the left, the others to the right.
+    /// The table for a terminal: the first column is aligned to the left, the others to the right.
     pub fn to_text(&self) -> String {
         let lines = || std::iter::once(&self.head).chain(&self.rows);
         let width = |i: usize| lines().filter_map(|row| row.get(i)).map(|cell| cell.chars().count()).max().unwrap_or(0);
@@ -39,7 +39,7 @@ impl Table {
         text
     }
 
-    /// For a page.
+    /// The table for a page.
     pub fn to_html(&self) -> String {
         let row = |tag: &str, cells: &[String]| {
             let cells: String = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
@@ -53,7 +53,7 @@ impl Table {
     }
 }
 
-/// Text for HTML.
+/// The text, escaped for HTML.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -28,8 +28,8 @@ pub struct Calibration {
     pub max_samples: usize,
     /// The α of MOVING_STD; without it the configuration's `init_std_alpha`.
     pub std_alpha: Option<f32>,
-    /// Gives a range, which is not learned, to tiles without one, and switches noise management off where it is on.
-    /// Otherwise such tiles have no range, and noise management is an error. Default: true.
+    /// `true`: gives tiles without an input range a fixed one, and switches noise management off. `false`: such tiles
+    /// get no range, and noise management that is on is an error. Default: true.
     pub force_all_layers: bool,
 }
 
@@ -39,7 +39,7 @@ impl Calibration {
         Self { mode, quantile: 0.99995, max_samples: 1000, std_alpha: None, force_all_layers: true }
     }
 
-    /// Returns `true` if reads are perfect and without ranges while ranges are found.
+    /// Returns `true` if reads during the calibration are perfect and have no input ranges.
     pub(crate) fn reads_perfectly(&self) -> bool {
         matches!(self.mode, CalibrationMode::Max | CalibrationMode::CacheQuantile)
     }

@@ -21,7 +21,7 @@ choices! {
 parameters! {
     /// Clipping of tile weights after each step of an optimizer (aihwkit `inference.py`).
     ///
-    /// In units of the tile weights `w = W/s`: under mapping scales the logical weights are cut at s times as much.
+    /// Bounds are in units of the tile weights `w = W/s`; logical weights are clipped at s times these bounds.
     ///
     /// ```
     /// use ohmgrad_analog::config::{WeightClip, WeightClipParameter};
@@ -35,7 +35,7 @@ parameters! {
         /// The type of clipping.
         kind as "type": WeightClip = WeightClip::None;
 
-        /// The bound of FIXED_VALUE, where ≤ 0 is none. If it is above 0 it limits that of the other types too.
+        /// The bound of FIXED_VALUE; ≤ 0: none. A value above 0 also limits the bounds of the other types.
         fixed_value: f32 = -1.0;
 
         /// The bound of LAYER_GAUSSIAN, in standard deviations.

@@ -24,8 +24,8 @@ pub enum DriftCompensationConfig {
     #[default]
     #[doc(alias = "GlobalDriftCompensation")]
     Global,
-    /// One factor per tile, as `Global`, against the target weights, [`GlobalWithExactReference`]. In files:
-    /// `type = "GlobalDriftCompensationWithExactReference"`.
+    /// One factor per tile, as `Global`, but relative to a readout of the target weights, [`GlobalWithExactReference`].
+    /// In files: `type = "GlobalDriftCompensationWithExactReference"`.
     #[doc(alias = "GlobalDriftCompensationWithExactReference")]
     GlobalWithExactReference,
     /// One factor per output, [`PerColumn`]. In files: `type = "PerColumnDriftCompensation"`.

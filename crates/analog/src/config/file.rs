@@ -76,8 +76,7 @@ impl InferenceRpuConfig {
     ///
     /// # Errors
     ///
-    /// The errors of [`validate`](Self::validate), and a class that the program defines, because it could not be read
-    /// back.
+    /// The errors of [`validate`](Self::validate), and a custom class, because it could not be read back.
     pub fn to_toml_string(&self) -> Result<String, Error> {
         file::to_toml(self)
     }
@@ -86,14 +85,14 @@ impl InferenceRpuConfig {
     ///
     /// # Errors
     ///
-    /// The errors of [`validate`](Self::validate), and a class that the program defines, because it could not be read
-    /// back.
+    /// The errors of [`validate`](Self::validate), and a custom class, because it could not be read back.
     pub fn to_json_string(&self) -> Result<String, Error> {
         file::to_json(self)
     }
 
-    /// Sets a field by its path, for sweeps and command lines: `forward.out_noise`, `noise_model.type`, `mapping`. The value
-    /// is that of a TOML file, names without quotes; a section takes a table of some of its fields, `null` is JSON's.
+    /// Sets a field by its path, for sweeps and command lines: `forward.out_noise`, `noise_model.type`, `mapping`. The
+    /// value is written as in TOML, but names need no quotes, and `null` is allowed as in JSON. A section takes a table
+    /// with some of its fields.
     ///
     /// ```
     /// use ohmgrad_analog::config::{InferenceRpuConfig, NoiseManagement};
@@ -133,14 +132,14 @@ impl InferenceRpuConfig {
     ///
     /// # Errors
     ///
-    /// A path that leads to no field, with the nearest one, and a class that the program defines.
+    /// A path that leads to no field (the error names the nearest one), and a custom class.
     pub fn get(&self, path: &str) -> Result<String, Error> {
         path::get(self, path)
     }
 
     /// The JSON Schema (draft 2020-12) of configuration files: names, types, ranges, choices and defaults of all
     /// fields. Editors check and complete JSON and TOML files with it. It does not contain rules between fields, nor
-    /// fields of the reference that are accepted with a value that changes nothing.
+    /// fields of the reference that files may have without an effect.
     ///
     /// It is in the repository as `docs/config.schema.json`.
     ///

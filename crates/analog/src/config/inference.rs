@@ -18,8 +18,8 @@ use crate::Error;
 parameters! {
     /// The whole configuration of the hardware that inference runs on.
     ///
-    /// The backward direction is perfect unless it is set otherwise, also for the fields that a
-    /// file leaves out:
+    /// The backward direction is perfect unless `is_perfect` is set to false, also in a file that sets other backward
+    /// fields:
     ///
     /// ```
     /// use ohmgrad_analog::config::{BackwardIoParameters, InferenceRpuConfig};
@@ -87,7 +87,8 @@ impl Rules for InferenceRpuConfig {
 }
 
 impl InferenceRpuConfig {
-    /// An input range can manage clipped outputs only where no bound management does.
+    /// Checks that `manage_output_clipping` is used only in analog forwards without noise management and bound
+    /// management.
     fn output_clipping(&self, at: &str) -> Result<(), Error> {
         let (forward, range) = (&self.forward, &self.pre_post.input_range);
         let manages = range.enable && range.manage_output_clipping;
@@ -102,7 +103,7 @@ impl InferenceRpuConfig {
         Err(invalid(&join(at, "pre_post.input_range.manage_output_clipping"), &true.get(), allowed))
     }
 
-    /// The currents of time-dependent IR drop are those of pairs of devices.
+    /// Checks that the noise model has pairs of devices, whose currents time-dependent IR drop needs.
     fn devices_of_timed_reads(&self, timed: &IrDropT) -> Result<(), Error> {
         let model = &self.noise_model;
         let pairs = model.model().and_then(|model| model.converter().pair_factors()).map_or(0, |factors| factors.len());

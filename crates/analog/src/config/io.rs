@@ -30,8 +30,7 @@ macro_rules! directions {
         }
 
         impl $backward {
-            /// The parameters of this direction's reads of the array, with the bound management
-            /// that does not exist backwards set to [`BoundManagement::None`].
+            /// The parameters of the reads of this direction, without bound management, which does not exist backward.
             pub fn read(&self) -> $forward {
                 $forward {
                     $($field: self.$field,)*
@@ -41,7 +40,7 @@ macro_rules! directions {
             }
         }
 
-        /// The same hardware backwards: all fields that exist there, no mask.
+        /// The backward parameters of the same hardware: all fields that exist backward, without the mask.
         impl From<$forward> for $backward {
             fn from(forward: $forward) -> Self {
                 Self { $($field: forward.$field,)* ..Default::default() }
@@ -55,7 +54,7 @@ directions! {
         /// The exact product: everything else is bypassed except `out_scale`.
         is_perfect: bool = false;
 
-        /// Number of reads for one product, and where they are added. `IDEAL` is the same as `is_perfect`.
+        /// Number of passes of a read, and where their outputs are added. `IDEAL` is the same as `is_perfect`.
         mv_type: MvType = MvType::OnePass;
 
         /// Range ± of the DAC, in units of the input after noise management; ≤ 0: none, and no
@@ -67,7 +66,7 @@ directions! {
         /// steps; ≤ 0: no rounding.
         inp_res: f32 = 1.0 / 126.0;
 
-        /// Rounds stochastically in the DAC: up with the probability of the fraction.
+        /// Rounds stochastically in the DAC: up with a probability equal to the fraction of the step.
         inp_sto_round: bool = false;
 
         /// Standard deviation of Gaussian noise added to each input after the DAC, in its units.
@@ -83,7 +82,7 @@ directions! {
         /// steps; ≤ 0: no rounding.
         out_res: f32 = 1.0 / 510.0;
 
-        /// Rounds stochastically in the ADC: up with the probability of the fraction.
+        /// Rounds stochastically in the ADC: up with a probability equal to the fraction of the step.
         out_sto_round: bool = false;
 
         /// Standard deviation of Gaussian noise added to each output before the ADC, in units of
@@ -101,8 +100,7 @@ directions! {
         /// silently ignores a value below 0, which is an error here.
         out_asymmetry: f32 = 0.0, [0.0..=1.0];
 
-        /// The scale that each input row is divided by before the DAC and multiplied with after the
-        /// ADC.
+        /// The scale by which each input row is divided before the DAC, and its outputs are multiplied after the ADC.
         noise_management: NoiseManagement = NoiseManagement::AbsMax;
 
         /// Cap of the inputs for noise management, in units of the input; ≤ 0: none. For `CONSTANT` the scale itself,
@@ -122,25 +120,23 @@ directions! {
         /// reference).
         w_noise_type: WeightNoise = WeightNoise::None;
 
-        /// Scale of the voltage drop along the wires of the inputs: 0 is none, 1 what
-        /// `ir_drop_g_ratio` gives.
+        /// Factor on the IR drop along the wires of the inputs; 0: none, 1: the IR drop for `ir_drop_g_ratio`.
         ir_drop: f32 = 0.0, [>= 0.0];
 
-        /// Conductance of the wire from one cell to the next, as a multiple of a device's largest
-        /// conductance. The default (571428.56) is 0.35 Ω and 5 µS. Must be above 0 while `ir_drop`
-        /// is on.
+        /// Conductance of the wire from one cell to the next, as a multiple of a device's largest conductance. The
+        /// default (571428.56) is that of 0.35 Ω and 5 µS. Must be above 0 while `ir_drop` is on.
         ir_drop_g_ratio: f32 = (1.0 / 0.35 / 5e-6_f64) as f32;
 
-        /// Strength `n` of an S-shaped nonlinearity of the output, `y / (1 + n/out_bound · |y|)`: 1
-        /// halves an output at the bound. Where the bound is off it counts as 1.
+        /// Strength `n` of an S-shaped nonlinearity of the output, `y / (1 + n/out_bound · |y|)`: n = 1 halves an
+        /// output at the bound. Without a bound, `out_bound` is taken as 1.
         out_nonlinearity: f32 = 0.0, [>= 0.0];
 
         /// Relative spread of `out_nonlinearity` between outputs, drawn once when the tile is
         /// built.
         out_nonlinearity_std: f32 = 0.0, [>= 0.0];
 
-        /// Place in the output range, as a fraction of `out_bound`, at which a calibration has set the slope of
-        /// nonlinearity and series resistance to 1; 0: not calibrated.
+        /// Output, as a fraction of `out_bound`, at which the slope of nonlinearity and series resistance is calibrated
+        /// to 1; 0: no calibration.
         slope_calibration: f32 = 0.0, [>= 0.0];
 
         /// Spread of the outputs' voltage offsets, a fraction of the read voltage, drawn once when
@@ -159,9 +155,9 @@ directions! {
         /// drawn once when the tile is built. Only the two-pass types of `mv_type` have it.
         w_read_asymmetry_dtod: f32 = 0.0, [>= 0.0];
 
-        /// Coarsest resolution that scaling may leave to the inputs, 0.25 for 2 bits: bound
-        /// management gives up beyond a reduction of `max_bm_res` over the DAC's step, and
-        /// `ABS_MAX_NP_SUM` stays within it. Without a DAC no limit.
+        /// Coarsest resolution of the scaled inputs, 0.25 for 2 bits. With R = `max_bm_res` over the step of the DAC,
+        /// bound management ends beyond a reduction of R, and the scale of `ABS_MAX_NP_SUM` is at most R times the
+        /// largest input. If the DAC does not round there is no limit.
         max_bm_res: f32 = 0.25, [> 0.0];
     }
 
@@ -191,13 +187,13 @@ directions! {
             /// Treatment of a row whose outputs pass `out_bound`.
             bound_management: BoundManagement = BoundManagement::Iterative;
 
-            /// Bound management gives up beyond this reduction of the inputs.
+            /// Bound management ends beyond this reduction of the inputs.
             max_bm_factor: u32 = 1000;
 
-            /// Counts an output below `−out_bound` for bound management, as one above `out_bound`.
+            /// Lets an output below `−out_bound` cause bound management, as one above `out_bound` does.
             bm_test_negative_bound: bool = true;
 
-            /// IR drop that is followed over the time of a read, in evaluation.
+            /// Time-dependent IR drop, which is simulated over the duration of a read, in evaluation.
             ir_drop_t: Option<IrDropT> = None;
         }
     }
@@ -206,9 +202,9 @@ directions! {
         /// The parameters of the product with the transposed weights, `g ≈ Wᵀ d`, that makes the
         /// input gradient.
         ///
-        /// The fields of [`IoParameters`] that exist backwards: outputs simply clip, there is no
-        /// bound management. The default is an analog read; an
-        /// [`InferenceRpuConfig`](super::InferenceRpuConfig) starts from [`Self::perfect`].
+        /// It has the fields of [`IoParameters`] that exist backward. There is no bound management: outputs beyond the
+        /// bound are clipped. The default is an analog read; an [`InferenceRpuConfig`](super::InferenceRpuConfig)
+        /// starts from [`Self::perfect`].
         ///
         /// ```
         /// use ohmgrad_analog::config::BackwardIoParameters;
@@ -229,10 +225,9 @@ directions! {
             /// anything was clipped; `true` reproduces it. The weight gradient is not masked.
             mask_saturated: bool = false;
 
-            /// Differentiates the forward read for the gradients, as
-            /// `TorchInferenceRPUConfig` does: rounding passes them straight through, a clip of the
-            /// DAC, the ADC or the input range stops them, in the gradients of input and weight alike.
-            /// Nothing is read backward: `is_perfect` must be true and `mask_saturated` false then.
+            /// Takes the gradients of input and weight from the forward read, as `TorchInferenceRPUConfig` does:
+            /// straight through roundings, and 0 where the DAC, the ADC or the input range clips. There is no backward
+            /// read, so `is_perfect` must be true and `mask_saturated` false.
             straight_through: bool = false;
         }
     }
@@ -251,7 +246,7 @@ impl BackwardIoParameters {
         Self { is_perfect: true, ..Default::default() }
     }
 
-    /// The gradients of the forward read, with roundings that pass straight through and clips that stop.
+    /// The gradients of the forward read: straight through roundings, and 0 where a value is clipped.
     ///
     /// ```
     /// use ohmgrad_analog::config::BackwardIoParameters;
@@ -272,7 +267,7 @@ mod tests {
     fn defaults_are_the_references() {
         let io = IoParameters::default();
         io.validate().unwrap();
-        // What Python's doubles become in the reference's C++ floats.
+        // The reference's C++ rounds Python's doubles to these floats.
         assert_eq!(io.inp_res, (1.0_f64 / 126.0) as f32);
         assert_eq!(io.out_res, (1.0_f64 / 510.0) as f32);
         assert_eq!(io.ir_drop_g_ratio, 571_428.571_428_571_5_f64 as f32);

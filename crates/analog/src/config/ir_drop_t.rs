@@ -1,4 +1,4 @@
-//! IR drop that is followed over the time of a read (aihwkit `IOParametersIRDropT`).
+//! Time-dependent IR drop, which is simulated over the duration of a read (aihwkit `IOParametersIRDropT`).
 
 use super::form::choice::choices;
 use super::form::section::{Rules, parameters};
@@ -27,11 +27,11 @@ choices! {
 }
 
 parameters! {
-    /// Effects of wires and current integrators on a read whose inputs are pulse lengths, followed over
-    /// its time.
+    /// Time-dependent IR drop: the effects of wires and current integrators during a read whose inputs are pulse
+    /// lengths.
     ///
-    /// In evaluation only. Training sends its pulses through wires without resistance, as in the
-    /// reference, where a `TorchInferenceRPUConfigIRDropT` has these fields in `forward`.
+    /// It exists in evaluation only; wires have no resistance in training, as in the reference. There a
+    /// `TorchInferenceRPUConfigIRDropT` has these fields in `forward`.
     ///
     /// ```
     /// use ohmgrad_analog::config::{InferenceRpuConfig, IoParameters, IrDropT, PulseMode};
@@ -63,12 +63,12 @@ parameters! {
         /// Resistance of the wire from one device to the next, in Ω.
         ir_drop_rs: f32 = 0.15, [>= 0.0];
 
-        /// Parts into which a column is cut; the wire's resistance lies between them. Must divide
-        /// `max_input_size`, or where that is 0 the inputs of the tile.
+        /// Number of segments of a column, with the wire's resistance between them. Must divide `max_input_size`, or,
+        /// if that is 0, the number of inputs of the tile.
         ir_drop_segments: u32 = 8;
 
-        /// Time steps of a read per step of the DAC. Other values than 1 change the outputs' scale
-        /// with them: the charge is a sum over steps, as in the reference. `BIT_WISE` disregards it.
+        /// Time steps of a read per step of the DAC. The charge is a sum over time steps, as in the reference, so this
+        /// value also scales the outputs. It has no effect on `BIT_WISE`.
         ir_drop_time_step_resolution_scale: f32 = 1.0, [> 0.0];
 
         /// Voltage at which currents are read, in V; columns rest at 0.4.
@@ -77,8 +77,8 @@ parameters! {
         /// Bits of the first read of `SPLIT_MODE`.
         split_mode_bit_shift: u32 = 3;
 
-        /// Adds read noise to the weights that depends on how long the pulses of a row are
-        /// (PCM), drawn anew for each row and read, in training too.
+        /// Adds read noise (PCM) to the weights, which depends on the lengths of a row's pulses; drawn anew for each
+        /// row and read, in training too.
         apply_xdep_pcm_read_noise: bool = false;
 
         /// Scale of that noise.
@@ -87,12 +87,11 @@ parameters! {
         /// Counts charge in whole ticks of the integrating converter, rounded towards 0.
         adc_quantization: bool = true;
 
-        /// Frequency of those ticks, in GHz: one is `100 / adc_frequency` µA·steps.
+        /// Frequency of those ticks, in GHz: a tick is `100 / adc_frequency` µA·steps.
         adc_frequency: f32 = 6.24, [> 0.0];
 
-        /// Takes the charge as the plain sum of the currents (`true`) or as their integral by the
-        /// trapezoidal rule with the first current doubled in front, which makes every pulse half a
-        /// step longer (`false`).
+        /// `true`: the charge is the sum of the currents. `false`: it is their integral by the trapezoidal rule, with
+        /// the first current counted once more, which makes every pulse half a step longer.
         ir_drop_integration_sum: bool = false;
     }
 }
@@ -107,12 +106,12 @@ impl Rules for IrDropT {
 }
 
 impl IrDropT {
-    /// Returns `true` if training, which has perfect wires, reads as without it.
+    /// Returns `true` if reads in training are the same as without it.
     pub(crate) fn trains_plainly(&self) -> bool {
         self.mv_type == PulseMode::OnePass && !self.apply_xdep_pcm_read_noise
     }
 
-    /// Rules with the tiles' inputs, `limit` of them at most, 0 without limit.
+    /// Checks that the segments divide `limit`, the largest number of inputs of a tile; 0: no limit.
     pub(super) fn rules_of_tiles(&self, limit: usize, at: &str) -> Result<(), Error> {
         match limit.is_multiple_of(self.ir_drop_segments as usize) {
             true => Ok(()),

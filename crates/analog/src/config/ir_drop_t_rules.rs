@@ -1,4 +1,4 @@
-//! Rules of time-dependent IR drop with other fields, and the reads that it makes of a product.
+//! Rules between time-dependent IR drop and other fields, and the reads that make one product.
 
 use super::form::setting::{Setting, invalid, join};
 use super::form::value::Value;
@@ -43,7 +43,7 @@ impl IrDropT {
         self.coding(io, at)
     }
 
-    /// Checks that the DAC's codes can be cut into pulses in this way.
+    /// Checks that the pulse mode can represent the codes of the DAC.
     fn coding(&self, io: &IoParameters, at: &str) -> Result<(), Error> {
         let own = join(at, "ir_drop_t");
         let steps = io.inp_steps();

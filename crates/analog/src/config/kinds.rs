@@ -3,23 +3,22 @@
 use super::form::choice::choices;
 
 choices! {
-    /// Number of times the array is read for one product, and where the parts are added.
+    /// Number of passes of a read, and where their outputs are added.
     #[doc(alias("MVType", "AnalogMVType"))]
     pub enum MvType {
         /// The exact product without an array, as with `is_perfect`.
         Ideal = "IDEAL",
-        /// One read with inputs of both signs.
+        /// One pass with inputs of both signs.
         OnePass = "ONE_PASS",
-        /// One read for the negative and one for the positive inputs, added before a single ADC.
+        /// One pass for the negative and one for the positive inputs, added before a single ADC.
         PosNegSeparate = "POS_NEG_SEPARATE",
-        /// One read for the negative and one for the positive inputs, each through the ADC, added
-        /// digitally.
+        /// One pass for the negative and one for the positive inputs, each through the ADC, added digitally.
         PosNegSeparateDigitalSum = "POS_NEG_SEPARATE_DIGITAL_SUM",
     }
 }
 
 choices! {
-    /// The scale by which each input row is divided before the DAC, and multiplied after the ADC.
+    /// The scale by which each input row is divided before the DAC, and its outputs are multiplied after the ADC.
     ///
     /// Where `nm_thres` is above 0, it caps the largest magnitude or value in `AbsMax`, `Max` and `AbsMaxNpSum`.
     #[doc(alias = "NoiseManagementType")]
@@ -34,8 +33,8 @@ choices! {
         Constant = "CONSTANT",
         /// A running mean of the rows' largest magnitudes, with `nm_decay`; a state of the tile.
         AverageAbsMax = "AVERAGE_ABS_MAX",
-        /// The largest possible output: the sum of the row's positive or of its negative entries, times
-        /// `nm_assumed_wmax`, over `out_bound`; at least the largest magnitude.
+        /// The larger of the sums of the row's positive and negative entries, times `nm_assumed_wmax`, over
+        /// `out_bound`: the largest possible output in units of the bound. At least the largest magnitude.
         AbsMaxNpSum = "ABS_MAX_NP_SUM",
     }
 }
@@ -51,7 +50,7 @@ choices! {
         /// The row is read again with its inputs halved, until no output passes the bound or a
         /// limit is reached (`max_bm_factor`, `max_bm_res`).
         Iterative = "ITERATIVE",
-        /// As `Iterative`, but the second read takes the scale of [`NoiseManagement::AbsMaxNpSum`].
+        /// As `Iterative`, but the second round uses the scale of [`NoiseManagement::AbsMaxNpSum`].
         IterativeWorstCase = "ITERATIVE_WORST_CASE",
     }
     absent {
@@ -60,13 +59,13 @@ choices! {
 }
 
 choices! {
-    /// Types of weight noise, drawn anew at each read, and its effect on the outputs. Its strength is `w_noise`.
+    /// Types of weight noise, with its effect on the outputs. It is drawn anew at each read; its strength is `w_noise`.
     #[doc(alias("WeightNoiseType", "OutputWeightNoiseType"))]
     pub enum WeightNoise {
         /// No weight noise, whatever `w_noise` is.
         None = "NONE",
-        /// Every weight has the same noise: `w_noise · ‖v‖₂ · ξ` at each output, with `v` the row
-        /// at the array.
+        /// Noise of the same strength for every weight: `w_noise · ‖v‖₂ · ξ` at each output, with `v` the inputs of the
+        /// array.
         AdditiveConstant = "ADDITIVE_CONSTANT",
         /// Read noise that grows with the conductance: `w_noise · √(Σⱼ |wᵢⱼ| vⱼ²) · ξ` at output
         /// `i`.

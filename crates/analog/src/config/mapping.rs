@@ -3,10 +3,9 @@
 use super::form::section::{Rules, parameters};
 
 parameters! {
-    /// Mapping of a logical weight: its cut into tiles, and its scaling to their range (aihwkit `mapping.py`).
+    /// Mapping of a logical weight: cutting it into tiles, and scaling it to their range (aihwkit `mapping.py`).
     ///
-    /// A side longer than its limit is cut into the fewest parts that fit, equal but for one row or
-    /// column.
+    /// A side longer than its limit is cut into the fewest parts that fit; their sizes differ by at most one.
     ///
     /// ```
     /// use ohmgrad_analog::config::MappingParameter;
@@ -29,9 +28,8 @@ parameters! {
         /// of the array, with all of its noise.
         digital_bias: bool = true;
 
-        /// The largest magnitude that weights have on the tile, in units of the tile weights: they
-        /// are divided by `max|W| / ω`, and the result multiplied with it. 0: weights lie on the
-        /// tile as they are.
+        /// The largest magnitude ω of the tile weights: weights are divided by the mapping scale `max|W| / ω`, and
+        /// outputs are multiplied by it. 0: no mapping scales.
         weight_scaling_omega: f32 = 0.0, [>= 0.0];
 
         /// Selects one mapping scale for each output (`true`) or one for the whole tile. Has an effect only while
@@ -40,10 +38,10 @@ parameters! {
 
         /// Multiplies the gradient of a tile's weights with the mean of its mapping scales.
         ///
-        /// The reference divides the gradient of the tile weight `w = W/s` by λ·s with λ = 1/mean(s) then, and by s
-        /// otherwise, so that a step of SGD on w is a step of mean(s) times the size on W. Here W itself is trained,
-        /// and without this switch there is nothing to compensate. Optimizers that disregard the size of gradients,
-        /// as Adam, are not affected.
+        /// The reference steps the tile weight `w = W/s`. Without this switch it divides dᵀx by s, with it by λ·s with
+        /// `λ = 1/mean(s)`, so that a step of SGD changes W by mean(s) times as much. Here W itself is trained, so
+        /// there is nothing to compensate otherwise. Optimizers that disregard the size of gradients, such as Adam, are
+        /// not affected.
         weight_scaling_lr_compensation: bool = false;
 
         /// Gives each tile further output scales that are trained, starting at 1.

@@ -10,14 +10,14 @@
 //! | what must hold between fields | `io_rules.rs`, `ir_drop_t_rules.rs`; between sections `inference.rs` |
 //! | time-dependent IR drop, and the reads that it makes of a product | `ir_drop_t.rs`, `ir_drop_t_rules.rs` |
 //! | the absolute step of a converter | `steps.rs` |
-//! | which noise model, converter and drift compensation there are in files | `noise_model.rs`, `converter.rs`, `drift_compensation.rs` |
+//! | the noise models, conductance converters and drift compensations in files | `noise_model.rs`, `converter.rs`, `drift_compensation.rs` |
 //! | the weight modifier, clipping, remapping | `modifier.rs`, `clip.rs`, `remap.rs` |
 //! | input ranges | `pre_post.rs` |
 //! | the names of `noise_management`, `w_noise_type`, … | `kinds.rs` |
-//! | which fields have no effect | `warnings.rs`; of devices, cells and updates with their fields, and `warnings/on_chip.rs` |
+//! | which fields have no effect | `warnings.rs`; for devices, cells and updates their own files and `warnings/on_chip.rs` |
 //! | the line in a trace | `summary.rs` |
 //! | files, a field by its path, the JSON Schema | `file.rs` |
-//! | how any section is read, checked, printed and described | `form/`, which knows no section |
+//! | how any section is read, checked, printed and described | `form/`, which depends on no particular section |
 //!
 //! A further section is a file with a `parameters!` list and one line in [`InferenceRpuConfig`].
 

@@ -1,4 +1,4 @@
-//! Modifiers: the weights that reads use in training.
+//! Modifiers: changes of the weights that reads use in training.
 
 use super::form::choice::choices;
 use super::form::section::{Rules, parameters};
@@ -16,7 +16,7 @@ choices! {
         Copy = "COPY",
         /// `A·Q(w/A)`.
         Discretize = "DISCRETIZE",
-        /// `w·(1 + std_dev·A·ξ)`. The A is the reference's.
+        /// `w·(1 + std_dev·A·ξ)`, with A as in the reference.
         MultNormal = "MULT_NORMAL",
         /// `w + std_dev·A·ξ`.
         AddNormal = "ADD_NORMAL",
@@ -40,9 +40,9 @@ parameters! {
     /// Modifier of the tile weights that reads use while a network is trained, so that it becomes robust to such
     /// changes (aihwkit `inference.py`).
     ///
-    /// The modified weights are drawn once per tape, the first included, from the stored ones; forward and backward use
-    /// them. The trained weight and its gradient do not depend on it. The fields `std_dev` and `res` are in units of A,
-    /// the largest magnitude of a tile's weights or `assumed_wmax`; ξ is a standard normal number for each weight.
+    /// The modified weights are drawn once per tape, from the first one on; forward and backward use them. The trained
+    /// weight and its gradient do not depend on it. The fields `std_dev` and `res` are in units of A, the largest
+    /// magnitude of a tile's weights or `assumed_wmax`; ξ is a standard normal number for each weight.
     ///
     /// ```
     /// use ohmgrad_analog::config::{InferenceRpuConfig, WeightModifier, WeightModifierParameter};
@@ -66,7 +66,7 @@ parameters! {
         /// The step of Q; ≤ 0: no rounding. Unlike that of converters it is never a number of steps.
         res: f32 = 0.0;
 
-        /// Rounds Q stochastically: up with the probability of the fraction.
+        /// Rounds Q stochastically: up with a probability equal to the fraction of the step.
         sto_round: bool = false;
 
         /// The largest magnitude after DOREFA.
@@ -88,14 +88,14 @@ parameters! {
         /// Excludes the last column of a tile, where an analog bias is, from the modifier and from A.
         copy_last_column: bool = false;
 
-        /// The coefficients of p, lowest power first. The defaults are those of phase-change memory over 25 µS; under
-        /// PROG_NOISE, which divides by `g_max`, they are in µS.
+        /// The coefficients of p, lowest power first. The defaults are those of phase-change memory divided by 25 µS.
+        /// With PROG_NOISE, which divides by `g_max`, coefficients are in µS.
         coeffs: Vec<f32> = vec![0.0105392, 0.0768, -0.046925];
 
         /// PCM_NOISE and PROG_NOISE: the conductance in µS that A corresponds to.
         g_max: f32 = 25.0, [> 0.0];
 
-        /// PCM_NOISE: conductances up to this many times the programming noise at 0 become 0.
+        /// PCM_NOISE: conductances up to this multiple of the programming noise at conductance 0 become 0.
         pcm_zero_thres: f32 = 0.0, [>= 0.0];
 
         /// PCM_NOISE: seconds from programming to the read.
@@ -110,7 +110,7 @@ parameters! {
         /// PCM_NOISE: the probability of a device that stays at a random conductance, anywhere up to `g_max`.
         pcm_prob_at_random: f32 = 0.0, [0.0..=1.0];
 
-        /// PCM_NOISE: seconds that programming takes, from which drift counts.
+        /// PCM_NOISE: the time t₀ of drift, `((t + t₀)/t₀)^(−ν)`, in seconds.
         pcm_t0: f32 = 20.0, [> 0.0];
     }
 }

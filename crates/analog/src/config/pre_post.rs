@@ -15,11 +15,11 @@ parameters! {
 impl Rules for PrePostProcessingParameter {}
 
 parameters! {
-    /// A fixed range ±r of the inputs, one for each tile, that takes the place of scaling each row: inputs are cut to it,
-    /// divided by r, and outputs multiplied with r (aihwkit `pre_post.py`).
+    /// An input range ±r for each tile, in place of a scale for each row: inputs are clipped to ±r and divided by r,
+    /// and outputs are multiplied by r (aihwkit `pre_post.py`).
     ///
-    /// Meant for `forward.noise_management = "NONE"`. The range is found from the data, then learned: r is a parameter that
-    /// an optimizer steps.
+    /// Meant for `forward.noise_management = "NONE"`. The first calls set r from the data; r is also a parameter that
+    /// an optimizer trains.
     ///
     /// ```
     /// use ohmgrad_analog::config::InferenceRpuConfig;
@@ -47,8 +47,8 @@ parameters! {
         /// The first r, in units of the inputs.
         init_value: f32 = 3.0, [> 0.0];
 
-        /// Number of calls in training for which r is the running mean of `init_std_alpha` standard deviations of the
-        /// inputs, the first of which forgets `init_value`. Learning takes place at the same time.
+        /// Number of calls in training that set r from the data, to the running mean of `init_std_alpha` standard
+        /// deviations of the inputs. The first call replaces `init_value`. r is trained at the same time.
         init_from_data: usize = 100;
 
         /// The r that is found from data, in standard deviations of the inputs.
@@ -60,9 +60,9 @@ parameters! {
         /// The share of inputs inside of ±r above which r decays.
         input_min_percentage: f32 = 0.95, [0.0..=1.0];
 
-        /// Enlarges r while the ADC clips too many outputs: with p the share of outputs that are
-        /// not, relative to the number of inputs (as in the reference), `(1 − p)·r` is subtracted from the gradient
-        /// where p is below `output_min_percentage`.
+        /// Enlarges r while the ADC clips too many outputs: `(1 − p)·r` is subtracted from its gradient where p is
+        /// below `output_min_percentage`. 1 − p is the number of clipped outputs over the number of inputs, as in the
+        /// reference.
         manage_output_clipping: bool = false;
 
         /// The share of outputs that must not be clipped under `manage_output_clipping`.
@@ -78,7 +78,7 @@ parameters! {
 
 impl Rules for InputRangeParameter {
     fn absent(field: &str, _: &Value) -> Option<Result<(), &'static str>> {
-        // Says which calibration was made; a calibration here reports it instead.
+        // The reference records its calibration in this field; a calibration here reports it instead.
         (field == "calibration_info").then_some(Ok(()))
     }
 }

@@ -30,11 +30,12 @@ parameters! {
         /// The magnitude of the largest tile weight afterwards.
         remapped_wmax: f32 = 1.0, [> 0.0];
 
-        /// CHANNELWISE_SYMMETRIC: the largest scale that an output may get, as a multiple of the smallest scale before;
-        /// 0: no limit. Outputs beyond it have weights above `remapped_wmax`, which must be 1 then.
+        /// CHANNELWISE_SYMMETRIC: the largest new scale, as a multiple of the smallest scale before the remapping; 0:
+        /// no limit. An output that would need a larger one has tile weights above `remapped_wmax`, which must be 1
+        /// then.
         max_scale_range: f32 = 0.0, [>= 0.0];
 
-        /// The least that counts as the smallest scale for `max_scale_range`.
+        /// A lower limit of the smallest scale in `max_scale_range`.
         max_scale_ref: f32 = 0.0, [>= 0.0];
     }
 }

@@ -1,8 +1,8 @@
 //! All kinds of configuration: inference, and training on the chip.
 //!
-//! Training on the chip has the reads, the mapping and the input ranges of inference, both directions analog, and in place
-//! of noise models, modifiers, clipping and remapping the devices that hold the weights and the pulses that change them.
-//! Source: aihwkit `simulator/configs/configs.py`.
+//! Training on the chip has the reads, the mapping and the input ranges of inference, with both directions analog. It
+//! has no noise models, modifiers, clipping and remapping, but devices that hold the weights and pulses that change
+//! them. Source: aihwkit `simulator/configs/configs.py`.
 
 use std::collections::HashSet;
 use std::fmt::{self, Debug};
@@ -29,7 +29,7 @@ use crate::update::{PulseType, UpdateParameters};
 
 /// The part of a configuration that tiles use, for any kind.
 pub trait RpuKind: Debug + Send + Sync + RefUnwindSafe {
-    /// The parameters by which tiles are cut and read.
+    /// The parameters of the mapping onto tiles and of their reads.
     fn reads(&self) -> InferenceRpuConfig;
 
     /// The unit cells and the parameters of their update, if the tiles train by pulses.
@@ -130,7 +130,7 @@ on_chip! {
     /// Training on the chip with gradients that are summed digitally and written to devices.
     #[doc(alias = "DigitalRankUpdateRPUConfig")]
     DigitalRankUpdateRpuConfig has
-    /// The sum and the devices.
+    /// The digital sum of the gradients, and the devices.
     MixedPrecision = MixedPrecision::default(),
     |config| CellConfig::Mixed(config.device.clone())
 }
@@ -181,7 +181,7 @@ impl RpuKind for InferenceRpuConfig {
 }
 
 classes! {
-    /// A configuration of any kind: what weights are put on tiles with.
+    /// A configuration of any kind, with which weights are put on tiles.
     ///
     /// Files of other kinds than inference have a `type`, the reference's name:
     ///
@@ -232,7 +232,7 @@ impl fmt::Display for RpuConfig {
     }
 }
 
-/// A preset of the reference by its name: `presets::by_name("AGADEcRamPreset")`.
+/// Makes a configuration from a preset of the reference, as `presets::by_name("AGADEcRamPreset")`.
 impl From<CellPreset> for RpuConfig {
     fn from(preset: CellPreset) -> Self {
         Self::on_chip(preset.cell, preset.update, preset.io)
@@ -268,7 +268,7 @@ impl RpuConfig {
         }
     }
 
-    /// The parameters by which tiles are cut and read.
+    /// The parameters of the mapping onto tiles and of their reads.
     pub fn reads(&self) -> InferenceRpuConfig {
         self.kind().reads()
     }
@@ -321,7 +321,7 @@ impl RpuConfig {
         if self.trains_on_chip() {
             self.unused(&Value::Null, "", &mut notes);
         }
-        // Of several reasons the first is enough.
+        // A field is noted once, with the first of its reasons.
         let mut noted = HashSet::new();
         notes.retain(|note| noted.insert(note.field.clone()));
         notes

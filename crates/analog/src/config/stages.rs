@@ -1,8 +1,8 @@
 //! The stages of a read under its parameters, and their properties.
 //!
-//! A read takes a shortcut (one pass for the whole ADC, a derivative) only where every stage that is present allows it.
-//! The list is complete by construction: [`IoParameters::stages`] names every field, so that a field which is added
-//! later does not compile until it is assigned to a stage.
+//! A read uses a shortcut (the fused ADC, the straight-through gradient) only if every stage that is present allows it.
+//! The list is complete by construction: [`IoParameters::stages`] names every field, so that a new field does not
+//! compile until it is assigned.
 
 use super::io::IoParameters;
 use super::kinds::{BoundManagement, MvType, NoiseManagement, WeightNoise};
@@ -12,19 +12,19 @@ use super::kinds::{BoundManagement, MvType, NoiseManagement, WeightNoise};
 pub(crate) enum Stage {
     /// Rows are scaled before the DAC.
     NoiseManagement(NoiseManagement),
-    /// The DAC rounds and cuts.
+    /// The DAC rounds and clips.
     InputConverter,
     /// The DAC adds noise.
     InputNoise,
     /// Negative inputs are weaker.
     InputAsymmetry,
-    /// Positive and negative inputs are read apart.
+    /// Positive and negative inputs have separate passes.
     TwoPasses,
     /// Wires lower the voltage of far devices.
     IrDrop,
-    /// Wires do so over the time of a read; `in_training` unless training reads plainly.
+    /// Wires do so over the duration of a read: time-dependent IR drop.
     IrDropOverTime {
-        /// `true` if reads in training are followed over time, too.
+        /// `true` if it affects reads in training, too.
         in_training: bool,
     },
     /// Output stages have voltage offsets.
@@ -37,40 +37,41 @@ pub(crate) enum Stage {
     OutputNonlinearity,
     /// Negative outputs are weaker.
     OutputAsymmetry,
-    /// Outputs are noisy; `by_output` if the strength differs between them.
+    /// Outputs are noisy.
     OutputNoise {
         /// `true` if the strength differs between outputs.
         by_output: bool,
     },
-    /// The ADC rounds and cuts; `dithered` if it rounds stochastically.
+    /// The ADC rounds and clips.
     OutputConverter {
         /// `true` if the ADC rounds stochastically.
         dithered: bool,
     },
     /// Rows that reach the bound are read again.
     BoundManagement(BoundManagement),
-    /// The last of the outputs that reach the bound decides.
+    /// The last of the outputs beyond the bound decides alone: the row is read again if it is positive.
     LastHitDecides,
 }
 
 impl Stage {
-    /// Returns `true` if the fused ADC, one pass over noise, rounding, bound and scale of the outputs, computes this
-    /// stage, or if the stage comes before the ADC.
+    /// Returns `true` if the stage does not prevent the fused ADC, one loop for noise, rounding, bound and scale of the
+    /// outputs.
     fn is_in_fused_adc(self) -> bool {
         match self {
             Self::NoiseManagement(_) | Self::InputConverter | Self::InputNoise | Self::InputAsymmetry => true,
             Self::IrDrop | Self::VoltageOffset | Self::WeightNoise | Self::BoundManagement(_) => true,
             Self::OutputNoise { by_output } => !by_output,
             Self::OutputConverter { dithered } => !dithered,
-            // A read that is followed over time has an array for it, and never takes the pass; others read plainly.
+            // Reads with time-dependent IR drop never use the fused ADC; this is about the other reads, those in
+            // training.
             Self::IrDropOverTime { .. } => true,
             Self::TwoPasses | Self::LastHitDecides => false,
-            // The slope that is calibrated for it acts in the ADC.
+            // The calibrated slope of these stages acts in the ADC.
             Self::SeriesResistance | Self::OutputNonlinearity | Self::OutputAsymmetry => false,
         }
     }
 
-    /// The field that brings this stage, if the stage has no straight-through derivative.
+    /// The field that switches this stage on, if the stage has no straight-through gradient.
     fn not_differentiable(self) -> Option<&'static str> {
         match self {
             Self::NoiseManagement(NoiseManagement::AverageAbsMax | NoiseManagement::AbsMaxNpSum) => {
@@ -93,7 +94,7 @@ impl Stage {
 impl IoParameters {
     /// The stages that a read under these parameters has, in the order of the signal; none if it is perfect.
     pub(crate) fn stages(&self) -> Vec<Stage> {
-        // Every field is named, so that a new one has to become a stage, the strength of one, or neither.
+        // Every field is named, so that a new one must be assigned: to a stage, to the strength of one, or to neither.
         let Self {
             is_perfect: _,
             mv_type,
@@ -154,16 +155,16 @@ impl IoParameters {
         all.into_iter().filter(|(present, _)| *present && !self.is_ideal()).map(|(_, stage)| stage).collect()
     }
 
-    /// Returns `true` if the ADC consists of noise, rounding, bound and scale of the outputs alone, so that one pass
-    /// computes it. Without noise the pass would draw samples for nothing.
+    /// Returns `true` if the ADC consists of noise, rounding, bound and scale of the outputs alone, so that one loop
+    /// computes it. Without noise that loop would draw samples for nothing.
     pub(crate) fn has_fused_adc(&self) -> bool {
         let stages = self.stages();
         let noisy = stages.iter().any(|stage| matches!(stage, Stage::OutputNoise { .. }));
         noisy && stages.into_iter().all(Stage::is_in_fused_adc)
     }
 
-    /// The field that makes a forward which has no straight-through gradient, if there is one. A perfect forward always
-    /// has one.
+    /// A field because of which the forward has no straight-through gradient; `None` if it has one. A perfect forward
+    /// always has one.
     pub(crate) fn not_differentiable(&self) -> Option<&'static str> {
         self.stages().into_iter().find_map(Stage::not_differentiable)
     }

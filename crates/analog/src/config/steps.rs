@@ -50,7 +50,7 @@ impl BackwardIoParameters {
 
 /// The number of steps that a resolution means: `1/res`, or `res` where it is above 1.
 ///
-/// 1/126 is not an f32, and its inverse may be 125.99999: a value that near to a whole number is taken for it.
+/// 1/126 is not an f32, and its inverse may be 125.99999: a value that near to a whole number is rounded to it.
 pub(super) fn steps(res: f32) -> f64 {
     let res = f64::from(res);
     let steps = if res > 1.0 { res } else { 1.0 / res };
@@ -63,8 +63,8 @@ fn step(res: f32, bound: f32) -> Option<f32> {
         res if res > 1.0 => 1.0 / res,
         res => res.max(0.0),
     };
-    // The reference multiplies before it replaces a bound ≤ 0 by infinity: the step is then not
-    // positive, which its rounding takes for off.
+    // The reference multiplies before it replaces a bound ≤ 0 by infinity: the step is then not positive, and it does
+    // not round.
     let step = fraction * (2.0 * bound);
     (step > 0.0).then_some(step)
 }

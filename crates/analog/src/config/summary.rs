@@ -138,7 +138,7 @@ impl BackwardIoParameters {
     }
 }
 
-/// The number of steps that a resolution means, in words.
+/// The number of steps that a resolution means, as text.
 fn levels(res: f32) -> String {
     let steps = steps(res);
     if steps.fract() == 0.0 { steps.to_string() } else { format!("{steps:.1}") }

@@ -11,7 +11,7 @@ fn files(folder: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The names after a path in a file, tests at its end left out.
+/// The names after each occurrence of `path` in a file, without the tests at its end.
 fn after<'a>(text: &'a str, path: &str) -> Vec<&'a str> {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
     let name = |rest: &'a str| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();

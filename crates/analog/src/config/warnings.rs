@@ -81,7 +81,7 @@ impl Unused<'_> {
         }
     }
 
-    /// Notes fields of a read that is not perfect.
+    /// Notes fields without effect of a read that is not perfect.
     pub(crate) fn analog_read(&mut self, at: &str, io: &IoParameters) {
         let off = |field: &str, value: f32| format!("{field} is {value}");
         self.note(at, &["inp_res"], io.inp_bound <= 0.0, "inp_bound is off");

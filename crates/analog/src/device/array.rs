@@ -1,4 +1,4 @@
-//! An array of pulsed devices: its state, and what happens to it besides pulses.
+//! An array of pulsed devices: its state, and its changes other than pulses.
 
 use ohmgrad_tensor::{Key, Tensor, random, rows};
 
@@ -11,7 +11,7 @@ use crate::{Error, cell};
 
 /// Devices at the crosspoints of a tile, [out, in].
 ///
-/// Pulses act on the hidden weights; where a write has noise, reads see other ones.
+/// Pulses change the hidden weights; where writes have noise, reads use other weights.
 #[derive(Clone, Debug)]
 pub struct DeviceArray {
     config: DeviceConfig,
@@ -27,10 +27,11 @@ pub struct DeviceArray {
     up: Tensor,
     down: Tensor,
     own: Vec<Tensor>,
-    /// The share of a weight that one step of decay leaves; then the standard deviation of diffusion and the weight
-    /// after a reset, where they differ from 1, 0 and 0.
+    /// The share of a weight that remains after one step of decay; `None` without decay.
     decay: Option<Tensor>,
+    /// The standard deviation of diffusion; `None` without diffusion.
     diffusion: Option<Tensor>,
+    /// The weight after a reset; `None` if it is 0 everywhere.
     reset: Option<Tensor>,
     clocks: Option<Clocks>,
     /// Pulses so far, where they are counted.
@@ -39,10 +40,10 @@ pub struct DeviceArray {
 }
 
 impl DeviceArray {
-    /// Draws an array of weights 0. `bias` says whether the last column is one.
+    /// Draws an array with weights 0. `bias` is `true` if the last column is a bias.
     ///
     /// # Errors
-    /// If a field of the configuration has a value that it may not have, or `perfect_bias` is set without a bias.
+    /// If a field of the configuration has an invalid value, or `perfect_bias` is set without a bias.
     pub fn new(config: &DeviceConfig, [rows, columns]: [usize; 2], bias: bool, key: Key) -> Result<Self, Error> {
         config.validate()?;
         let step = config.step();
@@ -95,12 +96,12 @@ impl DeviceArray {
         Ok(devices)
     }
 
-    /// The weights that reads see, [out, in].
+    /// The weights that reads use, [out, in].
     pub fn weights(&self) -> &Tensor {
         self.visible.as_ref().unwrap_or(&self.w)
     }
 
-    /// The weights that pulses act on, [out, in]; those that reads see unless writes have noise.
+    /// The hidden weights, [out, in], which pulses change. Reads use them too, unless writes have noise.
     pub fn hidden_weights(&self) -> &Tensor {
         &self.w
     }
@@ -110,7 +111,7 @@ impl DeviceArray {
         &self.config
     }
 
-    /// The weight change that a pulse counts for when pulses are numbered.
+    /// The granularity: the weight change of a pulse, from which numbers of pulses are computed.
     pub fn granularity(&self, pulses: Pulses) -> f32 {
         self.config.step().granularity(pulses)
     }
@@ -120,7 +121,7 @@ impl DeviceArray {
         self.wear = Some(Tensor::full(&self.shape, 0.0));
     }
 
-    /// The pulses that each crosspoint received since they are counted, [out, in]: its wear.
+    /// The number of pulses that each crosspoint has received, [out, in]; `None` if they are not counted.
     pub fn pulses(&self) -> Option<&Tensor> {
         self.wear.as_ref()
     }
@@ -202,7 +203,7 @@ impl DeviceArray {
         self.show(key);
     }
 
-    /// Resets each crosspoint of `count` columns from `start` on, cyclically (all if `None`), with a probability.
+    /// Resets the crosspoints of `count` columns (`None`: all) from `start` on, cyclically, each with a probability.
     pub fn reset_columns(&mut self, start: usize, count: Option<usize>, probability: f32, key: Key) {
         let columns = self.shape[1];
         let count = count.unwrap_or(columns).min(columns);
@@ -240,7 +241,7 @@ impl DeviceArray {
         self.show(key.fold("written"));
     }
 
-    /// Lets weights drift for a time; nothing without drift.
+    /// Lets weights drift for the time `delta_t`, if drift is configured.
     pub fn drift(&mut self, delta_t: f32, key: Key) {
         let Some(mut clocks) = self.clocks.take() else { return };
         self.changed = Changed::all(self.shape);
@@ -286,7 +287,7 @@ impl DeviceArray {
         self.w += change;
     }
 
-    /// Visits all that the array remembers, each under its name.
+    /// Visits all pieces of the array's state, each under its name.
     pub(crate) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, cell::Slot<'_>)) {
         // A visit may replace any array.
         self.changed = Changed::all(self.shape);
@@ -322,7 +323,7 @@ impl DeviceArray {
         }
     }
 
-    /// A write of all crosspoints: reads see their weights with new noise.
+    /// Writes all crosspoints: the weights that reads use get new noise.
     fn show(&mut self, key: Key) {
         let (sigma, columns) = (self.common.write_noise(), self.shape[1]);
         if let Some(visible) = &mut self.visible {

@@ -1,4 +1,4 @@
-//! The weights of an array that have changed since they were last copied, so that a step that changes few copies few.
+//! The weights of an array that have changed since they were last copied, so that only these are copied again.
 
 use std::ops::Range;
 
@@ -15,12 +15,12 @@ impl Changed {
         Self { rows: vec![true; rows], columns: 0..columns }
     }
 
-    /// No weight of so many rows.
+    /// No weight of an array with this number of rows.
     pub fn none(rows: usize) -> Self {
         Self { rows: vec![false; rows], columns: 0..0 }
     }
 
-    /// Adds the rows for which `is_changed`, in the given columns.
+    /// Adds the rows for which `is_changed` returns `true`, in the given columns.
     pub fn add(&mut self, columns: Range<usize>, is_changed: impl Fn(usize) -> bool) {
         self.rows.iter_mut().enumerate().for_each(|(row, changed)| *changed |= is_changed(row));
         self.columns = match self.columns.is_empty() {

@@ -40,7 +40,7 @@ pub struct Common {
 }
 
 impl Common {
-    /// The standard deviation of what a write adds to the weight that reads see.
+    /// The standard deviation of the noise that a write adds to the weight in reads.
     pub fn write_noise(&self) -> f32 {
         self.write_noise_std * self.dw_min
     }
@@ -69,8 +69,8 @@ impl Common {
     }
 }
 
-/// A device's section: the fields that all devices have and, by group, those of steps (`steps`), and of hidden weights
-/// (`hidden`), then its own; with its part of [`Step`](super::Step) that reads them.
+/// Defines a device's section: the fields of the groups that it names (`steps`, `hidden` for hidden weights), its own
+/// fields, and those that all devices have; and the function `shared`, which makes a [`Common`] from them.
 macro_rules! device_parameters {
     (
         $(#[$meta:meta])*
@@ -87,7 +87,7 @@ macro_rules! device_parameters {
                 dw_min: f32 = 0.001, [>= 0.0];
 
                 /// Asymmetry of up and down: above 0 down steps are smaller by this fraction, below 0 up steps are.
-                /// Only the weaker direction changes, as in the reference's code (its documentation says ±).
+                /// Only the weaker direction changes, as in the reference's code (by its documentation both change).
                 up_down: f32 = 0.0;
 
                 /// Mean upper bound of the weight.
@@ -114,7 +114,7 @@ macro_rules! device_parameters {
                 /// Above 0 pulses act on a hidden weight, and the noise of its reads is drawn anew with every write.
                 write_noise_std: f32 = 0.0, [>= 0.0];
 
-                /// Sets weights by a write with noise.
+                /// Applies the noise of a write also when weights are set.
                 apply_write_noise_on_set: bool = true;
             ]
         }
@@ -156,7 +156,7 @@ macro_rules! device_parameters {
                 /// Spread of the lower bound between devices.
                 w_min_dtod: f32 = 0.3, [>= 0.0];
 
-                /// Turns steps around that came out negative, and sorts bounds on either side of 0.
+                /// Makes steps that were drawn negative positive, upper bounds at least 0, and lower bounds at most 0.
                 enforce_consistency: bool = true;
 
                 /// Probability that a device is stuck at a value and has no steps.
@@ -175,19 +175,19 @@ macro_rules! device_parameters {
                 /// Spread of the diffusion between devices.
                 diffusion_dtod: f32 = 0.0, [>= 0.0];
 
-                /// Steps in which a weight decays by 1/e, about; 0: no decay.
+                /// Number of steps after which a weight has decayed to about 1/e; 0: no decay.
                 lifetime: f32 = 0.0, [>= 0.0];
 
                 /// Spread of the lifetime between devices.
                 lifetime_dtod: f32 = 0.0, [>= 0.0];
 
-                /// Mean weight after a reset, and what decay goes towards.
+                /// Mean weight after a reset; weights also decay towards it.
                 reset: f32 = 0.0;
 
                 /// Spread of the weight after a reset between devices, absolute, as in the reference's code.
                 reset_dtod: f32 = 0.0, [>= 0.0];
 
-                /// Standard deviation of the weight after a reset, each time.
+                /// Standard deviation of the weight after a reset, drawn anew at each reset.
                 reset_std: f32 = 0.01, [>= 0.0];
 
                 /// Drift of the weight over time.

@@ -108,7 +108,7 @@ impl Draw {
         }
     }
 
-    /// Devices that are stuck at a value near 0.
+    /// Makes some devices stuck at a value near 0.
     fn corrupt(&mut self, c: &Common) {
         let corrupt = self.filled("corrupt", random::fill_uniform, |u| u);
         let at = self.filled("corrupt at", random::fill_uniform, |u| u);

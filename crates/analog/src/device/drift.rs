@@ -1,7 +1,7 @@
 //! Drift of single weights over time, `w(t) = w₀·t^(−ν)` since their last change.
 //!
-//! Source: aihwkit `weight_drifter.cpp`. A weight that changed by more than `reset_tol` since the last call starts anew
-//! and does not drift in that call.
+//! Source: aihwkit `weight_drifter.cpp`. Where a weight has changed by more than `reset_tol` since the last call, its
+//! drift starts anew, and it does not drift in that call.
 
 use ohmgrad_tensor::{Key, Scalar, Tensor, random};
 
@@ -25,10 +25,10 @@ parameters! {
         /// Unit of time.
         t_0: f32 = 1.0, [> 0.0];
 
-        /// Change of a weight that starts its drift anew.
+        /// Change of a weight above which its drift starts anew.
         reset_tol: f32 = 1e-7, [>= 0.0];
 
-        /// Weight per conductance, where the exponent depends on it or conductances have an offset.
+        /// Weight per conductance; used if the exponent depends on the conductance (`nu_k`), or for `g_offset`.
         wg_ratio: f32 = 1.0, [> 0.0];
 
         /// Conductance offset.
@@ -60,7 +60,7 @@ impl Rules for DriftParameter {
     }
 }
 
-/// The clocks of an array.
+/// The state of the drift of an array: a clock for each weight.
 #[derive(Clone, Debug)]
 pub(super) struct Clocks {
     pub(super) nu: Tensor,
@@ -71,7 +71,7 @@ pub(super) struct Clocks {
     /// Times when clocks started.
     pub(super) since: Tensor,
     pub(super) time: f32,
-    /// 0 before the first call.
+    /// 0 before the first call, then 1.
     pub(super) started: u64,
 }
 

@@ -1,4 +1,5 @@
-//! Steps that change exponentially with the weight, fitted to resistive memory (Gong et al., Nat. Commun. 9, 2102 (2018)).
+//! Steps that change exponentially with the weight, fitted to resistive memory (Gong et al., Nat. Commun. 9, 2102
+//! (2018)).
 //!
 //! With `z = 2a·w/(max − min) + b`: up `up·[1 − A_up·e^(gamma_up·z)]⁺(1 + σξ)`, down
 //! `down·[1 − A_down·e^(−gamma_down·z)]⁺(1 + σξ)`. With `dw_min_std_add` or `dw_min_std_slope` the noise of a step Δ is
@@ -35,14 +36,14 @@ device_parameters! {
         /// Offset of the weight in the exponent.
         b: f32 = 0.2425;
 
-        /// Noise of each pulse beside that of its step, in units of the weight, times `dw_min_std`.
+        /// Constant part of the noise of a pulse, in units of the weight; multiplied by `dw_min_std`.
         dw_min_std_add: f32 = 0.0, [>= 0.0];
 
-        /// Noise of each pulse per magnitude of the weight, times `dw_min_std`.
+        /// Part of the noise of a pulse that is proportional to |w|, as a factor; multiplied by `dw_min_std`.
         dw_min_std_slope: f32 = 0.0, [>= 0.0];
 
-        /// Counts pulses by the down step at w = 0, as the reference does; `false`: by the mean of both directions, or
-        /// by the up step where it is the only one.
+        /// `true`: the granularity is the down step at w = 0, as in the reference. `false`: it is the mean of both
+        /// steps, or the up step of devices that are only pulsed up.
         reference_granularity: bool = false;
     }
 }

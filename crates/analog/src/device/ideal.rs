@@ -12,7 +12,7 @@ parameters! {
         /// Standard deviation of the random walk of a weight after each step.
         diffusion: f32 = 0.0, [>= 0.0];
 
-        /// Steps in which a weight decays by 1/e, about; 0: no decay.
+        /// Number of steps after which a weight has decayed to about 1/e; 0: no decay.
         lifetime: f32 = 0.0, [>= 0.0];
 
         /// Standard deviation of the weight after a reset.

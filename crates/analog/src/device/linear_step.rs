@@ -1,8 +1,9 @@
 //! Steps that change linearly with the weight.
 //!
-//! Up `w + (a₊w + up)(1 + σξ)`, down `w − (a₋w + down)(1 + σξ)` with slopes `a₊ = −|gamma_up + gamma_up_dtod·ξ|·up/ref₊`
-//! and so down; the reference ref₊ is `w_max`, or the crosspoint's own bound. Additive noise leaves the slope alone:
-//! `w + a₊w + up(1 + σξ)`. Source: aihwkit `rpu_linearstep_device.cpp`.
+//! Up `w + (a₊w + up)(1 + σξ)`, down `w − (a₋w + down)(1 + σξ)` with slopes
+//! `a₊ = −|gamma_up + gamma_up_dtod·ξ|·up/ref₊` and a₋ likewise; the reference ref₊ is `w_max`, or the crosspoint's own
+//! bound. Additive noise acts on the constant part alone: `w + a₊w + up(1 + σξ)`. Source: aihwkit
+//! `rpu_linearstep_device.cpp`.
 
 use super::common::device_parameters;
 use super::{Common, Crosspoint, Draw, Step};
@@ -37,7 +38,7 @@ device_parameters! {
         /// Multiplies the whole step by the noise; `false`: its constant part alone.
         mult_noise: bool = true;
 
-        /// Makes up steps grow towards the upper bound, counted from just beyond the lower one.
+        /// Makes up steps grow towards the upper bound; the reference of their slope is just beyond the lower bound.
         reverse_up: bool = false;
 
         /// Makes down steps grow towards the lower bound.
@@ -70,7 +71,7 @@ pub(super) fn note_reverse_offset(unused: &mut Unused<'_>, reverse: [bool; 2]) {
     unused.note("", &["reverse_offset"], reverse == [false; 2], "reverse_up and reverse_down are off");
 }
 
-/// Reversed steps need multiplicative noise.
+/// Checks that reversed steps have multiplicative noise.
 pub(super) fn check_reverse(up: bool, down: bool, mult_noise: bool, at: &str) -> Result<(), Error> {
     match [("reverse_up", up), ("reverse_down", down)].into_iter().find(|(_, on)| *on && !mult_noise) {
         None => Ok(()),

@@ -125,7 +125,7 @@ pub trait Step: Debug + Send + Sync + std::panic::RefUnwindSafe {
     /// Draws the device's own arrays, to `draw.own`; bounds and steps are drawn already and may be changed.
     fn draw(&self, _draw: &mut Draw) {}
 
-    /// The mean change of a pulse, by which pulses are counted.
+    /// The granularity: the mean weight change of a pulse, from which numbers of pulses are computed.
     fn granularity(&self, _pulses: Pulses) -> f32 {
         self.common().dw_min
     }
@@ -136,14 +136,14 @@ pub trait Step: Debug + Send + Sync + std::panic::RefUnwindSafe {
     /// The weight after a pulse down, before it is clipped.
     fn down(&self, w: f32, at: &Crosspoint, noise: f32) -> f32;
 
-    /// Between which bounds a pulse leaves the weight.
+    /// The bounds of the weight after a pulse, lower and upper.
     #[inline(always)]
     fn bounds(&self, at: &Crosspoint) -> (f32, f32) {
         (at.min, at.max)
     }
 
-    /// Returns `true` if n pulses are n times a pulse at every weight, up to bounds, so that their noise adds up to one
-    /// sample.
+    /// Returns `true` if n pulses change any weight by n times one pulse, apart from bounds, so that the sum of their
+    /// noise is one sample.
     #[inline(always)]
     fn adds_up(&self) -> bool {
         false
@@ -155,7 +155,7 @@ pub trait Step: Debug + Send + Sync + std::panic::RefUnwindSafe {
     }
 }
 
-/// A device whose kernel is compiled for it; what implements [`Step`] is one.
+/// A device with a kernel that is compiled for its steps; all types with [`Step`] implement it.
 pub trait PulsedDevice: Step {
     /// Applies the pulses of a job.
     #[doc(hidden)]
@@ -216,7 +216,7 @@ impl DeviceConfig {
         self.object().expect("every device has steps")
     }
 
-    /// The mean change of a pulse, by which pulses are counted.
+    /// The granularity: the mean weight change of a pulse, from which numbers of pulses are computed.
     pub fn granularity(&self) -> f32 {
         self.step().granularity(Pulses::Both)
     }
@@ -230,7 +230,7 @@ impl DeviceConfig {
     /// Checks every field and the rules between them.
     ///
     /// # Errors
-    /// The first field that has a value it may not have, with what is allowed.
+    /// The first field with an invalid value, and the allowed values.
     pub fn validate(&self) -> Result<(), Error> {
         self.check(Range::Any, "")
     }

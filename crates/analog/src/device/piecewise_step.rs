@@ -1,7 +1,7 @@
 //! Steps by linear interpolation of a table over the range of the weight, as measured.
 //!
 //! The nodes divide [min, max] evenly: up `up·f₊(w)(1 + σξ)`, down `down·f₋(w)(1 + σξ)`. Source: aihwkit
-//! `rpu_piecewisestep_device.cpp`. Pulses are counted by the middle node of up steps.
+//! `rpu_piecewisestep_device.cpp`. The granularity is the up step at the middle node.
 
 use super::common::device_parameters;
 use super::{Common, Crosspoint, Pulses, Step};

@@ -1,9 +1,10 @@
 //! Steps that follow a power of the distance from the bound.
 //!
 //! With `R = max − min`: up `up·((max − w)/R)^γ₊·(1 + σξ)`, down `down·((w − min)/R)^γ₋·(1 + σξ)`. Exponents are
-//! `pow_gamma(G + r + min(pow_up_down, 0))` and `pow_gamma(G − r − max(pow_up_down, 0))` with `G = 1 + pow_gamma_dtod·ξ`,
-//! `r = pow_up_down_dtod·ξ`. Source: aihwkit `rpu_powstep_device.cpp`; other than there, the power of a weight beyond the
-//! bound is that at the bound, where the reference's NaN throws the weight to the lower bound.
+//! `pow_gamma(G + r + min(pow_up_down, 0))` and `pow_gamma(G − r − max(pow_up_down, 0))` with
+//! `G = 1 + pow_gamma_dtod·ξ`, `r = pow_up_down_dtod·ξ`. Source: aihwkit `rpu_powstep_device.cpp`; unlike there, the
+//! power of a weight beyond the bound is that at the bound. The reference's power is NaN there, which sets the weight
+//! to the lower bound.
 
 use ohmgrad_tensor::Scalar;
 
@@ -43,7 +44,7 @@ impl Rules for PowStep {
     }
 }
 
-/// Notes the spread and asymmetry of exponents where these are 0.
+/// Notes the spread and asymmetry of exponents if exponents are 0.
 pub(super) fn note_exponents(unused: &mut Unused<'_>, gamma: f32) {
     unused.note("", &["pow_gamma_dtod", "pow_up_down", "pow_up_down_dtod"], gamma == 0.0, "pow_gamma is 0");
 }
@@ -70,7 +71,7 @@ impl Exponents {
     }
 }
 
-/// `xʸ` for x from 0 on; of numbers below 0 as of 0.
+/// `xʸ` for x ≥ 0; x below 0 counts as 0.
 #[inline(always)]
 pub(super) fn power(x: f32, y: f32) -> f32 {
     if y == 1.0 {

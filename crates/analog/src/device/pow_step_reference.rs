@@ -1,8 +1,8 @@
 //! [`PowStep`](super::PowStep) with a reference device r that is subtracted: pulses act on `v = w + r`.
 //!
-//! With `subtract_symmetry_point` r has the crosspoint's symmetry point added, which is found by alternating pulses from
-//! 0. Source: aihwkit `rpu_powstep_reference_device.cpp`; other than there, a reset goes to the visible reset value whether
-//! or not the symmetry point is subtracted.
+//! With `subtract_symmetry_point` the crosspoint's symmetry point, which is found by alternating pulses from 0, is
+//! added to r. Source: aihwkit `rpu_powstep_reference_device.cpp`; unlike there, a reset sets w itself to the reset
+//! value, with or without `subtract_symmetry_point`.
 
 use super::common::device_parameters;
 use super::pow_step::{self, Exponents};
@@ -34,7 +34,7 @@ device_parameters! {
         /// Spread of the reference between devices, absolute.
         reference_std: f32 = 0.0, [>= 0.0];
 
-        /// Adds each device's symmetry point to its reference, so that weights are symmetric at 0.
+        /// Adds each device's symmetry point to its reference, so that the symmetry point of w is 0.
         subtract_symmetry_point: bool = false;
 
         /// Pairs of pulses by which the symmetry point is found; ≤ 0: ten times the pulses from bound to bound, at most

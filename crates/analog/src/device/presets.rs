@@ -1,4 +1,5 @@
-//! The reference's device presets (aihwkit `presets/devices.py`), with its values; `docs/devices.md` has them in a table.
+//! The reference's device presets (aihwkit `presets/devices.py`), with its values; `docs/devices.md` has them in a
+//! table.
 //!
 //! Each is a plain value to start from: `LinearStep { lifetime: 0.0, ..presets::capacitor() }`.
 
@@ -108,8 +109,8 @@ pub fn reram_sb() -> SoftBoundsReference {
     }
 }
 
-/// An optimised resistive memory array, OM (Gong, Rasch et al., IEDM 2022). Of the measured devices 13.48 % were corrupt
-/// (`corrupt_devices_prob`), which is off here.
+/// An optimised resistive memory array, OM (Gong, Rasch et al., IEDM 2022). Of the measured devices 13.48 % were
+/// corrupt (`corrupt_devices_prob`), which is off here.
 #[doc(alias = "ReRamArrayOMPresetDevice")]
 pub fn reram_array_om() -> SoftBoundsReference {
     SoftBoundsReference {
@@ -129,8 +130,8 @@ pub fn reram_array_om() -> SoftBoundsReference {
     }
 }
 
-/// A resistive memory array of HfO₂ (Gong, Rasch et al., IEDM 2022). Of the measured devices 9.77 % were corrupt, which is
-/// off here.
+/// A resistive memory array of HfO₂ (Gong, Rasch et al., IEDM 2022). Of the measured devices 9.77 % were corrupt, which
+/// is off here.
 #[doc(alias = "ReRamArrayHfO2PresetDevice")]
 pub fn reram_array_hfo2() -> SoftBoundsReference {
     SoftBoundsReference {
@@ -144,8 +145,8 @@ pub fn reram_array_hfo2() -> SoftBoundsReference {
     }
 }
 
-/// Phase-change memory, which is pulsed up alone: a device of a one-sided pair (Nandakumar et al., Front. Neurosci. 14, 406
-/// (2020)).
+/// Phase-change memory, which is only pulsed up: a device of a one-sided pair (Nandakumar et al., Front. Neurosci. 14,
+/// 406 (2020)).
 #[doc(alias = "PCMPresetDevice")]
 pub fn pcm() -> ExpStep {
     ExpStep {

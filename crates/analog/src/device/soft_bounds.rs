@@ -1,6 +1,6 @@
-//! Steps that vanish linearly towards the bounds: [`LinearStep`](super::LinearStep) with slopes of 1 at each crosspoint's
-//! own bounds, `w + up(1 − w/max)(1 + σξ)` (Fusi & Abbott, Nat. Neurosci. 10, 485 (2007)). A bound of 0 gives a constant
-//! step in its direction. Source: aihwkit `rpu_softbounds_device.h`.
+//! Steps that vanish linearly towards the bounds: [`LinearStep`](super::LinearStep) with slopes of 1 at each
+//! crosspoint's own bounds, `w + up(1 − w/max)(1 + σξ)` (Fusi & Abbott, Nat. Neurosci. 10, 485 (2007)). A bound of 0
+//! gives a constant step in its direction. Source: aihwkit `rpu_softbounds_device.h`.
 
 use super::common::device_parameters;
 use super::linear_step::{self, Slopes, check_reverse};
@@ -17,7 +17,7 @@ device_parameters! {
         /// Multiplies the whole step by the noise; `false`: its constant part alone.
         mult_noise: bool = true;
 
-        /// Makes up steps grow towards the upper bound, counted from just beyond the lower one.
+        /// Makes up steps grow towards the upper bound; the reference of their slope is just beyond the lower bound.
         reverse_up: bool = false;
 
         /// Makes down steps grow towards the lower bound.

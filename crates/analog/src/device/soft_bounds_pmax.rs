@@ -1,4 +1,5 @@
-//! Soft bounds given by the number of pulses that crosses the range, as measurements of pulse responses are reported.
+//! Soft bounds given by the number of pulses from one end of the range to the other, as in reports of measured
+//! responses.
 //!
 //! With `F = (range_max − range_min)/(1 − e^(−p_max·alpha))`: `w_min = range_min`, `w_max = range_min + F`,
 //! `dw_min = F·alpha`, `up_down = 1 + 2·range_min/F`. Source: aihwkit `SoftBoundsPmaxDevice`.
@@ -34,7 +35,7 @@ device_parameters! {
         /// Multiplies the whole step by the noise; `false`: its constant part alone.
         mult_noise: bool = true;
 
-        /// Makes up steps grow towards the upper bound, counted from just beyond the lower one.
+        /// Makes up steps grow towards the upper bound; the reference of their slope is just beyond the lower bound.
         reverse_up: bool = false;
 
         /// Makes down steps grow towards the lower bound.

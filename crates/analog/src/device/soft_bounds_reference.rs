@@ -1,10 +1,10 @@
 //! Soft bounds with a reference device r that is subtracted: pulses act on `v = w + r`.
 //!
-//! Up `v + up(1 − v/max + σξ)` (additive noise) or `v + up(1 − v/max)(1 + σξ)`, so down with min; v stays in [min, max].
-//! Bounds are divided by `|1 + slope_up_dtod·ξ|`. With `subtract_symmetry_point`, r has the crosspoint's symmetry point
-//! `(up − down)/(up/max − down/min)` added, where up and down steps are equal. Where the upper bound is not above 0 or the
-//! lower not below, steps are constant. Source: aihwkit `rpu_softbounds_reference_device.cpp`; other than there, a reset
-//! goes to the visible reset value whether or not the symmetry point is subtracted.
+//! Up `v + up(1 − v/max + σξ)` (additive noise) or `v + up(1 − v/max)(1 + σξ)`, down likewise with min; v stays in
+//! [min, max]. Up steps are constant if max ≤ 0, down steps if min ≥ 0. Otherwise max is divided by
+//! `|1 + slope_up_dtod·ξ|` and min likewise, and with `subtract_symmetry_point` the crosspoint's symmetry point,
+//! `(up − down)/(up/max − down/min)`, is added to r. Source: aihwkit `rpu_softbounds_reference_device.cpp`; unlike
+//! there, a reset sets w itself to the reset value, with or without `subtract_symmetry_point`.
 
 use super::common::device_parameters;
 use super::{Common, Crosspoint, Draw, Step};
@@ -29,7 +29,7 @@ device_parameters! {
         /// Spread of the reference between devices, absolute.
         reference_std: f32 = 0.0, [>= 0.0];
 
-        /// Adds each device's symmetry point to its reference, so that weights are symmetric at 0.
+        /// Adds each device's symmetry point to its reference, so that the symmetry point of w is 0.
         subtract_symmetry_point: bool = false;
 
         /// Multiplies the whole step by the noise; `false`: the noise is that of a step at v = 0 everywhere.

@@ -1,4 +1,4 @@
-//! Where a device's steps up and down are equal: alternating pulses end there.
+//! The symmetry point of a device: its steps up and down are equal there, and alternating pulses lead to it.
 
 use super::Step;
 use super::draw::mean_crosspoint;
@@ -20,7 +20,8 @@ pub fn symmetry_point(device: &dyn Step) -> Option<f32> {
     let at = mean_crosspoint(device);
     let (low, high) = device.bounds(&at);
     let excess = |w: f32| f64::from(device.up(w, &at, 0.0) - w) + f64::from(device.down(w, &at, 0.0) - w);
-    // Steps cross once in all devices here; those measured may cross more often, and the crossing nearest 0 counts.
+    // Steps up and down cross at most once in all devices here, but a measured table may have several crossings: the
+    // one nearest to 0 counts.
     const NODES: usize = 1000;
     let mut nearest: Option<(f32, f32)> = None;
     let mut above = None;

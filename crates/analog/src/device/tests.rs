@@ -63,7 +63,7 @@ proptest! {
                 for i in 0..found[0].len() {
                     let r = found[3].as_slice().get(i).copied().unwrap_or(0.0);
                     let (w, max, min) = (found[0][i], found[1][i] - r, found[2][i] - r);
-                    // Where no pulse came, a reference beyond the bounds has not shown yet.
+                    // A weight without pulses is still 0, also if its reference is beyond the bounds.
                     prop_assert!(w >= min && w <= max || w == 0.0, "{device:?}: {min} {w} {max}");
                 }
             }
@@ -71,8 +71,7 @@ proptest! {
     }
 }
 
-/// Devices whose steps differ meet their symmetry point under alternating pulses; one whose symmetry point is subtracted
-/// meets 0.
+/// Alternating pulses lead devices to their symmetry point, and to 0 if the symmetry point is subtracted.
 #[test]
 fn alternating_pulses_end_at_the_symmetry_point() {
     let quiet = [
@@ -149,7 +148,7 @@ fn noise_of_writes_leaves_hidden_weights_alone() {
     assert!((off - 0.01).abs() < 5.0 * 0.01 / (2.0f32 * 222.0).sqrt(), "{off}");
 }
 
-/// Sure pulses of many samples at once are those of one sample after the other.
+/// Pulses without noise give the same weights for many samples at once as for one sample after the other.
 #[test]
 fn samples_follow_one_another() {
     let p = UpdateParameters::default();
@@ -179,8 +178,8 @@ fn samples_follow_one_another() {
     }
 }
 
-/// Counts equal the distance that weights without bounds have moved, for samples that are walked along lists, counted
-/// over rows, or rounded.
+/// Pulse counts equal the distance that weights without bounds have moved, for samples in lists, samples that are
+/// counted over rows, and rounded samples.
 #[test]
 fn wear_is_the_number_of_pulses() {
     let device = ConstantStep {

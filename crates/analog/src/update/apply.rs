@@ -1,9 +1,9 @@
-//! Rows of devices through the pulses of all samples.
+//! Application of the pulses of all samples to rows of devices.
 //!
-//! Rows are independent. A row goes through all samples while its arrays are in cache: where coincidences are rare along
-//! the lists of columns, where they are not over the whole row, which takes the n pulses of each crosspoint in lock step.
-//! The noise of a row's pulses is one stream, used in the order of samples, times, signs and columns, so that no order of
-//! rows and no number of threads matters.
+//! Rows are independent. All samples are applied to a row while its arrays are in cache: along the lists of columns if
+//! coincidences are rare, else over the whole row, with the pulses of all crosspoints in lock step. The noise of a
+//! row's pulses is one stream, used in the order of samples, times, signs and columns, so results do not depend on the
+//! order of rows and the number of threads.
 
 // Loops over columns become vector code where all arrays are indexed alike.
 #![allow(clippy::needless_range_loop, reason = "several arrays go in step")]
@@ -15,7 +15,7 @@ use super::trains::{Stretch, Trains};
 use crate::device::{Crosspoint, Step};
 use crate::noise::at_least;
 
-/// Which pulses a device receives.
+/// The pulses that a device receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// All, up and down.
@@ -26,7 +26,7 @@ pub enum Side {
     DownAsUp,
 }
 
-/// An array of devices and what is to be done with it.
+/// An array of devices and the pulses that it gets.
 #[derive(Debug)]
 pub struct Job<'a> {
     pub(crate) trains: &'a Trains,
@@ -47,14 +47,14 @@ pub struct Job<'a> {
 
 /// Columns that are taken together.
 const CHUNK: usize = MOST;
-/// Noise of devices that have none.
+/// Samples for devices without noise.
 const ZEROS: [f32; CHUNK] = [0.0; CHUNK];
 /// The largest magnitude of a normal sample.
 const LARGEST: f32 = 6.67;
-/// Crosspoints and pulses below which other threads are not asked.
+/// Least work of a thread's task, in crosspoints and pulses.
 const TASK: u64 = 1 << 14;
 
-/// The work on a part of rows: its number, its weights, what reads see of them, and the noise of writes.
+/// The work on a block of rows, from its number, its weights, those that reads use, and the noise of writes.
 type Rows<'a> = dyn Fn(usize, &mut [f32], Option<&mut [f32]>, f32) + Sync + 'a;
 
 /// Applies the pulses to all rows.
@@ -253,7 +253,7 @@ impl<S: Step> Row<'_, S> {
         }
     }
 
-    /// As many pulses as counted at each of consecutive columns, up where positive.
+    /// Applies `counts` pulses to consecutive columns, up where positive.
     #[inline(always)]
     fn counted(&mut self, first: usize, counts: &mut [i32], noise: &mut Normals) {
         match self.side {
@@ -271,7 +271,7 @@ impl<S: Step> Row<'_, S> {
         let counts = &mut counts[..n];
         let part = self.part(first, n);
         if most > 1 && step.adds_up() {
-            // Where no bound can be met on the way, whatever the noise, n pulses are one normal sample.
+            // If the weight cannot reach a bound with any noise, n pulses are one normal sample.
             let xi = if sigma > 0.0 { noise.take(n) } else { &ZEROS[..n] };
             most = 0;
             for j in 0..n {
@@ -317,8 +317,7 @@ impl<S: Step> Row<'_, S> {
         }
     }
 
-    /// Draws the weights that reads use of the crosspoints that were pulsed: a second stream, a sample for each of them
-    /// in order.
+    /// Draws new weights for reads at the pulsed crosspoints, from a second stream: one sample for each, in order.
     #[inline(always)]
     fn redraw(&mut self, write_noise: f32, noise: &mut Normals) {
         let Some(touched) = &mut self.touched else { return };

@@ -1,14 +1,14 @@
 //! Bits of lines, and noise of pulses: random numbers for updates.
 //!
-//! A line with probability p is set at a time with exactly this probability, to 2⁻³²: words of 32 random bits are compared
-//! with `min(⌈p·2³²⌉, 2³²)`. The bits of a line are functions of the key, which names the sample and the side, and of its
-//! number.
+//! A line with probability p is set at a time with exactly this probability, to 2⁻³²: words of 32 random bits are
+//! compared with `min(⌈p·2³²⌉, 2³²)`. The bits of a line are functions of its number and of a key for the sample and
+//! the side.
 
 use ohmgrad_tensor::random::Lanes;
 use ohmgrad_tensor::rows::{self, Quantizer};
 use ohmgrad_tensor::{Key, vectorized};
 
-/// Generators side by side, and so lines that are drawn together.
+/// Number of parallel generators, and so of lines that are drawn together.
 pub(super) const LANES: usize = 16;
 
 /// All lines of one side of a sample.
@@ -19,7 +19,7 @@ pub(super) struct Line {
     largest: Vec<u32>,
     /// Ones, or 0 for a line that is never set.
     mask: Vec<u32>,
-    /// The bits, 32 times a word: (word, line).
+    /// The bits, [word, line], with 32 times in a word.
     pub(super) words: Vec<u32>,
 }
 
@@ -83,8 +83,7 @@ impl Line {
     }
 }
 
-/// The largest random word that sets each line's bit, and ones for lines that are ever set; tells whether any is set by
-/// chance.
+/// Computes `largest` and `mask` of each line; returns `true` if the bits of any line are random.
 fn thresholds(probability: &[f32], largest: &mut [u32], mask: &mut [u32]) -> bool {
     const HALF: f32 = 2_147_483_648.0;
     vectorized(
@@ -92,7 +91,7 @@ fn thresholds(probability: &[f32], largest: &mut [u32], mask: &mut [u32]) -> boo
         || {
             let mut random = 0;
             for ((&p, largest), mask) in probability.iter().zip(largest.iter_mut()).zip(mask.iter_mut()) {
-                // Exact in 32 bits: what is scaled is a power of two, and above 2²⁴ all are whole.
+                // Exact in f32: the factor is a power of two, and numbers above 2²⁴ are whole.
                 let threshold = (p * (2.0 * HALF)).ceil();
                 let upper = threshold >= HALF;
                 let low = (if upper { threshold - HALF } else { threshold }) as i32 as u32;
@@ -147,7 +146,7 @@ impl Normals {
         if self.to - self.from < n {
             self.buffer.copy_within(self.from..self.to, 0);
             (self.from, self.to) = (0, self.to - self.from);
-            // No closure: it would be compiled for any processor.
+            // No closure: it would be compiled without the vector instructions.
             if self.lanes.is_none() {
                 self.lanes = Some(Lanes::new(self.key));
             }
@@ -177,7 +176,7 @@ mod tests {
             let count: u32 = line.words.chunks(padded).map(|words| words[j].count_ones()).sum();
             let p = if p.is_nan() { 0.0 } else { f64::from(p.min(1.0)) };
             let n = length as f64;
-            // 5σ: none of 24 further off in 70,000 keys.
+            // 5σ: at most one key in 70,000 has a line that is further off.
             assert!((f64::from(count) - n * p).abs() <= 5.0 * (n * p * (1.0 - p)).sqrt(), "{p}: {count}");
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! With the granularity g, the rate η, the largest magnitudes X of x and D of d, `D′ = um_grad_scale·D` and
 //! `k = η·X·D′/g`, the most pulses that a crosspoint needs: `BL = min(⌈k⌉, desired_bl)` under length management, else
-//! `desired_bl`; `A = B = √(η/(g·BL))`. Management multiplies A by `√(X/D′)` and B by `√(D′/X)`, and where k exceeds
-//! `desired_bl` lowers D′ so that large d saturate and x does not. A line's probability is `B·|x|` or `A·|d|`. Source:
-//! aihwkit `rpu_pulsed_meta_parameter.cpp`; all in f32 and in its order, because ⌈k⌉ depends on the last bit.
+//! `desired_bl`; `A = B = √(η/(g·BL))`. Update management multiplies A by `√(X/D′)` and B by `√(D′/X)`; where k exceeds
+//! `desired_bl`, it lowers D′, so that large d saturate and x does not. A line's probability is `B·|x|` or `A·|d|`.
+//! Source: aihwkit `rpu_pulsed_meta_parameter.cpp`; all in f32 and in its order, because ⌈k⌉ depends on the last bit.
 
 use super::UpdateParameters;
 use super::parameters::MAX_BL;
@@ -22,8 +22,8 @@ pub struct Lines {
     pub k: f32,
 }
 
-/// The trains for a rate above 0 and the largest magnitudes of a sample; nothing if there are no pulses. Where one of the
-/// three is infinite or NaN, the length is 0 and the scales are NaN.
+/// The trains for a rate and the largest magnitudes of a sample; `None` if there are no pulses. If one of the three is
+/// infinite or NaN, the length is 0 and the scales are NaN.
 pub fn lines(p: &UpdateParameters, rate: f32, granularity: f32, x_max: f32, d_max: f32) -> Option<Lines> {
     let longest = p.desired_bl as f32;
     let even = |bl: f32| (rate / (granularity * bl)).sqrt();
@@ -36,7 +36,7 @@ pub fn lines(p: &UpdateParameters, rate: f32, granularity: f32, x_max: f32, d_ma
     }
     let (mut bl, mut a) = (p.desired_bl, even(longest));
     if !p.fixed_bl && !p.update_bl_management && granularity * longest < rate {
-        // A train long enough for the whole rate: each bit of a line at 1 is set.
+        // A train that is long enough for the whole rate: each bit of a line with the value 1 is set.
         (bl, a) = (((rate / granularity).ceil() as u32).clamp(1, MAX_BL), 1.0);
     }
     if !managed {

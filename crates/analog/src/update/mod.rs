@@ -1,4 +1,4 @@
-//! Updates by pulses: the way of the outer product of inputs and output gradients to the devices.
+//! Updates by pulses: how the outer product of inputs and output gradients changes devices.
 //!
 //! [`UpdateParameters`] describes it, [`PulseType`] chooses the rule, and [`Statistics`] counts the pulses.
 //! `docs/devices.md` has the formulas.
@@ -8,12 +8,12 @@
 //! | what a user writes | `parameters.rs` |
 //! | the length of a sample's trains and the probabilities of its lines | `lines.rs` |
 //! | the bits of a line | `bits.rs` |
-//! | the trains of all lines as rows need them, and the counts of the dense pulse types | `trains.rs` |
-//! | rows of devices through the pulses of all samples | `apply.rs` |
+//! | the trains of all lines in the form that rows need, and the counts of the dense pulse types | `trains.rs` |
+//! | the application of pulses to rows of devices | `apply.rs` |
 //!
 //! Samples follow one another, each on the weights that the one before it left. Within a sample all pulses of a
-//! crosspoint go the same way, against the sign of `d·x`; bits are shared by a row and by a column, so counts of
-//! neighbours are correlated as on hardware. Source: aihwkit `rpu_weight_updater.cpp`, `sparse_bit_line_maker.cpp`.
+//! crosspoint go the same way, against the sign of `d·x`; crosspoints of a row or column share its bits, so the counts
+//! of neighbours are correlated as on hardware. Source: aihwkit `rpu_weight_updater.cpp`, `sparse_bit_line_maker.cpp`.
 
 mod apply;
 mod bits;
@@ -32,7 +32,7 @@ pub use parameters::{PulseType, UpdateParameters};
 pub use statistics::Statistics;
 pub(crate) use trains::Trains;
 
-/// Pairs of inputs and output gradients of one tile, row by row: what one optimizer step updates it with.
+/// Pairs of inputs and output gradients of one tile, row by row, for one optimizer step.
 #[derive(Clone, Copy, Debug)]
 pub struct Pairs<'a> {
     x: &'a [f32],
@@ -46,7 +46,7 @@ impl<'a> Pairs<'a> {
     /// Pairs from inputs [n, in] and output gradients [n, out].
     ///
     /// # Panics
-    /// If the numbers of rows differ, or one of both is not contiguous.
+    /// If the numbers of rows differ, or one tensor is not contiguous.
     pub fn new(x: &'a Tensor, d: &'a Tensor) -> Self {
         assert!(
             x.rank() == 2 && d.rank() == 2 && x.shape()[0] == d.shape()[0],

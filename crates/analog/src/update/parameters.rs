@@ -15,9 +15,9 @@ choices! {
         Stochastic = "STOCHASTIC",
         /// Each line sends a train of independent bits; a crosspoint gets a pulse where both of its lines are set.
         StochasticCompressed = "STOCHASTIC_COMPRESSED",
-        /// The exact rank-1 update of each sample on the device that would be pulsed, then its bounds.
+        /// The exact rank-1 update of each sample on the device that would be pulsed, clipped to its bounds.
         NoneWithDevice = "NONE_WITH_DEVICE",
-        /// The number of pulses is the rounded product of the lines' rounded mean counts.
+        /// The number of pulses is the product of both lines' rounded mean counts over the length, rounded.
         MeanCount = "MEAN_COUNT",
         /// The number of pulses is the rounded product of both probabilities and the length.
         DeterministicImplicit = "DETERMINISTIC_IMPLICIT",
@@ -57,8 +57,8 @@ parameters! {
         /// Factor α of the largest `|d|` in `update_management`: below 1 clips large gradients earlier.
         um_grad_scale: f32 = 1.0, [> 0.0];
 
-        /// Step of the probabilities of stochastic pulses; above 1: the number of steps; ≤ 0: not rounded. The
-        /// reference uses a number of steps as the step, and then sends no pulse.
+        /// Step of the probabilities, except for `DETERMINISTIC_IMPLICIT`; above 1: the number of steps; ≤ 0: no
+        /// rounding. The reference takes a number of steps for the step, and then sends no pulse.
         res: f32 = 0.0;
 
         /// Step of x lines for `DETERMINISTIC_IMPLICIT`, as `res`.
@@ -101,7 +101,7 @@ impl Rules for UpdateParameters {
 pub(crate) const MAX_BL: u32 = 1 << 20;
 
 impl UpdateParameters {
-    /// One sure pulse where a line's value is at least the granularity: what a write of the transfer compounds uses.
+    /// One pulse, which is certain if the change is at least the granularity; for writes of transfer compounds.
     pub fn single_pulse() -> Self {
         Self { desired_bl: 1, update_bl_management: false, update_management: false, ..Default::default() }
     }

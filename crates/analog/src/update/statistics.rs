@@ -3,11 +3,12 @@
 /// Counts of the pulses of an update, for a trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Statistics {
-    /// Samples, those without pulses among them.
+    /// Number of samples, including those without pulses.
     pub samples: u64,
     /// The sum of the lengths of all samples' trains.
     pub length: u64,
-    /// The sum over samples of the most pulses that a crosspoint needs, `η·max|x|·max|d|/g`; of managed updates.
+    /// The sum over samples of the most pulses that a crosspoint needs, `η·max|x|·max|d|/g`, for updates with
+    /// management.
     pub k: f64,
     /// d lines that are not 0.
     pub d_lines: u64,
@@ -15,7 +16,7 @@ pub struct Statistics {
     pub d_clipped: u64,
     /// Pulses at crosspoints, of the stochastic types.
     pub coincidences: u64,
-    /// Pulses with which arrays of a cell were written from others, or refreshed, of the stochastic types.
+    /// Pulses of transfers and refreshes within a cell, of the stochastic types.
     pub written: u64,
 }
 

@@ -1,9 +1,9 @@
-//! The trains of all lines of a batch of samples, as rows of devices need them.
+//! The trains of all lines of a batch of samples, in the form that rows of devices need.
 //!
 //! The bits of lines are drawn in `bits.rs`. x lines are kept as lists of the columns set at each time, d lines as one
-//! string of bits per row over the times of all samples, so that a row that gets no pulse costs a test per 32 times.
-//! Samples with so many coincidences that lists would be longer than rows keep the words of their x lines, and are
-//! counted.
+//! string of bits per row over the times of all samples, so that a row that gets no pulse costs one test per 32 times.
+//! A sample whose coincidences are more than half as many as the crosspoints keeps the words of its x lines, and its
+//! coincidences are counted.
 
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ pub(super) enum Stretch {
     Lists { from: usize, to: usize },
     /// A sample whose coincidences are counted: its times, and the first of its words of x lines.
     Bits { sample: usize, from: usize, length: usize, words: usize },
-    /// A sample whose pulses at (i, j) are `rint(d[i]·x[j])`, up where positive; both say where their values start.
+    /// A sample whose pulses at (i, j) are `rint(d[i]·x[j])`, up where positive; the fields are offsets of the values.
     Counts { x: usize, d: usize },
     /// A sample that changes the weight at (i, j) by `d[i]·x[j]`.
     Exact { x: usize, d: usize },
@@ -51,14 +51,14 @@ pub struct Trains {
     pub(super) x_signs: Vec<i32>,
     /// Factors of `Counts` and `Exact`.
     pub(super) values: Vec<f32>,
-    /// Coincidences, or what they cost if not counted.
+    /// The work, in coincidences, or an estimate of it.
     pub(super) work: u64,
     /// The columns that may be pulsed.
     reach: Range<usize>,
     /// Counts of the pulses that were sent since the statistics were last taken.
     statistics: Statistics,
     scratch: Scratch,
-    /// `Some` makes all samples counted, or none, whatever their coincidences.
+    /// `Some` makes all samples counted, or none, for any number of coincidences.
     #[cfg(test)]
     forced: Option<bool>,
 }
@@ -68,16 +68,16 @@ struct Scratch {
     lengths: Vec<Option<lines::Lines>>,
     x: Line,
     d: Line,
-    /// Lines that are set at each time: x lines of positive and of negative x, d lines.
+    /// Numbers of lines that are set at each time: x lines of positive x, those of negative x, d lines.
     counts: Vec<u32>,
-    /// x lines that are set, with their bits; a word of times after the other, which end at `ends`.
+    /// x lines that are set, with their bits, for one word of times after the other; those of a word end at `ends`.
     hits: Vec<(u32, u32)>,
     ends: Vec<usize>,
 }
 
 impl Trains {
-    /// Makes the trains of `pairs` for devices of a granularity, at a rate per sample; a rate below 0 turns all pulses
-    /// around. `chopped` turns lines around: 1 for each column of x and row of d whose sign is changed, 0 for others.
+    /// Makes the trains of `pairs` for devices of a granularity, at a rate per sample; a rate below 0 reverses all
+    /// pulses. `chopped` reverses lines: it is 1 for each column of x and row of d whose sign is changed, 0 for others.
     pub(crate) fn prepare(
         &mut self,
         p: &UpdateParameters,
@@ -172,8 +172,8 @@ impl Trains {
         }
     }
 
-    /// Makes NaN of the weights of rows and columns whose d or x is infinite or NaN, or of all if the rate is: no device
-    /// can follow such a sample, and pulses would leave it out without a word.
+    /// Sets weights to NaN: those of rows and columns whose d or x is infinite or NaN, or all if the rate is. Pulses
+    /// would skip such a sample silently.
     fn lose(&mut self, x: &[f32], d: &[f32], rate: f32) {
         let start = self.values.len();
         self.values.extend(x.iter().map(|x| x * 0.0));
@@ -187,7 +187,7 @@ impl Trains {
         self.statistics
     }
 
-    /// Replaces what was sent.
+    /// Replaces the counts.
     pub(crate) fn put_statistics(&mut self, statistics: Statistics) {
         self.statistics = statistics;
     }
@@ -197,12 +197,12 @@ impl Trains {
         std::mem::take(&mut self.statistics)
     }
 
-    /// Tells that x is 0 but for the given column.
+    /// Declares that x is 0 except in the given column.
     pub(crate) fn reaches(&mut self, column: usize) {
         self.reach = column..column + 1;
     }
 
-    /// Adds the crosspoints that the pulses may change: all of them unless there are bits of all lines.
+    /// Adds the crosspoints that the pulses may change: all of them if a sample has values instead of bits.
     pub(crate) fn mark(&self, changed: &mut Changed) {
         let drawn = |stretch: &Stretch| matches!(stretch, Stretch::Lists { .. } | Stretch::Bits { .. });
         match self.stretches.iter().all(drawn) {
@@ -237,7 +237,7 @@ impl Trains {
         self.work = 0;
     }
 
-    /// The probabilities of all lines of a sample, rounded where the pulse type says so.
+    /// The probabilities of all lines of a sample, rounded if the pulse type has a resolution.
     fn probabilities(&mut self, p: &UpdateParameters, x: &[f32], d: &[f32], lines: lines::Lines, key: Key) {
         let (x_res, d_res) = match p.pulse_type {
             PulseType::DeterministicImplicit => (p.x_res_implicit, p.d_res_implicit),
@@ -252,7 +252,7 @@ impl Trains {
         }
     }
 
-    /// Returns `true` if a sample's coincidences are counted over whole rows: where lists of columns would be longer.
+    /// Returns `true` if a sample has so many coincidences that they are counted over whole rows.
     fn counts_bits(&self, coincidences: u64) -> bool {
         #[cfg(test)]
         if let Some(count) = self.forced {
@@ -261,7 +261,7 @@ impl Trains {
         2 * coincidences > (self.ins * self.outs) as u64
     }
 
-    /// Puts the drawn bits of sample `i` where rows find them.
+    /// Stores the drawn bits of sample `i` for the rows, as lists or as words.
     fn place(&mut self, i: usize, x: &[f32], x_chopped: Option<&[f32]>, length: usize) {
         let from = self.sample_of.len();
         self.sample_of.resize(from + length, i as u32);
@@ -326,7 +326,7 @@ impl Trains {
         ends.clear();
         for (w, words) in x.words.chunks_exact(padded).enumerate() {
             let first = found;
-            // Without a branch, which could not be foreseen.
+            // Without a branch, which could not be predicted.
             for (j, &bits) in words[..self.ins].iter().enumerate() {
                 hits[found] = (j as u32, bits);
                 found += usize::from(bits != 0);

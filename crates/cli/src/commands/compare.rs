@@ -1,4 +1,4 @@
-//! `ohmgrad compare`: two hardwares on one network, and which layer is to blame.
+//! `ohmgrad compare`: two configurations of hardware on one network, and the effect of each layer.
 
 use std::path::PathBuf;
 
@@ -16,8 +16,8 @@ use crate::run::folder;
 use crate::score::{Metric, mean_and_half};
 use crate::table::{Table, csv};
 
-/// Put one network on hardware A and on hardware B, with the same keys: the paired difference with its interval, and that of
-/// one layer at a time on B.
+/// Put one network on hardware A and on hardware B, with the same keys, and print the paired difference with its
+/// interval; also for one layer at a time on B.
 #[derive(Args)]
 #[command(after_help = "Example:\n  ohmgrad compare today.toml cheaper.toml runs/mnist --chips 20 --times 1d,10y")]
 pub struct CompareArgs {
@@ -36,7 +36,7 @@ pub struct CompareArgs {
     out: Option<PathBuf>,
 }
 
-/// A network that is partly on B.
+/// The network on A, on B, or on A with one layer on B.
 struct Variant {
     name: String,
     net: Sequential,

@@ -14,8 +14,7 @@ use serde_json::json;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 
-/// Draw a device that pulses change: its responses, its steps over the weight, its symmetry point; or fit one to
-/// measurements.
+/// Draw a pulsed device: its responses, its steps over the weight, its symmetry point; or fit one to measurements.
 ///
 /// With --fit the parameters of the preset's model are fitted to measured responses; the result is printed as a
 /// configuration, and drawn over the measurements.
@@ -27,20 +26,21 @@ pub struct DeviceArgs {
     /// The device, the name of a preset with one device at each crosspoint.
     #[arg(value_name = "PRESET", default_value = "ReRamSB")]
     preset: String,
-    /// A table of measurements: the number of pulses so far, which pulses down decrease, and a conductance for each
-    /// device, separated by commas.
+    /// A CSV table of measurements: the number of pulses so far (pulses down decrease it), and the conductance of each
+    /// device.
     #[arg(long, value_name = "CSV")]
     fit: Option<PathBuf>,
-    /// With --fit: take the measured steps themselves, at N nodes, instead of the preset's model.
+    /// With --fit: use a table of the measured steps with NODES nodes instead of the preset's model.
     #[arg(long, value_name = "NODES", requires = "fit")]
     table: Option<usize>,
-    /// With --fit: a parameter that is sought, with its start, least and greatest value [default: dw_min, w_max, w_min].
+    /// With --fit: a parameter that is sought, with its start, least and greatest value [default: dw_min, w_max,
+    /// w_min].
     #[arg(long, value_name = "NAME=START,LEAST,GREATEST", value_parser = parameter, requires = "fit")]
     vary: Vec<(String, Parameter)>,
-    /// Pulses up, and then down.
+    /// Number of pulses up, and then of pulses down.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pulses: u32,
-    /// Devices that are drawn from the preset's spread.
+    /// Number of devices, with the preset's spread.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     devices: u32,
     /// Seed of all random numbers.
@@ -66,7 +66,7 @@ pub fn run(args: &DeviceArgs, output: Output) -> Outcome<u8> {
     let preset = presets::by_name(&args.preset)
         .ok_or_else(|| Failure::mistake(format!("{}: is no preset; docs/devices.md has their names", args.preset)))?;
     let CellConfig::Device(device) = preset.cell else {
-        return Err(Failure::mistake(format!("{}: is a cell of several devices; take that of one", args.preset)));
+        return Err(Failure::mistake(format!("{}: is a cell of several devices; choose a preset of one", args.preset)));
     };
     let (device, responses, fitted) = match &args.fit {
         None => {

@@ -23,9 +23,9 @@ use crate::score::{Metric, mean_and_half, spread};
 
 /// Program chips with a network and follow them over time: a table, a CSV file, a plot and a page.
 ///
-/// Chip i is the same in every command with the same network, hardware and seed. A finished chip is a line of NAME.jsonl at
-/// once and is not computed again. Exit code 3 says that --until was not
-/// reached with the most chips.
+/// Chip i is the same in every command with the same network, hardware and seed. Each finished chip is written to
+/// NAME.jsonl at once and is not computed again. Exit code 3 says that the interval of --until was not reached with
+/// --most chips.
 #[derive(Args)]
 #[command(after_help = "Example:\n  ohmgrad drift runs/mnist --times 1s,1h,1d,1y,10y --until ±0.1%")]
 pub struct DriftArgs {
@@ -33,7 +33,7 @@ pub struct DriftArgs {
     model: ModelArgs,
     #[command(flatten)]
     chips: ChipsArgs,
-    /// Add chips until the 95 % interval of the mean is that narrow at every time: ±0.1%, or 0.001.
+    /// Add chips until the 95 % interval of the mean has at most this half width at every time: ±0.1%, or 0.001.
     #[arg(long, value_name = "±HALF", allow_negative_numbers = true, value_parser = parse_half)]
     until: Option<f64>,
     /// The most chips that --until takes.
@@ -79,7 +79,8 @@ pub fn run(args: &DriftArgs, output: Output) -> Outcome<u8> {
         match (half <= until, count >= args.most) {
             (true, _) => break true,
             (false, true) => break false,
-            // The width falls with the root of the number; the spread of few chips is not known well, so by steps.
+            // The width falls with the root of the number. The spread of few chips is uncertain, so their number at
+            // most doubles.
             (false, false) => {
                 let needed = (count as f64 * (half / until).powi(2)).min(2.0 * count as f64).ceil() as usize;
                 count = needed.max(count + 1).min(args.most);
@@ -114,13 +115,13 @@ pub fn run(args: &DriftArgs, output: Output) -> Outcome<u8> {
     Ok(0)
 }
 
-/// A file's name with a dot before it.
+/// The path with a dot before the file's name.
 fn hidden(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{}", path.file_name().unwrap_or_default().to_string_lossy()))
 }
 
-/// A mark of all that the scores of a chip depend on, so that a changed network, recipe or test set finds no finished chips. Another
-/// compiler may give other marks; then chips are computed again.
+/// A hash of everything that the scores of a chip depend on, so that chips are computed again if the network, the
+/// recipe or the test set has changed. Another compiler may give other hashes; then chips are computed again, too.
 fn mark(model: &Model, times: &[f64]) -> Outcome<String> {
     let mut hasher = DefaultHasher::new();
     let network = std::fs::read(&model.file).map_err(|error| Failure::file(&model.file, &error))?;

@@ -11,11 +11,11 @@ use crate::run::model::Model;
 use crate::score::{Metric, Score, mean_and_half, score, spread};
 use crate::table::Table;
 
-/// Accuracy and loss (or the error of a regression) of a network: in digital memory, and on tiles, where every read draws
-/// noise, over repeats.
+/// Measure accuracy and loss (or the error of a regression) of a network: digitally, and repeatedly on tiles, each time
+/// with different noise.
 ///
-/// A network that was trained on tiles is evaluated on those; a digital one, or one with --set, is put on the tiles of
-/// its recipe. The rows are the test rows of the recipe.
+/// A network that was trained on tiles is evaluated on those; a digital one, or one with --set or --recipe, is put on
+/// the tiles of its recipe. The rows are the test rows of the recipe.
 #[derive(Args)]
 #[command(after_help = "Example:\n  ohmgrad evaluate runs/mnist --repeats 20 --set hardware.forward.out_noise=0.1")]
 pub struct EvaluateArgs {

@@ -18,25 +18,26 @@ use crate::table::Table;
 /// Explains a read: fields that differ from the defaults, converters, the share of each source of error in the output's
 /// variance, effective bits, the backward, and fields that have no effect.
 ///
-/// Shares are measured: of a matrix and Gaussian inputs, with one source switched off at a time and all other noise the
-/// same. They need not add up to 100 %, as sources act on each other.
+/// Shares are measured on a matrix with Gaussian inputs: one source is switched off at a time, with all other noise the
+/// same. They need not add up to 100 %, because sources act on each other.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  ohmgrad explain chip.toml\n  ohmgrad explain runs/mnist")]
 pub struct ExplainArgs {
-    /// A configuration (TOML or JSON), a recipe, the folder of a run, or a safetensors file with a recipe.toml beside it.
+    /// A configuration (TOML or JSON), a recipe, the folder of a run, or a safetensors file with a recipe.toml beside
+    /// it.
     #[arg(value_name = "CONFIG|MODEL")]
     what: PathBuf,
-    /// Inputs of the matrix that a configuration is tried on.
+    /// Inputs of the matrix on which a configuration is tried.
     #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8192))]
     inputs: u32,
     /// Outputs of that matrix.
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8192))]
     outputs: u32,
-    /// Of a model: the inputs that its layers have for test rows, instead of Gaussian ones. Convolutions and recurrent
+    /// For a model: use the inputs of its layers for test rows, instead of Gaussian ones. Convolutions and recurrent
     /// layers keep Gaussian inputs.
     #[arg(long)]
     on_data: bool,
-    /// Reads that are averaged over.
+    /// Number of reads to average over.
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100_000))]
     reads: u32,
 }
@@ -152,7 +153,7 @@ struct Matrix {
     inputs: Option<Tensor>,
 }
 
-/// The weights of a model's layers as matrices, with the inputs that `rows` test rows give them, if there are any.
+/// The weights of a model's layers as matrices, with their inputs for `rows` test rows, if that is given.
 fn weights(model: &Model, rows: Option<usize>) -> Vec<Matrix> {
     let net = model.digital();
     let mut inputs = vec![];
@@ -180,7 +181,7 @@ fn weights(model: &Model, rows: Option<usize>) -> Vec<Matrix> {
 
 /// Errors of the reads of one matrix.
 struct Shares {
-    /// The root of the mean squared error over that of the output.
+    /// The root mean square of the error over that of the output.
     relative_error: f64,
     /// The effective number of bits, (SNR/dB − 1.76)/6.02.
     bits: f64,
@@ -207,7 +208,7 @@ const SOURCES: [Source; 11] = [
     ("ADC steps", |io| io.out_res = -1.0),
 ];
 
-/// A source of error that is not switched off alone.
+/// A source of error that cannot be switched off alone.
 const ADC_RANGE: &str = "ADC range";
 
 fn shares(weight: &Tensor, config: &InferenceRpuConfig, x: Tensor, key: Key) -> Outcome<Shares> {
@@ -217,7 +218,7 @@ fn shares(weight: &Tensor, config: &InferenceRpuConfig, x: Tensor, key: Key) -> 
     };
     let exact = read(&presets::floating_point())?;
     let error = |forward: IoParameters| -> Outcome<f64> {
-        // A learned input range starts somewhere and would clip: the read alone is meant.
+        // Without input ranges: one that is not trained yet would clip, and only the read is measured.
         let config = InferenceRpuConfig { forward, pre_post: Default::default(), ..config.clone() };
         Ok(mean_square(&(&read(&config)? - &exact)))
     };
@@ -226,7 +227,7 @@ fn shares(weight: &Tensor, config: &InferenceRpuConfig, x: Tensor, key: Key) -> 
     let switched_off = |switch_off: fn(&mut IoParameters)| -> Outcome<Option<f64>> {
         let mut forward = config.forward;
         switch_off(&mut forward);
-        // A source that is off already, or that other fields do not let go alone, has no share.
+        // A source has no share if it is off already, or if the rules between fields forbid to switch it off.
         let config = InferenceRpuConfig { forward, ..config.clone() };
         if config.validate().is_err() { Ok(None) } else { error(forward).map(Some) }
     };
@@ -235,7 +236,8 @@ fn shares(weight: &Tensor, config: &InferenceRpuConfig, x: Tensor, key: Key) -> 
             sources.push((name, 1.0 - rest / all));
         }
     }
-    // Without a range there are no steps either, so the range is what is left of the error without steps.
+    // Without a range there are no steps either, so the share of the range is the error without steps less the error
+    // without a range.
     let stepless = switched_off(|io| io.out_res = -1.0)?;
     let unbounded = switched_off(|io| io.out_bound = -1.0)?;
     if let (Some(stepless), Some(unbounded)) = (stepless, unbounded)

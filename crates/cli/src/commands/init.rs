@@ -18,7 +18,7 @@ pub const MNIST: &str = include_str!("../../recipes/mnist.toml");
     after_help = "Examples:\n  ohmgrad init\n  ohmgrad init digits --kind lenet && ohmgrad train digits.toml\n  ohmgrad init --schema > recipe.schema.json"
 )]
 pub struct InitArgs {
-    /// The name: NAME.toml is written, and never over a file that exists [default: that of the kind].
+    /// The name: NAME.toml is written, unless that file exists [default: the name of the kind].
     #[arg(value_name = "NAME")]
     name: Option<String>,
     /// Print the JSON Schema of recipes instead, with which editors check and complete them.

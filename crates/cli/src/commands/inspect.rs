@@ -13,13 +13,13 @@ use crate::failure::Outcome;
 use crate::output::Output;
 use crate::table::Table;
 
-/// Print layers, parameters, the filled share of tiles, weights and conductances, and the use of the converters on data.
+/// Print layers, parameters, the filled share of tiles, weights and conductances, and counts of the converters on data.
 #[derive(Args)]
 #[command(after_help = "Example:\n  ohmgrad inspect runs/mnist --plot weights.svg")]
 pub struct InspectArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Test rows that the converters are watched on.
+    /// Number of test rows for the counts of the converters.
     #[arg(long, default_value_t = 500, value_name = "N")]
     rows: usize,
     /// Draw histograms of weights and conductances into a file, .svg or .png.
@@ -27,7 +27,7 @@ pub struct InspectArgs {
     plot: Option<PathBuf>,
 }
 
-/// Numbers of one kind: their layer and themselves.
+/// Numbers of one kind: the layer, and its numbers.
 type Sets = Vec<(String, Vec<f32>)>;
 
 /// Runs the command.

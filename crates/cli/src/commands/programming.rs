@@ -19,10 +19,10 @@ use crate::table::Table;
 
 const YEAR: f32 = 31_536_000.0;
 
-/// Search how weights are best programmed on pairs of phase-change devices, and draw what it gains over a single pair.
+/// Search the best programming of weights on pairs of phase-change devices, and draw the gain over a single pair.
 ///
-/// The picture has, left, the conductances of each device over the weight; right, the error of weights over time, with global
-/// drift compensation, as a share of the largest weight.
+/// The picture has on the left the conductances of each device over the weight, on the right the error of weights over
+/// time, with global drift compensation, as a share of the largest weight.
 #[derive(Args)]
 #[command(after_help = "Example:\n  ohmgrad programming --pairs 2 --plot programming.svg")]
 pub struct ProgrammingArgs {

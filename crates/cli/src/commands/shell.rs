@@ -1,4 +1,4 @@
-//! `ohmgrad completions` and `ohmgrad man`: what a shell and a manual want to know of the program.
+//! `ohmgrad completions` and `ohmgrad man`: completions for shells, and manual pages.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 
-/// Print what completes commands in a shell.
+/// Print the completions of commands for a shell.
 #[derive(Args)]
 #[command(after_help = "Example:\n  ohmgrad completions bash > ~/.local/share/bash-completion/completions/ohmgrad")]
 pub struct CompletionsArgs {

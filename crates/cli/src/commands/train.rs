@@ -25,8 +25,9 @@ use crate::table::{Table, csv};
 
 /// Train a network by a recipe, put it on tiles, and follow its chips over time.
 ///
-/// Without a recipe: handwritten digits, 784-256-128-10, trained digitally, put on tiles, trained hardware-aware, and
-/// programmed onto chips that drift for ten years. Everything is written into a folder, with a report.html.
+/// Without a recipe, a network 784-256-128-10 for handwritten digits is trained digitally, put on tiles, trained
+/// hardware-aware, and programmed onto chips that drift for ten years. Everything is written into a folder, with a
+/// report.html.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  ohmgrad train\n  ohmgrad train mnist.toml --set training.seed=3 --set hardware.forward.out_noise=0.1\n  ohmgrad train --resume runs/mnist"
@@ -38,10 +39,10 @@ pub struct TrainArgs {
     /// Set a field of the recipe, as training.seed=3; can be given several times.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// The folder for what comes of it [default: runs/NAME, with a number if there is one].
+    /// The folder for the results [default: runs/NAME, with a number if that exists].
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Go on with a run that was stopped, bit for bit as if it had not been.
+    /// Continue a run that was stopped; the results are bit for bit those of a run without a stop.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["recipe", "set", "out"])]
     resume: Option<PathBuf>,
 }
@@ -67,7 +68,7 @@ pub fn run(args: &TrainArgs, output: Output) -> Outcome<u8> {
             let recipe = read(args.recipe.as_deref(), &args.set)?;
             let stem = args.recipe.as_deref().and_then(Path::file_stem);
             let name = stem.map_or_else(|| "mnist".into(), |name| name.to_string_lossy());
-            // What is wrong with data and network is found before there is a folder.
+            // Errors of data and network are found before the folder is made.
             let data = Data::read(&recipe.data)?;
             on_tiles(&mut start(&recipe, &data)?, &recipe, recipe.key())?;
             let folder = Folder::of_all(ranks, || Folder::create(args.out.as_deref(), &name, &recipe))?;
@@ -131,7 +132,7 @@ fn evaluate(recipe: &Recipe, data: &Data, trained: &Trained) -> Outcome<Vec<Entr
     Ok(entries)
 }
 
-/// The chips of each network, by network.
+/// The scores of the chips of each network.
 fn chips(
     recipe: &Recipe,
     data: &Data,

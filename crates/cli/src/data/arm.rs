@@ -11,7 +11,8 @@ const A: [f64; 6] = [0.0, -0.425, -0.39225, 0.0, 0.0, 0.0];
 const D: [f64; 6] = [0.089159, 0.0, 0.0, 0.10915, 0.09465, 0.0823];
 const ALPHA: [f64; 6] = [1.0, 0.0, 0.0, 1.0, -1.0, 0.0];
 
-/// Joint angles, uniform within a quarter turn to either side and divided by it, and the positions of the tool in metres.
+/// Joint angles, uniform within a quarter turn to either side and in units of it, and the positions of the tool in
+/// metres.
 pub fn read(poses: usize, key: Key) -> Read {
     let unit = Tensor::uniform(&[poses, 6], key).map(|u| 2.0 * u - 1.0);
     let position = |pose: usize| {

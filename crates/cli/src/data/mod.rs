@@ -38,15 +38,15 @@ impl Targets for Goal {
 /// Data that are ready for a training.
 #[derive(Clone, Debug)]
 pub struct Data {
-    /// For training.
+    /// Rows for training.
     pub train: Dataset<Goal>,
-    /// For the scores of epochs, if the recipe holds some rows back for them.
+    /// Rows for the scores of epochs, if the recipe holds some back for them.
     pub validation: Option<Dataset<Goal>>,
-    /// For everything that is reported.
+    /// Rows for everything that is reported.
     pub test: Dataset<Goal>,
     /// The shape of a sample.
     pub sample: Vec<usize>,
-    /// Outputs of a network for them: classes, or numbers of a row.
+    /// Number of outputs of a network for them: of classes, or of numbers in a row of targets.
     pub outputs: usize,
 }
 
@@ -138,7 +138,7 @@ impl Data {
     }
 }
 
-/// Outputs of a network for the data.
+/// The number of outputs of a network for the data.
 fn outputs(train: &Dataset<Goal>, test: &Dataset<Goal>) -> usize {
     let most = |set: &Dataset<Goal>| match &set.y {
         Goal::Labels(labels) => labels.iter().max().map_or(1, |label| label + 1),
@@ -147,7 +147,7 @@ fn outputs(train: &Dataset<Goal>, test: &Dataset<Goal>) -> usize {
     most(train).max(most(test))
 }
 
-/// Rows, and a share of them by themselves, drawn from `key`.
+/// Divides rows into two sets: the second is a share of them, drawn from `key`, the first the rest.
 fn divide(x: Tensor, y: Goal, share: f64, key: Key) -> ((Tensor, Goal), (Tensor, Goal)) {
     let rows = y.count();
     let order = ohmgrad::tensor::random::permutation(rows, key);

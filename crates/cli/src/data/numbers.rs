@@ -1,4 +1,4 @@
-//! Arrays of NumPy, and what is done with numbers before they are used.
+//! Arrays of NumPy, and normalisation.
 
 use std::path::Path;
 
@@ -70,7 +70,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Those of all rows of `x`; a column without spread is only moved.
+    /// The scale of all rows of `x`; for a column without spread the standard deviation is taken as 1.
     pub fn of(x: &Tensor) -> Self {
         let std = x.var_axes(&[0], 0).map(|v| if v > 0.0 { v.sqrt() } else { 1.0 });
         Self { mean: x.mean_axes(&[0]), std }

@@ -1,10 +1,10 @@
 //! The processes of one run: this one alone, or those that `mpirun` started (feature `mpi`).
 //!
-//! All ranks run the same command on the same files. Rank 0 writes the folder of the run, prints, and decides what depends on
-//! files; the others learn it from [`Ranks::share`]. Work that is dealt out by its index comes together at rank 0
-//! ([`Ranks::collect`]), and gradients are summed in an order that does not depend on the number of ranks ([`Ranks::sum`]).
-//! `mpi.rs` sends and receives the messages of processes; without the feature `alone.rs` stands in for it, with one rank and
-//! no messages.
+//! All ranks run the same command on the same files. Rank 0 writes the folder of the run, prints, and decides what
+//! depends on files; the others get it from [`Ranks::share`]. Work that is dealt out by its index comes together at
+//! rank 0 ([`Ranks::collect`]), and gradients are summed in an order that does not depend on the number of ranks
+//! ([`Ranks::sum`]). `mpi.rs` sends and receives the messages of processes; without the feature `alone.rs` stands in
+//! for it, with one rank and no messages.
 
 #[cfg(not(feature = "mpi"))]
 #[path = "alone.rs"]
@@ -23,7 +23,7 @@ use crate::failure::{Failure, Outcome};
 pub use link::Session;
 pub use pack::{pack, unpack};
 
-/// The time that rank 0 waits between two looks for messages, so that it takes no time from the threads that compute.
+/// The pause between two looks for messages, which leaves the cores to the threads that compute.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// The subject of a message, by which messages differ.
@@ -75,7 +75,8 @@ impl Ranks {
         index % self.count == self.rank
     }
 
-    /// The largest power of two of ranks that is at most `most`, if this rank is among them.
+    /// The first ranks, as many as the largest power of two that is at most `most`; `None` if this rank is not among
+    /// them.
     pub fn team(self, most: usize) -> Option<Self> {
         let count = 1 << self.count.min(most.max(1)).ilog2();
         (self.rank < count).then_some(Self { count, ..self })
@@ -109,7 +110,7 @@ impl Ranks {
         self.share_numbers(|| [f64::from(u8::from(make()))]) == [1.0]
     }
 
-    /// The bytes of rank 0, on the way of a tree.
+    /// The bytes of rank 0 at all ranks, which they reach along a tree.
     fn broadcast(self, own: Vec<u8>) -> Vec<u8> {
         let bytes = if self.is_first() { own } else { self.receive(self.parent()) };
         self.children().for_each(|child| link::send(child, Topic::Share, &bytes));
@@ -126,19 +127,19 @@ impl Ranks {
         }
     }
 
-    /// The rank that this one learns from: its own number without the highest bit.
+    /// The rank from which this one receives: its own number without the highest bit.
     fn parent(self) -> usize {
         self.rank ^ 1 << self.rank.ilog2()
     }
 
-    /// The ranks that learn from this one: its number with a higher bit.
+    /// The ranks to which this one sends: its number with a higher bit.
     fn children(self) -> impl Iterator<Item = usize> {
         let bits = (0..usize::BITS).map(|bit| 1_usize << bit).filter(move |bit| *bit > self.rank);
         bits.map(move |bit| self.rank + bit).take_while(move |child| *child < self.count)
     }
 
-    /// Sums numbers over a [team](Self::team), element by element: neighbours first, then pairs of neighbours, and so on, so
-    /// that all ranks have the same bits.
+    /// Sums numbers over a [team](Self::team), element by element: neighbours first, then pairs of neighbours, and so
+    /// on, so that all ranks have the same bits.
     pub fn sum(self, numbers: &mut [f32]) {
         let mut other = vec![0.0; numbers.len()];
         let mut distance = 1;
@@ -150,8 +151,8 @@ impl Ranks {
         }
     }
 
-    /// Runs `work` on this thread; what it gives arrives at `take` on rank 0, from all ranks, as it comes. Returns when all
-    /// ranks are done with theirs.
+    /// Runs `work` on this thread. Rank 0 hands the results of all ranks to `take` as they come. Returns when all ranks
+    /// are done.
     pub fn collect(
         self,
         work: impl FnOnce(Give<'_>) -> Outcome<()>,
@@ -199,14 +200,14 @@ impl Ranks {
         })
     }
 
-    /// [`collect`](Self::collect) at the other ranks: one further thread sends all messages, as one thread alone may call
-    /// MPI at a time.
+    /// [`collect`](Self::collect) at the other ranks: one further thread sends all messages, because only one thread at
+    /// a time may call MPI.
     fn collect_there(self, work: impl FnOnce(Give<'_>) -> Outcome<()>) -> Outcome<()> {
         let (sender, messages) = mpsc::channel::<Vec<u8>>();
         thread::scope(|scope| {
             let ended = scope.spawn(move || messages.iter().for_each(|message| link::send(0, Topic::Work, &message)));
             let give = |index, numbers: Vec<f64>| {
-                sender.send(pack([(index, numbers.as_slice())])).map_err(|_| Failure::failed("messages have no end"))
+                sender.send(pack([(index, numbers.as_slice())])).map_err(|_| Failure::failed("messages were lost"))
             };
             let result = work(&give);
             if result.is_ok() {

@@ -60,7 +60,7 @@ fn note(bytes: usize) {
     SENT[1].fetch_add(bytes, Ordering::Relaxed);
 }
 
-/// Which rank this process is.
+/// The rank of this process.
 pub fn rank() -> usize {
     world().rank() as usize
 }

@@ -1,4 +1,4 @@
-//! Where the data of a recipe come from.
+//! The source of a recipe's data.
 
 use std::path::{Path, PathBuf};
 
@@ -9,17 +9,17 @@ use crate::failure::Outcome;
 /// The data of a recipe.
 #[derive(Clone, Debug)]
 pub struct DataRecipe {
-    /// Where they come from.
+    /// The source.
     pub source: Source,
     /// Normalisation of the numbers before they are used.
     pub normalise: Normalise,
     /// The shape of a sample; empty for that of the source.
     pub shape: Vec<usize>,
-    /// The share of rows for testing, of sources that are not divided.
+    /// The share of rows for testing, for sources without test rows.
     pub test: f64,
-    /// The share of the training rows that scores of epochs are taken of; 0 takes the test rows.
+    /// The share of training rows that is held back for the scores of epochs; 0: scores are those of the test rows.
     pub validation: f64,
-    /// Seed of the division into training and test rows.
+    /// Seed of the divisions into training, validation and test rows, and of the poses of `Arm`.
     pub split_seed: u64,
     /// Training rows that are used; 0: all.
     pub train_rows: usize,
@@ -29,7 +29,7 @@ pub struct DataRecipe {
     pub folder: PathBuf,
 }
 
-/// Where data come from.
+/// Sources of data.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// The digits inside the program.
@@ -38,7 +38,7 @@ pub enum Source {
     MnistFull,
     /// A folder with the four files of MNIST, Fashion-MNIST or another set in their format.
     Idx(PathBuf),
-    /// A table with named columns; also of arrays, see [`Columns`].
+    /// A table with named columns.
     Csv(PathBuf, Columns),
     /// Arrays of an `.npz` file, by their names.
     Npz(PathBuf, Columns),
@@ -48,14 +48,14 @@ pub enum Source {
     Arm(usize),
 }
 
-/// Which columns, arrays or files are inputs, and which one is to be predicted.
+/// The columns, arrays or files of the inputs, and those that are to be predicted.
 #[derive(Clone, Debug)]
 pub struct Columns {
-    /// Inputs; empty for all others.
+    /// The inputs; empty: all columns that are not predicted.
     pub inputs: Vec<String>,
-    /// The classes, or empty.
+    /// The classes, if these are predicted.
     pub label: Option<String>,
-    /// The numbers that are to be predicted, or empty.
+    /// The numbers that are predicted; empty with classes.
     pub targets: Vec<String>,
 }
 

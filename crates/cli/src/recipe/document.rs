@@ -57,7 +57,7 @@ impl Document {
         Self::parse(&text, &path.display().to_string())
     }
 
-    /// Sets a field by an argument `path=value`; the value is that of a recipe, a name may be without quotes.
+    /// Sets a field by an argument `path=value`; the value is written as in a recipe, but a name needs no quotes.
     pub fn set(&mut self, argument: &str) -> Outcome<()> {
         let Some((path, value)) = argument.split_once('=') else {
             return Err(Failure::mistake(format!("--set {argument}: must be PATH=VALUE, as training.seed=3")));
@@ -87,7 +87,7 @@ impl Document {
             table = inner;
         }
         table.insert((*last).into(), value);
-        // What the file had below the field is gone with its lines.
+        // Fields of the file below this one are replaced, so their places are removed.
         let below = |other: &str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '[']));
         self.places.retain(|other, _| !below(other));
         self.places.insert(path.into(), place.into());
@@ -267,7 +267,7 @@ impl Section<'_> {
         self.used = used;
     }
 
-    /// All that the recipe says of the section.
+    /// Takes all fields of the section that were not read yet.
     pub fn rest(&mut self) -> Table {
         std::mem::take(&mut self.table)
     }
@@ -279,7 +279,7 @@ pub fn parse_value(text: &str) -> Value {
     parsed.ok().and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(text.into()))
 }
 
-/// Where the lines of a text begin.
+/// The starts of the lines of a text.
 struct Lines(Vec<usize>);
 
 impl Lines {

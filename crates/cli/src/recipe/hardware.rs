@@ -12,7 +12,7 @@ use super::document::Section;
 use super::resolve;
 use crate::failure::{Failure, Outcome};
 
-/// A preset for inference: its name, and what makes it.
+/// A preset for inference: its name, and the function that makes it.
 type Preset = (&'static str, fn() -> InferenceRpuConfig);
 
 /// The presets for inference.
@@ -53,7 +53,8 @@ impl HardwareRecipe {
         };
         let fields = section.rest();
         let rpu = overlaid(&base, fields).map_err(|error| section.document.at(&place(&error), about(&error)))?;
-        // What is written down is the whole configuration: it means the same without the preset or the file.
+        // The whole configuration is recorded, so that the recipe in a run's folder needs neither the preset nor the
+        // file.
         let mut kept = section.used_without(&["preset", "file"]);
         let table: Table =
             toml::from_str(&rpu.to_toml_string().map_err(Failure::mistaken)?).map_err(Failure::failed)?;
@@ -86,7 +87,7 @@ fn preset_by_name(name: &str) -> Option<RpuConfig> {
     own.or_else(|| by_name(name).map(RpuConfig::from))
 }
 
-/// A configuration with some fields replaced. One of another kind starts from the defaults of its kind.
+/// A configuration with some fields replaced. If `type` is another kind, it starts from the defaults of that kind.
 fn overlaid(base: &RpuConfig, fields: Table) -> Result<RpuConfig, Error> {
     let mut table: Table = toml::from_str(&base.to_toml_string()?).expect("what was written can be read");
     if fields.get("type").is_some_and(|kind| table.get("type") != Some(kind)) {
@@ -102,7 +103,7 @@ fn merge(table: &mut Table, fields: Table) {
         match (table.get_mut(&name), value) {
             (Some(Value::Table(old)), Value::Table(new)) => {
                 let other_type = old.get("type").zip(new.get("type")).is_some_and(|(a, b)| a != b);
-                // Of these sections the type is a field like others; of others it says which fields there are.
+                // In these sections `type` is a field like others; in all others it determines the fields.
                 let fields_stay = ["modifier", "clip", "remap"].contains(&name.as_str());
                 if other_type && !fields_stay {
                     *old = new;

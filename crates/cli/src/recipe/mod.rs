@@ -123,7 +123,7 @@ impl Recipe {
         Self::from_document(document, &self.data.folder)
     }
 
-    /// The key that everything random of a run derives from.
+    /// The key from which all random numbers of a run derive.
     pub fn key(&self) -> Key {
         Key::new(self.training.seed)
     }

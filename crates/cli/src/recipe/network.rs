@@ -1,4 +1,5 @@
-//! The layers of a recipe. Sizes of inputs are worked out, so that a layer says what it gives and no more.
+//! The layers of a recipe. A layer names only its number of outputs; its number of inputs follows from the layer
+//! before.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ pub struct Layer {
 /// A kind of layer: its name, `true` if it has a size, and its options with their defaults.
 type Kind = (&'static str, bool, &'static [(&'static str, Default)]);
 
-/// The default of an option, which says its type.
+/// The default of an option, which determines its type.
 #[derive(Clone, Copy, Debug)]
 enum Default {
     Whole(i64),
@@ -200,7 +201,7 @@ impl Layer {
         self.options[option].as_bool().expect("checked when it was read")
     }
 
-    /// The layer for samples of a shape, which becomes that of its outputs.
+    /// The layer for samples of a shape; `shape` becomes the shape of its outputs.
     fn build(&self, shape: &mut Vec<usize>, key: Key) -> Result<Box<dyn Module>, String> {
         let of_rank = |ranks: &[usize], what: &str, shape: &[usize]| match ranks.contains(&shape.len()) {
             true => Ok(()),

@@ -10,8 +10,8 @@ use super::document::{Document, Section};
 use super::{ChipsRecipe, DataRecipe, HardwareRecipe, NetworkRecipe, TrainingRecipe};
 use crate::failure::Outcome;
 
-/// The JSON Schema (draft 2020-12) of recipes. Rules between fields are not in it, and of hardware that trains on the chip
-/// only that it is a section.
+/// The JSON Schema (draft 2020-12) of recipes. It contains no rules between fields. `[hardware]` allows any further
+/// fields, for hardware that trains on the chip.
 pub fn schema() -> Outcome<Json> {
     let empty = Document::parse("", "schema")?;
     let mut sections = Map::new();
@@ -21,7 +21,7 @@ pub fn schema() -> Outcome<Json> {
         let text = format!("[data]\nsource = {source:?}\npath = \"file\"\nlabel = \"y\"");
         let document = Document::parse(&text, "schema")?;
         let mut section = document.section("data");
-        // One that this program was built without describes itself as far as it gets.
+        // A source that this program was built without returns an error, after some fields are described.
         let _ = DataRecipe::read(&mut section, Path::new(""));
         data.extend(section.described());
     }

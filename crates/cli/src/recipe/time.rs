@@ -1,6 +1,6 @@
 //! Times as people write them: `1s`, `1h`, `10y`.
 
-/// Units and their seconds, longest first; a year is the one of astronomers.
+/// Units and their seconds, longest first; a year has 365.25 days.
 const UNITS: [(&str, &str, f64); 6] = [
     ("y", "year", 31_557_600.0),
     ("mo", "month", 2_629_800.0),
@@ -26,7 +26,7 @@ pub fn seconds(text: &str) -> Option<f64> {
     (seconds.is_finite() && seconds > 0.0).then_some(seconds)
 }
 
-/// A time in the largest unit that it has at least one of.
+/// A time in the largest unit of which it has at least one.
 pub fn age(seconds: f64) -> String {
     let unit = UNITS.iter().find(|(_, _, length)| seconds >= 0.999 * length);
     let (_, name, length) = unit.unwrap_or(&UNITS[5]);

@@ -37,13 +37,13 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Nothing, and nothing is kept.
+    /// No finished work, and no file to keep more.
     pub fn none() -> Self {
         Self { lines: None, known: BTreeMap::new(), write: Mutex::new(()) }
     }
 
-    /// Reads what a file has of work; if `times` is given, each piece must have that number of scores. A last line that
-    /// was not written to its end is removed.
+    /// Reads the finished work of a file; if `times` is given, each piece must have that number of scores. A last line
+    /// that was not written to its end is removed.
     pub fn read(path: &Path, times: Option<usize>, ranks: Ranks) -> Outcome<Self> {
         let lines = Lines::at(path);
         let text = ranks.share(|| {
@@ -92,8 +92,8 @@ fn entry(line: &str) -> Option<(String, Vec<f64>)> {
     Some((value["name"].as_str()?.to_owned(), scores))
 }
 
-/// Computes named pieces of work, those that a file does not have: dealt out over the ranks, in parallel on each, and kept as
-/// they come. All ranks get all scores.
+/// Computes those named pieces of work that a file does not have: dealt out over the ranks, in parallel on each, and
+/// kept as they come. All ranks get all scores.
 pub fn each_once<T: Sync>(
     what: &str,
     work: &[(String, T)],
@@ -115,7 +115,8 @@ pub fn each_once<T: Sync>(
     Ok(work.iter().enumerate().map(scores).collect())
 }
 
-/// Keeps what a way of computing pieces of work gives, each at once; at rank 0 also returns it, by the pieces' indices.
+/// Runs `compute` and keeps each of its results at once; at rank 0 also returns the results, by the indices of their
+/// pieces.
 pub fn collect<T: Sync>(
     what: &str,
     work: &[(String, T)],

@@ -10,22 +10,22 @@ use crate::failure::{Failure, Outcome};
 use crate::ranks::Ranks;
 use crate::recipe::Recipe;
 
-/// The recipe as it was used; also what makes a folder a run.
+/// The recipe as it was used; a folder with this file is a run.
 pub const RECIPE: &str = "recipe.toml";
-/// The file that the process that writes the folder has locked.
+/// The file that is locked by the process that writes the folder.
 const LOCK: &str = ".lock";
 
 /// The folder of a run.
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// That of the process that writes.
+    /// The lock, in the process that writes.
     _lock: Option<Arc<Lock>>,
 }
 
 impl Folder {
-    /// A new folder for a run, to be written by this process; `runs/NAME`, or the first of `runs/NAME-2`, … that is free,
-    /// unless `out` names one.
+    /// A new folder for a run, to be written by this process; `runs/NAME`, or the first of `runs/NAME-2`, … that is
+    /// free, unless `out` names one.
     pub fn create(out: Option<&Path>, name: &str, recipe: &Recipe) -> Outcome<Self> {
         let path = match out {
             Some(path) => fs::create_dir_all(path).map(|()| path.to_owned()),
@@ -74,7 +74,7 @@ impl Folder {
         Ok(Self { path, _lock: Some(Arc::new(lock)) })
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }

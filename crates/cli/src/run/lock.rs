@@ -1,4 +1,4 @@
-//! A lock on what only one process may write: a file that the system locks for as long as its process lives, however it ends.
+//! A lock for files that only one process may write: a file that the system locks until its process ends, in any way.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -13,16 +13,16 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock in the file `path`, which stays behind; `what` is what it is for, for errors.
+    /// Takes the lock in the file `path`, which is not removed later; errors name `what`, which the lock protects.
     ///
-    /// File systems without locks remain: there, nothing is locked.
+    /// On file systems without locks, nothing is locked.
     pub fn take(path: &Path, what: &Path) -> Outcome<Self> {
         let failed = |error| Failure::file(path, &error);
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             let mut holder = String::new();
-            // Who holds it is a help and no more.
+            // The message is only less helpful without the holder, so an error is ignored.
             let _ = file.read_to_string(&mut holder);
             let (what, holder) = (what.display(), holder.trim());
             return Err(Failure::failed(format!(

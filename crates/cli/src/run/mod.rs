@@ -1,4 +1,4 @@
-//! A run: the trainings of a recipe, its chips, and the folder with all that came of it.
+//! A run: the trainings of a recipe, its chips, and the folder with all results.
 
 pub mod chips;
 pub mod folder;

@@ -21,7 +21,7 @@ pub struct Model {
     pub net: Sequential,
     /// The name of the model in tables.
     pub title: String,
-    /// The folder that results belong into.
+    /// The folder for results.
     pub folder: PathBuf,
     /// The file of the network.
     pub file: PathBuf,
@@ -97,7 +97,7 @@ pub fn restored(net: &mut Sequential, file: &Path) -> Outcome<bool> {
     }
 }
 
-/// Gives a network what a file at rank 0 has, at all ranks.
+/// Restores a network at all ranks from a checkpoint that rank 0 reads.
 pub fn restore_at_all(net: &mut Sequential, file: &Path, ranks: Ranks) -> Outcome<()> {
     let bytes = ranks.share(|| std::fs::read(file).map_err(|error| Failure::file(file, &error)))?;
     Checkpoint::from_bytes(&bytes, file)?.restore(net, None, Tiles::FromFile)?;

@@ -1,8 +1,7 @@
 //! A batch in pieces, whose gradients are summed: training on several ranks.
 //!
-//! The pieces are cut by the batch and the recipe alone, each row draws the noise of tiles that it has in the whole batch, and
-//! sums are taken in the order of a binary tree over the pieces. So the bits are those of one process, whatever the number of
-//! ranks.
+//! The pieces depend on the batch and the recipe alone, each row has the noise that it has in the whole batch, and sums
+//! follow a binary tree over the pieces. So the bits are those of one process, for any number of ranks.
 
 use ohmgrad::models::data::{Batch, Targets};
 use ohmgrad::prelude::*;
@@ -11,8 +10,8 @@ use crate::data::Goal;
 use crate::ranks::Ranks;
 use crate::score::loss;
 
-/// The loss of a batch and its gradients. `pieces` is a power of two, and a multiple of the number of ranks; a batch of fewer
-/// rows is not cut.
+/// The loss of a batch and its gradients. `pieces` is a power of two, and a multiple of the number of ranks; a batch of
+/// fewer rows is not cut.
 ///
 /// State that a forward changes (running means, input ranges) is the mean over the pieces.
 pub fn gradients(net: &Sequential, batch: &Batch<Goal>, key: Key, pieces: usize, team: Ranks) -> (f32, Gradients) {
@@ -48,7 +47,8 @@ pub fn gradients(net: &Sequential, batch: &Batch<Goal>, key: Key, pieces: usize,
     (loss, gradients)
 }
 
-/// Adds the numbers of a piece to those of the pieces before it: as soon as two sums are of equally many pieces, they are one.
+/// Adds the numbers of a piece to those of the pieces before it: whenever two sums cover equally many pieces, they are
+/// added.
 fn join(sums: &mut Vec<(usize, Vec<f32>)>, numbers: Vec<f32>) {
     let (mut size, mut sum) = (1, numbers);
     while let Some((_, before)) = sums.pop_if(|(other, _)| *other == size) {

@@ -10,7 +10,7 @@ use crate::failure::{Failure, Outcome};
 use crate::score::Metric;
 use crate::table::{Table, escape};
 
-/// A page with tables and pictures and nothing outside of itself.
+/// A page with tables and pictures that needs no other files.
 #[derive(Default)]
 pub struct Report {
     title: String,
@@ -26,21 +26,21 @@ impl Report {
         }
     }
 
-    /// A table.
+    /// Adds a table.
     pub fn table(&mut self, table: &Table) {
         self.body += &table.to_html();
     }
 
-    /// A picture that was drawn into a file.
+    /// Adds a picture that was drawn into a file.
     pub fn picture(&mut self, title: &str, svg: &Path) -> Outcome<()> {
         let text = std::fs::read_to_string(svg).map_err(|error| Failure::file(svg, &error))?;
         self.svg(title, &text);
         Ok(())
     }
 
-    /// A picture.
+    /// Adds a picture.
     pub fn svg(&mut self, title: &str, svg: &str) {
-        // The size is the page's to choose, so the picture needs to say what it shows.
+        // The page chooses the size of a picture, which therefore needs a viewBox.
         let svg = match (svg.contains("viewBox"), attribute(svg, "width").zip(attribute(svg, "height"))) {
             (false, Some((width, height))) => {
                 svg.replacen("<svg", &format!("<svg viewBox=\"0 0 {width} {height}\""), 1)
@@ -54,7 +54,7 @@ impl Report {
         );
     }
 
-    /// A text in fixed type that can be opened.
+    /// Adds a text in fixed type, which is folded at first.
     pub fn text(&mut self, title: &str, text: &str) {
         let _ =
             writeln!(self.body, "<details><summary>{}</summary><pre>{}</pre></details>", escape(title), escape(text));
@@ -73,7 +73,8 @@ impl Report {
     }
 }
 
-/// Pictures have a white ground; in the dark they are inverted, hues kept, unless they know of the dark themselves.
+/// Pictures have a white background. In dark mode they are inverted and keep their hues, except those of class
+/// `heat-map`.
 const STYLE: &str = "
 :root { color-scheme: light dark; --ground: #fff; --ink: #1c1c1e; --line: #d5d5da; --soft: #f4f4f6; }
 @media (prefers-color-scheme: dark) {

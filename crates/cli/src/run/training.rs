@@ -1,5 +1,5 @@
-//! The trainings of a run. Each leaves its checkpoint as it goes and its network when it is over, so that a run that was
-//! killed goes on where it was.
+//! The trainings of a run. Each writes checkpoints as it goes and its network at the end, so that a run that was killed
+//! continues from the last checkpoint.
 
 use ohmgrad::models::Evaluation;
 use ohmgrad::prelude::*;
@@ -47,7 +47,8 @@ pub struct Trained {
     pub hardware_aware: Option<Sequential>,
 }
 
-/// Trains by a recipe, or goes on with it, on as many ranks as the recipe has pieces of a batch; the others get the networks.
+/// Trains by a recipe, or continues, on at most as many ranks as the recipe has pieces of a batch; the others get the
+/// networks.
 pub fn train(recipe: &Recipe, data: &Data, folder: &Folder, ranks: Ranks, output: Output) -> Outcome<Trained> {
     let key = recipe.key();
     let training = &recipe.training;

@@ -2,9 +2,9 @@
 
 /// An enum with a variant for each class of a trait, and one for a class that the program defines.
 ///
-/// In a file it is a section with the class's name in `type`. Without `type` it is the class that the section has
-/// already, so that a file may change one parameter of the default. The clause `none` adds a variant for "nothing", the
-/// class name `None` or JSON's null.
+/// In a file it is a section with the class's name in `type`. Without `type` the class stays as it is, so that a file
+/// may change one parameter of the default. The clause `none` adds a variant for no object: `None` as the class's name,
+/// or null in JSON.
 macro_rules! classes {
     (
         $(#[$meta:meta])*
@@ -30,7 +30,7 @@ macro_rules! classes {
         }
 
         impl $name {
-            /// The object behind the trait that all classes share.
+            /// The object of the chosen class; `None` for the variant of the clause `none`.
             fn object(&self) -> Option<&dyn $trait> {
                 match self {
                     $(Self::$none => None,)?
@@ -103,7 +103,7 @@ macro_rules! classes {
 }
 pub(crate) use classes;
 
-/// A [`Classes`] as a setting.
+/// Implements [`Setting`] for a type with [`Classes`].
 macro_rules! class_setting {
     ($name:ident) => {
         const _: () = {
@@ -131,7 +131,8 @@ macro_rules! class_setting {
 
                 fn unused(&self, _: &Value, at: &str, notes: &mut Vec<Note>) {
                     if let Class::Section(name, section) = self.class() {
-                        // The defaults are those of the class, whatever the section around it has by default.
+                        // Fields are compared with the defaults of their class, not with those of the section around
+                        // it.
                         section.unused(&Self::named(name).get(), at, notes);
                     }
                 }
@@ -140,7 +141,7 @@ macro_rules! class_setting {
                     class::schema(self, range)
                 }
 
-                // The classes of a list may hold such lists themselves, so their fields are left open.
+                // A class in a list may hold such a list itself, so the schema of an item allows any fields.
                 fn item_schema(_: Range) -> Value {
                     schema::of("object")
                 }
@@ -161,12 +162,12 @@ use crate::Error;
 /// The field that holds the class's name.
 pub const TYPE: &str = "type";
 
-/// The name of no class.
+/// The name in `type` if there is no object.
 pub(crate) const NONE: &str = "None";
 
 /// A choice between classes.
 pub trait Classes {
-    /// The names of the classes in files; `None` among them if there may be no object.
+    /// The names of the classes in files, with `None` if the object may be absent.
     const NAMES: &'static [&'static str];
 
     /// An object of the class with its default fields.
@@ -190,7 +191,7 @@ pub enum Class<'a> {
     Custom(&'a dyn Debug),
 }
 
-/// The name of the class that is chosen; a class that the program defines has none.
+/// The name of the chosen class; `own` for a custom class.
 pub(crate) fn name<C: Classes>(chosen: &C) -> &'static str {
     match chosen.class() {
         Class::Section(name, _) | Class::Empty(name) => name,
@@ -198,7 +199,7 @@ pub(crate) fn name<C: Classes>(chosen: &C) -> &'static str {
     }
 }
 
-/// Takes the class that a section names, and its other fields.
+/// Sets the class from the field `type`, if it is there, then the other fields.
 pub(crate) fn overlay<C: Classes>(target: &mut C, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error> {
     let null = C::NAMES.contains(&NONE);
     let mut fields = match value {

@@ -7,7 +7,7 @@ use super::unused::Note;
 use super::value::Value;
 use crate::Error;
 
-/// An optional value: null in JSON. A section writes `{ type = "None" }`, in TOML too.
+/// An optional value; null if it is absent. An absent section is written as `{ type = "None" }`.
 impl<T: Setting + Default> Setting for Option<T> {
     fn overlay(&mut self, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error> {
         if value == Value::Null || value == T::none() {
@@ -48,7 +48,7 @@ impl<T: Setting + Default> Setting for Option<T> {
     }
 }
 
-/// A list; it replaces the one that was there, and its items start from their defaults.
+/// A list. One from a file replaces the whole list; its items start from their defaults.
 impl<T: Setting + Default> Setting for Vec<T> {
     fn overlay(&mut self, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error> {
         let Value::List(values) = value else {
@@ -71,7 +71,7 @@ impl<T: Setting + Default> Setting for Vec<T> {
         self.iter().enumerate().try_for_each(|(i, item)| item.check(range, &format!("{at}[{i}]")))
     }
 
-    /// Items are of classes, whose defaults are those of the class, or they are not sections.
+    /// No defaults are passed on: an item is of a class, which has its own defaults, or is not a section.
     fn unused(&self, _: &Value, at: &str, notes: &mut Vec<Note>) {
         self.iter().enumerate().for_each(|(i, item)| item.unused(&Value::Null, &format!("{at}[{i}]"), notes));
     }
@@ -110,8 +110,8 @@ impl<const N: usize> Setting for [f32; N] {
     }
 }
 
-/// Lists of numbers by a number, such as a time: in files a table whose fields are numbers. In ascending order; it
-/// replaces the one that was there.
+/// Lists of numbers, each under a number such as a time, in ascending order; in files a table whose fields are numbers.
+/// A table from a file replaces the whole table.
 impl Setting for Vec<(f32, Vec<f32>)> {
     fn overlay(&mut self, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error> {
         let allowed = "a table of lists of numbers, by a number each";

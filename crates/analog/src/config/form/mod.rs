@@ -1,15 +1,15 @@
 //! The form of a configuration: how any section is read, checked, printed, described as a schema and addressed by path.
 //!
-//! Hidden from the documentation: `ohmgrad-aihwkit`, which reads the configurations of another program, is its only user
-//! outside of this crate.
+//! Hidden from the documentation: its only user outside of this crate is `ohmgrad-aihwkit`, which reads the reference's
+//! configurations.
 //!
-//! Knows no section. A section is made of [`Setting`](setting::Setting)s and is one itself, so a configuration is a tree
-//! of them, and everything below is a walk over it:
+//! No file depends on a particular section. A section consists of [`Setting`](setting::Setting)s and is one itself, so
+//! a configuration is a tree of settings, and everything below is a walk over this tree:
 //!
 //! | what | file |
 //! |---|---|
 //! | numbers and flags; ranges; errors with their path; the nearest name | `setting.rs` |
-//! | what may be left out, lists, tables by number | `collection.rs` |
+//! | optional values, lists, tables by number | `collection.rs` |
 //! | a name out of a list | `choice.rs` |
 //! | a class out of a list, with its fields | `class.rs` |
 //! | a section from the list of its fields | `section.rs` |
@@ -18,7 +18,7 @@
 //! | TOML and JSON | `file.rs` |
 //! | a field by its path, `forward.out_noise` | `path.rs` |
 //! | the pieces of a JSON Schema | `schema.rs` |
-//! | the tree of values that a file is | `value.rs` |
+//! | a file as a tree of values | `value.rs` |
 
 pub(crate) mod choice;
 pub mod class;

@@ -8,7 +8,7 @@ use super::setting::{Range, Setting, join, nearest, strict};
 use super::value::Value;
 use crate::Error;
 
-/// More steps than any path has, so that a hostile path does not exhaust the stack.
+/// The largest number of steps of a path, above that of any field, so that a hostile path does not exhaust the stack.
 const DEPTH: usize = 64;
 
 /// Sets the field at a path to the value in the text, which is written as in a file. The section stays as it is if the
@@ -52,7 +52,7 @@ pub(crate) fn get<S: Setting>(section: &S, path: &str) -> Result<String, Error> 
     })
 }
 
-/// A value as TOML has it; a number in other spellings too, and a name without quotes.
+/// Parses a value as in TOML; also other spellings of numbers, such as `.5`, and names without quotes.
 fn parse(text: &str) -> Value {
     let text = text.trim();
     if text == Value::Null.to_string() {

@@ -37,7 +37,7 @@ fn list(fields: Vec<(String, Value)>) -> String {
     words.join(", ")
 }
 
-/// The entries of `now` that `default` doesn't have; of sections, again only those entries.
+/// The entries of `now` that differ from those of `default`; of a section only its entries that differ.
 fn changes(now: Value, default: Value) -> Vec<(String, Value)> {
     let (Value::Table(now), Value::Table(mut default)) = (now, default) else {
         return Vec::new();

@@ -73,7 +73,7 @@ pub(crate) fn list(items: Value, length: Option<usize>) -> Value {
     schema
 }
 
-/// A table under any names.
+/// A table that allows any names of fields.
 pub(crate) fn by_name(items: Value) -> Value {
     table([("type", text("object")), ("additionalProperties", items)])
 }

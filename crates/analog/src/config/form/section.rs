@@ -5,7 +5,7 @@
 ///
 /// ```text
 /// parameters! {
-///     /// What the section is about.
+///     /// Clipping of weights.
 ///     pub struct Clip {
 ///         /// Largest magnitude, in units of the tile weights.
 ///         fixed_value: f32 = 1.0, [> 0.0];
@@ -16,8 +16,7 @@
 ///
 /// A field whose name is a Rust keyword has another name in files: `kind as "type": Kind = Kind::None;`.
 ///
-/// Fields may be sections themselves. Rules that take more than one field to check go into
-/// [`Rules`].
+/// Fields may be sections themselves. Rules between fields go into [`Rules`].
 macro_rules! parameters {
     (
         $(#[$meta:meta])*
@@ -88,7 +87,7 @@ macro_rules! parameters {
                 }
             }
 
-            /// All fields, numbers with as few digits as name them.
+            /// Writes all fields; a number has the fewest digits that give the same `f32`.
             impl serde::Serialize for $name {
                 fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                     Setting::get(self).serialize(serializer)
@@ -156,16 +155,16 @@ pub(crate) trait Rules: Setting + Default {
         Ok(())
     }
 
-    /// The answer to a field that the reference has and this section doesn't: `None` if it is unknown, `Ok` where the
-    /// value requests the behaviour that is there anyway, else the reason.
+    /// The result for a field that the section does not have: `None` if the reference does not have it either, `Ok` if
+    /// the field may be ignored, else the reason for an error.
     fn absent(_field: &str, _value: &Value) -> Option<Result<(), &'static str>> {
         None
     }
 
-    /// Notes fields that have no effect under the other fields; those of sections inside of it are noted by themselves.
+    /// Notes fields that have no effect under the other fields. Inner sections note their own fields.
     fn without_effect(&self, _unused: &mut Unused<'_>) {}
 
-    /// A word in brackets after the name when printed.
+    /// A remark that is printed in brackets after the name.
     fn note(&self) -> Option<&'static str> {
         None
     }
@@ -203,9 +202,9 @@ impl<S: Section> Setting for S {
     }
 }
 
-// The walks over the fields of a section are functions of their list, so that they are compiled once for all sections.
+// The walks over fields take the list of fields as an argument, so that they are compiled once for all sections.
 
-/// The answer of a section to a field that it does not have: [`Rules::absent`].
+/// The type of [`Rules::absent`].
 type Absent = fn(&str, &Value) -> Option<Result<(), &'static str>>;
 
 fn overlay(
@@ -271,8 +270,8 @@ fn entries(value: Value, at: &str) -> Result<Vec<(String, Value)>, Error> {
     }
 }
 
-/// The error for a field that the section doesn't have. If one of its sections has it, that section's header is missing
-/// in the file.
+/// The error for a field that the section doesn't have. If an inner section has the field, the file lacks the header of
+/// that section, and the error suggests its path.
 fn unknown(fields: &[Field], settings: &[&mut dyn Setting], name: &str, at: &str) -> Error {
     let mut inner = fields.iter().zip(settings);
     let inner = inner.find(|(_, setting)| setting.fields().iter().any(|field| field.name == name));
@@ -291,7 +290,7 @@ mod tests {
     use super::Rules;
 
     parameters! {
-        /// A section within a section, as later parts of a configuration will be.
+        /// A section within a section.
         #[derive(Copy)]
         pub struct Inner {
             /// A field with a range.
@@ -301,7 +300,7 @@ mod tests {
     impl Rules for Inner {}
 
     parameters! {
-        /// A section with a field and a section whose defaults are not its own.
+        /// A section with a field, and with an inner section that has other defaults here.
         pub struct Outer {
             /// A field.
             on: bool = false;

@@ -14,7 +14,7 @@ use crate::Error;
 /// it returns `Ok`, the field stays as it is and the reading goes on.
 pub type OnError<'a> = &'a mut dyn FnMut(&str, Error) -> Result<(), Error>;
 
-/// The [`OnError`] of native files: the first error ends the reading.
+/// The [`OnError`] for files of this library: the first error ends the reading.
 pub fn strict(_: &str, error: Error) -> Result<(), Error> {
     Err(error)
 }
@@ -33,10 +33,11 @@ pub trait Setting: Debug {
         Ok(())
     }
 
-    /// Notes the fields that differ from the defaults of the section around them and have no effect under the others.
+    /// Notes the fields that have no effect under the other fields and differ from `by_default`, their values in the
+    /// default of the section around them.
     fn unused(&self, _by_default: &Value, _at: &str, _notes: &mut Vec<Note>) {}
 
-    /// The JSON Schema of what `overlay` takes, with the values that are there as the defaults.
+    /// The JSON Schema of the values that `overlay` takes; its defaults are the present values.
     fn schema(&self, range: Range) -> Value;
 
     /// The JSON Schema of a list's item.

@@ -31,12 +31,13 @@ pub(crate) struct Unused<'a> {
 }
 
 impl<'a> Unused<'a> {
-    /// Of the section at a path.
+    /// Begins the notes of the section at the path `at`.
     pub(crate) fn new(now: Value, by_default: Value, at: &'a str, notes: &'a mut Vec<Note>) -> Self {
         Self { now, by_default, at, notes }
     }
 
-    /// Notes those of the fields of an inner section, or of this one if it has no name, that differ from their default.
+    /// Notes those `fields` that differ from their defaults, if they are `unused`; they belong to an inner section, or
+    /// to this section if `section` is empty.
     pub(crate) fn note(&mut self, section: &str, fields: &[&str], unused: bool, reason: impl fmt::Display) {
         let (Some(now), Some(by_default)) = (self.now.find(section), self.by_default.find(section)) else { return };
         for field in fields.iter().filter(|_| unused) {
@@ -49,7 +50,7 @@ impl<'a> Unused<'a> {
         }
     }
 
-    /// Notes all other fields of a section.
+    /// As [`note`](Self::note), for all fields of a section except `fields`.
     pub(crate) fn note_all_but(&mut self, section: &str, fields: &[&str], unused: bool, reason: impl fmt::Display) {
         let Some(Value::Table(all)) = self.now.find(section) else { return };
         let others: Vec<_> = all.iter().map(|(name, _)| name.clone()).filter(|n| !fields.contains(&&**n)).collect();

@@ -1,7 +1,7 @@
-//! The tree of values that a configuration file is, before it is known which fields they belong to.
+//! A configuration file as a tree of values that are not yet assigned to fields.
 //!
-//! None of the parsers' trees holds everything: `serde_json`'s turns NaN
-//! into null, `toml`'s has no null, and both write an `f32` 0.02 as 0.019999999552965164.
+//! The trees of the parsers are not enough: that of `serde_json` turns NaN into null, that of `toml` has no null, and
+//! both write the `f32` 0.02 as 0.019999999552965164.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -20,7 +20,7 @@ pub enum Value {
     Text(String),
     List(Vec<Value>),
     Table(Vec<(String, Value)>),
-    /// An object of a class that the program defines, which no file can hold: how it prints.
+    /// An object of a custom class, as it prints; it has no form in files.
     Custom(String),
 }
 
@@ -33,8 +33,8 @@ impl From<f32> for Value {
 }
 
 impl Value {
-    /// The number as an `f32`, rounded once, from its decimals: rounding to `f64` on the way could
-    /// break a tie wrongly.
+    /// The number as an `f32`, rounded once, from its decimals: a second rounding, of the `f64`, could break a tie
+    /// wrongly.
     pub(crate) fn as_f32(&self) -> Option<f32> {
         match *self {
             Self::Number(number) => number.to_string().parse().ok(),
@@ -43,7 +43,7 @@ impl Value {
         }
     }
 
-    /// The value at a path, itself at the empty one.
+    /// The value at a path; at an empty path the value itself.
     pub(crate) fn find(&self, path: &str) -> Option<&Self> {
         let mut steps = path.split('.').filter(|step| !step.is_empty());
         steps.try_fold(self, |value, step| match value {
@@ -53,7 +53,7 @@ impl Value {
     }
 }
 
-/// As TOML would have it in one line; numbers as people write them.
+/// Prints the value as in TOML on one line, a table as `{…}`; numbers are printed as people write them.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,5 +1,5 @@
-//! Fields of devices, cells and updates that have no effect because of a section beside them. What a section can say by
-//! itself is with its fields, in `Rules::without_effect`.
+//! Fields of devices, cells and updates that have no effect because of another section. Those that have none because of
+//! their own section are noted there, in `Rules::without_effect`.
 
 use crate::cell::CellConfig;
 use crate::cell::presets::unmanaged;
@@ -8,11 +8,12 @@ use crate::config::{BoundManagement, IoParameters, NoiseManagement};
 use crate::update::{PulseType, UpdateParameters};
 
 impl Unused<'_> {
-    /// Notes what exact updates do not use of the devices, and what digital sums do not use of the update.
+    /// Notes fields of devices that exact updates do not use, and fields of the update that exact updates and digital
+    /// sums do not use.
     pub(crate) fn exact_updates(&mut self, cell: &CellConfig, update: &UpdateParameters) {
         let reason = format!("update.pulse_type is {}", update.pulse_type);
         match cell {
-            // There is an ideal device instead of any cell.
+            // An ideal device takes the place of the cell.
             CellConfig::Mixed(_) | CellConfig::Unit(_) if update.is_exact() => {
                 self.note_all_but("device", &["type", "unit_cell_devices", "device"], true, reason);
                 self.note_all_but("update", &["pulse_type"], true, "pulse_type is NONE");
@@ -34,7 +35,8 @@ impl Unused<'_> {
         }
     }
 
-    /// Notes fields of the read of single lines of an array, which manages neither noise nor bounds.
+    /// Notes fields without effect of reads of single lines of an array, which have no noise management and bound
+    /// management.
     pub(crate) fn read_of_lines(&mut self, at: &str, io: &IoParameters) {
         let reason = "lines are read without management";
         self.note(at, &["noise_management"], io.noise_management != NoiseManagement::None, reason);

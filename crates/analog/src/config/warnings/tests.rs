@@ -174,7 +174,7 @@ fn fields_with_an_effect_have_no_warning() {
     }
 }
 
-/// A further field has a case above, or is among those that always have an effect.
+/// Every field has a case above, or is among those that always have an effect.
 #[test]
 fn every_field_has_a_case() {
     let mut fields = BTreeSet::new();

@@ -1,9 +1,9 @@
-//! Least squares in the unit cube: a coarse search, then damped Gauss–Newton steps from the best points (Levenberg 1944,
-//! Marquardt 1963) that stay within the cube.
+//! Least squares in the unit cube: a coarse search, then damped Gauss–Newton steps within the cube from the best points
+//! (Levenberg 1944, Marquardt 1963).
 
 use ohmgrad_tensor::{Key, random};
 
-/// The least that was found.
+/// The minimum that was found.
 pub(super) struct Minimum {
     pub(super) x: Vec<f64>,
     pub(super) sum_of_squares: f64,
@@ -57,7 +57,7 @@ fn descend(mut x: Vec<f64>, mut sum: f64, residuals: &impl Fn(&[f64], &mut Vec<f
         }
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let gradient: Vec<f64> = jacobian.iter().map(|column| dot(column, &r)).collect();
-        // At a wall, only what leads away from it may move.
+        // A coordinate at its limit may move only away from it.
         let free: Vec<usize> =
             (0..n).filter(|&k| !(x[k] <= 0.0 && gradient[k] > 0.0 || x[k] >= 1.0 && gradient[k] < 0.0)).collect();
         let mut improved = false;
@@ -93,7 +93,7 @@ fn descend(mut x: Vec<f64>, mut sum: f64, residuals: &impl Fn(&[f64], &mut Vec<f
     Minimum { x, sum_of_squares: sum }
 }
 
-/// Solves linear equations, rows with the right-hand side at their end, by elimination with the largest pivot.
+/// Solves linear equations by elimination with the largest pivot; each row ends with its right-hand side.
 pub(super) fn solve(mut rows: Vec<Vec<f64>>) -> Vec<f64> {
     let n = rows.len();
     for k in 0..n {

@@ -11,9 +11,9 @@ use crate::config::value::Value;
 pub struct Experiment {
     /// Pulses after each response: above 0 up, below 0 down.
     pub pulses: Vec<i32>,
-    /// The weight before them; the first is where the device starts.
+    /// The weight before each entry of `pulses`; the first one is the start of the device.
     pub responses: Vec<f32>,
-    /// The factor of this experiment's differences.
+    /// The factor on this experiment's differences in a fit.
     pub weight: f32,
 }
 
@@ -25,9 +25,9 @@ impl Experiment {
         Self { pulses: pulses.to_vec(), responses, weight: 1.0 }
     }
 
-    /// Experiments from a table of text: a row per measurement with the number of pulses so far, which pulses down
-    /// decrease, and the conductance of each of one or more devices, separated by commas; a first line without numbers
-    /// is a header. Conductances become weights from −1 at the least to 1 at the greatest of the table.
+    /// Reads experiments from a table with commas. Each row is a measurement: the number of pulses so far (pulses down
+    /// decrease it), and the conductance of each of one or more devices. A first line without numbers is a header.
+    /// Conductances become weights, from −1 for the least to 1 for the greatest of the table.
     ///
     /// ```
     /// use ohmgrad_analog::device::fit::Experiment;
@@ -89,10 +89,10 @@ impl Experiment {
     }
 }
 
-/// Noise of a pulse relative to its mean step, and of a measurement, from single pulses.
+/// Noise of a pulse relative to its mean step, and noise of a measurement, estimated from single pulses.
 ///
-/// A measured step differs from the mean one at the measured weight by the pulse's noise and by the noise of two
-/// measurements, which neighbouring steps share with opposite signs.
+/// A measured step differs from the mean step at the measured weight by the noise of the pulse and of two measurements.
+/// Neighbouring steps have the noise of one measurement in common, with opposite signs.
 pub(super) fn noise(device: &DeviceConfig, experiments: &[Experiment]) -> (f32, f32) {
     let step = device.step();
     let at = mean_crosspoint(step);

@@ -1,9 +1,8 @@
-//! Devices from measurements: the parameters of a device with which its mean response to pulses is nearest to measured
-//! ones.
+//! Fits of devices: the parameters for which the mean response of a device to pulses is nearest to measured responses.
 //!
-//! The mean response is followed pulse by pulse without noise and spread; the sum of squared differences is made as
-//! small as it gets within the parameters' ranges (`least_squares.rs`). Source: aihwkit `utils/fitting.py`; other than
-//! there, an entry of n pulses is n pulses.
+//! The mean response is simulated pulse by pulse without noise and spread; the sum of squared differences is minimised
+//! within the ranges of the parameters (`least_squares.rs`). Source: aihwkit `utils/fitting.py`; unlike there, an entry
+//! of n pulses counts as n pulses.
 
 mod least_squares;
 mod measured;
@@ -25,7 +24,7 @@ pub enum Parameter {
     Fixed(f32),
     /// A value that is sought.
     Varied {
-        /// Where the search starts.
+        /// The start of the search.
         start: f32,
         /// The least value.
         low: f32,
@@ -37,17 +36,18 @@ pub enum Parameter {
 /// The result of a fit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fit {
-    /// The device with the best parameters; spreads and noise between pulses are those estimated, others 0.
+    /// The device with the best parameters and the estimated `dw_min_std`; spreads and other noises are 0 unless they
+    /// are parameters.
     pub device: DeviceConfig,
     /// The parameters that were sought, with their best values.
     pub parameters: Vec<(String, f32)>,
     /// The sum of the squared, weighted differences.
     pub sum_of_squares: f32,
-    /// The mean response of each experiment, before each of its pulses.
+    /// The mean response of the device to the pulses of each experiment.
     pub responses: Vec<Vec<f32>>,
-    /// Noise of each pulse relative to its mean step, from what is left of the differences of neighbouring responses.
+    /// Noise of a pulse relative to its mean step, estimated from the residuals of single pulses.
     pub dw_min_std: f32,
-    /// Standard deviation of a measurement, from the same.
+    /// Standard deviation of a measurement, estimated from the same residuals.
     pub read_noise: f32,
 }
 
@@ -146,7 +146,7 @@ fn without_spread(device: &DeviceConfig) -> Result<DeviceConfig, Error> {
     Ok(device)
 }
 
-/// Follows the mean device from a weight through pulses; `see` gets the weight before each of them.
+/// Simulates the mean response of a device from a start weight; `see` gets the weight before each entry of `pulses`.
 fn respond(device: &DeviceConfig, pulses: &[i32], start: f32, mut see: impl FnMut(f32)) {
     let step = device.step();
     let at = mean_crosspoint(step);

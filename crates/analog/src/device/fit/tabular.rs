@@ -6,9 +6,9 @@ use crate::Error;
 use crate::config::setting::{Setting, invalid};
 use crate::device::DeviceConfig;
 
-/// The table of steps that is nearest to measured ones, with `nodes` nodes over the range of responses: least squares of
-/// the linear interpolation, where nothing was measured in a line between neighbours. Spreads are 0 and the noise of
-/// pulses is the estimated one.
+/// The table of steps that is nearest to measured steps, with `nodes` nodes over the range of responses: a
+/// least-squares fit of the linear interpolation. Nodes without measurements lie on a line between their neighbours.
+/// Spreads are 0, and the noise of pulses is estimated.
 ///
 /// ```
 /// use ohmgrad_analog::device::fit::{Experiment, tabular};
@@ -78,7 +78,7 @@ fn table(steps: &[[f32; 2]], nodes: usize) -> Vec<f32> {
             rows[i + a][nodes] += part * f64::from(step);
         }
     }
-    // Neighbours are near each other: so little that it counts where nothing was measured alone.
+    // Neighbours attract each other, so weakly that it matters only at nodes without measurements.
     let pull = 1e-6 * steps.len() as f64 / nodes as f64;
     for i in 0..nodes - 1 {
         for (a, b, sign) in [(i, i, 1.0), (i + 1, i + 1, 1.0), (i, i + 1, -1.0), (i + 1, i, -1.0)] {

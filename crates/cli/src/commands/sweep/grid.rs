@@ -69,7 +69,7 @@ impl Grid {
         self.axes.iter().all(|axis| axis.path.starts_with("hardware."))
     }
 
-    /// As JSON, for the folder of a sweep.
+    /// The grid as JSON, for the folder of a sweep.
     pub fn to_json(&self) -> Json {
         let axis = |axis: &Axis| json!({ "path": axis.path, "values": axis.values.iter().map(ToString::to_string).collect::<Vec<_>>() });
         self.axes.iter().map(axis).collect()

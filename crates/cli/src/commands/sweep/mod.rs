@@ -33,12 +33,12 @@ const POINTS: &str = "points.jsonl";
 /// Chips of a sweep, at most: all of them are listed before the first is computed.
 const MOST_CHIPS: usize = 1_000_000;
 
-/// Compute every point of a grid of fields, on as many chips each, with equal keys in all points, so that differences
+/// Compute every point of a grid of fields, each on the same number of chips with the same keys, so that differences
 /// are paired.
 ///
 /// A grid of hardware alone trains one network and programs it under each point; any other trains one for each point.
-/// Finished chips are kept: the same command with --resume FOLDER goes on. A cluster cuts a sweep with --part, and
-/// `ohmgrad merge` puts the parts together.
+/// Finished chips are kept: `ohmgrad sweep --resume FOLDER` continues. On a cluster, --part cuts a sweep into parts,
+/// and `ohmgrad merge` puts them together.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  ohmgrad sweep mnist.toml --grid forward.out_noise=0,0.02,0.06 --grid mapping.max_input_size=128,256,512\n  ohmgrad sweep --model runs/mnist --grid noise_model.prog_noise_scale=0,0.5,1,2\n  ohmgrad sweep mnist.toml --grid training.lr=1e-3,2e-3 --trainings 5\n  ohmgrad sweep --resume runs/mnist-sweep"
@@ -65,13 +65,13 @@ pub struct SweepArgs {
     /// Train a network for each point, also where the grid is of hardware alone.
     #[arg(long)]
     retrain: bool,
-    /// Trainings of each point, from seeds one after the other; more than one means --retrain.
+    /// Number of trainings of each point, with consecutive seeds; more than one implies --retrain.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     trainings: u32,
-    /// The folder for what comes of it [default: runs/NAME-sweep, with a number if there is one].
+    /// The folder for the results [default: runs/NAME-sweep, with a number if that exists].
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Go on with a sweep that was stopped.
+    /// Continue a sweep that was stopped.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["recipe", "grid", "set", "chips", "times", "retrain", "trainings", "out", "model"])]
     resume: Option<PathBuf>,
     /// Compute the K-th of N parts of the work.
@@ -88,7 +88,7 @@ pub struct MergeArgs {
     /// The folders of the parts.
     #[arg(value_name = "FOLDER", required = true)]
     parts: Vec<PathBuf>,
-    /// The folder for the whole.
+    /// The folder for the whole sweep.
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
 }
@@ -98,7 +98,7 @@ fn parse_part(text: &str) -> Result<(usize, usize), String> {
     parts.filter(|(k, n)| (1..=*n).contains(k)).ok_or_else(|| "must be K/N with K from 1 to N, as 3/16".into())
 }
 
-/// A sweep as its folder has it.
+/// A sweep, as in its folder.
 pub struct Sweep {
     folder: Folder,
     recipe: Recipe,
@@ -134,7 +134,7 @@ impl Sweep {
         }
         let grid = Grid::parse(&args.grid)?;
         few_enough(&grid, args.trainings as usize, chips.count, "--grid")?;
-        // What is wrong with a point is found before there is a folder.
+        // Errors of a point are found before the folder is made.
         for point in grid.points() {
             if recipe.with(&point, "--grid")?.hardware.rpu.trains_on_chip() != on_chip {
                 return Err(Failure::mistake("--grid: all points must train on the chip, or none"));
@@ -185,7 +185,7 @@ impl Sweep {
         Ok(Self { folder, recipe, grid, trainings, retrain, chips })
     }
 
-    /// The finished part of it.
+    /// The finished pieces.
     fn finished(&self, ranks: Ranks) -> Outcome<Finished> {
         Finished::read(&self.folder.file(POINTS), Some(self.chips.times.len()), ranks)
     }
@@ -260,7 +260,7 @@ impl Sweep {
         .map(drop)
     }
 
-    /// Trains a network of a point, or reads it; gives what computes the scores of its chips.
+    /// Trains a network of a point, or reads it; returns the function that computes the scores of its chips.
     fn train_point(
         &self,
         point: usize,
@@ -288,7 +288,7 @@ impl Sweep {
         })
     }
 
-    /// The table, files and page of what is finished; the number of missing pieces.
+    /// Writes the table, files and page of the finished pieces; returns the number of missing ones.
     fn report(&self, output: Output) -> Outcome<usize> {
         let finished = self.finished(Ranks::ALONE)?;
         let mut scores = vec![vec![]; self.grid.points().len()];
@@ -309,8 +309,8 @@ impl Sweep {
     }
 }
 
-/// The chips of a training and the times of their reads: those that its weights are programmed onto, or the one that it was
-/// trained on, read once.
+/// The chips of a training and the times of their reads: the chips onto which its weights are programmed, or the one on
+/// which it was trained, read once.
 fn chips(recipe: &Recipe) -> ChipsRecipe {
     match recipe.hardware.rpu.trains_on_chip() {
         true => ChipsRecipe { count: 1, times: vec![0.0] },
@@ -321,7 +321,7 @@ fn chips(recipe: &Recipe) -> ChipsRecipe {
 /// Refuses a sweep of more chips than can be listed.
 fn few_enough(grid: &Grid, trainings: usize, chips: usize, place: &str) -> Outcome<()> {
     let sizes = [trainings, chips].into_iter().chain(grid.axes.iter().map(|axis| axis.values.len()));
-    // A size of 0 hides no other.
+    // A size of 0 must not hide the others.
     let chips = sizes.into_iter().try_fold(1, |chips: usize, size| chips.checked_mul(size.max(1)));
     match chips {
         Some(..=MOST_CHIPS) => Ok(()),

@@ -14,11 +14,11 @@ use crate::run::report::{Report, counted, draw};
 use crate::score::{Metric, mean_and_half, spread};
 use crate::table::{Table, csv};
 
-/// The scores of a chip of a training: who it is, and a score for each time.
+/// The scores of a chip: its training and its number, and a score for each time.
 type Scored = ((usize, usize), Vec<f64>);
 
-/// Values of chips, by training, as values that are independent of each other: of several trainings the means over their
-/// chips, as chips of one training have its luck in common.
+/// Independent values from those of chips, by training. For several trainings they are the means over their chips,
+/// because chips of one training are correlated.
 fn independent(values: impl Iterator<Item = (usize, f64)>) -> Vec<f64> {
     let mut trainings: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     values.for_each(|(training, value)| trainings.entry(training).or_default().push(value));
@@ -140,7 +140,7 @@ impl Results<'_> {
     fn lines(&self) -> Figure {
         let axis = &self.grid.axes[0];
         let number = |value: &toml::Value| value.as_float().or(value.as_integer().map(|n| n as f64));
-        // Names lie side by side, and the label says which is which.
+        // Names are placed at 0, 1, 2, …, and the label lists them.
         let numbers: Option<Vec<f64>> = axis.values.iter().map(number).collect();
         let names: Vec<String> =
             axis.values.iter().enumerate().map(|(i, value)| format!("{i} = {}", shown(value))).collect();

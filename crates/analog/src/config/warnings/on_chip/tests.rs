@@ -12,7 +12,7 @@ use crate::device::{DeviceConfig, SoftBounds};
 const SINGLE: &str = "type = 'SingleRPUConfig'\n";
 const PAIR: &str = "unit_cell_devices = [{ type = 'SoftBoundsDevice' }, { type = 'SoftBoundsDevice' }]";
 
-/// Devices by their `type` with fields, and those that have no effect.
+/// Types of devices with fields, and the fields without effect.
 const DEVICES: &[(&str, &str)] = &[
     (
         "'ConstantStepDevice', dw_min_dtod = 0, dw_min_dtod_log_normal = true, corrupt_devices_range = 0.2, \
@@ -57,7 +57,7 @@ const DEVICES: &[(&str, &str)] = &[
     ("'ConstantStepDevice', drift = { nu_k = 0.1, wg_ratio = 2, log_g0 = 1 }", ""),
 ];
 
-/// Fields of `update`, and those of them that have no effect.
+/// Fields of `update`, and the fields without effect.
 const UPDATES: &[(&str, &str)] = &[
     ("update_management = false, fixed_bl = false", "fixed_bl update_management"),
     ("update_bl_management = false, fixed_bl = false, update_management = false", ""),
@@ -69,7 +69,7 @@ const UPDATES: &[(&str, &str)] = &[
     ("pulse_type = 'NONE_WITH_DEVICE', desired_bl = 10, um_grad_scale = 0.5", "desired_bl um_grad_scale"),
 ];
 
-/// Cells with fields, and those that have no effect.
+/// Cells with fields, and the fields without effect.
 const CELLS: &[(&str, &str)] = &[
     ("type = 'VectorUnitCell', first_update_idx = 1", "first_update_idx"),
     ("type = 'VectorUnitCell', first_update_idx = 1, update_policy = 'SINGLE_FIXED'", ""),
@@ -109,7 +109,7 @@ const CELLS: &[(&str, &str)] = &[
     ("type = 'DynamicTransferCompound', buffer_cap = 1, forget_buffer = false, momentum = 0.5", ""),
 ];
 
-/// Digital sums with fields, and those that have no effect.
+/// Fields of digital sums, and the fields without effect.
 const SUMS: &[(&str, &str)] = &[
     ("random_row = true, stoc_round_x = false, stoc_round_d = false", "random_row stoc_round_x stoc_round_d"),
     ("random_row = true, n_rows_per_transfer = 1, n_x_bins = 4, stoc_round_x = false", ""),
@@ -177,8 +177,8 @@ fn presets_have_no_warning() {
     }
 }
 
-/// The fields that always have an effect where their section has one; `reset` and what belongs to it where a program or a
-/// cell resets devices.
+/// The fields that always have an effect where their section has one. `reset`, `reset_dtod` and `reset_std` have one
+/// where a program or a cell resets devices.
 const ALWAYS: &str = "type unit_cell_devices pulse_type update_bl_management dw_min dw_min_dtod dw_min_std up_down up_down_dtod w_max w_max_dtod w_min w_min_dtod \
     enforce_consistency corrupt_devices_prob perfect_bias diffusion lifetime reset reset_dtod reset_std write_noise_std nu \
     nu_k w_noise_std gamma_up gamma_down gamma_up_dtod gamma_down_dtod p_max alpha range_min range_max slope_up_dtod \
@@ -188,7 +188,7 @@ const ALWAYS: &str = "type unit_cell_devices pulse_type update_bl_management dw_
     in_chop_prob buffer_granularity auto_granularity correct_gradient_magnitudes out_chop_prob no_buffer \
     tail_weightening experimental_correct_accumulation n_x_bins n_d_bins";
 
-/// A further field of a device, cell or update has a case above, or is among those that always have an effect.
+/// Every field of a device, cell or update has a case above, or is among those that always have an effect.
 #[test]
 fn every_field_has_a_case() {
     let mut fields = BTreeSet::new();
