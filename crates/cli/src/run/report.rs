@@ -34,12 +34,16 @@ impl Report {
     /// Adds a picture that was drawn into a file.
     pub fn picture(&mut self, title: &str, svg: &Path) -> Outcome<()> {
         let text = std::fs::read_to_string(svg).map_err(|error| Failure::file(svg, &error))?;
-        self.svg(title, &text);
+        self.figure("chart", title, &text);
         Ok(())
     }
 
-    /// Adds a picture.
-    pub fn svg(&mut self, title: &str, svg: &str) {
+    /// Adds heat maps, whose colours are numbers and stay the same in dark mode.
+    pub fn heat_maps(&mut self, title: &str, svg: &str) {
+        self.figure("heat-map", title, svg);
+    }
+
+    fn figure(&mut self, class: &str, title: &str, svg: &str) {
         // The page chooses the size of a picture, which therefore needs a viewBox.
         let svg = match (svg.contains("viewBox"), attribute(svg, "width").zip(attribute(svg, "height"))) {
             (false, Some((width, height))) => {
@@ -50,7 +54,7 @@ impl Report {
         let title = escape(title);
         let _ = writeln!(
             self.body,
-            "<figure role=\"img\" aria-label=\"{title}\">{svg}<figcaption>{title}</figcaption></figure>"
+            "<figure class=\"{class}\" role=\"img\" aria-label=\"{title}\">{svg}<figcaption>{title}</figcaption></figure>"
         );
     }
 
@@ -73,13 +77,12 @@ impl Report {
     }
 }
 
-/// Pictures have a white background. In dark mode they are inverted and keep their hues, except those of class
-/// `heat-map`.
+/// Pictures have a white background. In dark mode charts are inverted and keep their hues.
 const STYLE: &str = "
 :root { color-scheme: light dark; --ground: #fff; --ink: #1c1c1e; --line: #d5d5da; --soft: #f4f4f6; }
 @media (prefers-color-scheme: dark) {
   :root { --ground: #171717; --ink: #e8e8ea; --line: #3a3a3e; --soft: #242427; }
-  figure svg:not(.heat-map) { filter: invert(0.91) hue-rotate(180deg); }
+  .chart svg { filter: invert(0.91) hue-rotate(180deg); }
 }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 60rem; margin: 0 auto; padding: 1.5rem; }

@@ -61,6 +61,7 @@ fn parts_make_the_whole() {
         assert_eq!(folder.text(&format!("whole/{file}")), folder.text(&format!("most/{file}")), "{file}");
     }
     assert!(folder.text("all/sweep.svg").contains("mapping.max_input_size"));
+    assert!(folder.text("all/report.html").contains("<figure class=\"heat-map\""), "not inverted in dark mode");
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Results<'_> {
                 let maps: Vec<HeatMap> = (0..self.times.len()).map(|time| self.heat_map(time)).collect();
                 let svg = HeatMap::svg(&maps)?;
                 folder.write("sweep.svg", &svg)?;
-                report.svg("Means over both swept fields", &svg);
+                report.heat_maps("Means over both swept fields", &svg);
             }
             _ => {}
         }
