@@ -44,7 +44,8 @@ impl std::error::Error for Mismatch {}
 /// use ohmgrad_tensor::{Array, Key};
 ///
 /// let x = Array::normal(&[2, 3], Key::new(1));
-/// gradcheck(|v| v[0].exp() * v[0], &[x]).unwrap();
+/// gradcheck(|v| v[0].exp() * v[0], &[x])?;
+/// # Ok::<(), ohmgrad_autograd::Mismatch>(())
 /// ```
 ///
 /// # Errors
@@ -79,8 +80,9 @@ pub fn gradcheck(f: impl for<'t> Fn(&[Var<'t, f64>]) -> Var<'t, f64>, inputs: &[
 /// }
 ///
 /// let x = [Array::normal(&[2, 3], Key::new(1))];
-/// gradcheck_surrogate(|v| round(v[0]), |v| v[0] * 1.0, &x).unwrap();
+/// gradcheck_surrogate(|v| round(v[0]), |v| v[0] * 1.0, &x)?;
 /// assert!(gradcheck(|v| round(v[0]), &x).is_err());
+/// # Ok::<(), ohmgrad_autograd::Mismatch>(())
 /// ```
 ///
 /// # Errors

@@ -145,10 +145,11 @@ impl InferenceRpuConfig {
     ///
     /// ```
     /// let schema = ohmgrad_analog::InferenceRpuConfig::json_schema();
-    /// let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    /// let schema: serde_json::Value = serde_json::from_str(&schema)?;
     /// let forward = &schema["properties"]["forward"]["properties"];
     /// assert_eq!(forward["out_noise"]["minimum"], 0.0);
     /// assert_eq!(schema["properties"]["backward"]["properties"]["is_perfect"]["default"], true);
+    /// # Ok::<(), serde_json::Error>(())
     /// ```
     pub fn json_schema() -> String {
         schema::document::<Self>("InferenceRpuConfig")
