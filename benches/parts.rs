@@ -8,7 +8,8 @@
 //!
 //! Products against `matrixmultiply`, at every level of vector instructions: `cargo bench -p ohmgrad-tensor`.
 //!
-//! Rates are of matrix entries: multiply-adds for products, samples for noise, weights for optimizers.
+//! Rates count multiply-adds for products and reads, elements for passes over rows, operations for the tape, samples
+//! for a network, weights for optimizers.
 
 use std::mem::MaybeUninit;
 

@@ -2,7 +2,7 @@
 //!
 //! A [`Tape`] records operations on [`Var`]s; [`Var::backward`] walks it back and gives owned [`Gradients`]. Every
 //! operation is one struct in one file of `ops/`, with its forward, its backward, its formula and its check by finite
-//! differences. Networks and tiles are not part of the tape: the backward of an analog product is in its [`Op`].
+//! differences. Networks and tiles are in other crates, as is the [`Op`] of an analog product with its backward.
 //!
 //! ```
 //! use ohmgrad_autograd::{Param, Tape};

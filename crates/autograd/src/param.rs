@@ -49,7 +49,8 @@ impl<T: Scalar> Param<T> {
         Self { id: Id::unique(), frozen: false, value }
     }
 
-    /// A parameter with another value and a new identity, frozen if this one is: its replacement when a weight moves.
+    /// A parameter with another value and a new identity, frozen if this one is. A weight that moves back into digital
+    /// memory gets one.
     pub fn with_value(&self, value: Array<T>) -> Self {
         Self { frozen: self.frozen, ..Self::new(value) }
     }

@@ -299,7 +299,7 @@ impl<T: Scalar> Tape<T> {
     /// Several variables joined along an existing axis.
     ///
     /// # Panics
-    /// If there are none, or their shapes differ in another axis.
+    /// If there are none, the axis does not exist, or their shapes differ in another axis.
     #[track_caller]
     pub fn concat(&self, parts: &[Var<'_, T>], axis: impl Signed) -> Var<'_, T> {
         crate::ops::shape::concat(self, parts, axis)

@@ -78,7 +78,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// Asks that the gradient of this intermediate value be kept, to be read with [`Gradients::wrt`].
     ///
     /// # Panics
-    /// If no gradient would arrive, because the value depends on nothing that gets one and has been used already.
+    /// If the value has been used already and depends on nothing that gets a gradient: no gradient would arrive.
     #[track_caller]
     pub fn keep_gradient(self) -> Self {
         let mut inner = self.tape.inner.borrow_mut();

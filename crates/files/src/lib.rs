@@ -1,4 +1,4 @@
-//! Writing of files: [`replace`] for those that are whole or not there, [`Lines`] for those that grow by lines.
+//! Writing of files: [`replace`] for files that are written as a whole, [`Lines`] for files that grow by lines.
 //!
 //! Checkpoints, arrays, exports, figures and reports are written with [`replace`] or [`replace_with`], metrics with
 //! [`Lines`]. A process can be killed at any moment: the old or the new file is there, and a broken last line is

@@ -32,8 +32,8 @@ impl Dice {
     }
 }
 
-/// The numbers of the cases that a test runs: `usual`, or `FIRST..LAST` from the environment variable `OHMGRAD_FUZZ`,
-/// which continues after the usual ones.
+/// The numbers of the cases that a test runs: `usual`, or instead `FIRST..LAST` from the environment variable
+/// `OHMGRAD_FUZZ`, such as a range after the usual one.
 ///
 /// # Panics
 /// If the variable is no such range.

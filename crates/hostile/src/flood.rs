@@ -1,4 +1,4 @@
-//! A megabyte of one repeated item: a reader never ends if it looks at all earlier items for each new one.
+//! A megabyte of one repeated item: a reader that looks at all earlier items for each new one takes too long.
 
 /// The size of a flood in bytes.
 const SIZE: usize = 1 << 20;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::Dice;
 
-/// Insertions into texts: numbers that are not finite, negative, too large or too small, and special characters.
+/// Insertions into texts: numbers (NaN, infinite, negative, too large, too small), special characters and `null`.
 const TOKENS: [&[u8]; 22] = [
     b"NaN",
     b"nan",

@@ -1,4 +1,4 @@
-//! Axes: where their ticks are, and what they say.
+//! Axes: the places and the texts of their ticks.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use std::ops::Range;
 pub enum Scale {
     /// Evenly.
     Linear,
-    /// By their logarithm, with a tick at each power of ten; on short axes also at 3 times each, as 0.03, 0.1, 0.3.
+    /// By their logarithm, with ticks at powers of ten; on short axes also between them, as 0.03, 0.1, 0.3.
     Log,
     /// Seconds, by their logarithm, with ticks at a second, a minute, an hour, …, ten years.
     Time,
@@ -22,7 +22,7 @@ pub struct Axis {
     /// The distribution of numbers along the axis.
     pub scale: Scale,
     /// The numbers at both ends, in the unit of the label. `None`: those of the data, with a margin. Limits that are
-    /// not in order, or have no place on the scale, are no limits.
+    /// not in order, or have no place on the scale, are ignored.
     pub limits: Option<(f64, f64)>,
 }
 
@@ -43,13 +43,13 @@ const TIMES: [(f64, &str); 8] = [
     (100.0 * YEAR, "100 years"),
 ];
 
-/// The share of an axis, or of a step, by which ticks may be off for rounding.
+/// The share of an axis, or of a step, by which rounding may move ticks.
 const SLACK: f64 = 1e-9;
 
 /// A mark on an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tick {
-    /// Where it is on the [placed](Axis::place) axis.
+    /// Its place on the [placed](Axis::place) axis.
     pub at: f64,
     pub text: String,
 }
@@ -63,7 +63,7 @@ impl Axis {
     /// The axis from `low` to `high`, in the unit of its label: what is beyond is not drawn.
     ///
     /// # Panics
-    /// If `low` is not below `high`, or has no place on the scale, as 0 on a logarithmic one.
+    /// If `low` is not below `high`, or one of them has no place on the scale, as 0 on a logarithmic one.
     ///
     /// ```
     /// use ohmgrad_plots::{Axis, Scale};
@@ -85,7 +85,7 @@ impl Axis {
         (low < high).then_some(low..high)
     }
 
-    /// Where a number is, on an axis on which equal distances are equal lengths; `None` if it is nowhere.
+    /// The place of a number on the axis: the number itself, or its logarithm; `None` if it has no place.
     pub(crate) fn place(&self, value: f64) -> Option<f64> {
         let place = match self.scale {
             Scale::Linear => value,
@@ -103,7 +103,7 @@ impl Axis {
         low - 0.04 * width..high + 0.04 * width
     }
 
-    /// Ticks at round numbers: about `most` of them, or one more.
+    /// Ticks at round numbers, about `most` of them.
     pub(crate) fn ticks(&self, span: &Range<f64>, most: u32) -> Vec<Tick> {
         let slack = SLACK * (span.end - span.start);
         let inside = |ticks: Vec<Tick>| -> Vec<Tick> {
@@ -119,7 +119,7 @@ impl Axis {
                     |n: i32, factor: f64| Tick { at: f64::from(n) + factor.log10(), text: power_of_ten(factor, n) };
                 let times =
                     |factors: &'static [f64]| powers().flat_map(move |n| factors.iter().map(move |&f| tick(n, f)));
-                // Ticks of few decades lie closer, as do those of parts of one.
+                // On an axis of few decades ticks lie closer, and on a part of a decade closer still.
                 let mut finer = [&[1.0][..], &[1.0, 3.0], &[1.0, 2.0, 5.0]]
                     .map(|factors| inside(times(factors).collect()))
                     .into_iter();
@@ -141,7 +141,7 @@ fn by_value(span: &Range<f64>, most: u32) -> Vec<Tick> {
     linear(&values, most).into_iter().map(|tick| Tick { at: tick.at.log10(), ..tick }).collect()
 }
 
-/// Ticks at multiples of 1, 2 or 5 times a power of ten: `most` or fewer, or one more.
+/// Ticks at multiples of 1, 2 or 5 times a power of ten, at most one more than `most`.
 fn linear(span: &Range<f64>, most: u32) -> Vec<Tick> {
     let rough = (span.end - span.start) / f64::from(most);
     let power = rough.log10().floor() as i32;
@@ -154,7 +154,7 @@ fn linear(span: &Range<f64>, most: u32) -> Vec<Tick> {
         _ if n == 0 => "0".into(),
         _ => format!("{}e{power}", i64::from(times) * n),
     };
-    // Limits are often ticks, which rounding may not take away.
+    // Limits are often ticks; rounding must not remove these.
     let (first, last) = ((span.start / step - SLACK).ceil() as i64, (span.end / step + SLACK).floor() as i64);
     (first..=last).map(|n| Tick { at: n as f64 * step, text: text(n).replace('-', "−") }).collect()
 }

@@ -49,7 +49,7 @@ impl Frame {
         is_inside.then(|| bar.map(|end| self.nearest(end)))
     }
 
-    /// The parts of a line through places that are inside.
+    /// The parts inside of a line through these places.
     pub fn line(&self, places: &[Place]) -> Vec<Vec<Place>> {
         let mut parts: Vec<Vec<Place>> = vec![];
         for pair in places.windows(2) {

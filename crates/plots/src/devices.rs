@@ -7,8 +7,8 @@ use crate::{Corner, Figure, Mark, Series};
 /// Lines of single devices that are drawn beside their mean.
 const LINES: usize = 1;
 
-/// The weights of devices over the pulses that they receive: their mean, an area of one standard deviation, and a few
-/// devices alone. `fit` is the response of a model to the same pulses.
+/// The weights of devices over the pulses that they receive: their mean and, if there are several, an area of one
+/// standard deviation and a single device. `fit` is the response of a model to the same pulses.
 ///
 /// # Panics
 /// If the devices have different numbers of weights.
@@ -87,7 +87,7 @@ pub fn step_sizes(weights: &[f32], up: &[f32], down: &[f32], symmetry_point: Opt
     }
 }
 
-/// The number of pulses that crosspoints received, as a density over all of a set.
+/// The number of pulses that crosspoints received, as a density for each set.
 pub fn wear(sets: &[(&str, &[f32])]) -> Figure {
     crate::histogram("pulses per crosspoint", sets)
 }

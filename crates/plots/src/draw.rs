@@ -17,20 +17,21 @@ use crate::{Figure, Mark};
 /// The size of one chart for screens, in CSS pixels.
 pub(crate) const SIZE: (u32, u32) = (760, 460);
 
-/// Room between a chart and its labels, in units; at the right, where no label is, between the chart and its axes.
+/// Margins in units: between the edge of a chart and its labels; at the right, where no label is, between the edge and
+/// the axes.
 const MARGIN: f64 = 14.0;
 const RIGHT: f64 = 26.0;
-/// Heights of ticks and label below the axes; widths left of them, which long ticks widen.
+/// The height of ticks and label below the axes; the width of those at the left, which long ticks widen.
 const BELOW: f64 = 46.0;
 const LEFT: f64 = 68.0;
 
-/// The smallest chart, in units: its axes have the size of a postage stamp beside their labels.
+/// The smallest chart, in units: labels, and axes of the size of a postage stamp.
 pub(crate) const LEAST: (f64, f64) = (MARGIN + LEFT + RIGHT + 80.0, 2.0 * MARGIN + BELOW + 60.0);
 
 /// The length of a tick.
 const TICK: f64 = 4.0;
 
-/// A side of a chart that has been laid out: ticks are ours, not plotters'.
+/// A side of a chart that has been laid out, with ticks from [`Axis::ticks`] instead of those of plotters.
 #[derive(Clone)]
 struct Side {
     span: Range<f64>,
@@ -53,7 +54,7 @@ impl Side {
         let fits = |ticks: &Vec<Tick>| ticks.windows(2).all(|pair| is_clear(&pair[0], &pair[1]));
         let fitting = (2..=6).rev().map(|most| axis.ticks(&span, most)).find(fits);
         let ticks = fitting.unwrap_or_else(|| {
-            // Names of times are at uneven distances, and no fewer for fewer ticks.
+            // Ticks with names of times have uneven distances, and their number does not depend on `most`.
             let mut shown: Vec<Tick> = vec![];
             for tick in axis.ticks(&span, 2) {
                 let is_clear =
@@ -115,7 +116,7 @@ pub(crate) fn figure<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, S
         let widest = y.ticks.iter().map(|tick| text_width(&tick.text, TEXT)).fold(0.0, f64::max);
         ((LABEL * 1.24 + widest + 2.0 * TICK).clamp(LEFT, LEFT.max(width / 2.0)), legend, y)
     };
-    // Widths of ticks are known once there are ticks.
+    // The room at the left depends on the ticks, and is known after a first layout.
     let (left, ..) = lay_out(LEFT);
     let (left, legend, y) = lay_out(left);
     let inner_width = width - MARGIN - left - RIGHT;

@@ -8,7 +8,7 @@ use crate::{Corner, Figure, Mark, Series};
 pub struct Band {
     /// The name of the curve.
     pub name: String,
-    /// Number and kind of what the means are over, for the legend: `25 chips`.
+    /// Number and kind of the things that are averaged, for the legend: `25 chips`.
     pub over: String,
     /// Its points: x (often a time in seconds), mean, and standard deviation.
     pub points: Vec<[f64; 3]>,
@@ -24,14 +24,14 @@ impl Band {
     }
 }
 
-/// The words of a legend for means and standard deviations over something, if it is known.
+/// The words of a legend for means and standard deviations of `over`, which may be empty.
 pub(crate) fn mean_of(over: &str) -> String {
     let of = if over.is_empty() { "" } else { " of " };
     format!("mean ± standard deviation{of}{over}")
 }
 
-/// Curves with their bands, means and standard deviations times `factor`: areas first, so that none hides a curve. The
-/// legend states what the bands are: once if it is the same for all, otherwise with each name.
+/// Curves with their bands; means and standard deviations are multiplied by `factor`. Areas come first, so that none
+/// hides a curve. The legend states what the bands are: once if it is the same for all, otherwise with each name.
 ///
 /// ```
 /// use ohmgrad_plots::{Band, Mark, banded};
@@ -48,8 +48,8 @@ pub fn banded(bands: &[Band], factor: f64) -> Vec<Series> {
     areas.chain(curves).chain(common).collect()
 }
 
-/// Means with error bars of one standard deviation, both times `factor`, for places between which there is nothing. The
-/// legend is that of [`banded`].
+/// Means with error bars of one standard deviation, both times `factor`, for separate values of x: no line connects the
+/// points. The legend is that of [`banded`].
 ///
 /// ```
 /// use ohmgrad_plots::{Band, error_bars};
@@ -83,7 +83,7 @@ pub(crate) fn area(name: &str, points: &[[f64; 3]]) -> Series {
     Series::new(name, Mark::Area, there.chain(back).collect())
 }
 
-/// Most dots that are drawn of one series: more would be one blot, and a large file.
+/// The largest number of dots that are drawn of one series: more would be one blot, and a large file.
 const MOST_DOTS: usize = 4000;
 
 /// Losses over the steps of trainings, on a logarithmic axis.
@@ -194,7 +194,8 @@ pub fn programming_error(target: &[f32], programmed: &[f32]) -> Figure {
     }
 }
 
-/// Predictions of networks over the targets, with the line on which both are equal. `unit` is that of both.
+/// Predictions of networks over the targets, with the line on which both are equal. `quantity` names both, with their
+/// unit.
 ///
 /// # Panics
 /// If a network has not one prediction for each target.

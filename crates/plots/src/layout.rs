@@ -9,11 +9,11 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::PlotError;
 
-/// Type of ticks and legends in points, if no other is asked for: 14 units, of which plotters makes an em of 14/1.24.
+/// Default font size of ticks and legends in points: 14 units, which plotters draws with an em of 14/1.24.
 const FONT_PT: f64 = 14.0 / 1.24 * 0.75;
 
-/// The size of type in pixels that has the em of a size in SVG: plotters makes it the height of the font, 1.164 em of
-/// DejaVu, in pixels, and 1.24 em in SVG.
+/// The factor from a font size in SVG to the one in pixels with the same em: for plotters a font size is 1.24 em in
+/// SVG, and in pixels the height of the font, 1.164 em of DejaVu.
 const EM_IN_PIXELS: f64 = 1.164 / 1.24;
 
 /// Millimetres of a CSS pixel.
@@ -22,12 +22,12 @@ const CSS_PIXEL: f64 = 25.4 / 96.0;
 /// Dots per inch of a picture with a size in millimetres.
 const DPI: f64 = 300.0;
 
-/// Type of labels, in units as all lengths of a drawing.
+/// Font size of labels, in units, as all lengths of a drawing.
 pub(crate) const LABEL: f64 = 16.0;
-/// Type of ticks, legends and cells.
+/// Font size of ticks, legends and cells.
 pub(crate) const TEXT: f64 = 14.0;
 
-/// Size of a picture, size of its type, and arrangement of its panels.
+/// Size of a picture, its font size, and the arrangement of its panels.
 ///
 /// The default is the size for screens: 760 × 460 CSS pixels (201 × 122 mm) for each chart, all side by side.
 ///
@@ -48,10 +48,10 @@ pub struct Layout {
     /// Width and height of the whole picture in millimetres, at most 1000; a PNG has 300 dots per inch. `None`: the
     /// size for screens.
     pub size_mm: Option<(f64, f64)>,
-    /// Size of the type of ticks and legends in points; the type of labels is a seventh larger. Margins, lines and dots
-    /// are proportional to it. Default: 8.5, to two digits.
+    /// Font size of ticks and legends in points; that of labels is a seventh larger. Margins, lines and dots are
+    /// proportional to it. Default: 8.5, to two digits.
     pub font_pt: f64,
-    /// Most panels side by side; the others follow below. Default: no limit.
+    /// The largest number of panels side by side; the others follow below. Default: no limit.
     pub columns: usize,
     /// Bold letters (a, b, c, …) at the upper left of the panels, if there are several. Default: none.
     pub letters: bool,
@@ -80,12 +80,13 @@ pub(crate) struct Canvas {
     unit: f64,
     /// Pixels of a metre on paper.
     pub pixels_per_metre: f64,
-    /// Text is drawn in pixels.
+    /// `true` if text is drawn in pixels.
     is_raster: bool,
 }
 
 impl Canvas {
-    /// The canvas of a picture with this size for screens, in CSS pixels, that needs at least so many units.
+    /// The canvas of a picture. `for_screens` is its size in CSS pixels if the layout has none, `least` its smallest
+    /// size in units.
     pub fn new(
         layout: &Layout,
         for_screens: (u32, u32),
@@ -136,13 +137,13 @@ impl Canvas {
         self.px(units).max(1) as u32
     }
 
-    /// The type of a size in units.
+    /// The font of a size in units.
     pub fn font(&self, units: f64) -> FontDesc<'static> {
         sans_serif(units * self.unit * if self.is_raster { EM_IN_PIXELS } else { 1.0 })
     }
 
-    /// The length in units by which centred text would be too high: in pixels plotters takes half the size of the type
-    /// for the height of its letters.
+    /// The length in units by which plotters draws centred text too high: in pixels it takes half of the font size as
+    /// the height of the letters.
     pub fn lift(&self, size: f64) -> f64 {
         if self.is_raster { 0.2 * size } else { 0.0 }
     }
@@ -183,13 +184,13 @@ impl Canvas {
 
 /// The width of a text in units.
 pub(crate) fn text_width(text: &str, size: f64) -> f64 {
-    // Of large type, as plotters gives whole pixels.
+    // Measured at a large font size, because plotters gives whole pixels.
     const LARGE: f64 = 1000.0;
     let width = sans_serif(LARGE * EM_IN_PIXELS).box_size(text).map_or(0, |(width, _)| width);
     f64::from(width) * size / LARGE
 }
 
-/// The size of type in which a text is at most so wide: `size`, or a smaller one.
+/// The font size at which a text is at most `width` wide: `size`, or a smaller one.
 pub(crate) fn size_within(text: &str, size: f64, width: f64) -> f64 {
     size * (width / text_width(text, size)).min(1.0)
 }

@@ -59,10 +59,10 @@ impl Legend {
         (!entries.is_empty()).then(|| Self { entries: entries.into_iter().map(|(_, entry)| entry).collect(), size })
     }
 
-    /// A corner for the legend, and the vertical span, between axes of these lengths in units.
+    /// The corner of the legend and the span of the vertical axis; `inner` are the lengths of both axes in units.
     ///
-    /// In the figure's corner the span gets room above or below `drawn`, if some of it would be behind the legend. An
-    /// axis with limits has no more room, so another corner is taken if it is free.
+    /// If the legend in the figure's corner would hide some of `drawn`, the span gets room for it, above or below. An
+    /// axis with limits gets no room; the legend then moves to a free corner, if there is one.
     pub fn place(
         &self,
         figure: &Figure,
@@ -71,7 +71,7 @@ impl Legend {
         drawn: &[[Place; 2]],
     ) -> (Corner, Range<f64>) {
         let corner = figure.legend;
-        // The legend with as much free room around it as to the axes.
+        // The legend with the same room on all sides as between it and the axes.
         let share = ((self.size.0 + 2.0 * OFFSET) / inner.0, (self.size.1 + 2.0 * OFFSET) / inner.1);
         let is_free = |corner: &Corner| {
             let behind = behind(*corner, share, frame);
@@ -205,7 +205,7 @@ mod tests {
         assert!(place(Corner::UpperLeft, None, &falling).1.end > 1.1);
         // A line between points that are not behind it.
         assert!(place(Corner::LowerLeft, None, &[(0.0, 0.3), (0.1, -0.5)]).1.start < 0.0);
-        // Limits stay: the legend goes elsewhere, or nowhere else if there is no free corner.
+        // Limits stay: the legend moves to a free corner, or stays if there is none.
         assert_eq!(place(Corner::LowerRight, Some((0.0, 1.0)), &falling), (Corner::UpperRight, 0.0..1.0));
         let both = [(0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)];
         assert_eq!(place(Corner::LowerRight, Some((0.0, 1.0)), &both), (Corner::LowerRight, 0.0..1.0));

@@ -2,8 +2,8 @@
 //!
 //! A function for each kind of figure ([`training_curves`], [`accuracy_over_time`], [`histogram`],
 //! [`programming_error`], [`predictions`]; [`pulse_response`], [`step_sizes`], [`wear`]) takes plain numbers and gives
-//! a [`Figure`]; [`Figure::save`] or [`save`] writes it for screens, [`Figure::save_with`] or [`save_with`] for paper, in
-//! a [`Layout`] of millimetres and points. The type in a PNG is DejaVu Sans, which is compiled in.
+//! a [`Figure`]; [`Figure::save`] or [`save`] writes it for screens, [`Figure::save_with`] or [`save_with`] for paper,
+//! in a [`Layout`] of millimetres and points. The font in a PNG is DejaVu Sans, which is compiled in.
 //!
 //! ```
 //! use ohmgrad_plots::{Band, accuracy_over_time};
@@ -20,7 +20,7 @@
 //! | where is … | file |
 //! |---|---|
 //! | what each kind of figure shows | `figures.rs`, of pulsed devices `devices.rs` |
-//! | where the ticks of an axis are, and what they say | `axis.rs` |
+//! | the places and texts of the ticks of an axis | `axis.rs` |
 //! | where a chart has its axes and labels | `draw.rs` |
 //! | how lines, bands, points, bars and error bars are drawn | `marks.rs` |
 //! | what is cut at the limits of an axis | `clip.rs` |
@@ -75,11 +75,11 @@ pub struct Figure {
     pub y: Axis,
     /// The series, drawn in this order; each name is once in the legend, and has one colour.
     pub series: Vec<Series>,
-    /// Where the legend is.
+    /// The corner of the legend.
     pub legend: Corner,
 }
 
-/// Numbers drawn in one way.
+/// Points that are drawn with one mark.
 #[derive(Clone, Debug)]
 pub struct Series {
     /// Its name in the legend; empty for none.
@@ -138,7 +138,7 @@ pub enum Mark {
     Points,
     /// A bar from 0 to each point, of this width in units of x.
     Bars(f64),
-    /// A thin grey line: what would be ideal.
+    /// A thin grey line for comparison, such as the ideal values.
     Guide,
 }
 
@@ -164,7 +164,7 @@ impl Figure {
         self.save_with(path, &Layout::default())
     }
 
-    /// Writes the figure as [`save`](Self::save), in a layout: of a size in millimetres, with type of a size in points.
+    /// Writes the figure as [`save`](Self::save), in a [`Layout`] with a size in millimetres and a font size in points.
     ///
     /// ```
     /// use ohmgrad_plots::{Layout, histogram};
@@ -177,7 +177,7 @@ impl Figure {
     /// ```
     ///
     /// # Errors
-    /// As [`save`](Self::save), and [`PlotError::Layout`] if the size has no room for axes with type of this size.
+    /// As [`save`](Self::save), and [`PlotError::Layout`] if the size has no room for axes with text of this font size.
     pub fn save_with(&self, path: impl AsRef<Path>, layout: &Layout) -> Result<(), PlotError> {
         save_with(path, std::slice::from_ref(self), layout)
     }
@@ -203,7 +203,7 @@ pub fn save_with(path: impl AsRef<Path>, panels: &[Figure], layout: &Layout) -> 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlotError {
-    /// The file's name does not say what it is.
+    /// The file's name ends neither in `.svg` nor in `.png`.
     #[error("{}: a picture is a .svg or a .png file", path.display())]
     UnknownFormat {
         /// The file.

@@ -7,7 +7,8 @@ use crate::clip::{Frame, Place};
 use crate::layout::Canvas;
 use crate::{Figure, Mark, Series};
 
-/// Colours that also people see who tell few apart (Okabe and Ito, *Color universal design*, 2008), dark ones first.
+/// Colours that can be told apart with any kind of colour vision (Okabe and Ito, *Color universal design*, 2008), dark
+/// ones first.
 const COLORS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -38,7 +39,7 @@ pub(crate) fn colors(series: &[Series]) -> Vec<RGBColor> {
 pub(crate) struct Placed {
     /// The points that have a place on both axes.
     pub points: Vec<Place>,
-    /// The error bar of each of them, from bottom to top. Its end is infinite if it has no place on the axis.
+    /// Error bars, from bottom to top. An end is infinite if it has no place on the axis.
     pub bars: Vec<[Place; 2]>,
     mark: Mark,
 }

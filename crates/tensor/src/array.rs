@@ -10,13 +10,14 @@ use crate::parallel;
 use crate::shape::{self, Dims};
 use crate::storage::{self, Storage};
 
-/// Elements that one task transposes at least.
+/// The smallest number of elements that one task transposes.
 const TASK: usize = 1 << 14;
 
 /// An n-dimensional array on shared storage.
 ///
 /// Cloning and every view (transpose, slice, broadcast, reshape where strides allow) share the storage and copy
-/// nothing; writing copies only when the storage is shared. Numeric operations exist for `f32` and `f64`.
+/// nothing; writing copies only when the storage is shared or not contiguous. Numeric operations exist for `f32` and
+/// `f64`.
 ///
 /// ```
 /// use ohmgrad_tensor::Tensor;
@@ -202,8 +203,8 @@ impl<T: Clone + Send + Sync> Array<T> {
         out
     }
 
-    /// Writes all elements in row-major order; the stride along `axis` is 1. Goes by squares, so that source and target
-    /// are both accessed along cache lines.
+    /// Writes all elements in row-major order; the stride along `axis` is 1. Works square by square, so that source and
+    /// target are both accessed along cache lines.
     fn transpose_into(&self, axis: usize, target: &mut [MaybeUninit<T>]) {
         const SIDE: usize = 16;
         let last = self.rank() - 1;

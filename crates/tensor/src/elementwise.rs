@@ -11,7 +11,7 @@ use crate::simd::vectorized;
 /// Elements of one task: for fewer, starting another thread costs more than it saves.
 const PARALLEL: usize = 1 << 13;
 
-/// Elements of a cache line or more.
+/// Elements of a cache line of `f32`.
 const LINE: usize = 16;
 
 /// Elements per task of a pass over `len` elements. Tasks are even, so that each of two or four threads has the same

@@ -9,8 +9,8 @@ use thiserror::Error;
 ///
 /// Randomness here has no state that advances. A program starts from one `Key::new(seed)` and derives a key for each
 /// purpose with [`fold`](Key::fold); equal paths of folds give equal keys, on every machine, in every thread and in any
-/// order. The keys folded from one parent with different integers are always different; any two other paths collide
-/// with the probability of two random 128-bit numbers. Not for cryptography.
+/// order. The keys folded from one parent with different integers, both negative or both not, are always different; any
+/// two other paths collide with the probability of two random 128-bit numbers. Not for cryptography.
 ///
 /// ```
 /// use ohmgrad_tensor::Key;
@@ -57,8 +57,8 @@ impl Key {
         Self { a, b }
     }
 
-    /// Absorbs one word. For a fixed word a bijection of all keys, and for a fixed key an injection of all words of a
-    /// domain: siblings never collide.
+    /// Absorbs one word. For a fixed word it is a bijection of all keys. For a fixed key it is an injection of all
+    /// words of a domain, so two words of a domain never give the same key.
     #[inline]
     const fn absorb(self, word: u64, domain: u64) -> Self {
         let a = mix(self.a ^ mix(word ^ domain));

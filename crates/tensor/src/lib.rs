@@ -16,8 +16,9 @@
 //!
 //! Functions over whole arrays are in [`product`] (matrix products), [`random`] and [`parallel`]; those that only the
 //! other crates of ohmgrad need (converters, pooling, unfolded patches) are hidden from this documentation. `unsafe`
-//! occurs in the matrix product, in the worker threads, and where loops are compiled for several processors or fill new
-//! storage. In the book: `docs/reproducibility.md` for keys and bits, `docs/performance.md` for rates.
+//! occurs in the matrix product, in the worker threads, where memory is used again, and where loops are compiled for
+//! several processors or fill new storage. In the book: `docs/reproducibility.md` for keys and bits,
+//! `docs/performance.md` for rates.
 
 mod array;
 pub mod axis;

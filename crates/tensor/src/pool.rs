@@ -13,7 +13,7 @@ use crate::shape::Dims;
 use crate::simd::vectorized;
 use crate::storage;
 
-/// Inputs that one task handles at least.
+/// The smallest number of inputs that one task handles.
 const TASK: usize = 1 << 14;
 
 /// Windows are smaller than this, so that sums of places do not wrap around.
@@ -194,7 +194,7 @@ impl Pooling {
             |output: usize, window: [Span; 3]| {
                 let range = output * channels..(output + 1) * channels;
                 let (y, places) = (&mut y[range.clone()], &mut places[range]);
-                // The comparison starts from no input, so that even −∞ replaces it.
+                // The first input is taken without a comparison, because it may be −∞, as the initial maximum is.
                 let mut first = true;
                 self.each_input(
                     window,

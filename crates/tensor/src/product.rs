@@ -1,7 +1,8 @@
 //! Matrix products, and the three products that every layer with a weight is made of.
 //!
-//! A product is cut into blocks of rows by its shape alone. A cut of rows or columns changes no bit of the result,
-//! because each element's sum over the inner dimension is taken in the kernel's own order.
+//! A product is cut into parts of rows or columns by the shapes and strides of its operands alone. A cut of rows or
+//! columns changes no bit of the result, because each element's sum over the inner dimension is taken in the kernel's
+//! own order.
 
 use std::mem::MaybeUninit;
 

@@ -13,7 +13,7 @@ use crate::simd::vectorized;
 /// Independent partial sums of a run; enough to fill two vector registers.
 const LANES: usize = 16;
 
-/// Arrays of this many elements or more are reduced on all threads, by columns.
+/// Arrays of this many elements or more are reduced on all threads, by columns, if only the last axis stays.
 const PARALLEL: usize = 1 << 17;
 
 /// Runs longer than this are cut, so that rounding errors grow slowly with the length.

@@ -1,7 +1,7 @@
 //! Passes over rows: conversion and noise of the numbers of an analog read.
 //!
-//! Each function is compiled once for each [`simd::Level`]. All versions give the same bits: multiplies, adds,
-//! divisions and roundings, fused only within the samples of noise.
+//! Each function is compiled once for each [`simd::Level`]. All versions give the same bits: they consist of
+//! multiplies, adds, divisions and roundings, and only the functions that make noise samples fuse multiplies with adds.
 
 use std::mem::MaybeUninit;
 
@@ -108,7 +108,7 @@ pub fn norm_squared(row: &[f32]) -> f32 {
 pub struct Quantizer {
     /// The distance of neighbouring codes; 0 rounds nothing.
     pub step: f32,
-    /// The range; infinity cuts nothing.
+    /// The largest magnitude of a code; infinity cuts nothing.
     pub bound: f32,
 }
 

@@ -9,7 +9,7 @@ use crate::math;
 
 /// An element of a numeric array: `f32` or `f64`.
 ///
-/// Everything in this workspace computes in `f32`; `f64` exists so that gradients can be checked by finite differences.
+/// Networks compute in `f32`; `f64` exists so that gradients can be checked by finite differences.
 pub trait Scalar:
     num_traits::Float
     + Gemm
@@ -34,8 +34,8 @@ pub trait Scalar:
     /// The value of a 32-bit random sample, exactly.
     fn from_f32(v: f32) -> Self;
 
-    /// `eˣ`. (This and the next four have other names than those of `Float`, which for f32 call the system's library:
-    /// one element at a time, and with other bits on other machines.)
+    /// `eˣ`. (This function and the next two replace those of `Float`, which call the system's library for f32: one
+    /// element at a time, and with other bits on other machines.)
     fn exponential(self) -> Self;
 
     /// The natural logarithm.

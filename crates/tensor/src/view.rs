@@ -93,7 +93,7 @@ impl<T: Clone + Send + Sync> Array<T> {
         view
     }
 
-    /// One index of one axis, which disappears.
+    /// The elements at one index of an axis; the axis is removed.
     ///
     /// # Panics
     /// If the axis or the index does not exist.
@@ -104,7 +104,7 @@ impl<T: Clone + Send + Sync> Array<T> {
         self.slice(axis, index..index + 1).squeeze(axis)
     }
 
-    /// One index of the first axis, which disappears: a row of a matrix.
+    /// The elements at one index of the first axis, which is removed: a row of a matrix.
     ///
     /// # Panics
     /// If there is no axis or no such row.
@@ -201,7 +201,7 @@ impl<T: Clone + Send + Sync> Array<T> {
     /// A new axis of size 1 before `axis`; −1 is behind the last.
     ///
     /// # Panics
-    /// If `axis` is larger than the number of axes.
+    /// If the place does not exist.
     #[track_caller]
     pub fn unsqueeze(&self, axis: impl Signed) -> Self {
         let axis = axis::new_axis(axis, "unsqueeze", &self.shape);
@@ -214,7 +214,7 @@ impl<T: Clone + Send + Sync> Array<T> {
     /// Arrays joined along an existing axis.
     ///
     /// # Panics
-    /// If there are none, or their shapes differ in another axis.
+    /// If there are none, the axis does not exist, or their shapes differ in another axis.
     #[track_caller]
     pub fn concat(parts: &[Self], axis: impl Signed) -> Self {
         let first = parts.first().expect("concat: needs at least one array");
@@ -240,7 +240,7 @@ impl<T: Clone + Send + Sync> Array<T> {
     /// Arrays of one shape joined along a new axis.
     ///
     /// # Panics
-    /// If there are none, their shapes differ, or the axis lies beyond the end.
+    /// If there are none, their shapes differ, or the place of the axis does not exist.
     #[track_caller]
     pub fn stack(parts: &[Self], axis: impl Signed) -> Self {
         let first = parts.first().expect("stack: needs at least one array");

@@ -71,7 +71,8 @@ impl<T: Scalar> Op<T> for Max {
     }
 }
 
-/// The sums of each element and all before it along an axis. Gradient: the sums of `d` and all behind it.
+/// The sums of each element and all before it along an axis. Gradient: the sums of each element of `d` and all after
+/// it.
 struct CumSum {
     axis: usize,
 }

@@ -151,7 +151,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// A new axis of size 1 before `axis`; −1 is behind the last.
     ///
     /// # Panics
-    /// If `axis` is larger than the number of axes.
+    /// If the place does not exist.
     #[track_caller]
     pub fn unsqueeze(self, axis: impl Signed) -> Self {
         let axis = axis::new_axis(axis, "unsqueeze", &self.shape());

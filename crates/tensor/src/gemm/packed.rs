@@ -42,7 +42,7 @@ fn kernels() -> Option<&'static Kernels> {
     }
 }
 
-/// A packed right operand: by panel of columns, then by term of the sums, the elements of these columns.
+/// A packed right operand: its elements, ordered by panel of columns, then by term of the sums, then by column.
 pub(super) struct Packed {
     kernels: &'static Kernels,
     lines: Vec<Line>,
@@ -254,7 +254,7 @@ fn stretches(terms: usize) -> impl Iterator<Item = Range<usize>> {
     (0..terms).step_by(size).map(move |first| first..terms.min(first + size))
 }
 
-/// The panels of some columns: as wide as the registers allow, the last two of even width.
+/// The panels of some columns: as wide as the registers allow, but the widths of the last two are as equal as possible.
 fn panels(&Kernels { lanes, tiles, .. }: &Kernels, columns: Range<usize>) -> impl Iterator<Item = Panel> + use<> {
     let mut first = columns.start;
     std::iter::from_fn(move || {

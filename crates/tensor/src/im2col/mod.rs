@@ -297,7 +297,7 @@ impl Patches {
 
     /// The sum of the results of `block` over all blocks in their order.
     fn sum_of_blocks<T: Scalar>(&self, block: impl Fn(&Range<usize>) -> Array<T> + Sync) -> Array<T> {
-        // A bounded number of partial sums at a time, whose sizes do not depend on the number of threads.
+        // A bounded number of partial sums at a time, which does not depend on the number of threads.
         let mut sum: Option<Array<T>> = None;
         for blocks in self.blocks(0..self.input[0]).chunks(8) {
             let parts = parallel::map(blocks, |range| block(range));

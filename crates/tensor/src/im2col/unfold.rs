@@ -140,7 +140,8 @@ impl<'a> FoldPatches<'a> {
         Self { patches, runs, offsets, run, strides }
     }
 
-    /// Adds the gradients of a range of patches, row by row, to `out`, those of the samples from `first` on.
+    /// Adds the gradients of a range of patches, row by row, to `out`, which holds the gradients of the samples from
+    /// `first` on.
     pub fn add<T: Scalar>(&self, rows: &[T], range: Range<usize>, group: usize, out: &mut [T], first: usize) {
         let Self { patches, runs, offsets, run, strides } = self;
         let (padding, channel) = (patches.window.padding, patches.channels() * group);

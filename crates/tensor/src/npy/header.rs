@@ -136,7 +136,7 @@ impl<'a> Rest<'a> {
         Ok(text)
     }
 
-    /// Returns the kind of elements, and `true` if the largest of their bytes comes first.
+    /// Returns the kind of elements, and `true` if their most significant byte comes first.
     fn descr(&mut self) -> Result<(Kind, bool), String> {
         let other =
             |what: &str| format!("holds {}; numbers f4, f8, i1 to i8, u1 to u8 and b1 are allowed", shown(what));

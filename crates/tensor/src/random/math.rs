@@ -26,7 +26,7 @@ pub(super) fn box_muller(x: u32, y: u32) -> (f32, f32) {
 
     // `| 2` is the middle of the interval, which makes the angles symmetric about the axis.
     let (sin, cos) = sin_cos((y << 2 | 2) as i32 as f32 * ANGLE);
-    // Mirror images of the wedge around the first axis cover the circle as well as its rotations, and cost less.
+    // Mirror images of the wedge around the first axis cover the circle, as rotations of it would, and cost less.
     let cos = f32::from_bits(cos.to_bits() ^ (y & 1 << 31));
     let (c, s) = if y & 1 << 30 == 0 { (cos, sin) } else { (sin, cos) };
     (r * c, r * s)

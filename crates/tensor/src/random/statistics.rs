@@ -1,7 +1,7 @@
 //! The samples against their distributions.
 //!
-//! The keys are fixed: a failure is a change of the code, never chance. With other keys 1 in 210 would fail: for 1 in
-//! 300 no sample lies beyond 5σ, and each of some 210 scores exceeds its bound, 4.5 standard errors, for 1 in 150,000.
+//! The keys are fixed: a failure is a change of the code, never chance. Of other keys, 1 in 210 would fail: 1 in 300
+//! has no sample beyond 5σ, and each of some 210 scores exceeds its bound of 4.5 standard errors for 1 in 150,000.
 
 use std::sync::LazyLock;
 
