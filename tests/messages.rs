@@ -56,6 +56,7 @@ fn wrong_shapes_name_the_operation_and_the_line_of_the_caller() {
             "concat: [2, 3] and [2, 4] differ in another axis than 0",
             message(|tape| _ = tape.concat(&[tape.constant(full(&[2, 3])), tape.constant(full(&[2, 4]))], 0)),
         ),
+        ("sum_to: [2, 4] does not broadcast to [4, 2]", message(|_| drop(full(&[4, 2]).sum_to(&[2, 4])))),
         ("from_vec: shape [2, 3] does not hold 5 elements", message(|_| drop(Tensor::from_vec(vec![0.0; 5], &[2, 3])))),
         ("index [2, 0] is outside of shape [2, 2]", message(|_| _ = full(&[2, 2])[[2, 0]])),
         (

@@ -171,9 +171,9 @@ impl<T: Scalar> Array<T> {
         if self.shape() == shape {
             return self.clone();
         }
-        let Some(new) = self.rank().checked_sub(shape.len()) else {
-            panic!("sum_to: {shape:?} does not broadcast to {:?}", self.shape)
-        };
+        let broadcasts = shape::broadcast(&self.shape, shape).is_some_and(|common| common == self.shape);
+        assert!(broadcasts, "sum_to: {shape:?} does not broadcast to {:?}", self.shape);
+        let new = self.rank() - shape.len();
         let axes: Vec<_> =
             (0..self.rank()).filter(|&a| a < new || (shape[a - new] == 1 && self.shape[a] != 1)).collect();
         self.sum_axes(&axes).reshape(shape)
