@@ -63,6 +63,8 @@ pub fn error_bars(bands: &[Band], factor: f64) -> Vec<Series> {
         let errors: Vec<f64> = band.points.iter().map(|&[_, _, spread]| factor * spread).collect();
         Series::new(name, Mark::Points, band.means(factor)).with_errors(errors)
     };
+    // Its sample in the legend is an error bar too.
+    let common = common.map(|series| Series { mark: Mark::Points, errors: vec![0.0], ..series });
     names.iter().zip(bands).map(bars).chain(common).collect()
 }
 
@@ -259,7 +261,10 @@ mod tests {
         assert_eq!(names(["5 chips"; 2]), ["a", "b", "mean ± standard deviation of 5 chips"]);
         let different = ["a, mean ± standard deviation of 5 chips", "b, mean ± standard deviation of 9 chips"];
         assert_eq!(names(["5 chips", "9 chips"]), different);
-        assert!(banded(&[], 1.0).is_empty());
+        assert!(banded(&[], 1.0).is_empty() && error_bars(&[], 1.0).is_empty());
+        let bars = error_bars(&[band("a", "5 chips")], 100.0);
+        assert_eq!((bars.len(), bars[0].errors.as_slice()), (2, [10.0, 20.0].as_slice()));
+        assert_eq!(bars[1].name, "mean ± standard deviation of 5 chips");
     }
 
     #[test]
