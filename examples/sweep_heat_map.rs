@@ -7,8 +7,8 @@
 
 use std::error::Error;
 
+use ohmgrad::plots::HeatMap;
 use ohmgrad::prelude::*;
-use ohmgrad_plots::HeatMap;
 
 /// Output noise in units of the output at one full-scale input.
 const NOISE: [f32; 5] = [0.0, 0.03, 0.06, 0.12, 0.24];

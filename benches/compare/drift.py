@@ -1,4 +1,4 @@
-"""The reference simulator's accuracy over time for weights that `examples/drift.rs --save DIR` wrote, under its settings.
+"""The reference simulator's accuracy over time for weights that the example `drift` wrote (`--save DIR`), under its settings.
 
 usage: drift.py WEIGHTS.safetensors mlp|lenet DATA_DIR [--chips N] [--test-images N] [--times 1,3600,...]
 

@@ -1,4 +1,4 @@
-"""The task of examples/tiki_taka.rs with the reference, with the same settings; for docs/results.md.
+"""The task of crates/bench/src/linear_map.rs with the reference, with the same settings; for docs/results.md.
 
     OMP_NUM_THREADS=1 python peer_tiki_taka.py [STATES] [OFFSET] [STEPS] [LR]
 """

@@ -29,7 +29,9 @@ mod table;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use commands::{compare, device, drift, evaluate, explain, import, init, inspect, programming, shell, sweep, train};
+use commands::{
+    compare, device, drift, evaluate, explain, import, init, inspect, programming, scaling, shell, sweep, train,
+};
 use failure::{Failure, Outcome};
 use output::Output;
 use ranks::{Ranks, Session};
@@ -66,6 +68,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Device(device::DeviceArgs),
     Programming(programming::ProgrammingArgs),
+    Scaling(scaling::ScalingArgs),
     Import(import::ImportArgs),
     Init(init::InitArgs),
     Completions(shell::CompletionsArgs),
@@ -134,6 +137,7 @@ fn run(program: &Program, ranks: Ranks) -> Outcome<u8> {
         Command::Inspect(args) => inspect::run(args, output),
         Command::Device(args) => device::run(args, output),
         Command::Programming(args) => programming::run(args, output),
+        Command::Scaling(args) => scaling::run(args, output),
         Command::Import(args) => import::run(args, output),
         Command::Init(args) => init::run(args, output),
         Command::Completions(args) => shell::completions(args, Program::command(), output),

@@ -9,6 +9,7 @@ pub mod import;
 pub mod init;
 pub mod inspect;
 pub mod programming;
+pub mod scaling;
 pub mod shell;
 pub mod sweep;
 pub mod train;

@@ -17,8 +17,6 @@ use crate::output::Output;
 use crate::recipe::time;
 use crate::table::Table;
 
-const YEAR: f32 = 31_536_000.0;
-
 /// Search the best programming of weights on pairs of phase-change devices, and draw the gain over a single pair.
 ///
 /// The picture has on the left the conductances of each device over the weight, on the right the error of weights over
@@ -80,7 +78,7 @@ pub fn run(args: &ProgrammingArgs, output: Output) -> Outcome<u8> {
     let models = [pcm(SinglePair::default().into()), pcm(found.converter.clone().into())];
     let mut curves = [vec![], vec![]];
     let mut table = Table::new("error over the largest weight", ["since programming", "single pair", "optimised"]);
-    for t in (0..=16).map(|i| (10.0 * YEAR).powf(i as f32 / 16.0)) {
+    for t in (0..=16).map(|i| (10.0 * time::YEAR as f32).powf(i as f32 / 16.0)) {
         let errors = [error(&models[0], &weights, t, key)?, error(&models[1], &weights, t, key)?];
         output.event(&json!({ "event": "error", "t": t, "single_pair": errors[0], "optimised": errors[1] }));
         table.row([time::age(t.into())].into_iter().chain(errors.map(|error| format!("{error:.4}"))));

@@ -1,10 +1,9 @@
 //! The data of a recipe, read and divided.
 
-mod arm;
 mod csv;
 mod numbers;
 
-use ohmgrad::models::data::{RawMnist, Targets};
+use ohmgrad::models::data::{RawMnist, Targets, robot_arm};
 use ohmgrad::prelude::*;
 
 use crate::failure::{Failure, Outcome};
@@ -66,7 +65,10 @@ impl Data {
             Source::Csv(path, columns) => csv::read(path, columns)?,
             Source::Npz(path, columns) => numbers::read_npz(path, columns)?,
             Source::Npy(columns) => numbers::read_npy(columns)?,
-            Source::Arm(rows) => arm::read(*rows, Key::new(recipe.split_seed).fold("arm")),
+            Source::Arm(poses) => {
+                let Dataset { x, y, .. } = robot_arm(*poses, Key::new(recipe.split_seed).fold("arm"));
+                Read { train: (x, Goal::Numbers(y)), test: None }
+            }
         };
         let key = Key::new(recipe.split_seed);
         let ((x, y), test) = match read.test {

@@ -1,9 +1,12 @@
 //! Times as people write them: `1s`, `1h`, `10y`.
 
-/// Units and their seconds, longest first; a year has 365.25 days.
+/// Seconds of a year of 365.25 days.
+pub const YEAR: f64 = 31_557_600.0;
+
+/// Units and their seconds, longest first.
 const UNITS: [(&str, &str, f64); 6] = [
-    ("y", "year", 31_557_600.0),
-    ("mo", "month", 2_629_800.0),
+    ("y", "year", YEAR),
+    ("mo", "month", YEAR / 12.0),
     ("d", "day", 86_400.0),
     ("h", "hour", 3600.0),
     ("m", "minute", 60.0),

@@ -289,4 +289,15 @@ fn programming_is_searched() {
     assert!(objects[0]["loss"].as_f64().unwrap() > 0.0);
     assert_eq!(objects.iter().filter(|object| object["event"] == "error").count(), 17);
     assert!(folder.text("programming.svg").contains("optimised"));
+    let year = objects.last().unwrap()["t"].as_f64().unwrap() / 10.0;
+    assert!((year - 31_557_600.0).abs() < 10.0, "{year}");
+}
+
+#[test]
+fn scaling_times_reads() {
+    let folder = Folder::new();
+    let objects = folder.objects(&["scaling", "--most", "64"]);
+    assert_eq!(objects.iter().map(|object| object["n"].as_u64().unwrap()).collect::<Vec<_>>(), [32, 64]);
+    assert!(objects.iter().all(|object| object["tile"].as_f64() > Some(0.0) && object["batch"].as_f64() > Some(0.0)));
+    assert!(folder.text("scaling.svg").contains("rows of the batch"));
 }

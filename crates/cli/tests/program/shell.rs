@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::common::Folder;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "train",
     "evaluate",
     "drift",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 14] = [
     "inspect",
     "device",
     "programming",
+    "scaling",
     "import",
     "init",
     "completions",

@@ -1,5 +1,6 @@
-//! Data sets: rows with targets, batches of them, and the files they come from.
+//! Data sets: rows with targets, batches of them, and the files or formulas they come from.
 
+mod arm;
 mod dataset;
 mod digits;
 #[cfg(feature = "download")]
@@ -8,6 +9,7 @@ mod error;
 mod idx;
 mod mnist;
 
+pub use arm::robot_arm;
 pub use dataset::{Batch, Batches, Dataset, Targets, TimeFirst};
 pub use digits::Mnist;
 pub use error::DataError;

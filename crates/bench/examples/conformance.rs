@@ -7,7 +7,7 @@
 //! prints a line for each case that fails, with the value that is furthest off, and `N passed, M failed` at the end. It
 //! exits with 1 if a case failed, or a folder is missing or has none.
 
-#[path = "../tests/conformance/mod.rs"]
+#[path = "../../../tests/conformance/mod.rs"]
 mod conformance;
 
 use std::path::PathBuf;

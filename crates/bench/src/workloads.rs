@@ -1,16 +1,8 @@
-//! Rates of training steps and of single products, one JSON line per workload.
-//!
-//! ```text
-//! cargo run --release --example throughput -- --threads 1 mlp_analog_b64 gemm_512x512_b256
-//! ```
+//! Workloads whose rates are measured.
 //!
 //! Networks, batches, optimizers and configurations are those of `benches/compare/peer_bench.py`, which times the
 //! reference simulator and PyTorch under the same names.
 
-use std::process::ExitCode;
-use std::time::{Duration, Instant};
-
-use clap::Parser;
 use ohmgrad::analog::cell::{Algorithm, build_cell};
 use ohmgrad::analog::config::{RpuConfig, SingleRpuConfig};
 use ohmgrad::analog::device::DeviceConfig;
@@ -18,26 +10,14 @@ use ohmgrad::analog::mvm::{Direction, Mvm, Pattern};
 use ohmgrad::analog::update::UpdateParameters;
 use ohmgrad::prelude::*;
 use ohmgrad::tensor::product;
-use serde_json::json;
 
-/// Prints the median rate of each workload, in samples per second.
-#[derive(Parser)]
-struct Args {
-    /// Threads to compute on [default: RAYON_NUM_THREADS, or all cores].
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Duration of each workload.
-    #[arg(long, value_name = "S", default_value_t = 3.0)]
-    seconds: f64,
-    /// The workloads [default: all].
-    #[arg(value_name = "NAME")]
-    names: Vec<String>,
-}
+use crate::networks::{self, hardware};
 
 /// A workload: its name and what prepares one call of it, with the samples that a call handles.
-type Workload = (&'static str, fn() -> (usize, Box<dyn FnMut()>));
+pub type Workload = (&'static str, fn() -> (usize, Box<dyn FnMut()>));
 
-const WORKLOADS: &[Workload] = &[
+/// All workloads.
+pub const WORKLOADS: &[Workload] = &[
     ("regression_digital_b32", || regression(32, None)),
     ("regression_analog_b32", || regression(32, Some(BackwardIoParameters::perfect()))),
     ("regression_analog_b256", || regression(256, Some(BackwardIoParameters::perfect()))),
@@ -57,59 +37,6 @@ const WORKLOADS: &[Workload] = &[
     ("gemm_512x512_b256", || gemm(512, 512, 256)),
     ("drift_sweep_mlp_10k", drift_sweep),
 ];
-
-fn main() -> ExitCode {
-    let args = Args::parse();
-    for name in &args.names {
-        if !WORKLOADS.iter().any(|(known, _)| known == name) {
-            let known: Vec<_> = WORKLOADS.iter().map(|(name, _)| *name).collect();
-            eprintln!("error: no workload `{name}`; there are {}", known.join(", "));
-            return ExitCode::FAILURE;
-        }
-    }
-    if let Err(error) = use_threads(args.threads) {
-        eprintln!("error: --threads: {error}");
-        return ExitCode::FAILURE;
-    }
-    for (name, prepare) in WORKLOADS {
-        if args.names.is_empty() || args.names.iter().any(|wanted| wanted == name) {
-            let (samples, mut call) = prepare();
-            let rate = samples as f64 / median_time(&mut call, args.seconds);
-            let rate = (rate * 10.0).round() / 10.0;
-            println!(
-                "{}",
-                json!({"name": name, "unit": "samples/s", "value": rate, "threads": rayon::current_num_threads()})
-            );
-        }
-    }
-    ExitCode::SUCCESS
-}
-
-/// The median time of a call in seconds, over as many calls as fit into `seconds`, three at least, after a first one
-/// that does not count.
-fn median_time(call: &mut dyn FnMut(), seconds: f64) -> f64 {
-    call();
-    let end = Instant::now() + Duration::from_secs_f64(seconds);
-    let mut times = vec![];
-    while Instant::now() < end || times.len() < 3 {
-        let start = Instant::now();
-        call();
-        times.push(start.elapsed().as_secs_f64());
-    }
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
-}
-
-/// The configuration of issue 628: no ADC steps, additive weight noise.
-fn hardware(backward: BackwardIoParameters) -> InferenceRpuConfig {
-    let forward = IoParameters {
-        out_res: -1.0,
-        w_noise: 0.02,
-        w_noise_type: WeightNoise::AdditiveConstant,
-        ..Default::default()
-    };
-    InferenceRpuConfig { forward, backward, ..Default::default() }
-}
 
 fn on_hardware(mut net: Sequential, backward: Option<BackwardIoParameters>) -> Sequential {
     if let Some(backward) = backward {
@@ -154,10 +81,13 @@ fn labels(batch: usize) -> Vec<usize> {
     Tensor::uniform(&[batch], Key::new(5)).iter().map(|u| (u * 10.0) as usize).collect()
 }
 
+fn mlp_net() -> Sequential {
+    Sequential::new().linear(784, 256).sigmoid().linear(256, 128).sigmoid().linear(128, 10).init(Key::new(1))
+}
+
 fn mlp(batch: usize, backward: Option<BackwardIoParameters>) -> (usize, Box<dyn FnMut()>) {
-    let net = Sequential::new().linear(784, 256).sigmoid().linear(256, 128).sigmoid().linear(128, 10).init(Key::new(1));
     let (x, y) = (Tensor::uniform(&[batch, 784], Key::new(4)), labels(batch));
-    training(batch, on_hardware(net, backward), Sgd::new(0.05), x, move |out| out.cross_entropy(&y))
+    training(batch, on_hardware(mlp_net(), backward), Sgd::new(0.05), x, move |out| out.cross_entropy(&y))
 }
 
 /// The same network with weights that live in devices.
@@ -199,8 +129,7 @@ fn lstm() -> (usize, Box<dyn FnMut()>) {
 /// A chip is programmed, and read at six times with 10,000 rows each.
 fn drift_sweep() -> (usize, Box<dyn FnMut()>) {
     const TIMES: [f32; 6] = [1.0, 3600.0, 86_400.0, 2.6e6, 3.15e7, 3.15e8];
-    let net = mlp_net();
-    let net = on_hardware(net, Some(BackwardIoParameters::perfect()));
+    let net = on_hardware(mlp_net(), Some(BackwardIoParameters::perfect()));
     let (x, key, mut call) = (Tensor::uniform(&[10_000, 784], Key::new(4)), Key::new(3), 0);
     let samples = TIMES.len() * x.shape()[0];
     let sweep = move || {
@@ -214,24 +143,8 @@ fn drift_sweep() -> (usize, Box<dyn FnMut()>) {
     (samples, Box::new(sweep))
 }
 
-fn mlp_net() -> Sequential {
-    Sequential::new().linear(784, 256).sigmoid().linear(256, 128).sigmoid().linear(128, 10).init(Key::new(1))
-}
-
 fn cnn(batch: usize, backward: Option<BackwardIoParameters>) -> (usize, Box<dyn FnMut()>) {
-    let net = Sequential::new()
-        .conv2d(1, 32, 3)
-        .relu()
-        .conv2d(32, 64, 3)
-        .relu()
-        .max_pool2d(2)
-        .dropout(0.25)
-        .flatten()
-        .linear(9216, 128)
-        .relu()
-        .dropout(0.5)
-        .linear(128, 10)
-        .init(Key::new(1));
+    let net = networks::cnn(Key::new(1));
     let (x, y) = (Tensor::uniform(&[batch, 1, 28, 28], Key::new(4)), labels(batch));
     training(batch, on_hardware(net, backward), Sgd::new(1e-3), x, move |out| out.cross_entropy(&y))
 }

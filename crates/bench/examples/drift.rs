@@ -1,20 +1,21 @@
 //! Accuracy of a network on phase-change chips over ten years: with its weights as they are, with weights mapped to the
 //! range of the devices, and trained hardware-aware. Trains the network digitally, and hardware-aware from its middle on;
-//! programs chips; lets them drift. The program does the same from a recipe (`ohmgrad drift`).
+//! programs chips; lets them drift. The command `ohmgrad drift` follows the chips of any recipe.
 //!
 //! ```text
-//! cargo run --release --example drift
+//! cargo run --release --example drift -- --plot drift
 //! ```
 
-use std::error::Error;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use ohmgrad::plots::Band;
 use ohmgrad::prelude::*;
-use ohmgrad_plots::Band;
+use ohmgrad_bench::networks::hardware;
+use ohmgrad_bench::options::{Common, Failure};
 use serde_json::json;
 
+/// Follows the accuracy of networks for handwritten digits on chips.
 #[derive(Parser)]
 struct Args {
     /// Evaluate these weights, a PyTorch state dict as safetensors, instead of training.
@@ -39,27 +40,17 @@ struct Args {
     /// Test with the first N images only.
     #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
     test_images: usize,
-    /// Seed of all random numbers.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
     /// Times through the training digits, for each of the two trainings.
     #[arg(long, default_value_t = 10)]
     epochs: usize,
-    /// Noise on the weights in hardware-aware training, in units of the largest weight of a tile.
-    #[arg(long, default_value_t = 0.1)]
-    train_noise: f32,
     /// Write the digital weights into this directory, as `NET_digital.safetensors` and `NET_hardware_aware.safetensors`.
     #[arg(long, value_name = "DIR", conflicts_with = "weights")]
     save: Option<PathBuf>,
     /// Draw accuracies over time into this file's name with .svg and .png.
     #[arg(long, value_name = "NAME")]
     plot: Option<PathBuf>,
-    /// Print a JSON line per time and nothing else on standard output.
-    #[arg(long)]
-    json: bool,
-    /// Threads to compute on; no result depends on it [default: RAYON_NUM_THREADS, or all cores].
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -68,21 +59,10 @@ enum Net {
     Lenet,
 }
 
-fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    use_threads(args.threads)?;
-    let mut config = InferenceRpuConfig::default();
-    config.forward.out_res = -1.0;
-    (config.forward.w_noise, config.forward.w_noise_type) = (0.02, WeightNoise::AdditiveConstant);
+fn main() -> Result<(), Failure> {
+    let args = Args::parse();
+    use_threads(args.common.threads)?;
+    let mut config = hardware(BackwardIoParameters::perfect());
     config.mapping.weight_scaling_omega = 1.0;
     if let Some(file) = &args.config {
         config = InferenceRpuConfig::from_file(file)?;
@@ -95,36 +75,33 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             set.x = set.x.reshape(&[set.len(), 1, 28, 28]);
         }
     }
-    let (key, mut bands) = (Key::new(args.seed), vec![]);
-    for (name, title, config, mut net) in networks(args, &config, &mnist, key)? {
-        let digital = accuracy(&net, &mnist.test, key.fold("test"));
+    let (key, mut bands) = (Key::new(args.common.seed), vec![]);
+    let times: Vec<f32> = args.times.iter().map(|&t| t as f32).collect();
+    for (name, title, config, mut net) in networks(&args, &config, &mnist, key)? {
+        let digital = 100.0 * accuracy(&net, &mnist.test, key.fold("test"));
+        args.common.say(format!("\n{title}: {digital:.2} % in digital memory; on {} chips", args.chips));
         if let Some(dir) = args.save.as_ref().filter(|_| name != "unmapped") {
             let file = format!("{}_{name}.safetensors", format!("{:?}", args.net).to_lowercase());
             Checkpoint::save(dir.join(file), &net, None, &TrainingState::new(key))?;
         }
         net.to_analog(&config, key.fold("hardware"))?;
         net.program(key.fold("look"))?.warnings().iter().for_each(|weak| eprintln!("warning: {weak}"));
-        let times: Vec<f32> = args.times.iter().map(|&t| t as f32).collect();
         let ages = accuracy_over_time(&net, &mnist.test, &times, args.chips.into(), key.fold("chips"))?;
-        if !args.json {
-            println!("\n{title}: {:.2} % in digital memory; on {} chips", 100.0 * digital, args.chips);
-        }
         for (t, at) in args.times.iter().zip(&ages) {
             let mut line = json!({ "t": t, "mean": at.mean(), "std": at.std(), "chips": args.chips });
             if args.weights.is_none() {
                 line["network"] = json!(name);
             }
-            match args.json {
-                true => println!("{line}"),
-                false => println!("{t:>12} s  {:.2} ± {:.2} %", 100.0 * at.mean(), 100.0 * at.confidence()),
-            }
+            args.common.event(line);
+            let (mean, half) = (100.0 * at.mean(), 100.0 * at.confidence());
+            args.common.say(format!("{t:>12} s  {mean:.2} ± {half:.2} %"));
         }
         let points = ages.iter().map(|at| [at.t.into(), at.mean(), at.std()]).collect();
         bands.push(Band { name: title.into(), over: format!("{} chips", args.chips), points });
     }
     for extension in ["svg", "png"] {
         if let Some(name) = &args.plot {
-            ohmgrad_plots::accuracy_over_time(&bands).save(name.with_extension(extension))?;
+            ohmgrad::plots::accuracy_over_time(&bands).save(name.with_extension(extension))?;
         }
     }
     Ok(())
@@ -133,8 +110,8 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 type Named = (&'static str, &'static str, InferenceRpuConfig, Sequential);
 
 /// The network of the given weights; or trained digitally, not mapped and mapped, and hardware-aware from its middle on,
-/// with additive noise on the effective weights, new in each step, besides the noise of the reads.
-fn networks(args: &Args, config: &InferenceRpuConfig, mnist: &Mnist, key: Key) -> Result<Vec<Named>, Box<dyn Error>> {
+/// with additive noise of a tenth of a tile's largest weight, new in each step, besides the noise of the reads.
+fn networks(args: &Args, config: &InferenceRpuConfig, mnist: &Mnist, key: Key) -> Result<Vec<Named>, Failure> {
     let layers = Sequential::new();
     let layers = match args.net {
         Net::Mlp => layers.linear(784, 256).relu().linear(256, 128).relu().linear(128, 10),
@@ -157,8 +134,7 @@ fn networks(args: &Args, config: &InferenceRpuConfig, mnist: &Mnist, key: Key) -
     train(&mut half, key.fold("first"))?;
     let (mut plain, mut aware) = (half.clone(), half);
     train(&mut plain, key.fold("second"))?;
-    let modifier =
-        WeightModifierParameter { kind: WeightModifier::AddNormal, std_dev: args.train_noise, ..Default::default() };
+    let modifier = WeightModifierParameter { kind: WeightModifier::AddNormal, std_dev: 0.1, ..Default::default() };
     aware.to_analog(&InferenceRpuConfig { modifier, ..config.clone() }, key.fold("hardware"))?;
     train(&mut aware, key.fold("second"))?;
     aware.to_digital();

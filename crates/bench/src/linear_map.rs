@@ -1,0 +1,85 @@
+//! A layer in asymmetric devices that learns a linear map from noisy examples: a task that plain descent fails and
+//! Tiki-Taka solves.
+//!
+//! The devices respond to pulses up and down alike at their symmetry points alone; elsewhere random pulses pull the weight
+//! there, and descent ends between the map and the symmetry points. Tiki-Taka collects gradients on a fast array and
+//! writes to the weights what remains of them.
+
+use ohmgrad::analog::cell::{Algorithm, build_cell};
+use ohmgrad::analog::config::RpuConfig;
+use ohmgrad::analog::device::{DeviceConfig, SoftBoundsReference};
+use ohmgrad::analog::update::UpdateParameters;
+use ohmgrad::prelude::*;
+
+/// The algorithms that are compared, with their names.
+pub const ALGORITHMS: [(&str, Algorithm); 4] = [
+    ("SGD", Algorithm::Sgd),
+    ("TTv2", Algorithm::TikiTaka2),
+    ("c-TTv2", Algorithm::ChoppedTikiTaka2),
+    ("AGAD", Algorithm::Agad),
+];
+
+/// Inputs and outputs of the layer.
+const SIZE: usize = 20;
+
+/// Devices, and a training in them.
+#[derive(Clone, Copy, Debug)]
+pub struct Task {
+    /// States of a device: the range of its weights over its step.
+    pub states: f32,
+    /// Standard deviation of what is left of the symmetry points after their subtraction, in units of the largest weight.
+    pub offset: f32,
+    /// Learning rate.
+    pub lr: f32,
+    /// Examples, one a step.
+    pub steps: usize,
+}
+
+impl Task {
+    /// Trains the layer, and gives the error of its weights before the steps that are sampled: root mean squares relative
+    /// to the map's.
+    ///
+    /// # Errors
+    /// If the devices cannot have these parameters.
+    pub fn errors(
+        &self,
+        algorithm: Algorithm,
+        key: Key,
+        is_sampled: impl Fn(usize) -> bool,
+    ) -> Result<Vec<(usize, f64)>, ohmgrad::Error> {
+        let map = Tensor::normal(&[SIZE, SIZE], key.fold("map")).map(|w| 0.3 * w.clamp(-2.0, 2.0));
+        let device = DeviceConfig::from(SoftBoundsReference {
+            dw_min: 2.0 / self.states,
+            w_max: 1.0,
+            w_min: -1.0,
+            reference_std: self.offset,
+            subtract_symmetry_point: true,
+            ..Default::default()
+        });
+        let io = IoParameters::default();
+        let (cell, update) = build_cell(algorithm, &device, &io, UpdateParameters::default(), 1);
+        let mut net = Linear::new(SIZE, SIZE, key.fold("weights")).without_bias();
+        net.to_analog(RpuConfig::on_chip(cell, update, io), key.fold("hardware"))?;
+        let (mut sgd, mut errors) = (Sgd::new(self.lr), vec![]);
+        for step in 0..self.steps {
+            if is_sampled(step) {
+                let (_, w) = net.effective_weights().swap_remove(0);
+                let size = |t: &Tensor| f64::from((t * t).sum()).sqrt();
+                errors.push((step, size(&(&w - &map)) / size(&map)));
+            }
+            let key = key.fold("step").fold(step);
+            let x = Tensor::normal(&[1, SIZE], key.fold("x"));
+            let noise = &Tensor::normal(&[1, SIZE], key.fold("noise")) * 0.3;
+            let target = &x.matmul(&map.t()) + &noise;
+            let tape = Tape::train(key);
+            let loss = net.forward(tape.constant(x)).mse(tape.constant(target));
+            sgd.step(&mut net, loss.backward());
+        }
+        Ok(errors)
+    }
+}
+
+/// The mean of sampled errors.
+pub fn mean(errors: &[(usize, f64)]) -> f64 {
+    errors.iter().map(|(_, error)| error).sum::<f64>() / errors.len() as f64
+}
