@@ -37,7 +37,7 @@ proptest! {
         let x = Tensor::normal(&[batch, 5], key.fold("x"));
         let cut = 1 + cut.index(batch - 1);
         // Both directions are on tiles, with noise, which depends on the row and not on the batch. The backward has no
-        // converters: the last bit of a gradient may differ, and then so may its code.
+        // converters, because a difference in the last bit of a gradient could change its code.
         let backward = BackwardIoParameters { is_perfect: false, inp_res: -1.0, out_res: -1.0, ..Default::default() };
         let mapping = MappingParameter { max_input_size: size, max_output_size: size, ..Default::default() };
         for config in [None, Some(InferenceRpuConfig { mapping, backward, ..Default::default() })] {

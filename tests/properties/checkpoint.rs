@@ -184,7 +184,7 @@ fn the_program_chooses_whose_tiles_are_kept() {
 
         let mut digital = saved.clone();
         digital.to_digital();
-        // The network's tiles: the digital weights of the file, put there anew.
+        // The network's tiles: the digital weights of the file are mapped onto them.
         let mut expected = digital.clone();
         expected.to_analog(default.as_ref().unwrap(), Key::new(5)).unwrap();
         let mut restored = net(2);
@@ -192,7 +192,7 @@ fn the_program_chooses_whose_tiles_are_kept() {
         checkpoint.restore(&mut restored, Some(&mut adam), Tiles::FromNetwork).unwrap();
         assert_eq!(bits(&restored, KEY), bits(&expected, KEY));
         train(&mut restored, &mut adam, &mut training, 5);
-        // No tiles: they stay where they are, in digital memory.
+        // No tiles: the weights stay in digital memory.
         let mut restored = net(2);
         checkpoint.restore(&mut restored, None, Tiles::FromNetwork).unwrap();
         assert!(!restored.is_analog());

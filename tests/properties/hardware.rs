@@ -103,8 +103,8 @@ proptest! {
         (0..2).for_each(|number| step(&mut net, shape, number));
         let found = parameters(&net);
         net.set_config(&after).unwrap();
-        // The state of tiles alone: a range that the other hardware does not learn is no parameter of the network.
-        // Fixed variations are left out, because they are those of the other reads.
+        // Only the state of tiles: a range that the other hardware does not learn is no parameter of the network. Fixed
+        // variations are left out, because they are drawn anew where their spreads differ.
         let found: Vec<_> = found.into_iter().filter(|(name, _)| name.contains(": ") && !name.contains("ward.")).collect();
         prop_assert_eq!(missing(&found, &parameters(&net)), [""; 0]);
         step(&mut net, shape, 2);

@@ -84,7 +84,7 @@ fn by_hand<'t, C: Cell<N>, const N: usize>(
         let read = analog[i].forward(reads.constant(x.value())).value();
         tape.push(read, &[digital[i].forward(x)], Instead)
     };
-    // It follows an even number of weights for inputs and outputs.
+    // A projection is the last weight, behind an even number of weights for inputs and outputs.
     let projection = (digital.len() % 2 == 1).then_some(digital.len() - 1);
     let products = |first: usize, x: Var<'t>| {
         let gates = C::GATES.len();
@@ -244,7 +244,7 @@ proptest! {
         }
     }
 
-    /// Batch statistics are state, which only a step commits.
+    /// Running statistics are state: forwards leave them as they are, and a step commits them.
     #[test]
     fn running_statistics_are_committed_by_steps_alone(batch in 2usize..6, features in 1usize..4, seed: u64) {
         let key = Key::new(seed);

@@ -198,7 +198,7 @@ fn the_trace_shows_updates_and_frozen_weights_have_none() {
     assert_ne!(net.state_dict(), before);
 }
 
-/// A recurrent layer has a pair for each step of the sequence, and an analog bias is a column of devices.
+/// A recurrent layer deposits `CallPairs` for each weight and time step, and an analog bias is a column of devices.
 #[test]
 fn recurrent_layers_and_analog_biases_learn_by_pulses() {
     let mut rnn = Rnn::new(3, 4, RecurrentOptions::default(), KEY);
@@ -238,7 +238,7 @@ fn a_preset_of_a_transfer_cell_trains() {
     assert!((0..6).map(|step| step_of(&mut net, &mut sgd, step)).all(f32::is_finite));
 }
 
-/// A step copies the weights that its pulses have changed; no others may differ.
+/// A step copies to the logical weight what its pulses have changed; then all entries equal the devices' weights.
 #[test]
 fn the_logical_weight_is_what_the_devices_hold() {
     for config in every_kind() {

@@ -85,8 +85,8 @@ fn the_mean_squared_error_of_noisy_chips_is_that_of_loops() {
     assert!((1..values.len()).all(|i| !values[..i].contains(&values[i])), "{values:?}");
 }
 
-/// The number of right steps, and the number of sequences that are right from their first step to the last: sequences
-/// are longer than the blocks of rows that evaluation is cut into, so that a cut along time would be seen.
+/// The metric is the share of right steps plus the number of sequences that are right in all steps. Sequences are
+/// longer than the blocks of rows that evaluation is cut into, so that a cut along time would be seen.
 #[test]
 fn a_metric_of_sequences_is_that_of_loops() {
     const STEPS: usize = 300;

@@ -307,8 +307,8 @@ fn a_range_that_cuts_too_much_grows() {
     assert!(range > 1.2, "{range}");
 }
 
-/// Learning rates that diverge, or NaN inputs, also while ranges are found: the loss becomes and stays NaN, and no step
-/// panics, whatever tiles do after it.
+/// In a training that diverges or gets a NaN input, also while ranges are found, the loss becomes and stays NaN, and no
+/// step panics under any remapping.
 #[test]
 fn a_training_that_diverges_becomes_nan() {
     let optimizers: [fn() -> Box<dyn Optimizer>; 3] = [

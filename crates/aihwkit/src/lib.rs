@@ -62,8 +62,8 @@ pub trait FromAihwkit: Sized {
     /// [`Imported::notes`], as are unknown classes and fields that a class does not have in aihwkit 1.1.
     ///
     /// [`RpuConfig`] reads all kinds: those that train on the chip, presets included, with their devices, cells and
-    /// updates; all others as configurations of inference. [`InferenceRpuConfig`] reads any kind without devices and
-    /// updates.
+    /// updates; all others as configurations of inference. [`InferenceRpuConfig`] reads all kinds too, but leaves out
+    /// devices and updates.
     ///
     /// ```
     /// use ohmgrad_aihwkit::FromAihwkit;

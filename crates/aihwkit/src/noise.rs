@@ -36,7 +36,7 @@ pub(crate) fn simplify(model: &mut Object) {
     }
 }
 
-/// Removes the second copy of a converter's range, which its model prints with all decimals.
+/// Removes one of the two copies of a range; the exact value stays. A model prints all decimals, a converter two.
 fn one_g_max(model: &mut Object) {
     let of_model = number(model.get("g_max"));
     let always = model.class == "ReRamCMONoiseModel";

@@ -13,8 +13,8 @@ use crate::{Imported, classes, devices, noise};
 /// The largest number of notes; a text with more is refused.
 pub(crate) const MOST_NOTES: usize = 1000;
 
-/// The path that is reset to its default, and the resulting configuration: the field at `path`, or the section around
-/// it if that is at its default already.
+/// Resets the field at `path` to its default, or the section around the field if the field has its default already;
+/// returns the path that was reset, and the configuration.
 fn without<C: Setting + Clone + PartialEq>(config: &C, default: &C, path: &str) -> Option<(String, C)> {
     let (mut fields, mut rest) = (Setting::get(config), default.clone());
     let taken = take(&mut fields, path)?;
@@ -83,7 +83,7 @@ impl Reader {
     pub fn on_chip(&mut self, object: Object, preset: Option<RpuConfig>) -> Vec<(String, Value)> {
         let shown: HashSet<String> = object.fields.iter().map(|(field, _)| field.clone()).collect();
         let mut table = self.fields(object, "");
-        // Defaults that `fields` adds are the same here.
+        // Defaults that `fields` adds are dropped: the configuration has the same ones.
         table.retain(|(field, _)| shown.contains(field));
         if let Some(Value::Table(sections)) = preset.map(|preset| Setting::get(&preset)) {
             table.extend(sections.into_iter().filter(|(section, _)| section != "type" && !shown.contains(section)));

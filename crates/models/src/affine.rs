@@ -64,12 +64,12 @@ impl Affine {
         }
     }
 
-    /// The same with parameters named after the slot: for layers with several slots, as PyTorch's recurrent ones.
+    /// The same with a parameter's name before the slot's: for layers with several slots, as PyTorch's recurrent ones.
     pub(crate) fn prefixed(self) -> Self {
         Self { naming: Naming::Prefixed, ..self }
     }
 
-    /// The same with parameters named after the slot, as those of PyTorch's attention.
+    /// The same with a parameter's name behind the slot's, as in PyTorch's attention.
     pub(crate) fn suffixed(self) -> Self {
         Self { naming: Naming::Suffixed, ..self }
     }

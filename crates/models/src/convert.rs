@@ -155,8 +155,8 @@ pub trait Network: Visit {
         Ok(())
     }
 
-    /// Gives all tiles another configuration, in place. They keep scales, input ranges, running means and variations,
-    /// and on a chip programmed weights and drift; see
+    /// Gives all tiles another configuration, in place. They keep scales, input ranges, running means, the variations
+    /// of directions whose spreads stay the same, and on a chip programmed weights and drift; see
     /// [`TileArray::set_config`](ohmgrad_analog::TileArray::set_config). Digital weights stay where they are.
     ///
     /// ```

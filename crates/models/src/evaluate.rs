@@ -50,7 +50,7 @@ pub(crate) fn in_blocks(
 }
 
 /// Returns `true` if a forward left all state as it was. A running mean that changes in evaluation makes each row
-/// depend on those before; that of AVERAGE_ABS_MAX changes until a training has set one.
+/// depend on those before; the mean of AVERAGE_ABS_MAX changes in evaluation until training has found one.
 fn keeps_state(net: &dyn Module, tape: &Tape) -> bool {
     let keeps = |param: &Param| tape.state(param.id(), &param.value) == param.value;
     net.slots().into_iter().all(|(_, slot)| match slot {

@@ -96,7 +96,7 @@ pub enum SlotMut<'a> {
 /// assert_eq!(net.parameter_names(), ["inner.weight", "inner.bias"]);
 /// ```
 ///
-/// Slots are borrowed for as long as the network is, so that walks can be loops:
+/// Slots live as long as the borrow of the network, so that a walk can be a loop:
 ///
 /// ```
 /// use ohmgrad_models::{Sequential, Slot, Visit};
@@ -187,12 +187,12 @@ pub trait Visit {
         self.slots_mut().into_iter().filter_map(affine).collect()
     }
 
-    /// The tiles of each weight that lives on some, with its path.
+    /// The tile array of each weight on tiles, with the weight's path.
     fn tile_arrays(&self) -> Vec<(String, &TileArray)> {
         self.affines().into_iter().filter_map(|(path, affine)| Some((path, affine.tiles()?))).collect()
     }
 
-    /// The tiles of each weight that lives on some, with its path, for changing them.
+    /// The tile array of each weight on tiles, with the weight's path, for changing it.
     fn tile_arrays_mut(&mut self) -> Vec<(String, &mut TileArray)> {
         let affines = self.affines_mut().into_iter();
         affines.filter_map(|(path, affine)| Some((path, affine.tiles_mut()?))).collect()

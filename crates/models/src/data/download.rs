@@ -281,7 +281,7 @@ mod tests {
         file.get(&agent(None), &mirrors, cache)
     }
 
-    /// The error of one mirror, which may leave nothing in the cache.
+    /// The error of one mirror; checks that the cache is empty after it.
     fn refusal(server: &Server) -> DataError {
         let dir = tempfile::tempdir().unwrap();
         let error = get(&[server], dir.path()).unwrap_err();

@@ -14,7 +14,7 @@ pub enum DataError {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// Its error.
+        /// The error of the operating system.
         source: io::Error,
     },
 

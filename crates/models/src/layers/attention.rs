@@ -127,7 +127,7 @@ impl MultiHeadAttention {
         [0, 1, 2].map(part).map(by_head)
     }
 
-    /// The heads' outputs, joined, from Q, K and V.
+    /// The layer's output for Q, K and V: the heads' outputs, joined by `out_proj`.
     #[track_caller]
     fn attend<'t>(&self, [q, k, v]: [Var<'t>; 3], mask: Option<&Array<bool>>) -> Var<'t> {
         let shape = q.shape();

@@ -130,7 +130,8 @@ impl Running {
 
 impl<const N: usize> Module for BatchNorm<N> {
     /// # Panics
-    /// If the input has another number of axes or features, or a feature has only one value in training.
+    /// If the input has another number of axes or features, or running statistics follow a batch with one value per
+    /// feature.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         let (tape, rank) = (x.tape(), x.shape().len());

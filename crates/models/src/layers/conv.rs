@@ -39,7 +39,7 @@ pub type Conv2d = Conv<2>;
 /// A convolution of [batch, channels, depth, height, width].
 pub type Conv3d = Conv<3>;
 
-/// The values of some axes as the last of three; the first have `other`.
+/// `values` for the last of three axes, `other` for the axes before them.
 fn last<const AXES: usize>(values: [usize; AXES], other: usize) -> [usize; 3] {
     [0, 1, 2].map(|axis| (axis + AXES).checked_sub(3).map_or(other, |i| values[i]))
 }
@@ -57,7 +57,7 @@ impl<const AXES: usize> Conv<AXES> {
     /// As [`new`](Self::new), with the channels in groups that do not mix.
     ///
     /// # Panics
-    /// If a size is 0, or the channels can't be grouped so.
+    /// If a size is 0, or `groups` does not divide `ins` and `outs`.
     pub fn grouped(ins: usize, outs: usize, kernel: impl Sizes<AXES>, groups: usize, key: Key) -> Self {
         let kernel = kernel.sizes();
         const { assert!(AXES >= 1 && AXES <= 3, "one to three axes") };
@@ -76,7 +76,7 @@ impl<const AXES: usize> Conv<AXES> {
         Self { affine: Affine { groups, ..Affine::new(weight, Some(bias)) }, window }
     }
 
-    /// Sets the distance between the window's places.
+    /// Sets the distance between neighbouring windows.
     ///
     /// # Panics
     /// If a stride is 0.

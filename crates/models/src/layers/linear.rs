@@ -39,10 +39,10 @@ impl Linear {
 }
 
 impl Module for Linear {
-    /// All axes but the last count rows, the first of them samples; an input with one axis is one row.
+    /// The first axis counts samples, and all axes but the last count rows; an input with one axis is one row.
     ///
     /// # Panics
-    /// If the last axis is not as long as the layer has inputs.
+    /// If the length of the last axis is not the layer's number of inputs.
     #[track_caller]
     fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
         match x.shape().len() {

@@ -112,9 +112,9 @@ impl SequentialBuilder {
         self.add(None, layer)
     }
 
-    /// Any module under a name, with which its parameters' paths begin, so that weights of a PyTorch module of that
-    /// name load. A name may have several components, as `features.0`. The module's key is folded with the name, and so
-    /// does not depend on its place:
+    /// Any module under a name. The paths of its parameters begin with the name, so that weights of a PyTorch module of
+    /// that name load. A name may have several components, as `features.0`. The module's key is folded with the name,
+    /// and so does not depend on its place:
     ///
     /// ```
     /// use ohmgrad_models::{Conv2d, Linear, Network, Sequential};
@@ -201,7 +201,7 @@ impl SequentialBuilder {
         self.layer(AdaptiveAvgPool::<1>::new(output))
     }
 
-    /// The means of `output` (or `[rows, columns]`) parts of the last two axes, of about equal size.
+    /// The means of parts of the last two axes, of about equal size: `output` (or `[rows, columns]`) along the axes.
     pub fn adaptive_avg_pool2d(self, output: impl Sizes<2>) -> Self {
         self.layer(AdaptiveAvgPool::new(output))
     }
@@ -271,7 +271,7 @@ impl Module for Sequential {
         x
     }
 
-    /// That of the first layer which has one.
+    /// The batch axis of the first layer that has one.
     fn batch_axis(&self) -> Option<usize> {
         self.layers.iter().find_map(|layer| layer.batch_axis())
     }

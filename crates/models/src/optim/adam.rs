@@ -47,7 +47,7 @@ impl Adam {
         }
     }
 
-    /// AdamW with a learning rate: weights shrink by `lr·weight_decay` at each step, 0.01 unless set.
+    /// AdamW with a learning rate and a weight decay of 0.01: each step multiplies weights by `1 − lr·weight_decay`.
     #[doc(alias = "AdamW")]
     pub fn decoupled(lr: f32) -> Self {
         Self { weight_decay: 0.01, decoupled: true, ..Self::new(lr) }

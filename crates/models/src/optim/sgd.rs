@@ -19,7 +19,7 @@ pub struct Sgd {
     pub lr: f32,
     /// The share of the last velocity that stays; 0 for none.
     pub momentum: f32,
-    /// Evaluates the step ahead along the velocity (Nesterov).
+    /// Steps along `g + momentum·v` instead of `v` (Nesterov).
     pub nesterov: bool,
     /// L2 penalty, added to the gradient.
     pub weight_decay: f32,

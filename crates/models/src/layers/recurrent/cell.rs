@@ -11,7 +11,7 @@ pub trait Cell<const N: usize>: Clone + Default + Send + Sync + 'static {
     const GATES: &'static [&'static str];
 
     /// `true` if the output may be projected to another width after a step, because [`step`](Self::step) does not use
-    /// the last one.
+    /// `state[0]`, the last output.
     const PROJECTS: bool = false;
 
     /// The next state, for the products of the input and of the last output with each gate's weight (and the biases),
