@@ -1,10 +1,10 @@
-//! Errors of configurations, files and conversions: each names the field or file, and what is allowed.
+//! Errors of configurations, files and conversions; messages name the field, file or layer.
 
 use std::path::{Path, PathBuf};
 
 /// Errors of the analog crate, about configurations, files and data. Shapes that don't fit panic instead.
 ///
-/// Each message names the field with its section and the allowed values:
+/// A message about a field names its section too, and the allowed values or the nearest name:
 ///
 /// ```
 /// use ohmgrad_analog::{Error, config::InferenceRpuConfig};
@@ -51,18 +51,18 @@ pub enum Error {
         allowed: String,
     },
 
-    /// A feature of the reference that does not exist here, or not in this section.
+    /// A feature that does not exist here or in this section, or that has no form in files.
     #[error("{field} = {value}: {reason}")]
     Unsupported {
         /// The field with its section, `backward.max_bm_factor`.
         field: String,
         /// The value, as a file would have it.
         value: String,
-        /// The reason why it does not exist, and the remedy.
+        /// The reason, with the remedy if there is one.
         reason: String,
     },
 
-    /// A text that is not TOML or not JSON.
+    /// A text that is not valid in its format, TOML or JSON.
     #[error("not valid {format}{}: {message}", line.map_or_else(String::new, |line| format!(", line {line}")))]
     Parse {
         /// `TOML` or `JSON`.
@@ -154,7 +154,8 @@ impl Error {
         Self::InFile { path: path.to_owned(), error: Box::new(self) }
     }
 
-    /// The field that the error is about, with its section, `forward.inp_bound`; `None` if it is not about a field.
+    /// The unknown field, or the field of an invalid, unknown or unsupported value, with its section:
+    /// `forward.inp_bound`; `None` for other errors.
     pub fn field(&self) -> Option<String> {
         match self {
             Self::UnknownField { field, section, .. } => Some(crate::config::setting::join(section, field)),

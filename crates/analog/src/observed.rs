@@ -11,7 +11,7 @@ use crate::mvm::{Counters, Direction};
 /// [`deposited`](ohmgrad_autograd::Gradients::deposited) with the gradients; both under the weight's parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
-    /// The direction of the reads: of the tiles, or of the transposed ones.
+    /// The direction: forward reads or transposed reads.
     pub direction: Direction,
     /// The counts of each tile, in the order of [`TileArray::tiles`](crate::TileArray::tiles).
     pub tiles: Vec<Counters>,

@@ -28,7 +28,7 @@ use crate::tile::running_mean;
 pub struct CalibratedRanges {
     /// The range of each tile.
     pub ranges: Vec<f32>,
-    /// The number of tiles that got only zeros, and that keep their earlier range.
+    /// The number of tiles that keep their earlier range because none was found, such as those with inputs of 0 alone.
     pub unseen: usize,
     /// `true` if there was no range before; it is not learned then.
     pub is_new: bool,
@@ -144,7 +144,7 @@ impl TileArray {
         self.calibrating.is_some()
     }
 
-    /// Adds the inputs of a call to the ranges, as state of the tape.
+    /// Updates the ranges, or the rows kept for them, by the inputs of a call, as state of the tape.
     pub(super) fn calibrate_on(&self, tape: &Tape, im2col: &Im2col, x: &Tensor, keys: &[Key]) {
         let (Some(calibrating), Some(ranges)) = (&self.calibrating, &self.input_ranges) else { return };
         let how = &calibrating.how;

@@ -70,7 +70,7 @@ impl TileArray {
         ProgrammedTile { present: programmed.weights.clone(), programmed, baseline, alpha: None, noise_floor }
     }
 
-    /// The compensation's statistic of a readout right after programming, and the mean magnitude of the noise in it.
+    /// The statistic of the baseline, if there is a compensation, and the mean magnitude of a readout of weights of 0.
     fn measure_baseline(&self, number: usize, programmed: &Programmed, w: &Tensor, key: Key) -> (Option<Tensor>, f32) {
         let key = key.fold(self.tiles()[number].site);
         let baseline = self.config().drift_compensation.method().map(|method| match method.exact_reference() {

@@ -4,7 +4,8 @@ use super::TileArray;
 use crate::device::symmetry_point;
 use crate::update::Statistics;
 
-/// The devices of a tile array. Values of a device are those of the mean device in the array that gradients update.
+/// The devices of a tile array. `states` and `symmetry_point` are those of the cell's first device without variations:
+/// in transfer cells, of the one that gradients update.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceSummary {
     /// The cell and its device, under the reference's names.

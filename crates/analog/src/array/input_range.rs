@@ -37,7 +37,7 @@ impl TileArray {
         (how.enable && how.learn_input_range).then_some(&ranges.values)
     }
 
-    /// The range of each tile for a read of these inputs. While ranges are found from data, it changes them first.
+    /// The range of each tile for a read of these inputs; updated by them first, while ranges are found from data.
     pub(crate) fn ranges(&self, tape: &Tape, im2col: &Im2col, x: &Tensor, keys: &[Key]) -> Option<Vec<f32>> {
         if self.is_calibrating() {
             self.calibrate_on(tape, im2col, x, keys);

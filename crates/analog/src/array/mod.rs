@@ -73,8 +73,8 @@ pub struct TileArray {
 
 impl TileArray {
     /// Puts a weight [out, in, …] on tiles, together with its bias if the mapping makes the bias analog and one tile
-    /// holds the weight. With several tiles the bias is digital, as in the reference; so it is with one tile if the
-    /// mapping limits only one of its two sizes.
+    /// holds the weight. As in the reference, the bias is digital with several tiles, and with one tile if the mapping
+    /// limits only one of its two sizes.
     ///
     /// In a grouped convolution each group of outputs has separate tiles; otherwise `groups` is 1. `path` is the
     /// weight's place in its network, and `key` is the key of the hardware. Both determine the fixed variations and the
@@ -208,8 +208,8 @@ impl TileArray {
     }
 }
 
-/// Checks that the segments of IR drop divide the columns. Without `max_input_size`, their length is the tile's number
-/// of inputs.
+/// Checks that the number of IR-drop segments divides the number of devices in a column: `max_input_size`, or without
+/// it the tile's inputs.
 pub(crate) fn check_columns(config: &InferenceRpuConfig, weight: &[usize]) -> Result<(), Error> {
     let ins = weight[1..].iter().product();
     match config.forward.ir_drop_t.filter(|_| !config.forward.is_ideal()) {

@@ -19,17 +19,17 @@ impl TileArray {
     /// |---|---|
     /// | weight, mapping scales, learned output scales | always |
     /// | input ranges and how many calls they were found from, running means | always; a configuration that does not use them keeps them for a later one |
-    /// | fixed variations, measured ones too | of each direction that has the same spreads; others are drawn from the tile's key |
+    /// | fixed variations, measured ones too | in each direction whose parameters draw the same variations; others are drawn from the tile's key |
     /// | programmed weights, drift coefficients, the time drifted to | always |
     /// | the statistics of drift compensation | measured again with the new reads, as at programming |
     ///
     /// So a chip is then the same as if it had been programmed under the other configuration with the same key, and
-    /// going back restores every bit.
+    /// going back restores every bit, except measured variations that were drawn anew.
     ///
     /// # Errors
-    /// If the configuration is not valid, or cannot be that of these tiles; the error names the field. Cut and mapping
-    /// must stay the same, and on a chip also the devices and the drift compensation. On an error the tiles stay as
-    /// they were.
+    /// If the configuration is not valid, or cannot be that of these tiles; the error names the field. Cut, mapping and
+    /// devices that train by pulses must stay the same, and on a chip also the noise model and the drift compensation.
+    /// On an error the tiles stay as they were.
     ///
     /// # Panics
     /// If the array is being calibrated.

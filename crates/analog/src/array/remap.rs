@@ -1,8 +1,8 @@
 //! Setting mapping scales anew, so that weights that training has moved fill the devices' range again.
 //!
-//! With q = s·a (mapping times learned scales) and M the largest tile weight over `remapped_wmax`, of the tile or of
-//! each output, the new s is M·q; with `max_scale_range`, at most that times the larger of the smallest q and
-//! `max_scale_ref`. The new a is 1. Source: aihwkit `weight_remapper.cpp`.
+//! With q = s·a (mapping times learned scales) and M = max|w|/`remapped_wmax`, w the tile weights of the whole tile or
+//! of one output, the new s is M·q. Channel-wise, a positive `max_scale_range` limits it to
+//! `max_scale_range·max(min q, max_scale_ref)`. The new a is 1. Source: aihwkit `weight_remapper.cpp`.
 
 use ohmgrad_tensor::Tensor;
 

@@ -68,7 +68,7 @@ pub struct CallPairs {
 /// Counts of the pulses that were sent to the tiles of a tile array since the statistics were last taken.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStatistics {
-    /// Of each tile.
+    /// The counts of each tile.
     pub tiles: Vec<Statistics>,
 }
 

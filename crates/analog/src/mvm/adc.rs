@@ -57,8 +57,8 @@ fn converter(io: &IoParameters) -> Quantizer {
     Quantizer { step: io.out_step().unwrap_or(0.0), bound }
 }
 
-/// Returns `true` if a row's last output beyond the bound decides: where negative ones do not count, as in the
-/// reference.
+/// Returns `true` if a row is read again only when the last of its outputs beyond the bound is positive, as in the
+/// reference without `bm_test_negative_bound`.
 fn last_decides(io: &IoParameters) -> bool {
     io.bound_management != BoundManagement::None && !io.bm_test_negative_bound
 }

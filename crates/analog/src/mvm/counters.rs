@@ -55,7 +55,7 @@ pub struct Converted {
 }
 
 impl Converted {
-    /// The mean magnitude as a share of the range, 0…1; `None` if nothing was converted or there is no range.
+    /// The mean magnitude as a share of the range, 0…1; `None` if there is no range or all values are 0.
     pub fn mean_of_range(&self) -> Option<f64> {
         (self.values > 0 && self.peak > 0).then(|| self.magnitude as f64 / ONE / self.values as f64)
     }

@@ -62,7 +62,7 @@ pub(super) fn np_sum(io: &IoParameters, row: &[f32]) -> f32 {
 /// holds for rows so small that the reciprocal of their scale is infinite (below 3e-39), which the reference turns into
 /// NaN.
 ///
-/// Backwards this holds also where the DAC adds noise, as in the reference.
+/// Where the DAC adds noise, rows of zeros are read forward but not backward, as in the reference.
 pub(super) fn is_silent(io: &IoParameters, scale: f32, direction: Direction) -> bool {
     let noisy = io.inp_noise > 0.0 && direction == Direction::Forward;
     let vanishes = scale <= 0.0 && !noisy || scale > 0.0 && scale.recip().is_infinite();

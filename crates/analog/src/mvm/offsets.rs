@@ -1,8 +1,8 @@
 //! Voltage offsets of the output stages and the series resistance of the output lines.
 //!
 //! The read of a signed weight is the difference of two unsigned ones: of `y + y_ref` and of an implicit reference
-//! `y_ref = −v_offset_w_min·Σⱼvⱼ`. Each is lowered by its series resistance, `y/(1 + r|y|)`, and changed by the offset
-//! `vᵢ` in opposite directions. Source: aihwkit `applyVoltageOffsets`.
+//! `y_ref = −v_offset_w_min·Σⱼvⱼ`. Each is lowered by its series resistance, `y/(1 + r|y|)`, and changed by the
+//! output's offset in opposite directions. Source: aihwkit `applyVoltageOffsets`.
 
 use ohmgrad_tensor::{Tensor, rows};
 

@@ -133,7 +133,7 @@ impl NoiseModel for ReRamCmo {
         let strength = self.read_noise_scale * self.read_dict.K;
         let strength = strength * accumulated_read_noise(t.into(), self.read_dict.t_read);
         let &Self { g_min, g_max, .. } = self;
-        // A conductance that relaxed below 0 has no logarithm; it is read as g_min whatever its noise.
+        // A conductance that relaxed below 0 has no logarithm; it has the noise of 1e-7 µS.
         Ok(with_noise(&relaxed, key.fold("read"), |g, xi| {
             (g + strength * g.max(1e-7).log10() * xi).clamp(g_min, g_max)
         }))

@@ -84,7 +84,7 @@ impl CallBackward<'_> {
     }
 
     /// The output gradients of each column for a block of rows: times learned scales, and 0 where the forward output
-    /// was saturated, if `masks`. The rows are read again for these.
+    /// was saturated, if `masks`. The rows are read again to find saturated outputs.
     fn gradients_of_columns(
         &self,
         group: usize,

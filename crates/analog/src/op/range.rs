@@ -3,8 +3,8 @@
 //! γ = Σ min(g, 0) over inputs x ≥ r, minus Σ max(g, 0) over x ≤ −r, with g the input's gradient: the terms for which a
 //! wider range lowers the loss. With `gradient_relative`, γ is multiplied by `r·gradient_scale`. While too many outputs
 //! are clipped, `(1 − p)·r` is subtracted, with p = 1 − clipped outputs over inputs; while enough inputs are inside of
-//! the range, `decay·r` is added. The gradient of the inputs disregards the cut. Source: aihwkit `periphery.py`
-//! (`post_backward`).
+//! the range, `decay·r` is added. Except under `straight_through`, the gradient of the inputs disregards the cut.
+//! Source: aihwkit `periphery.py` (`post_backward`).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | input | through the ADC, the array, the DAC, noise management, and 0 beyond the input range |
 //! | weight | `dᵀ·v`, with v the inputs of the array, and d 0 where the ADC cut |
-//! | input range | as under other semantics, plus its part as a factor of the outputs and a divisor of the inputs |
+//! | input range | as without `straight_through`, plus the terms of r as factor of outputs and divisor of inputs |
 //!
 //! Source: aihwkit `torch_tile.py`, `analog_mvm.py`, `inference_torch.py`.
 

@@ -40,7 +40,7 @@ pub struct TileArrayState {
     pub layout: TileLayout,
     /// The numbers: `weight`, `out_scaling`, `averages`, `input_range`, `input_range_calls`, of each tile by its number
     /// `0.scales`, `0.forward.v_offset`, `0.backward.w_asymmetry`, …, and on a chip `0.programmed`, `0.present`,
-    /// `0.target.0`, …; without those that have no elements.
+    /// `0.target.0`, …; those without elements are left out, except `weight`.
     pub tensors: BTreeMap<String, Tensor>,
 }
 
@@ -165,7 +165,7 @@ impl TileArray {
     /// Restores the array from its [`state`](Self::state); its parameters have new identities.
     ///
     /// # Errors
-    /// If the configuration is not valid, or a tensor is missing, too many, or of a shape that does not fit the weight.
+    /// If the configuration is not valid, a tensor is missing or unknown, or a shape or value is not allowed.
     pub fn from_state(state: TileArrayState) -> Result<Self, Error> {
         let TileArrayState { layout, tensors } = state;
         let TileLayout { config, groups, analog_bias, tiles: places, programmed, pulsed } = layout;

@@ -171,7 +171,7 @@ impl Contents {
         if is_first || prepared.is_packed() { prepared } else { others.get_or_init(|| Prepared::new(w, io, pattern)) }
     }
 
-    /// A tile whose reads are simulated over time, if they are; for weights that all samples share.
+    /// The tile for reads that are simulated over time, if configured; for weights that all samples share.
     pub fn timed(&self, number: usize) -> Option<&TimedArray> {
         self.hardware.timed_parameters(self.training)?;
         let all = || {

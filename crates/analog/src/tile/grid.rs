@@ -184,7 +184,7 @@ fn joined(mut parts: Vec<Tensor>, axis: usize) -> Tensor {
     if parts.len() == 1 { parts.remove(0) } else { Array::concat(&parts, axis) }
 }
 
-/// The sum of matrices, one after the other.
+/// The sum of matrices, added in their order.
 pub(crate) fn sum(parts: impl Iterator<Item = Tensor>) -> Tensor {
     let add = |mut sum: Tensor, part: Tensor| {
         sum += part;

@@ -51,7 +51,7 @@ impl Tile {
     /// key of the conversion.
     pub(crate) fn new(rectangle: Rectangle, config: &InferenceRpuConfig, place: Key, hardware: Key) -> Self {
         let Rectangle { group, outs, ins } = rectangle;
-        // Another chip has other noise, also where both are used on one tape.
+        // From `hardware` too, so that two chips on one tape have different noise.
         let [site, _] = hardware.fold(place.to_words()[0]).to_words();
         let key = hardware.fold("variations").fold(site);
         let none = Pattern::default;
@@ -77,8 +77,8 @@ impl Tile {
         self.scales.as_ref().map_or(w.clone(), |s| w * s)
     }
 
-    /// The mean mapping scale under `weight_scaling_lr_compensation`, else 1: the factor that the reference's
-    /// learning-rate compensation amounts to for the logical weight.
+    /// The mean mapping scale under `weight_scaling_lr_compensation`, else 1: the factor of this compensation on the
+    /// gradient of the logical weight.
     pub(crate) fn lr_compensation(&self, mapping: &MappingParameter) -> f32 {
         let compensated = mapping.weight_scaling_lr_compensation;
         self.scales.as_ref().filter(|_| compensated).map_or(1.0, |scales| scales.mean())

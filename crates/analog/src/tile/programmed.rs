@@ -21,7 +21,8 @@ pub struct ProgrammedTile {
     pub programmed: Programmed,
     /// The weights that reads use at present.
     pub present: Tensor,
-    /// The compensation's statistic of the readout right after programming; `None` without a compensation.
+    /// The statistic of the baseline, as [`DriftCompensation`](crate::noise::DriftCompensation) defines it; `None`
+    /// without a compensation.
     pub baseline: Option<Tensor>,
     /// The factor on outputs in evaluation, of one element or `[outs]`; `None` (a factor of 1) until the first drift
     /// and without a compensation.
@@ -30,8 +31,8 @@ pub struct ProgrammedTile {
     pub noise_floor: f32,
 }
 
-/// A tile whose readout is mostly noise, so that its drift compensation means little: the noise hides the decay of the
-/// weights, and α stays near 1.
+/// A tile whose readout is weak against its noise, so that its drift compensation means little: the noise hides the
+/// decay of the weights, and α stays near 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WeakReadout {
     /// The number of the tile in its tile array.

@@ -56,7 +56,7 @@ impl<'a> Transposed<'a> {
         Self { reader, way: Way::Analog { io: Box::new(io), drawn, scales: None, prepared }, counting: None }
     }
 
-    /// Returns `true` if nothing is read: the gradient is `d·W`.
+    /// Returns `true` if the gradient is `d·W` without any factor, with one W for all samples.
     pub fn is_digital(&self) -> bool {
         let one = matches!(self.way, Way::Perfect(out_scale) if out_scale == 1.0);
         one && !self.reader.has_learned_scales() && !self.reader.contents.is_per_sample()

@@ -281,7 +281,7 @@ impl Columns {
         Self { pairs: pairs.into_iter().map(column).collect(), scale }
     }
 
-    /// The outputs of rows `v` [n, in], before the ADC's range.
+    /// The outputs of rows `v` [n, in], before [`adc::convert`].
     fn read(&self, timed: &IrDropT, v: &Tensor, on: &OnTimes, normalised: f32) -> Tensor {
         let durations = v.map(|v| on.of(v));
         let outs = self.pairs[0].rest.len();

@@ -1,8 +1,9 @@
 //! Differential evolution: minima of functions that are noisy, not convex, and have no gradient.
 //!
-//! Each of n points in the unit cube has a challenger: a copy with coordinates of `best + F·(a − b)`, each with
-//! probability CR, one in any case. The better one stays (Storn & Price 1997, the variant `best1bin` with deferred
-//! updating, as in SciPy). Not a library, because evaluations are noisy, each with a separate key.
+//! Each of n points in the unit cube has a challenger: a copy in which each coordinate is replaced with probability CR,
+//! and one in any case, by that of `best + F·(a − b)`, with two other points a and b. The better one stays (Storn &
+//! Price 1997, the variant `best1bin` with deferred updating, as in SciPy). Not a library, because evaluations are
+//! noisy, each with a separate key.
 
 use ohmgrad_tensor::{Key, random};
 use rayon::prelude::*;

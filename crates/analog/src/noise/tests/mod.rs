@@ -43,7 +43,7 @@ fn converters() -> Vec<ConverterConfig> {
     ]
 }
 
-/// Every model with the reference's defaults.
+/// Every model, with its defaults for most parameters.
 fn models() -> Vec<NoiseModelConfig> {
     vec![
         Pcm::default().into(),
