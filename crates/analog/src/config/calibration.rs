@@ -12,7 +12,7 @@ choices! {
         CacheQuantile = "CACHE_QUANTILE",
         /// The mean over batches of a quantile of the magnitudes.
         MovingQuantile = "MOVING_QUANTILE",
-        /// The mean over batches of a number of standard deviations.
+        /// The mean over batches of α standard deviations, with the α of `std_alpha`.
         MovingStd = "MOVING_STD",
     }
 }
@@ -29,7 +29,7 @@ pub struct Calibration {
     /// The α of MOVING_STD; without it the configuration's `init_std_alpha`.
     pub std_alpha: Option<f32>,
     /// `true`: gives tiles without an input range a fixed one, and switches noise management off. `false`: such tiles
-    /// get no range, and noise management that is on is an error. Default: true.
+    /// get no range; for the others, noise management that is on is an error. Default: true.
     pub force_all_layers: bool,
 }
 

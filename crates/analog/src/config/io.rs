@@ -156,8 +156,8 @@ directions! {
         w_read_asymmetry_dtod: f32 = 0.0, [>= 0.0];
 
         /// Coarsest resolution of the scaled inputs, 0.25 for 2 bits. With R = `max_bm_res` over the step of the DAC,
-        /// bound management ends beyond a reduction of R, and the scale of `ABS_MAX_NP_SUM` is at most R times the
-        /// largest input. If the DAC does not round there is no limit.
+        /// bound management reads a row again up to a reduction of its inputs by R, and the scale of `ABS_MAX_NP_SUM`
+        /// is at most R times the largest input. If the DAC does not round there is no limit.
         max_bm_res: f32 = 0.25, [> 0.0];
     }
 
@@ -187,7 +187,7 @@ directions! {
             /// Treatment of a row whose outputs pass `out_bound`.
             bound_management: BoundManagement = BoundManagement::Iterative;
 
-            /// Bound management ends beyond this reduction of the inputs.
+            /// Largest reduction of the inputs of a row at which bound management reads the row again.
             max_bm_factor: u32 = 1000;
 
             /// Lets an output below `−out_bound` cause bound management, as one above `out_bound` does.

@@ -30,8 +30,8 @@ parameters! {
     /// Time-dependent IR drop: the effects of wires and current integrators during a read whose inputs are pulse
     /// lengths.
     ///
-    /// It exists in evaluation only; wires have no resistance in training, as in the reference. There a
-    /// `TorchInferenceRPUConfigIRDropT` has these fields in `forward`.
+    /// In training `ir_drop` counts as 0, as in the reference; `mv_type` and the read noise act in training too. The
+    /// reference has these fields in the `forward` of a `TorchInferenceRPUConfigIRDropT`.
     ///
     /// ```
     /// use ohmgrad_analog::config::{InferenceRpuConfig, IoParameters, IrDropT, PulseMode};

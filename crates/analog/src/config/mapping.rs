@@ -38,23 +38,23 @@ parameters! {
 
         /// Multiplies the gradient of a tile's weights with the mean of its mapping scales.
         ///
-        /// The reference steps the tile weight `w = W/s`. Without this switch it divides dᵀx by s, with it by λ·s with
-        /// `λ = 1/mean(s)`, so that a step of SGD changes W by mean(s) times as much. Here W itself is trained, so
-        /// there is nothing to compensate otherwise. Optimizers that disregard the size of gradients, such as Adam, are
-        /// not affected.
+        /// The reference trains the tile weight `w = W/s` with `dᵀx/s`, and under this switch with `dᵀx/(λ·s)`,
+        /// `λ = 1/mean(s)`: a step of SGD then changes W by mean(s) times as much. Here W itself is trained, so without
+        /// the switch there is nothing to compensate. Optimizers that disregard the size of gradients, such as Adam,
+        /// are not affected.
         weight_scaling_lr_compensation: bool = false;
 
-        /// Gives each tile further output scales that are trained, starting at 1.
+        /// Gives the outputs of each tile learned scales, which start at 1.
         learn_out_scaling: bool = false;
 
-        /// Selects one trained scale for each output (`true`) or one for the whole tile. Has an effect only with
+        /// Selects one learned scale for each output (`true`) or one for the whole tile. Has an effect only with
         /// `learn_out_scaling`.
         out_scaling_columnwise: bool = false;
 
-        /// Most inputs of one tile; 0: no limit.
+        /// Largest number of inputs of one tile; 0: no limit.
         max_input_size: usize = 512;
 
-        /// Most outputs of one tile; 0: no limit.
+        /// Largest number of outputs of one tile; 0: no limit.
         max_output_size: usize = 512;
     }
 }

@@ -40,9 +40,9 @@ parameters! {
     /// Modifier of the tile weights that reads use while a network is trained, so that it becomes robust to such
     /// changes (aihwkit `inference.py`).
     ///
-    /// The modified weights are drawn once per tape, from the first one on; forward and backward use them. The trained
-    /// weight and its gradient do not depend on it. The fields `std_dev` and `res` are in units of A, the largest
-    /// magnitude of a tile's weights or `assumed_wmax`; ξ is a standard normal number for each weight.
+    /// The modified weights are drawn once per tape, also for the first tape of a training; forward and backward use
+    /// them. The trained weight and its gradient do not depend on it. The fields `std_dev` and `res` are in units of A,
+    /// the largest magnitude of a tile's weights or `assumed_wmax`; ξ is a standard normal number for each weight.
     ///
     /// ```
     /// use ohmgrad_analog::config::{InferenceRpuConfig, WeightModifier, WeightModifierParameter};
@@ -79,7 +79,7 @@ parameters! {
         /// the last ones of the training.
         enable_during_test: bool = false;
 
-        /// Takes the largest magnitude of the weights for A, 1 where they are all 0; otherwise A is `assumed_wmax`.
+        /// `true`: A is the largest magnitude of the weights, or 1 if they are all 0. `false`: A is `assumed_wmax`.
         rel_to_actual_wmax: bool = true;
 
         /// The A that is assumed without `rel_to_actual_wmax`.

@@ -31,8 +31,8 @@ parameters! {
         remapped_wmax: f32 = 1.0, [> 0.0];
 
         /// CHANNELWISE_SYMMETRIC: the largest new scale, as a multiple of the smallest scale before the remapping; 0:
-        /// no limit. An output that would need a larger one has tile weights above `remapped_wmax`, which must be 1
-        /// then.
+        /// no limit. An output that would need a larger one has tile weights above `remapped_wmax`. With a limit,
+        /// `remapped_wmax` must be 1.
         max_scale_range: f32 = 0.0, [>= 0.0];
 
         /// A lower limit of the smallest scale in `max_scale_range`.

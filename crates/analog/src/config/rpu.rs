@@ -32,7 +32,8 @@ pub trait RpuKind: Debug + Send + Sync + RefUnwindSafe {
     /// The parameters of the mapping onto tiles and of their reads.
     fn reads(&self) -> InferenceRpuConfig;
 
-    /// The unit cells and the parameters of their update, if the tiles train by pulses.
+    /// The unit cells and the parameters of their update, if updates change the devices of the tiles, by pulses or
+    /// exactly.
     fn cell(&self) -> Option<(CellConfig, UpdateParameters)>;
 }
 
@@ -273,12 +274,13 @@ impl RpuConfig {
         self.kind().reads()
     }
 
-    /// The unit cells and the parameters of their update, if tiles train by pulses.
+    /// The unit cells and the parameters of their update, if [`trains_on_chip`](Self::trains_on_chip) is `true`.
     pub fn cell(&self) -> Option<(CellConfig, UpdateParameters)> {
         self.kind().cell()
     }
 
-    /// Returns `true` if tiles train by pulses.
+    /// Returns `true` if updates change the devices of the tiles: by pulses, or exactly, as in
+    /// [`FloatingPointRpuConfig`].
     pub fn trains_on_chip(&self) -> bool {
         self.cell().is_some()
     }

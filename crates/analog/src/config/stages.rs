@@ -22,7 +22,7 @@ pub(crate) enum Stage {
     TwoPasses,
     /// Wires lower the voltage of far devices.
     IrDrop,
-    /// Wires do so over the duration of a read: time-dependent IR drop.
+    /// Time-dependent IR drop: wires lower voltages over the duration of a read.
     IrDropOverTime {
         /// `true` if it affects reads in training, too.
         in_training: bool,
@@ -33,7 +33,7 @@ pub(crate) enum Stage {
     SeriesResistance,
     /// Devices are noisy.
     WeightNoise,
-    /// Outputs are S-shaped.
+    /// Outputs follow an S-shaped nonlinearity.
     OutputNonlinearity,
     /// Negative outputs are weaker.
     OutputAsymmetry,
@@ -49,7 +49,7 @@ pub(crate) enum Stage {
     },
     /// Rows that reach the bound are read again.
     BoundManagement(BoundManagement),
-    /// The last of the outputs beyond the bound decides alone: the row is read again if it is positive.
+    /// The last of the outputs beyond the bound decides alone: if this output is positive, the row is read again.
     LastHitDecides,
 }
 
@@ -62,8 +62,8 @@ impl Stage {
             Self::IrDrop | Self::VoltageOffset | Self::WeightNoise | Self::BoundManagement(_) => true,
             Self::OutputNoise { by_output } => !by_output,
             Self::OutputConverter { dithered } => !dithered,
-            // Reads with time-dependent IR drop never use the fused ADC; this is about the other reads, those in
-            // training.
+            // Reads with time-dependent IR drop never use the fused ADC; this is about reads in training, if those are
+            // without it.
             Self::IrDropOverTime { .. } => true,
             Self::TwoPasses | Self::LastHitDecides => false,
             // The calibrated slope of these stages acts in the ADC.

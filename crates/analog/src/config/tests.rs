@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The Rust files of a folder of this one, by their names without extension.
+/// The Rust files of a folder in `src/config`: their names without extension, and their texts.
 fn files(folder: &str) -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config").join(folder);
     let paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

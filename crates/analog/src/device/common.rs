@@ -156,7 +156,7 @@ macro_rules! device_parameters {
                 /// Spread of the lower bound between devices.
                 w_min_dtod: f32 = 0.3, [>= 0.0];
 
-                /// Makes steps that were drawn negative positive, upper bounds at least 0, and lower bounds at most 0.
+                /// Takes the magnitudes of drawn steps, and makes upper bounds at least 0 and lower bounds at most 0.
                 enforce_consistency: bool = true;
 
                 /// Probability that a device is stuck at a value and has no steps.
@@ -169,13 +169,13 @@ macro_rules! device_parameters {
                 /// an analog bias.
                 perfect_bias: bool = false;
 
-                /// Standard deviation of the random walk of a weight after each step.
+                /// Standard deviation of the random walk of a weight after each optimizer step.
                 diffusion: f32 = 0.0, [>= 0.0];
 
                 /// Spread of the diffusion between devices.
                 diffusion_dtod: f32 = 0.0, [>= 0.0];
 
-                /// Number of steps after which a weight has decayed to about 1/e; 0: no decay.
+                /// Number of optimizer steps after which a weight has decayed to about 1/e; 0: no decay.
                 lifetime: f32 = 0.0, [>= 0.0];
 
                 /// Spread of the lifetime between devices.
@@ -184,7 +184,7 @@ macro_rules! device_parameters {
                 /// Mean weight after a reset; weights also decay towards it.
                 reset: f32 = 0.0;
 
-                /// Spread of the weight after a reset between devices, absolute, as in the reference's code.
+                /// Spread between devices of the weight after a reset, absolute, as in the reference's code.
                 reset_dtod: f32 = 0.0, [>= 0.0];
 
                 /// Standard deviation of the weight after a reset, drawn anew at each reset.

@@ -44,7 +44,7 @@ device_parameters! {
         /// Makes down steps grow towards the lower bound.
         reverse_down: bool = false;
 
-        /// Distance of the reference of reversed steps beyond the other bound.
+        /// Distance by which the reference of reversed steps lies beyond the other bound.
         reverse_offset: f32 = 0.01, [>= 0.0];
     }
 }
@@ -114,14 +114,14 @@ impl Slopes {
     }
 }
 
-/// The step up of all linear devices.
+/// The weight after a pulse up, for all linear devices.
 #[inline(always)]
 pub(super) fn up(mult_noise: bool, w: f32, at: &Crosspoint, noise: f32) -> f32 {
     let slope = at.own[0] * w;
     if mult_noise { w + (slope + at.up) * (1.0 + noise) } else { w + slope + at.up * (1.0 + noise) }
 }
 
-/// The step down of all linear devices.
+/// The weight after a pulse down, for all linear devices.
 #[inline(always)]
 pub(super) fn down(mult_noise: bool, w: f32, at: &Crosspoint, noise: f32) -> f32 {
     let slope = at.own[1] * w;

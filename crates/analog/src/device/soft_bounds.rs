@@ -23,7 +23,7 @@ device_parameters! {
         /// Makes down steps grow towards the lower bound.
         reverse_down: bool = false;
 
-        /// Distance of the reference of reversed steps beyond the other bound.
+        /// Distance by which the reference of reversed steps lies beyond the other bound.
         reverse_offset: f32 = 0.01, [>= 0.0];
     }
 }

@@ -64,7 +64,12 @@ impl<'a> Pairs<'a> {
     /// If the lengths are not `n·ins` and `n·outs` for one n.
     pub fn from_slices(x: &'a [f32], ins: usize, d: &'a [f32], outs: usize) -> Self {
         let n = x.len() / ins.max(1);
-        assert!(x.len() == n * ins && d.len() == n * outs, "update: {} and {} numbers of pairs", x.len(), d.len());
+        assert!(
+            x.len() == n * ins && d.len() == n * outs,
+            "update: {} inputs and {} output gradients are not whole pairs",
+            x.len(),
+            d.len()
+        );
         Self { x, d, ins, outs, first: 0 }
     }
 
@@ -78,12 +83,12 @@ impl<'a> Pairs<'a> {
         self.len() == 0
     }
 
-    /// Inputs of one pair.
+    /// The number of inputs of one pair.
     pub fn ins(&self) -> usize {
         self.ins
     }
 
-    /// Output gradients of one pair.
+    /// The number of output gradients of one pair.
     pub fn outs(&self) -> usize {
         self.outs
     }

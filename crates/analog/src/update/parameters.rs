@@ -58,7 +58,7 @@ parameters! {
         um_grad_scale: f32 = 1.0, [> 0.0];
 
         /// Step of the probabilities, except for `DETERMINISTIC_IMPLICIT`; above 1: the number of steps; ≤ 0: no
-        /// rounding. The reference takes a number of steps for the step, and then sends no pulse.
+        /// rounding. The reference uses a value above 1 as the step itself, and then sends no pulse.
         res: f32 = 0.0;
 
         /// Step of x lines for `DETERMINISTIC_IMPLICIT`, as `res`.

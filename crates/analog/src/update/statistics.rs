@@ -7,7 +7,7 @@ pub struct Statistics {
     pub samples: u64,
     /// The sum of the lengths of all samples' trains.
     pub length: u64,
-    /// The sum over samples of the most pulses that a crosspoint needs, `η·max|x|·max|d|/g`, for updates with
+    /// The sum over samples of [`Lines::k`](super::Lines::k), the most pulses that a crosspoint needs; 0 without
     /// management.
     pub k: f64,
     /// d lines that are not 0.

@@ -35,19 +35,20 @@ pub struct Trains {
     pub(super) stretches: Vec<Stretch>,
     /// The columns set at each time, positive x first.
     pub(super) columns: Vec<u32>,
-    /// Where the columns of a time start: two entries a time, for positive and for negative x.
+    /// The start of the columns of each time: two entries a time, for positive and for negative x.
     pub(super) starts: Vec<u32>,
     /// The sample of each time.
     pub(super) sample_of: Vec<u32>,
     /// A string of bits for each row, in words.
     pub(super) strings: Vec<u32>,
-    /// Words of a string.
+    /// The number of words of a string.
     pub(super) string: usize,
-    /// `true` where d of (sample, row) is negative.
+    /// `true` where d of (sample, row) is negative, after chopping and with the sign of the rate.
     pub(super) d_negative: Vec<bool>,
     /// Words of x lines (word, column) of samples that are counted.
     pub(super) x_words: Vec<u32>,
-    /// Signs of their x, as words of 0 or ones, by sample and column.
+    /// The signs of the pulses that their x lines and positive d give: 1 where x is negative, −1 elsewhere. Places are
+    /// those of `x_words`; a sample has its signs at its first words.
     pub(super) x_signs: Vec<i32>,
     /// Factors of `Counts` and `Exact`.
     pub(super) values: Vec<f32>,
@@ -192,7 +193,7 @@ impl Trains {
         self.statistics = statistics;
     }
 
-    /// Counts of the pulses that were sent since the last call, and starts new ones.
+    /// Returns the counts of the pulses that were sent since the last call, and starts new ones.
     pub(crate) fn take_statistics(&mut self) -> Statistics {
         std::mem::take(&mut self.statistics)
     }

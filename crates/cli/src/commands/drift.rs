@@ -39,7 +39,7 @@ pub struct DriftArgs {
     /// The most chips that --until takes.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     most: usize,
-    /// Where to write: NAME.csv, NAME.jsonl, NAME.svg and NAME.html [default: drift in the folder of the run].
+    /// The files to write: NAME.csv, NAME.jsonl, NAME.svg and NAME.html [default: drift in the folder of the run].
     #[arg(long, value_name = "NAME")]
     out: Option<PathBuf>,
 }

@@ -33,8 +33,8 @@ pub struct ExplainArgs {
     /// Outputs of that matrix.
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8192))]
     outputs: u32,
-    /// For a model: use the inputs of its layers for test rows, instead of Gaussian ones. Convolutions and recurrent
-    /// layers keep Gaussian inputs.
+    /// For a model: take the inputs of its layers from the test rows, instead of Gaussian ones. Convolutions and
+    /// recurrent layers keep Gaussian inputs.
     #[arg(long)]
     on_data: bool,
     /// Number of reads to average over.
@@ -218,7 +218,8 @@ fn shares(weight: &Tensor, config: &InferenceRpuConfig, x: Tensor, key: Key) -> 
     };
     let exact = read(&presets::floating_point())?;
     let error = |forward: IoParameters| -> Outcome<f64> {
-        // Without input ranges: one that is not trained yet would clip, and only the read is measured.
+        // Without input ranges, because the error of the read alone is measured, and a range that is not trained yet
+        // would clip.
         let config = InferenceRpuConfig { forward, pre_post: Default::default(), ..config.clone() };
         Ok(mean_square(&(&read(&config)? - &exact)))
     };

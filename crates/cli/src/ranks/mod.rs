@@ -1,10 +1,10 @@
 //! The processes of one run: this one alone, or those that `mpirun` started (feature `mpi`).
 //!
-//! All ranks run the same command on the same files. Rank 0 writes the folder of the run, prints, and decides what
-//! depends on files; the others get it from [`Ranks::share`]. Work that is dealt out by its index comes together at
-//! rank 0 ([`Ranks::collect`]), and gradients are summed in an order that does not depend on the number of ranks
-//! ([`Ranks::sum`]). `mpi.rs` sends and receives the messages of processes; without the feature `alone.rs` stands in
-//! for it, with one rank and no messages.
+//! All ranks run the same command on the same files. Rank 0 writes the folder of the run, prints, and takes the
+//! decisions that depend on files; the others get these decisions from [`Ranks::share`]. Work that is dealt out by its
+//! index comes together at rank 0 ([`Ranks::collect`]), and gradients are summed in an order that does not depend on
+//! the number of ranks ([`Ranks::sum`]). `mpi.rs` sends and receives the messages of processes; without the feature
+//! `alone.rs` stands in for it, with one rank and no messages.
 
 #[cfg(not(feature = "mpi"))]
 #[path = "alone.rs"]
@@ -36,7 +36,7 @@ enum Topic {
     Work,
 }
 
-/// The result of a piece of work: its index, and numbers.
+/// A function that takes the result of a piece of work: its index, and numbers.
 pub type Give<'a> = &'a (dyn Fn(usize, Vec<f64>) -> Outcome<()> + Sync);
 
 /// The ranks that do something together, and which of them this process is.
@@ -75,8 +75,8 @@ impl Ranks {
         index % self.count == self.rank
     }
 
-    /// The first ranks, as many as the largest power of two that is at most `most`; `None` if this rank is not among
-    /// them.
+    /// The first ranks, in the largest possible number that is a power of two and at most `most`; `None` if this rank
+    /// is not among them.
     pub fn team(self, most: usize) -> Option<Self> {
         let count = 1 << self.count.min(most.max(1)).ilog2();
         (self.rank < count).then_some(Self { count, ..self })
@@ -91,13 +91,13 @@ impl Ranks {
         self.broadcast(vec![]);
     }
 
-    /// The bytes that `make` gives at rank 0, at all ranks.
+    /// Returns at all ranks the bytes that `make` gives at rank 0.
     pub fn share(self, make: impl FnOnce() -> Outcome<Vec<u8>>) -> Outcome<Vec<u8>> {
         let own = if self.is_first() { make()? } else { vec![] };
         Ok(self.broadcast(own))
     }
 
-    /// The numbers that `make` gives at rank 0, at all ranks.
+    /// Returns at all ranks the numbers that `make` gives at rank 0.
     pub fn share_numbers<const N: usize>(self, make: impl FnOnce() -> [f64; N]) -> [f64; N] {
         let own = if self.is_first() { pack([(0, &make()[..])]) } else { vec![] };
         let pieces = unpack(&self.broadcast(own));
@@ -110,7 +110,7 @@ impl Ranks {
         self.share_numbers(|| [f64::from(u8::from(make()))]) == [1.0]
     }
 
-    /// The bytes of rank 0 at all ranks, which they reach along a tree.
+    /// Sends the bytes of rank 0 to all ranks, along a tree, and returns them.
     fn broadcast(self, own: Vec<u8>) -> Vec<u8> {
         let bytes = if self.is_first() { own } else { self.receive(self.parent()) };
         self.children().for_each(|child| link::send(child, Topic::Share, &bytes));

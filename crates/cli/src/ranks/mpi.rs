@@ -88,7 +88,7 @@ pub fn receive(from: Option<usize>, topic: Topic) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Sends numbers to a rank that sends as many here.
+/// Exchanges numbers with another rank, which sends as many as it receives.
 pub fn swap(with: usize, own: &[f32], other: &mut [f32]) {
     let world = world();
     let with = world.process_at_rank(with as i32);

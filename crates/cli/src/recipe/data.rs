@@ -113,7 +113,7 @@ impl DataRecipe {
                     _ => Normalise::All,
                 }
             }
-            // Images have the library's own, and the arm's angles are within ±1.
+            // Images have the library's own normalisation, and the arm's angles are within ±1.
             _ => Normalise::None,
         };
         let share = |section: &mut Section<'_>, field: &str, default: f64| {

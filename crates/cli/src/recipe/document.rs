@@ -18,7 +18,7 @@ pub struct Document {
     /// The file, as errors name it.
     name: String,
     table: Table,
-    /// Where each field stands: a line of the file, or an argument.
+    /// The place of each field: a line of the file, or an argument.
     places: BTreeMap<String, String>,
 }
 

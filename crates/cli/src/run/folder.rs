@@ -59,7 +59,7 @@ impl Folder {
         Self::locked(Self::open(path)?.path)
     }
 
-    /// The folder that rank 0 makes or opens, at all ranks; rank 0 alone writes it.
+    /// Returns at all ranks the folder that rank 0 makes or opens; rank 0 alone writes it.
     pub fn of_all(ranks: Ranks, make: impl FnOnce() -> Outcome<Self>) -> Outcome<Self> {
         let mut own = None;
         let path = ranks.share(|| {

@@ -10,8 +10,8 @@ use crate::data::Goal;
 use crate::ranks::Ranks;
 use crate::score::loss;
 
-/// The loss of a batch and its gradients. `pieces` is a power of two, and a multiple of the number of ranks; a batch of
-/// fewer rows is not cut.
+/// The loss of a batch and its gradients. `pieces` is a power of two, and a multiple of the number of ranks; a batch
+/// with fewer rows than pieces is not cut.
 ///
 /// State that a forward changes (running means, input ranges) is the mean over the pieces.
 pub fn gradients(net: &Sequential, batch: &Batch<Goal>, key: Key, pieces: usize, team: Ranks) -> (f32, Gradients) {

@@ -92,7 +92,7 @@ fn a_browser_shows_pages_at_any_width_by_day_and_night() {
     }
 }
 
-/// Opens a page; gives what the browser prints, and what it says.
+/// Opens a page; returns standard output and standard error of the browser.
 fn open(browser: &str, folder: &Folder, page: &str, width: u32, is_dark: bool, further: &[&str]) -> (String, String) {
     let place = format!("file://{}", folder.path(page).display());
     let output = Command::new(browser)
@@ -109,7 +109,7 @@ fn open(browser: &str, folder: &Folder, page: &str, width: u32, is_dark: bool, f
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// Where the picture of a page is left to be looked at: in `target/tmp`.
+/// The file of a page's picture, in `target/tmp`, where it stays to be looked at.
 fn screenshot(page: &str, width: u32, is_dark: bool) -> PathBuf {
     let name = page.replace('/', "-").replace(".html", "");
     let light = if is_dark { "dark" } else { "light" };

@@ -1,6 +1,7 @@
 //! The program under MPI: the same bytes for any number of ranks, and what a rank that dies leaves.
 //!
-//! These tests need a program with the feature `mpi`, and `mpirun`; without, they say that they are left out.
+//! These tests need a program with the feature `mpi`, and `mpirun`. Without the feature they say that they are left
+//! out; without `mpirun` they fail.
 
 use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
@@ -8,7 +9,8 @@ use std::time::Duration;
 
 use super::common::{Folder, QUICK, program};
 
-/// Returns `true` if the tests can be run; prints the reason if not.
+/// Returns `true` with the feature `mpi`; otherwise prints that the tests are left out. Panics with the feature and
+/// without `mpirun`.
 fn is_there() -> bool {
     if !cfg!(feature = "mpi") {
         eprintln!("left out: the program is built without the feature `mpi`");

@@ -57,7 +57,7 @@ fn it_starts_at_once() {
         folder.ok(&["--version"]);
         start.elapsed()
     };
-    // It takes a few milliseconds. What else the machine does makes single starts slow, but not all of so many.
+    // It takes a few milliseconds. Other work of the machine makes single starts slow, but not all of so many.
     let mut times = (0..500).map(time);
     assert!(times.any(|time| time.as_millis() < 20), "none of 500 starts was done in 20 ms");
 }

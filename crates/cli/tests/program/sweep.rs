@@ -108,7 +108,7 @@ fn chips_that_drifted_are_not_computed_again() {
     assert_eq!(finished(), 8);
     drift(&["--times", "1d"]);
     assert_eq!(finished(), 11, "and at other times");
-    // A line that a killed process broke, and one of numbers that are nobody's, are as if they were not there.
+    // A line that a killed process left unfinished is removed, and its chip is computed again; other lines stay.
     let whole = folder.text("run/drift.jsonl");
     std::fs::write(folder.path("run/drift.jsonl"), &whole[..whole.len() - 5]).unwrap();
     drift(&["--times", "1d"]);

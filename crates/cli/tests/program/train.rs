@@ -103,7 +103,7 @@ fn a_run_that_is_killed_anywhere_goes_on_bit_for_bit() {
     folder.write("long.toml", &QUICK.replace("_epochs = 2", "_epochs = 6").replace("count = 3", "count = 12"));
     let start = Instant::now();
     folder.ok(&["train", "long.toml", "--out", "whole"]);
-    // The places are shares of a whole run, on any machine.
+    // Kills come after shares of the time of a whole run, so that they hit it on fast and slow machines alike.
     let whole = start.elapsed();
     let expected = folder.run_of("whole");
     let (mut kills, mut state) = (0, 12_345_u64);
@@ -180,7 +180,7 @@ fn one_process_writes_a_run() {
         assert_eq!(code, 1);
         assert!(said.contains(&format!("run: is being written by another process, {pid}; wait")), "{said}");
     }
-    // A network of a run that goes on may be read; and who is killed holds nothing.
+    // A run that another process writes can be read, and a process that was killed holds no lock.
     let (code, said) = folder.fails(&["evaluate", "run"]);
     assert!(code == 2 && said.contains("no training of this run is over"), "{said}");
     child.kill().unwrap();
@@ -196,7 +196,7 @@ fn weights_of_another_name_are_where_a_run_begins() {
     let (net, _) = quick();
     let file = folder.path("start.safetensors");
     Checkpoint::save(&file, &net, None, &TrainingState::new(Key::new(1))).unwrap();
-    // A file of tensors alone, as PyTorch writes it: without what makes it a checkpoint.
+    // A file of tensors alone, as PyTorch writes it: without the metadata of a checkpoint.
     let bytes = std::fs::read(&file).unwrap();
     let end = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let mut header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&bytes[8..end]).unwrap();

@@ -110,11 +110,11 @@ impl<const N: usize> Setting for [f32; N] {
     }
 }
 
-/// Lists of numbers, each under a number such as a time, in ascending order; in files a table whose fields are numbers.
-/// A table from a file replaces the whole table.
+/// Lists of numbers, each under a number such as a time, in ascending order; in files a table whose field names are
+/// these numbers. A table from a file replaces the whole table.
 impl Setting for Vec<(f32, Vec<f32>)> {
     fn overlay(&mut self, value: Value, at: &str, on_error: OnError<'_>) -> Result<(), Error> {
-        let allowed = "a table of lists of numbers, by a number each";
+        let allowed = "a table from numbers to lists of numbers";
         let Value::Table(entries) = value else {
             return Err(invalid(at, &value, allowed));
         };

@@ -8,7 +8,8 @@ use super::setting::{Range, Setting, join, nearest, strict};
 use super::value::Value;
 use crate::Error;
 
-/// The largest number of steps of a path, above that of any field, so that a hostile path does not exhaust the stack.
+/// The largest number of names in a path, so that a hostile path does not exhaust the stack; no field has a longer
+/// path.
 const DEPTH: usize = 64;
 
 /// Sets the field at a path to the value in the text, which is written as in a file. The section stays as it is if the

@@ -33,8 +33,8 @@ pub trait Setting: Debug {
         Ok(())
     }
 
-    /// Notes the fields that have no effect under the other fields and differ from `by_default`, their values in the
-    /// default of the section around them.
+    /// Notes the fields that have no effect under the other fields and differ from `by_default`, which holds their
+    /// values in the default of the section around them.
     fn unused(&self, _by_default: &Value, _at: &str, _notes: &mut Vec<Note>) {}
 
     /// The JSON Schema of the values that `overlay` takes; its defaults are the present values.

@@ -36,8 +36,8 @@ impl<'a> Unused<'a> {
         Self { now, by_default, at, notes }
     }
 
-    /// Notes those `fields` that differ from their defaults, if they are `unused`; they belong to an inner section, or
-    /// to this section if `section` is empty.
+    /// If `unused` is true, notes those `fields` that differ from their defaults. They are fields of the inner section
+    /// `section`, or of this section if `section` is empty.
     pub(crate) fn note(&mut self, section: &str, fields: &[&str], unused: bool, reason: impl fmt::Display) {
         let (Some(now), Some(by_default)) = (self.now.find(section), self.by_default.find(section)) else { return };
         for field in fields.iter().filter(|_| unused) {

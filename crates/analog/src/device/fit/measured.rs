@@ -85,7 +85,7 @@ impl Experiment {
             return Ok(());
         }
         let found = Value::Text(format!("{pulses} numbers of pulses and {responses} responses"));
-        Err(invalid(at, &found, "as many of both, at least two"))
+        Err(invalid(at, &found, "equally many of both, at least two"))
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Grid {
 pub type Point = Vec<(String, Value)>;
 
 impl Grid {
-    /// Reads arguments `path=a,b,c`. A path that begins with no section of a recipe is one of the hardware.
+    /// Reads arguments `path=a,b,c`. A path that does not begin with a section of a recipe is a path of the hardware.
     pub fn parse(arguments: &[String]) -> Outcome<Self> {
         let axis = |argument: &String| {
             let wrong = |what: &str| Failure::mistake(format!("--grid {argument}: {what}"));

@@ -1,4 +1,4 @@
-//! `ohmgrad sweep` and `ohmgrad merge`: every point of a grid times chips, equal keys in all points.
+//! `ohmgrad sweep` and `ohmgrad merge`: each point of a grid on a number of chips, with the same keys in all points.
 
 mod grid;
 mod results;
@@ -36,9 +36,9 @@ const MOST_CHIPS: usize = 1_000_000;
 /// Compute every point of a grid of fields, each on the same number of chips with the same keys, so that differences
 /// are paired.
 ///
-/// A grid of hardware alone trains one network and programs it under each point; any other trains one for each point.
-/// Finished chips are kept: `ohmgrad sweep --resume FOLDER` continues. On a cluster, --part cuts a sweep into parts,
-/// and `ohmgrad merge` puts them together.
+/// For a grid of hardware alone, one network is trained and programmed under each point; for any other grid, one is
+/// trained for each point. Finished chips are kept: `ohmgrad sweep --resume FOLDER` continues. On a cluster, --part
+/// cuts a sweep into parts, and `ohmgrad merge` puts them together.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  ohmgrad sweep mnist.toml --grid forward.out_noise=0,0.02,0.06 --grid mapping.max_input_size=128,256,512\n  ohmgrad sweep --model runs/mnist --grid noise_model.prog_noise_scale=0,0.5,1,2\n  ohmgrad sweep mnist.toml --grid training.lr=1e-3,2e-3 --trainings 5\n  ohmgrad sweep --resume runs/mnist-sweep"

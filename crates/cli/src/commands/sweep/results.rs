@@ -126,7 +126,7 @@ impl Results<'_> {
         }
     }
 
-    /// The number of independent values behind the means, and what they are; of points with different numbers the range.
+    /// The number of independent values behind the means, with their kind; a range if points have different numbers.
     fn over(&self) -> String {
         let of_point = |chips: &Vec<Scored>| independent(chips.iter().map(|((training, _), _)| (*training, 0.0))).len();
         let counts = || self.scores.iter().map(of_point).filter(|&n| n > 0);
