@@ -1,5 +1,6 @@
 //! Properties of every cell.
 
+mod residual;
 mod rules;
 
 use ohmgrad_tensor::{Key, Tensor};
@@ -98,6 +99,35 @@ fn cells() -> Vec<(&'static str, CellConfig)> {
                     in_chop_random: true,
                     auto_scale: true,
                     transfer_lr: 30.0,
+                    ..Default::default()
+                }
+                .into(),
+            ),
+        ),
+        (
+            "residual",
+            unit(
+                ResidualTransferCompound {
+                    unit_cell_devices: vec![noisy(), soft(), soft(), soft()],
+                    transfer_every: 3.0,
+                    transfer_every_growth: 2.0,
+                    units_in_mbatch: false,
+                    warm_start: 9.0,
+                    ..Default::default()
+                }
+                .into(),
+            ),
+        ),
+        (
+            "rider",
+            unit(
+                RiderTransferCompound {
+                    unit_cell_devices: pair(noisy()),
+                    transfer_every: 0.2,
+                    transfer_columns: false,
+                    transfer_lr: 30.0,
+                    in_chop_prob: 0.4,
+                    in_chop_random: true,
                     ..Default::default()
                 }
                 .into(),
