@@ -49,7 +49,7 @@ parameters! {
         /// Multiplies the learning rate by `fast_lr`; `false`: `fast_lr` is the rate itself.
         scale_fast_lr: bool = true;
 
-        /// Rate of transfers to the last array, divided by `transfer_lr_growth`.
+        /// Base of the rates of transfers: that of the last one is `transfer_lr` · `transfer_lr_growth`.
         transfer_lr: f32 = 0.1, [>= 0.0];
 
         /// Factor from the rate of one array's transfers to that of the array before it.

@@ -26,7 +26,7 @@ pub(super) enum Rule {
     Direct,
     /// Version 2: a digital sum is written where it passes a threshold.
     Buffered(Buffered),
-    /// Versions 3 and 4: so, with signs that are turned around.
+    /// Versions 3 and 4, and RIDER: so, with signs that are turned around.
     Chopped(Box<Chopped>),
 }
 

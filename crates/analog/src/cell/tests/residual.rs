@@ -171,14 +171,14 @@ fn more_arrays_resolve_more_than_the_states_of_a_device() {
     };
     let residual = |n: usize| {
         let config = ResidualTransferCompound {
-            unit_cell_devices: of(n, device.clone()),
+            unit_cell_devices: of(n, device),
             transfer_every: 10.0,
             transfer_forward: perfect(),
             ..Default::default()
         };
         error(CellConfig::Unit(config.into()))
     };
-    let (one, two, four) = (error(CellConfig::Device(device.clone().into())), residual(2), residual(4));
+    let (one, two, four) = (error(CellConfig::Device(device.into())), residual(2), residual(4));
     assert!(four < 0.4 && four < 0.7 * two && two < 0.8 * one, "{one} {two} {four}");
 }
 
