@@ -3,7 +3,8 @@
 use crate::common::full_config;
 use ohmgrad::analog::TileArray;
 use ohmgrad::analog::cell::{
-    ChoppedTransferCompound, DynamicTransferCompound, MixedPrecision, OneSidedUnitCell, TransferCompound,
+    ChoppedTransferCompound, DynamicTransferCompound, MixedPrecision, OneSidedUnitCell, ResidualTransferCompound,
+    RiderTransferCompound, TransferCompound,
 };
 use ohmgrad::analog::config::{DigitalRankUpdateRpuConfig, RpuConfig, SingleRpuConfig, UnitCellRpuConfig};
 use ohmgrad::analog::device::{ConstantStep, DeviceConfig, SoftBounds};
@@ -165,6 +166,15 @@ fn on_chip() -> Vec<RpuConfig> {
         cell(TransferCompound { unit_cell_devices: devices(), transfer_every: 1.0, ..Default::default() }.into()),
         cell(chopped.into()),
         cell(dynamic.into()),
+        cell(
+            ResidualTransferCompound {
+                unit_cell_devices: [devices(), devices()].concat(),
+                warm_start: 2.0,
+                ..Default::default()
+            }
+            .into(),
+        ),
+        cell(RiderTransferCompound { unit_cell_devices: devices(), in_chop_prob: 0.3, ..Default::default() }.into()),
         DigitalRankUpdateRpuConfig { device: MixedPrecision::default(), ..Default::default() }.into(),
     ]
 }

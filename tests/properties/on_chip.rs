@@ -2,8 +2,8 @@
 
 use ohmgrad::analog::CallPairs;
 use ohmgrad::analog::cell::{
-    ChoppedTransferCompound, DynamicTransferCompound, MixedPrecision, OneSidedUnitCell, TransferCompound,
-    UnitCellConfig, VectorUnitCell, presets as cells,
+    ChoppedTransferCompound, DynamicTransferCompound, MixedPrecision, OneSidedUnitCell, ResidualTransferCompound,
+    RiderTransferCompound, TransferCompound, UnitCellConfig, VectorUnitCell, presets as cells,
 };
 use ohmgrad::analog::config::{
     DigitalRankUpdateRpuConfig, FloatingPointRpuConfig, RpuConfig, SingleRpuConfig, UnitCellRpuConfig,
@@ -71,6 +71,14 @@ fn every_kind() -> Vec<RpuConfig> {
             in_chop_prob: 0.3,
             ..Default::default()
         }),
+        unit(ResidualTransferCompound {
+            unit_cell_devices: [pair(), pair()].concat(),
+            transfer_every: 1.0,
+            transfer_every_growth: 2.0,
+            warm_start: 2.0,
+            ..Default::default()
+        }),
+        unit(RiderTransferCompound { unit_cell_devices: pair(), in_chop_prob: 0.3, ..Default::default() }),
         mixed.into(),
         FloatingPointRpuConfig::default().into(),
     ]

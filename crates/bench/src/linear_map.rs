@@ -5,7 +5,7 @@
 //! there, and descent ends between the map and the symmetry points. Tiki-Taka collects gradients on a fast array and
 //! writes to the weights what remains of them.
 
-use ohmgrad::analog::cell::{Algorithm, build_cell};
+use ohmgrad::analog::cell::{Algorithm, CellConfig, build_cell};
 use ohmgrad::analog::config::RpuConfig;
 use ohmgrad::analog::device::{DeviceConfig, SoftBoundsReference};
 use ohmgrad::analog::update::UpdateParameters;
@@ -47,7 +47,11 @@ impl Task {
         key: Key,
         is_sampled: impl Fn(usize) -> bool,
     ) -> Result<Vec<(usize, f64)>, ohmgrad::Error> {
-        let map = Tensor::normal(&[SIZE, SIZE], key.fold("map")).map(|w| 0.3 * w.clamp(-2.0, 2.0));
+        self.errors_of(self.cell(algorithm, 1), key, is_sampled)
+    }
+
+    /// The cell of an algorithm, with its number of arrays where the algorithm lets it vary.
+    pub fn cell(&self, algorithm: Algorithm, arrays: usize) -> (CellConfig, UpdateParameters) {
         let device = DeviceConfig::from(SoftBoundsReference {
             dw_min: 2.0 / self.states,
             w_max: 1.0,
@@ -56,10 +60,22 @@ impl Task {
             subtract_symmetry_point: true,
             ..Default::default()
         });
-        let io = IoParameters::default();
-        let (cell, update) = build_cell(algorithm, &device, &io, UpdateParameters::default(), 1);
+        build_cell(algorithm, &device, &IoParameters::default(), UpdateParameters::default(), arrays)
+    }
+
+    /// As [`errors`](Self::errors), in these cells.
+    ///
+    /// # Errors
+    /// If the cells cannot have these parameters.
+    pub fn errors_of(
+        &self,
+        (cell, update): (CellConfig, UpdateParameters),
+        key: Key,
+        is_sampled: impl Fn(usize) -> bool,
+    ) -> Result<Vec<(usize, f64)>, ohmgrad::Error> {
+        let map = Tensor::normal(&[SIZE, SIZE], key.fold("map")).map(|w| 0.3 * w.clamp(-2.0, 2.0));
         let mut net = Linear::new(SIZE, SIZE, key.fold("weights")).without_bias();
-        net.to_analog(RpuConfig::on_chip(cell, update, io), key.fold("hardware"))?;
+        net.to_analog(RpuConfig::on_chip(cell, update, IoParameters::default()), key.fold("hardware"))?;
         let (mut sgd, mut errors) = (Sgd::new(self.lr), vec![]);
         for step in 0..self.steps {
             if is_sampled(step) {

@@ -143,6 +143,13 @@ impl TileArray {
         self.pulsed.iter_mut().flat_map(|pulsed| &mut pulsed.cells).for_each(Cell::count_pulses);
     }
 
+    /// Ends the turn of the array that each cell's warm start writes to; `false` if no cell has one that is not over. See
+    /// [`Cell::advance_warm_start`].
+    pub fn advance_warm_start(&mut self) -> bool {
+        let cells = self.pulsed.iter_mut().flat_map(|pulsed| &mut pulsed.cells);
+        cells.filter_map(|cell| cell.advance_warm_start().then_some(())).count() > 0
+    }
+
     /// Takes the statistics of the pulses since the last call, tile by tile.
     pub fn take_update_statistics(&mut self) -> UpdateStatistics {
         let cells = self.pulsed.iter_mut().flat_map(|pulsed| &mut pulsed.cells);

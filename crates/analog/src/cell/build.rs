@@ -1,9 +1,9 @@
-//! Cells for training algorithms by name: aihwkit `build_config`.
+//! Cells for training algorithms by name: aihwkit `build_config`, and residual learning.
 
 use super::presets::unmanaged;
 use super::{
-    CellConfig, ChoppedTransferCompound, DynamicTransferCompound, MixedPrecision, TransferCompound, UnitCellConfig,
-    UpdatePolicy, VectorUnitCell, WrittenCell,
+    CellConfig, ChoppedTransferCompound, DynamicTransferCompound, MixedPrecision, ResidualTransferCompound,
+    RiderTransferCompound, TransferCompound, UnitCellConfig, UpdatePolicy, VectorUnitCell, WrittenCell,
 };
 use crate::config::IoParameters;
 use crate::config::choice::choices;
@@ -23,12 +23,17 @@ choices! {
         ChoppedTikiTaka2 = "c-ttv2",
         /// Tiki-Taka version 4: with a moving reference.
         Agad = "agad",
+        /// Residual learning over several arrays.
+        Residual = "residual",
+        /// Residual learning with choppers and a tracked symmetry point, E-RIDER.
+        ERider = "e-rider",
         /// Gradients are summed digitally.
         MixedPrecision = "mixed-precision",
     }
 }
 
-/// The cell and the update parameters with which an algorithm trains on devices; `io` is how the tile is read.
+/// The cell and the update parameters with which an algorithm trains on devices; `io` is how the tile is read, `devices` the
+/// number of devices at a crosspoint for descent and of arrays (at least two) for residual learning.
 ///
 /// ```
 /// use ohmgrad_analog::IoParameters;
@@ -93,6 +98,24 @@ pub fn build_cell(
                 transfer_update: UpdateParameters { update_management: true, update_bl_management: true, ..one },
                 fast_lr: 0.1,
                 auto_scale: true,
+                ..Default::default()
+            };
+            (unit(cell.into()), few)
+        }
+        Algorithm::Residual => {
+            let cell = ResidualTransferCompound {
+                unit_cell_devices: vec![device.clone(); devices.max(2)],
+                transfer_forward: unmanaged(*io),
+                transfer_update: update,
+                ..Default::default()
+            };
+            (unit(cell.into()), update)
+        }
+        Algorithm::ERider => {
+            let cell = RiderTransferCompound {
+                unit_cell_devices: pair(),
+                transfer_forward: unmanaged(*io),
+                transfer_update: unmanaged_one,
                 ..Default::default()
             };
             (unit(cell.into()), few)

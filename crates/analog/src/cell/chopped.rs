@@ -11,30 +11,42 @@
 use ohmgrad_tensor::{Key, Tensor, random, rows};
 
 use super::dynamic::Dynamic;
+use super::rider::Rider;
 use super::transfer::{Event, Rule, places, ratio};
 use super::transfer_parameters::Shared;
 use super::{ChoppedTransferCompound, DynamicTransferCompound, Slot, chance};
 use crate::device::{DeviceArray, slice};
 use crate::update::Pairs;
 
-/// Configuration that both chopped cells share.
+/// Configuration that all chopped cells share.
 #[derive(Clone, Debug)]
-struct Options {
-    in_chop_prob: f32,
-    in_chop_random: bool,
-    out_chop_prob: f32,
-    buffer_granularity: f32,
-    auto_granularity: f32,
-    transfer_every: f32,
-    step: f32,
-    momentum: f32,
-    forget: bool,
-    no_buffer: bool,
+pub(super) struct Options {
+    pub(super) in_chop_prob: f32,
+    pub(super) in_chop_random: bool,
+    pub(super) out_chop_prob: f32,
+    pub(super) buffer_granularity: f32,
+    pub(super) auto_granularity: f32,
+    pub(super) transfer_every: f32,
+    pub(super) step: f32,
+    pub(super) momentum: f32,
+    pub(super) forget: bool,
+    pub(super) no_buffer: bool,
     /// Largest magnitude of the buffer after a write, in trains.
-    cap: f32,
-    auto_scale: bool,
-    auto_momentum: f32,
-    correct: bool,
+    pub(super) cap: f32,
+    pub(super) auto_scale: bool,
+    pub(super) auto_momentum: f32,
+    pub(super) correct: bool,
+}
+
+/// References that reads are taken relative to.
+#[derive(Clone, Debug)]
+pub(super) enum Reference {
+    /// Version 3: none.
+    Zero,
+    /// Version 4: the mean before the line's last turn.
+    Dynamic(Dynamic),
+    /// RIDER: a moving average, which is subtracted in the tile's weight too.
+    Tracked(Rider),
 }
 
 #[derive(Clone, Debug)]
@@ -51,8 +63,7 @@ pub(super) struct Chopped {
     /// Running means of the largest inputs and gradients, and the fast rate of the last pair.
     means: [f32; 2],
     fast_rate: f32,
-    /// Additional state of version 4.
-    dynamic: Option<Dynamic>,
+    reference: Reference,
 }
 
 macro_rules! options {
@@ -79,25 +90,31 @@ macro_rules! options {
 impl ChoppedTransferCompound {
     pub(super) fn rule(&self, shape: [usize; 2]) -> Rule {
         let options = options!(self, self.out_chop_prob, self.no_buffer, 0.0);
-        Rule::Chopped(Box::new(Chopped::new(options, self.transfer_columns, shape)))
+        Rule::Chopped(Box::new(Chopped::new(options, self.transfer_columns, shape, |_| Reference::Zero)))
     }
 }
 
 impl DynamicTransferCompound {
     pub(super) fn rule(&self, shape: [usize; 2]) -> Rule {
         let options = options!(self, 0.0, false, self.buffer_cap);
-        let mut rule = Chopped::new(options, self.transfer_columns, shape);
-        let lines = rule.in_chopper.len();
-        rule.dynamic = Some(Dynamic::new(self, rule.turns, shape, lines));
-        Rule::Chopped(Box::new(rule))
+        let lines = if self.transfer_columns { shape[1] } else { shape[0] };
+        let reference = |turns| Reference::Dynamic(Dynamic::new(self, turns, shape, lines));
+        Rule::Chopped(Box::new(Chopped::new(options, self.transfer_columns, shape, reference)))
     }
 }
 
 impl Chopped {
-    fn new(options: Options, columns: bool, [outs, ins]: [usize; 2]) -> Self {
+    /// The reference is made for the number of passes between two regular turns.
+    pub(super) fn new(
+        options: Options,
+        columns: bool,
+        [outs, ins]: [usize; 2],
+        reference: impl FnOnce(u64) -> Reference,
+    ) -> Self {
         let (lines, length) = if columns { (ins, outs) } else { (outs, ins) };
+        let turns = if options.in_chop_prob > 0.0 { ((1.0 / options.in_chop_prob).ceil() as u64).max(2) } else { 0 };
         Self {
-            turns: if options.in_chop_prob > 0.0 { ((1.0 / options.in_chop_prob).ceil() as u64).max(2) } else { 0 },
+            turns,
             buffer: Tensor::full(&[outs, ins], 0.0),
             in_chopper: Tensor::full(&[lines], 0.0),
             out_chopper: Tensor::full(&[length], 0.0),
@@ -105,7 +122,7 @@ impl Chopped {
             means: [0.0; 2],
             fast_rate: 0.0,
             options,
-            dynamic: None,
+            reference: reference(turns),
         }
     }
 
@@ -157,21 +174,33 @@ impl Chopped {
             true => fast * o.auto_granularity / (lines as f32 * o.transfer_every.abs()),
             false => fast,
         };
-        let rate = (rate * ratio(gamma, from)).abs();
+        let rate = match self.reference {
+            Reference::Tracked(_) => rate,
+            _ => (rate * ratio(gamma, from)).abs(),
+        };
         let mut lambda = match o.correct {
             true => rate / (self.fast_rate * unit * granularity * slow / fast),
             false => rate / (unit * granularity),
         };
         let shape = [self.buffer.shape()[0], self.buffer.shape()[1]];
-        if let Some(dynamic) = &mut self.dynamic {
-            lambda = dynamic.relative(lambda, values, line, q, self.passes, fast, shape);
+        match &mut self.reference {
+            Reference::Zero => {}
+            Reference::Dynamic(dynamic) => {
+                lambda = dynamic.relative(lambda, values, line, q, self.passes, fast, shape);
+            }
+            Reference::Tracked(rider) => rider.relative(values, line, shape),
         }
+        let at_once = o.no_buffer && matches!(self.reference, Reference::Tracked(_));
         let turned = slice(&self.in_chopper)[q];
         let outward = slice(&self.out_chopper);
         let buffer = self.buffer.make_mut();
         let mut written = false;
         for ((at, v), &out) in places(line, shape).zip(values.iter_mut()).zip(outward) {
             let sign = if turned != out { -1.0 } else { 1.0 };
+            if at_once {
+                *v *= -sign;
+                continue;
+            }
             let sum = if o.no_buffer { 0.0 } else { buffer[at] } + sign * lambda * *v;
             let n = sum.trunc().clamp(-longest, longest);
             buffer[at] = match n {
@@ -185,29 +214,32 @@ impl Chopped {
             *v = -n;
             written |= n != 0.0;
         }
-        if self.dynamic.is_some() {
+        if let Reference::Dynamic(_) = self.reference {
             // The reference of the first period is not yet known.
             written &= self.passes > self.turns;
         }
-        self.turn(q, key);
-        written.then_some(self.options.step * slow)
+        let turned = self.turn(q, key);
+        match &mut self.reference {
+            Reference::Zero => {}
+            Reference::Dynamic(dynamic) => dynamic.turned(q, turned),
+            Reference::Tracked(rider) => rider.was_read(line, turned, shape),
+        }
+        if at_once { Some(rate) } else { written.then_some(self.options.step * slow) }
     }
 
-    /// Turns lines around where it is their time, after the read of line q.
-    fn turn(&mut self, q: usize, key: Key) {
+    /// Turns lines around where it is their time, after the read of line q; `true` if it is that of q.
+    fn turn(&mut self, q: usize, key: Key) -> bool {
         let o = &self.options;
         let mut turns = false;
         if o.in_chop_prob > 0.0 {
             let regular = self.passes % self.turns + 1 == self.turns;
             let random = o.in_chop_random && chance(o.in_chop_prob, key.fold("chopper"));
-            turns = if o.in_chop_random && self.dynamic.is_none() { random } else { regular || random };
+            let dynamic = matches!(self.reference, Reference::Dynamic(_));
+            turns = if o.in_chop_random && !dynamic { random } else { regular || random };
         }
         let chopper = &mut self.in_chopper.make_mut()[q];
         if turns {
             *chopper = 1.0 - *chopper;
-        }
-        if let Some(dynamic) = &mut self.dynamic {
-            dynamic.turned(q, turns);
         }
         if q + 1 == self.in_chopper.len() {
             if o.out_chop_prob > 0.0 {
@@ -219,11 +251,15 @@ impl Chopped {
             }
             self.passes += 1;
         }
+        turns
     }
 
     /// The tile's weights where the fast array has a part in them: with the signs that its lines have now.
     pub(super) fn reduce(&self, weights: &mut Tensor, devices: &[DeviceArray], shared: &Shared) {
         let (x, d) = self.signs(shared.columns);
+        if let Reference::Tracked(rider) = &self.reference {
+            return rider.reduce(weights, devices, &shared.gamma, (x, d));
+        }
         let [fast, slow] = [0, 1].map(|k| slice(devices[k].weights()));
         let columns = x.len();
         for (i, w) in weights.make_mut().iter_mut().enumerate() {
@@ -241,8 +277,10 @@ impl Chopped {
         f(&format!("{path}mean_x"), Slot::Number(x));
         f(&format!("{path}mean_d"), Slot::Number(d));
         f(&format!("{path}fast_rate"), Slot::Number(&mut self.fast_rate));
-        if let Some(dynamic) = &mut self.dynamic {
-            dynamic.state(path, f);
+        match &mut self.reference {
+            Reference::Zero => {}
+            Reference::Dynamic(dynamic) => dynamic.state(path, f),
+            Reference::Tracked(rider) => rider.state(path, f),
         }
     }
 }

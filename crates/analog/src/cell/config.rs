@@ -7,7 +7,10 @@ use ohmgrad_tensor::Key;
 
 use super::one_sided::OneSided;
 use super::vector::Vector;
-use super::{BufferedTransferCompound, Cell, ChoppedTransferCompound, DynamicTransferCompound, Kind, TransferCompound};
+use super::{
+    BufferedTransferCompound, Cell, ChoppedTransferCompound, DynamicTransferCompound, Kind, ResidualTransferCompound,
+    RiderTransferCompound, TransferCompound,
+};
 use crate::Error;
 use crate::config::IoParameters;
 use crate::config::choice::choices;
@@ -259,6 +262,10 @@ classes! {
         Chopped(ChoppedTransferCompound) = "ChoppedTransferCompound",
         /// Tiki-Taka version 4, AGAD.
         Dynamic(DynamicTransferCompound) = "DynamicTransferCompound",
+        /// Residual learning over several arrays.
+        Residual(ResidualTransferCompound) = "ResidualTransferCompound",
+        /// Residual learning with a tracked symmetry point.
+        Rider(RiderTransferCompound) = "RiderTransferCompound",
     }
 }
 

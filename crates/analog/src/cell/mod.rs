@@ -16,11 +16,13 @@
 //! | … through a digital buffer (version 2) | `buffered.rs` |
 //! | … with signs that are turned around by choppers (version 3) | `chopped.rs` |
 //! | … with a moving reference (version 4, AGAD) | `dynamic.rs` |
+//! | … over several arrays with a warm start (residual learning) | `residual.rs` |
+//! | … with a tracked symmetry point (RIDER) | `rider.rs` |
 //! | gradients that are summed digitally | `mixed_precision.rs` |
 //!
-//! What a user writes is in `config.rs`, `transfer_parameters.rs` with `transfer_rules.rs`, and `choice.rs`; the reads between
-//! arrays in `read.rs`. Semantics are the reference's (aihwkit 1.1, `rpu_*_device.cpp`); where it is left on purpose, the file of
-//! the cell says so.
+//! What a user writes is in `config.rs`, `transfer_parameters.rs` with `transfer_rules.rs`, and `choice.rs`, for residual
+//! learning in its files; the reads between arrays in `read.rs`. Semantics are the reference's (aihwkit 1.1,
+//! `rpu_*_device.cpp`), or the papers' where it has no such cell; where they are left on purpose, the file of the cell says so.
 
 mod arrays;
 mod buffered;
@@ -33,6 +35,8 @@ mod mixed_precision;
 mod one_sided;
 pub mod presets;
 mod read;
+mod residual;
+mod rider;
 mod single;
 mod slot;
 #[cfg(test)]
@@ -56,6 +60,8 @@ pub use config::{Compound, OneSidedUnitCell, ReferenceUnitCell, UnitCellConfig, 
 use mixed_precision::Mixed;
 use one_sided::OneSided;
 use read::Slice;
+pub use residual::{LossPlateau, ResidualTransferCompound};
+pub use rider::RiderTransferCompound;
 use single::Single;
 pub use slot::Slot;
 use transfer::Transfer;
@@ -226,6 +232,15 @@ impl Cell {
             }
             Kind::Vector(_) => Err(wrong(format!("below {devices}"))),
             _ => Err(wrong("left alone: only vector and reference cells have it".into())),
+        }
+    }
+
+    /// Ends the turn of the array that the warm start of a residual cell writes to, so that the next has its own; `false` if
+    /// there is no warm start or it is over.
+    pub fn advance_warm_start(&mut self) -> bool {
+        match &mut self.0 {
+            Kind::Transfer(cell) => cell.advance_warm_start(),
+            _ => false,
         }
     }
 

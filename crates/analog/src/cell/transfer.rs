@@ -12,6 +12,7 @@ use super::arrays::{Arrays, Scratch, weighted_sum};
 use super::buffered::Buffered;
 use super::chopped::Chopped;
 use super::read::read;
+use super::residual::WarmStart;
 use super::transfer_parameters::{Shared, TransferCompound};
 use super::{Period, Slice, Slot, Update, below, chance};
 use crate::Error;
@@ -25,7 +26,7 @@ pub(super) enum Rule {
     Direct,
     /// Version 2: a digital sum is written where it passes a threshold.
     Buffered(Buffered),
-    /// Versions 3 and 4: so, with signs that are turned around.
+    /// Versions 3 and 4, and RIDER: so, with signs that are turned around.
     Chopped(Box<Chopped>),
 }
 
@@ -48,6 +49,7 @@ pub(super) struct Transfer {
     /// Pairs and batches since weights were set.
     pairs: u64,
     batches: u64,
+    warm_start: Option<WarmStart>,
 }
 
 /// An event for a rule: the line that was read and the values to write.
@@ -102,6 +104,7 @@ impl Transfer {
             lines: vec![0; n],
             pairs: 0,
             batches: 0,
+            warm_start: WarmStart::new(shared.warm_start, n),
             arrays,
             rule,
             shared,
@@ -133,6 +136,7 @@ impl Transfer {
         let gamma = self.shared.gamma[last];
         self.arrays.devices[last].set(&w.map(|w| w / gamma), key.fold(last));
         (self.pairs, self.batches) = (0, 0);
+        self.warm_start.iter_mut().for_each(WarmStart::restart);
         self.reduce();
     }
 
@@ -145,10 +149,13 @@ impl Transfer {
             fast => fast,
         };
         let granularity = self.granularity();
+        // In a warm start the first array alone is transferred.
+        let target = self.warm_start.as_ref().and_then(WarmStart::target);
+        let sources = if target.is_some() { 1 } else { self.arrays.devices.len() };
         let mut start = 0;
         while start < n {
             let is_due = |k: usize, i: usize| self.periods[k].is_due(self.batches, self.pairs, i, n);
-            let event = (start..n).find(|&i| (0..self.arrays.devices.len()).any(|k| is_due(k, i)));
+            let event = (start..n).find(|&i| (0..sources).any(|k| is_due(k, i)));
             let end = event.map_or(n, |i| i + 1);
             let part = pairs.part(start..end);
             let Scratch { trains, rates, .. } = &mut self.arrays.scratch;
@@ -164,25 +171,38 @@ impl Transfer {
             }
             trains.prepare(parameters, granularity, rates, part, signs, key);
             self.arrays.devices[0].pulse(trains, Side::Both, key.fold("array").fold(0).fold(part.first()));
-            for k in 0..self.arrays.devices.len() {
+            for k in 0..sources {
                 if self.periods[k].is_due(self.batches, self.pairs, end - 1, n) {
-                    self.event(k, &update, key.fold("transfer").fold(k).fold(pairs.first() + end));
+                    // The last array, where it transfers to itself, writes to itself.
+                    let to = target.unwrap_or((k + 1).min(self.arrays.devices.len() - 1));
+                    self.event([k, to], &update, key.fold("transfer").fold(k).fold(pairs.first() + end));
                 }
             }
             start = end;
         }
         self.pairs += n as u64;
         self.batches += 1;
+        let now = self.now();
+        self.warm_start.iter_mut().for_each(|warm_start| warm_start.pass(now));
         self.reduce();
     }
 
-    /// Reads lines of array k and writes them to the next one.
-    fn event(&mut self, k: usize, update: &Update<'_>, key: Key) {
+    /// Batches or pairs, as periods are counted.
+    fn now(&self) -> u64 {
+        if self.shared.units_in_mbatch { self.batches } else { self.pairs }
+    }
+
+    /// Ends the turn of the array that a warm start writes to; `false` without a warm start.
+    pub(super) fn advance_warm_start(&mut self) -> bool {
+        let now = self.now();
+        self.warm_start.as_mut().is_some_and(|warm_start| warm_start.advance(now))
+    }
+
+    /// Reads lines of array k and writes them to another one.
+    fn event(&mut self, [k, to]: [usize; 2], update: &Update<'_>, key: Key) {
         let [outs, ins] = self.arrays.devices[k].size();
         let (count, length) = if self.shared.columns { (ins, outs) } else { (outs, ins) };
         let rate = self.shared.transfer_lr[k] * if self.shared.scale_transfer_lr { update.rate } else { 1.0 };
-        // The last array, where it transfers to itself, writes to itself.
-        let to = (k + 1).min(self.arrays.devices.len() - 1);
         let reads = self.shared.reads.min(count);
         let first = match self.shared.random_selection {
             true => below(count, key.fold("line")),
@@ -239,6 +259,7 @@ impl Transfer {
         }
         f(&format!("{path}pairs"), Slot::Count(&mut self.pairs));
         f(&format!("{path}batches"), Slot::Count(&mut self.batches));
+        self.warm_start.iter_mut().for_each(|warm_start| warm_start.state(path, f));
         match &mut self.rule {
             Rule::Direct => {}
             Rule::Buffered(rule) => rule.state(path, f),

@@ -31,6 +31,8 @@ pub(super) struct Shared {
     /// The rate of each array's transfer.
     pub(super) transfer_lr: Vec<f32>,
     pub(super) scale_transfer_lr: bool,
+    /// Length of the turns of a warm start; 0: none.
+    pub(super) warm_start: f32,
     pub(super) forward: IoParameters,
     pub(super) update: UpdateParameters,
 }
@@ -134,6 +136,7 @@ macro_rules! transfer_parameters {
                     scale_fast_lr: self.scale_fast_lr,
                     transfer_lr,
                     scale_transfer_lr: self.scale_transfer_lr,
+                    warm_start: 0.0,
                     forward: unmanaged(self.transfer_forward),
                     update: self.transfer_update,
                 };

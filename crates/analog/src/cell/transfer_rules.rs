@@ -33,9 +33,9 @@ fn check(shared: &Shared, vectors: [&Vec<f32>; 3], at: &str) -> Result<(), Error
     Ok(())
 }
 
-/// Rules that both chopped cells share.
-fn check_chopped(shared: &Shared, at: &str) -> Result<(), Error> {
-    match shared.devices.len() {
+/// Chopped cells have a fast array and a slow one.
+pub(super) fn check_pair(devices: usize, at: &str) -> Result<(), Error> {
+    match devices {
         2 => Ok(()),
         n => Err(invalid(&join(at, "unit_cell_devices"), &Value::Integer(n as i64), "a list of two devices")),
     }
@@ -108,7 +108,7 @@ impl Rules for ChoppedTransferCompound {
     fn rules(&self, at: &str) -> Result<(), Error> {
         let shared = self.shared();
         check(&shared, [&self.gamma_vec, &self.transfer_every_vec, &self.transfer_lr_vec], at)?;
-        check_chopped(&shared, at)
+        check_pair(shared.devices.len(), at)
     }
 
     fn absent(field: &str, value: &Value) -> Option<Result<(), &'static str>> {
@@ -126,7 +126,7 @@ impl Rules for DynamicTransferCompound {
     fn rules(&self, at: &str) -> Result<(), Error> {
         let shared = self.shared();
         check(&shared, [&self.gamma_vec, &self.transfer_every_vec, &self.transfer_lr_vec], at)?;
-        check_chopped(&shared, at)?;
+        check_pair(shared.devices.len(), at)?;
         match self.in_chop_prob > 0.0 {
             true => Ok(()),
             false => Err(invalid(&join(at, "in_chop_prob"), &self.in_chop_prob.get(), "above 0: a period has an end")),

@@ -21,6 +21,13 @@ fn settings_without_a_meaning_are_refused() {
     assert!(message(UnitCellConfig::from(alone).into()).starts_with("unit_cell_devices = 1: must be a list of two"));
     let regular = DynamicTransferCompound { unit_cell_devices: pair.clone(), in_chop_prob: 0.0, ..Default::default() };
     assert!(message(UnitCellConfig::from(regular).into()).starts_with("in_chop_prob = 0: must be above 0"));
+    let one = ResidualTransferCompound { unit_cell_devices: vec![soft()], ..Default::default() };
+    let allowed = "unit_cell_devices = 1: must be a list of two devices or more";
+    assert_eq!(message(UnitCellConfig::from(one).into()), allowed);
+    let heavy = ResidualTransferCompound { unit_cell_devices: pair.clone(), gamma: 1.5, ..Default::default() };
+    assert_eq!(message(UnitCellConfig::from(heavy).into()), "gamma = 1.5: must be from 0 to 1");
+    let three = RiderTransferCompound { unit_cell_devices: vec![soft(); 3], ..Default::default() };
+    assert_eq!(message(UnitCellConfig::from(three).into()), "unit_cell_devices = 3: must be a list of two devices");
     let ideal =
         VectorUnitCell { unit_cell_devices: vec![crate::device::Ideal::default().into()], ..Default::default() };
     assert!(message(UnitCellConfig::from(ideal).into()).ends_with("must be a pulsed device"));

@@ -107,6 +107,15 @@ const CELLS: &[(&str, &str)] = &[
     ("type = 'ChoppedTransferCompound', fast_lr = 0, auto_scale = true, auto_momentum = 0.5", "auto_scale"),
     ("type = 'DynamicTransferCompound', buffer_cap = 1", "buffer_cap"),
     ("type = 'DynamicTransferCompound', buffer_cap = 1, forget_buffer = false, momentum = 0.5", ""),
+    (
+        "type = 'ResidualTransferCompound', scale_fast_lr = false, transfer_every_growth = 3, warm_start = 10",
+        "scale_fast_lr transfer_every_growth",
+    ),
+    (
+        "type = 'RiderTransferCompound', fast_lr = 0, scale_fast_lr = true, in_chop_prob = 0, in_chop_random = true, \
+         no_buffer = true, buffer_granularity = 2, auto_granularity = 5, step = 2, momentum = 0.5, forget_buffer = false",
+        "scale_fast_lr in_chop_random buffer_granularity auto_granularity step momentum forget_buffer",
+    ),
 ];
 
 /// Fields of digital sums, and the fields without effect.
@@ -186,7 +195,7 @@ const ALWAYS: &str = "type unit_cell_devices pulse_type update_bl_management dw_
     piecewise_up piecewise_down update_policy gamma_vec refresh_every transfer_every_vec no_self_transfer transfer_columns \
     fast_lr transfer_lr_vec scale_transfer_lr n_reads_per_transfer random_selection with_reset_prob thres_scale step \
     in_chop_prob buffer_granularity auto_granularity correct_gradient_magnitudes out_chop_prob no_buffer \
-    tail_weightening experimental_correct_accumulation n_x_bins n_d_bins";
+    tail_weightening experimental_correct_accumulation transfer_lr_growth warm_start reference_lr n_x_bins n_d_bins";
 
 /// Every field of a device, cell or update has a case above, or is among those that always have an effect.
 #[test]

@@ -1,0 +1,219 @@
+//! Residual learning with a tracked symmetry point, RIDER and E-RIDER: the fast array counts relative to its moving average,
+//! in the weight and in transfers.
+//!
+//! With the fast array P, the slow array W, choppers c and the reference Q̃ the tile's weight is `W + γ·c·(P − Q̃)`. Gradients
+//! reach P with the sign c. After the read of a line, W gets `β·c·(P − Q̃)`, through the buffer of version 4 or at once, and
+//! the moving average becomes `Q ← (1 − η)Q + ηP`, which tends to the symmetry point. A line that turns around takes
+//! `Q̃ ← Q` (E-RIDER); without choppers every line does after each read (RIDER). Source: Xiao et al., arXiv:2602.21321,
+//! Algorithms 2 and 3, tables 3 to 5. There Q̃ is an array that is programmed with Q; here it is exact.
+
+use ohmgrad_tensor::Tensor;
+
+use super::chopped::{Chopped, Options, Reference};
+use super::config::{Compound, check_devices};
+use super::presets::unmanaged;
+use super::transfer::{Rule, Transfer, places};
+use super::transfer_parameters::Shared;
+use super::transfer_rules::check_pair;
+use super::{Cell, Kind, Slice, Slot};
+use crate::Error;
+use crate::config::IoParameters;
+use crate::config::section::{Rules, parameters};
+use crate::config::unused::Unused;
+use crate::device::{DeviceArray, DeviceConfig, slice};
+use crate::update::UpdateParameters;
+
+parameters! {
+    /// Residual learning with a tracked symmetry point: E-RIDER, and with `in_chop_prob` 0 RIDER. The fast array adds to the
+    /// weight what it has beyond its moving average, and transfers the same (Xiao et al., arXiv:2602.21321).
+    #[doc(alias("RIDER", "E-RIDER"))]
+    pub struct RiderTransferCompound {
+        /// The fast array, which receives the gradients, and the slow one.
+        unit_cell_devices: Vec<DeviceConfig> = vec![];
+
+        /// Weight of the fast array in the tile's.
+        gamma: f32 = 0.1, [0.0..=1.0];
+
+        /// Period of transfers, in batches or pairs.
+        transfer_every: f32 = 1.0, [> 0.0];
+
+        /// Counts periods in batches; `false`: in pairs of input and output gradient.
+        units_in_mbatch: bool = true;
+
+        /// Reads columns, driven from the inputs; `false`: rows, driven from the outputs.
+        transfer_columns: bool = true;
+
+        /// Rate of updates of the fast array: a factor of the learning rate, or with `scale_fast_lr` off the rate itself. 0:
+        /// the learning rate.
+        fast_lr: f32 = 0.5, [>= 0.0];
+
+        /// Multiplies the learning rate by `fast_lr`; `false`: `fast_lr` is the rate itself.
+        scale_fast_lr: bool = false;
+
+        /// Rate β of transfers.
+        transfer_lr: f32 = 0.05, [>= 0.0];
+
+        /// Multiplies the rate of transfers by the learning rate.
+        scale_transfer_lr: bool = false;
+
+        /// Share η of a read in the moving average.
+        reference_lr: f32 = 0.25, [0.0..=1.0];
+
+        /// Probability that a line's sign is turned around after its read; in regular turns the period is 1/probability
+        /// passes. 0: no line turns, and the reference is the moving average.
+        in_chop_prob: f32 = 0.05, [0.0..=1.0];
+
+        /// Draws turns at random; `false`: turns are regular.
+        in_chop_random: bool = false;
+
+        /// Writes each value at once, by pulses of random number; `false`: through a buffer.
+        no_buffer: bool = false;
+
+        /// Unit of the buffer, in units of the fast array's granularity; 0 is 1.
+        buffer_granularity: f32 = 1.0, [>= 0.0];
+
+        /// The number of pulses that a line collects between its reads; above 0 the buffer's unit is scaled to it.
+        auto_granularity: f32 = 1000.0, [>= 0.0];
+
+        /// Rate at which a pulse is written, in units of the granularity.
+        step: f32 = 1.0, [> 0.0];
+
+        /// Share of the buffer's value that remains after a write.
+        momentum: f32 = 0.0, [0.0..=1.0];
+
+        /// Multiplies the whole value by `momentum` after a write; `false`: the written part is subtracted, except this
+        /// share of it.
+        forget_buffer: bool = true;
+
+        /// Parameters of the read of a line. Noise and bound management are off: a unit vector needs none.
+        transfer_forward: IoParameters = IoParameters::default();
+
+        /// Parameters of the pulses that write the values to the slow array.
+        transfer_update: UpdateParameters = UpdateParameters::single_pulse();
+    }
+}
+
+impl RiderTransferCompound {
+    fn shared(&self) -> Shared {
+        Shared {
+            devices: self.unit_cell_devices.clone(),
+            gamma: vec![self.gamma, 1.0],
+            transfer_every: self.transfer_every,
+            transfer_every_vec: vec![self.transfer_every, 0.0],
+            no_self_transfer: true,
+            units_in_mbatch: self.units_in_mbatch,
+            reads: 1,
+            columns: self.transfer_columns,
+            random_selection: false,
+            reset_prob: 0.0,
+            fast_lr: self.fast_lr,
+            scale_fast_lr: self.scale_fast_lr,
+            transfer_lr: vec![self.transfer_lr; 2],
+            scale_transfer_lr: self.scale_transfer_lr,
+            warm_start: 0.0,
+            forward: unmanaged(self.transfer_forward),
+            update: self.transfer_update,
+        }
+    }
+
+    fn rule(&self, shape: [usize; 2]) -> Rule {
+        let options = Options {
+            in_chop_prob: self.in_chop_prob,
+            in_chop_random: self.in_chop_random,
+            out_chop_prob: 0.0,
+            buffer_granularity: self.buffer_granularity,
+            auto_granularity: self.auto_granularity,
+            transfer_every: self.transfer_every,
+            step: self.step,
+            momentum: self.momentum,
+            forget: self.forget_buffer,
+            no_buffer: self.no_buffer,
+            cap: 0.0,
+            auto_scale: false,
+            auto_momentum: 0.0,
+            correct: false,
+        };
+        let rider = Rider::new(self.reference_lr, self.in_chop_prob == 0.0, shape);
+        Rule::Chopped(Box::new(Chopped::new(options, self.transfer_columns, shape, |_| Reference::Tracked(rider))))
+    }
+}
+
+impl Rules for RiderTransferCompound {
+    fn rules(&self, at: &str) -> Result<(), Error> {
+        check_devices(&self.unit_cell_devices, at)?;
+        check_pair(self.unit_cell_devices.len(), at)
+    }
+
+    fn without_effect(&self, unused: &mut Unused<'_>) {
+        unused.note("", &["scale_fast_lr"], self.fast_lr == 0.0, "fast_lr is 0");
+        unused.note("", &["in_chop_random"], self.in_chop_prob == 0.0, "in_chop_prob is 0");
+        let of_buffer = ["buffer_granularity", "auto_granularity", "step", "momentum", "forget_buffer"];
+        unused.note("", &of_buffer, self.no_buffer, "no_buffer is on");
+        unused.read_of_lines("transfer_forward", &self.transfer_forward);
+    }
+}
+
+impl Compound for RiderTransferCompound {
+    fn devices(&self) -> &[DeviceConfig] {
+        &self.unit_cell_devices
+    }
+
+    fn build(&self, shape: [usize; 2], bias: bool, key: ohmgrad_tensor::Key) -> Result<Cell, Error> {
+        let rule = self.rule(shape);
+        Ok(Cell(Kind::Transfer(Box::new(Transfer::new(self.shared(), rule, shape, bias, key)?))))
+    }
+}
+
+/// The moving average of the fast array's reads, and the reference that is taken from it.
+#[derive(Clone, Debug)]
+pub(super) struct Rider {
+    eta: f32,
+    /// The reference follows the average after each read.
+    follows: bool,
+    mean: Tensor,
+    reference: Tensor,
+}
+
+impl Rider {
+    fn new(eta: f32, follows: bool, shape: [usize; 2]) -> Self {
+        Self { eta, follows, mean: Tensor::full(&shape, 0.0), reference: Tensor::full(&shape, 0.0) }
+    }
+
+    /// Subtracts the reference from what was read, and advances the average.
+    pub(super) fn relative(&mut self, values: &mut [f32], line: Slice, shape: [usize; 2]) {
+        let (mean, reference) = (self.mean.make_mut(), slice(&self.reference));
+        for (at, v) in places(line, shape).zip(values) {
+            mean[at] = (1.0 - self.eta) * mean[at] + self.eta * *v;
+            *v -= reference[at];
+        }
+    }
+
+    /// Takes the reference of a line after its read, where it is time.
+    pub(super) fn was_read(&mut self, line: Slice, turned: bool, shape: [usize; 2]) {
+        if turned || self.follows {
+            let (mean, reference) = (slice(&self.mean), self.reference.make_mut());
+            places(line, shape).for_each(|at| reference[at] = mean[at]);
+        }
+    }
+
+    /// The tile's weights, with the signs of inputs and outputs.
+    pub(super) fn reduce(
+        &self,
+        weights: &mut Tensor,
+        devices: &[DeviceArray],
+        gamma: &[f32],
+        (x, d): (&[f32], &[f32]),
+    ) {
+        let [fast, slow] = [0, 1].map(|k| slice(devices[k].weights()));
+        let reference = slice(&self.reference);
+        for (i, w) in weights.make_mut().iter_mut().enumerate() {
+            let sign = if d[i / x.len()] != x[i % x.len()] { -1.0 } else { 1.0 };
+            *w = gamma[1] * slow[i] + gamma[0] * sign * (fast[i] - reference[i]);
+        }
+    }
+
+    pub(super) fn state(&mut self, path: &str, f: &mut dyn FnMut(&str, Slot<'_>)) {
+        f(&format!("{path}running_mean"), Slot::Array(&mut self.mean));
+        f(&format!("{path}reference"), Slot::Array(&mut self.reference));
+    }
+}
