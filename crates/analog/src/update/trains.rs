@@ -2,8 +2,7 @@
 //!
 //! The bits of lines are drawn in `bits.rs`. x lines are kept as lists of the columns set at each time, d lines as one
 //! string of bits per row over the times of all samples, so that a row that gets no pulse costs one test per 32 times.
-//! A sample whose coincidences are more than half as many as the crosspoints keeps the words of its x lines, and its
-//! coincidences are counted.
+//! A sample with more coincidences than half of the crosspoints keeps the words of its x lines, and is counted.
 
 use std::ops::Range;
 
