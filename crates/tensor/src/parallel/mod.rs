@@ -48,10 +48,13 @@ pub fn for_each_part_of_two<T: Send, U: Send>(
     on_parts_of_two(a, b, &f);
 }
 
+/// Work on the part of a number, and on the part of the other slice that goes with it.
+type OnTwo<'f, T, U> = dyn Fn(usize, &mut [T], &mut [U]) + Sync + 'f;
+
 fn on_parts_of_two<T: Send, U: Send>(
     (a, size_a): (&mut [T], usize),
     (b, size_b): (&mut [U], usize),
-    f: &(dyn Fn(usize, &mut [T], &mut [U]) + Sync),
+    f: &OnTwo<'_, T, U>,
 ) {
     let alone = a.len() <= size_a || rayon::current_num_threads() == 1;
     let mut parts = a.chunks_mut(size_a.max(1)).zip(b.chunks_mut(size_b.max(1))).enumerate();
