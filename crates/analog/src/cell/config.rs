@@ -279,7 +279,7 @@ impl UnitCellConfig {
     /// Checks every field and the rules between them.
     ///
     /// # Errors
-    /// If a field has a value that it may not have; names the first such field and the values that it may have.
+    /// If a field has a value that it may not have; the error names the first such field and what is allowed.
     pub fn validate(&self) -> Result<(), Error> {
         self.check(Range::Any, "")
     }

@@ -201,7 +201,7 @@ macro_rules! chopped {
                 /// 1/probability passes.
                 in_chop_prob: f32 = 0.1, [0.0..=1.0];
 
-                /// Changes signs at random; `false`: at regular times.
+                /// Changes signs at random, in version 4 besides regular changes; `false`: at regular times only.
                 in_chop_random: bool = $random;
 
                 /// Unit of the buffer, in units of the fast array's granularity; 0 means 1.

@@ -129,7 +129,7 @@ impl Rules for DynamicTransferCompound {
         check_pair(shared.devices.len(), at)?;
         match self.in_chop_prob > 0.0 {
             true => Ok(()),
-            false => Err(invalid(&join(at, "in_chop_prob"), &self.in_chop_prob.get(), "above 0: signs must change")),
+            false => Err(invalid(&join(at, "in_chop_prob"), &self.in_chop_prob.get(), "above 0, so that signs change")),
         }
     }
 
