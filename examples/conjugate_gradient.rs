@@ -1,9 +1,9 @@
 //! Conjugate gradients for A·x = b, with the products of A read from an analog tile.
 //!
 //! A is symmetric positive definite with eigenvalues from 1/20 to 1. Prints the relative residual ‖b − A·x‖/‖b‖ of
-//! solvers with exact products (*digital*), with one noisy read per product (*analog*), and in *mixed precision* (Le Gallo
-//! et al., Nature Electronics 1, 246 (2018)): a few analog steps solve A·z ≈ r for a correction, x ← x + z, and r = b − A·x
-//! is computed digitally. There the error of a read is relative to a residual that shrinks.
+//! solvers with exact products (*digital*), with one noisy read per product (*analog*), and in *mixed precision* (Le
+//! Gallo et al., Nature Electronics 1, 246 (2018)): a few analog steps solve A·z ≈ r for a correction, x ← x + z, and
+//! r = b − A·x is computed digitally. There the error of a read is relative to a residual that shrinks.
 //!
 //! ```text
 //! cargo run --release --example conjugate_gradient
@@ -39,8 +39,8 @@ fn main() -> Result<(), ohmgrad::Error> {
     Ok(())
 }
 
-/// The relative residual after each product, from x = 0. In mixed precision it is computed anew after a number of steps of
-/// conjugate gradients, or when they have reduced it by a factor of 10.
+/// The relative residual after each product, from x = 0. In mixed precision it is computed anew after a number of steps
+/// of conjugate gradients, or when they have reduced it by a factor of 10.
 fn solve(a: &Tensor, b: &[f64], product: impl Fn(&[f64], usize) -> Vec<f64>, steps: Option<usize>) -> Vec<f64> {
     let residual = |x: &[f64]| sum(b, -1.0, &exact(a, x));
     let (mut x, mut residuals) = (vec![0.0; b.len()], vec![1.0]);
@@ -69,7 +69,7 @@ fn matrix(condition: f64, key: Key) -> Tensor {
     let random = Tensor::normal(&[SIZE, SIZE], key.fold("basis"));
     let (mut basis, mut a): (Vec<Vec<f64>>, _) = (vec![], vec![vec![0.0; SIZE]; SIZE]);
     for i in 0..SIZE {
-        // Twice is enough for orthogonality to rounding.
+        // Subtracting the projections twice gives orthogonality up to rounding.
         let twice = basis.iter().chain(&basis);
         let q = twice.fold(wide(&random.row(i)), |q, other| sum(&q, -dot(&q, other), other));
         let norm = dot(&q, &q).sqrt();

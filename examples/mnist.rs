@@ -1,7 +1,8 @@
 //! Handwritten digits on analog tiles, and the effect of hardware-aware training.
 //!
-//! Trains a 784-256-128-10 network digitally, puts the weights on tiles as they are, and trains them on there
-//! hardware-aware: with the tiles' noise in every forward pass, and a perfect backward. Prints the three test accuracies.
+//! Trains a 784-256-128-10 network digitally, puts the weights on tiles as they are, and continues the training there
+//! hardware-aware: with the tiles' noise in every forward pass, and a perfect backward. Prints the three test
+//! accuracies.
 //!
 //! ```text
 //! cargo run --release --example mnist

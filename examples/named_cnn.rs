@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     net.load_weights(file)?;
     println!("{}\n", net.summary());
 
-    // Two images, of the ramp that PyTorch was given.
+    // Two images of a ramp, the same that PyTorch was given.
     let x = Tensor::from_fn(&[2, 1, 4, 4], |i| (i[0] * 16 + i[2] * 4 + i[3]) as f32 / 16.0 - 1.0);
     let pytorch = [-0.4182049, -0.17806229, -0.32578483, -0.10751138];
     let show = |name: &str, y: &[f32]| {

@@ -1,6 +1,6 @@
-//! Handwritten digits, trained on the chip: weights live in devices, and every update is pulses.
+//! Handwritten digits, trained on the chip: weights live in devices, and pulses update them.
 //!
-//! A 784-256-128-10 network of sigmoids, digitally and with its weights in a preset's devices; then counts of the pulses.
+//! Trains a 784-256-128-10 network of sigmoids digitally and in the devices of a preset; prints counts of the pulses.
 //!
 //! ```text
 //! cargo run --release --example on_chip -- --preset AGADReRamSB
@@ -20,7 +20,7 @@ use serde_json::json;
 /// Trains a network on handwritten digits with its weights in pulsed devices.
 #[derive(Parser)]
 struct Args {
-    /// The devices or cells: a name of those that --list prints.
+    /// The devices or cells: one of the names that --list prints.
     #[arg(long, value_name = "NAME", default_value = "GokmenVlasov")]
     preset: String,
     /// Print the names of all presets and their cells, and end.
@@ -35,7 +35,7 @@ struct Args {
     /// Digits in a step; each is a separate update by pulses.
     #[arg(long, default_value_t = 1)]
     batch: usize,
-    /// Learning rate per digit, at first: a step takes it times the batch, because its loss is a mean.
+    /// Initial learning rate per digit: a step multiplies it by the batch, because its loss is a mean.
     #[arg(long, default_value_t = 0.01)]
     lr: f32,
     /// Draw the losses, and the pulses that each crosspoint got, into this file, .svg or .png.
@@ -52,7 +52,7 @@ fn main() -> Result<(), Failure> {
         presets::all().iter().for_each(|preset| println!("{:24}  {}", preset.name, preset.cell));
         return Ok(());
     }
-    let preset = presets::by_name(&args.preset).ok_or("--preset: no such name; --list has them")?;
+    let preset = presets::by_name(&args.preset).ok_or("--preset: no such name; --list prints all names")?;
     let mnist = args.data.as_ref().map_or_else(|| Ok(Mnist::embedded()), Mnist::from_dir)?;
     let key = Key::new(args.common.seed);
     let net = Sequential::new().linear(28 * 28, 256).sigmoid().linear(256, 128).sigmoid().linear(128, 10);
@@ -76,7 +76,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The losses of a training by steps without momentum: digitally, or by pulses.
+/// The losses of a training without momentum, digitally or by pulses.
 fn train(run: &str, net: &mut Sequential, mnist: &Mnist, args: &Args) -> Vec<f32> {
     let (key, mut sgd, mut losses) = (Key::new(args.common.seed), Sgd::new(0.0), vec![]);
     for epoch in 0..args.epochs {

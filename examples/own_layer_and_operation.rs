@@ -1,5 +1,5 @@
-//! A custom operation and a custom layer: squareplus, a smooth ReLU without exponentials, and residual blocks around any
-//! module, which begin as the identity; trained on tiles.
+//! A custom operation and a custom layer: squareplus, a smooth ReLU without exponentials, and residual blocks around
+//! any module, which begin as the identity; trained on tiles.
 //!
 //! ```text
 //! cargo run --release --example own_layer_and_operation
@@ -39,10 +39,10 @@ impl<T: Scalar> Op<T> for Squareplus {
 struct Residual<M> {
     inner: M,
     gain: Param,
-    /// The mean magnitude of what is added, followed in training.
+    /// Running mean of the magnitude of the added term.
     #[visit(buffer)]
     added: Param,
-    /// The share of a new batch in it.
+    /// The share of a new batch in this mean.
     #[visit(skip)]
     momentum: f32,
 }

@@ -1,4 +1,4 @@
-//! A custom noise model: conductances with errors by a lognormal factor and relaxation, some of them stuck at 0. Prints the
+//! A custom noise model: conductances with a lognormal error and relaxation, and some devices stuck at 0. Prints the
 //! accuracy of chips with these devices on digits, from a second to a year after programming.
 //!
 //! ```text
@@ -18,14 +18,14 @@ use rand_distr::{Bernoulli, Distribution, LogNormal};
 struct Filaments {
     /// σ.
     programming: f32,
-    /// r, by decade of time.
+    /// r, per decade of time.
     relaxation: f32,
     /// The share of devices that are stuck.
     stuck: f64,
 }
 
 impl Filaments {
-    /// Each conductance times a lognormal factor of its own.
+    /// Multiplies each conductance by a separate lognormal factor.
     fn scatter(g: &Tensor, sigma: f32, key: Key) -> Tensor {
         let factor = LogNormal::new(0.0, sigma).expect("a spread of at least 0");
         // A generator from the key: the same chip for the same key.

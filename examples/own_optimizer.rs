@@ -1,4 +1,4 @@
-//! A custom optimizer, Lion, with its checkpoint: a training that is stopped half-way and goes on bit for bit.
+//! A custom optimizer, Lion, with its checkpoint: a training stops half-way and continues from the file bit for bit.
 //!
 //! ```text
 //! cargo run --release --example own_optimizer
@@ -27,8 +27,8 @@ struct Settings {
 }
 
 impl Optimizer for Lion {
-    /// `update` is the walk that every step consists of: it hands over each parameter with its gradient and what is
-    /// remembered of it, commits running means, refuses gradients of another network, and has tiles clipped and remapped.
+    /// Steps all parameters. `update` passes each parameter to the closure, with its gradient and its memory. It also
+    /// commits running means, refuses gradients of another network, and clips and remaps tiles.
     fn step(&mut self, net: &mut dyn Visit, gradients: Gradients) {
         let &mut Self { lr, betas: [b1, b2], ref mut means } = self;
         update(net, &gradients, lr, means, |param, gradient, mean| {

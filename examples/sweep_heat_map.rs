@@ -1,5 +1,5 @@
-//! A sweep over two settings of the hardware, as a heat map: the accuracy on handwritten digits by the noise of outputs and
-//! the bits of the ADC, of one network in all points.
+//! A sweep over two settings of the hardware, as a heat map: the accuracy of one network on handwritten digits, against
+//! output noise and bits of the ADC.
 //!
 //! ```text
 //! cargo run --release --example sweep_heat_map -- sweep.svg
@@ -13,7 +13,7 @@ use ohmgrad::prelude::*;
 /// Output noise in units of the output at one full-scale input.
 const NOISE: [f32; 5] = [0.0, 0.03, 0.06, 0.12, 0.24];
 const BITS: [i32; 5] = [8, 7, 6, 5, 4];
-/// Evaluations of each point, with reads of their own.
+/// Evaluations of each point, each with different noise of the reads.
 const READS: usize = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let test = mnist.test.take(2000);
     println!("digital: {:.2} %\n", 100.0 * accuracy(&net, &test, key));
 
-    // The same tiles in every point, and the same noise of their reads: differences are those of the settings.
+    // Every point has the same tiles and the same noise of reads, so that differences come from the settings alone.
     let mut config = InferenceRpuConfig::default();
     net.to_analog(&config, key.fold("hardware"))?;
     let mut cells = vec![];

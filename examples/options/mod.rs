@@ -7,7 +7,7 @@ use std::iter;
 use clap::Args;
 use serde_json::Value;
 
-/// Options of all examples that have some.
+/// Options that all examples with options share.
 #[derive(Args, Debug)]
 pub struct Common {
     /// Seed of all random numbers.

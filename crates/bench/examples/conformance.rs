@@ -5,7 +5,7 @@
 //! ```
 //!
 //! prints a line for each case that fails, with the value that is furthest off, and `N passed, M failed` at the end. It
-//! exits with 1 if a case failed, or a folder is missing or has none.
+//! exits with 1 if a case failed, or if a folder is missing or has no cases.
 
 #[path = "../../../tests/conformance/mod.rs"]
 mod conformance;
@@ -15,10 +15,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Runs conformance cases and says which of them fail
+/// Runs conformance cases and prints those that fail
 #[derive(Parser)]
 struct Arguments {
-    /// Folders to look for cases in (*.json), and in the folders inside them
+    /// Folders with cases (*.json), also in folders inside them
     #[arg(value_name = "DIR", required = true)]
     dirs: Vec<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! Accuracy of a network on phase-change chips over ten years: with its weights as they are, with weights mapped to the
-//! range of the devices, and trained hardware-aware. Trains the network digitally, and hardware-aware from its middle on;
-//! programs chips; lets them drift. The command `ohmgrad drift` follows the chips of any recipe.
+//! range of the devices, and trained hardware-aware. Trains the network digitally, and a copy hardware-aware in the
+//! second half of the training; programs chips; lets them drift. The command `ohmgrad drift` does this for any recipe.
 //!
 //! ```text
 //! cargo run --release --example drift -- --plot drift
@@ -40,13 +40,14 @@ struct Args {
     /// Test with the first N images only.
     #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
     test_images: usize,
-    /// Times through the training digits, for each of the two trainings.
+    /// Epochs over the training digits, for each half of a training.
     #[arg(long, default_value_t = 10)]
     epochs: usize,
-    /// Write the digital weights into this directory, as `NET_digital.safetensors` and `NET_hardware_aware.safetensors`.
+    /// Write the digital weights into this directory, as `NET_digital.safetensors` and
+    /// `NET_hardware_aware.safetensors`.
     #[arg(long, value_name = "DIR", conflicts_with = "weights")]
     save: Option<PathBuf>,
-    /// Draw accuracies over time into this file's name with .svg and .png.
+    /// Draw accuracies over time into NAME.svg and NAME.png.
     #[arg(long, value_name = "NAME")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -109,8 +110,9 @@ fn main() -> Result<(), Failure> {
 
 type Named = (&'static str, &'static str, InferenceRpuConfig, Sequential);
 
-/// The network of the given weights; or trained digitally, not mapped and mapped, and hardware-aware from its middle on,
-/// with additive noise of a tenth of a tile's largest weight, new in each step, besides the noise of the reads.
+/// The network with the given weights; or without any, one that is trained digitally, unmapped and mapped, and a copy
+/// that is trained hardware-aware in the second half, with additive noise of a tenth of a tile's largest weight, drawn
+/// anew in each step, besides the noise of the reads.
 fn networks(args: &Args, config: &InferenceRpuConfig, mnist: &Mnist, key: Key) -> Result<Vec<Named>, Failure> {
     let layers = Sequential::new();
     let layers = match args.net {

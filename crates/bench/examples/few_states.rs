@@ -1,9 +1,10 @@
 //! Residual learning on devices of few states, next to plain descent and Tiki-Taka.
 //!
 //! The task is that of the example `tiki_taka`: a layer learns a linear map from noisy examples. Residual learning adds
-//! arrays whose weights in the sum are smaller and smaller, so that the weight has more states than a device; E-RIDER adds
-//! the fast array's deviation from its moving average. For each algorithm the best of some rates counts. Prints how far
-//! the weights are from the map at the end: root mean squares relative to the map's.
+//! arrays whose weights in the sum are smaller and smaller, so that the weight has more states than a device; E-RIDER
+//! adds the fast array's deviation from its moving average. Prints the error of the weights at the end, for each
+//! algorithm at the best of several rates: the root mean square of the difference from the map, relative to that of the
+//! map.
 //!
 //! ```text
 //! cargo run --release --example few_states
@@ -20,20 +21,20 @@ use serde_json::json;
 /// Learns a linear map on devices of few states.
 #[derive(Parser)]
 struct Args {
-    /// Examples that are learnt from, one a step.
+    /// Training examples, one per step.
     #[arg(long, default_value_t = 20_000)]
     steps: usize,
     /// States of a device, one column for each number.
     #[arg(long, value_delimiter = ',', default_value = "4,10,20")]
     states: Vec<f32>,
-    /// Spread of the devices' symmetry points: what is left of them after subtraction.
+    /// Spread of the devices' symmetry points after their inexact subtraction.
     #[arg(long, default_value_t = 0.0)]
     offset: f32,
     #[command(flatten)]
     common: Common,
 }
 
-/// Rates of which the best counts.
+/// Rates that are tried; the results are those of the best one.
 const RATES: [f32; 7] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
 
 /// Algorithms with the number of their arrays.
@@ -77,7 +78,7 @@ fn learn((algorithm, arrays): (Algorithm, usize), states: f32, lr: f32, args: &A
         CellConfig::Unit(UnitCellConfig::Residual(cell)) => {
             UnitCellConfig::from(ResidualTransferCompound { transfer_every: 10.0, ..cell }).into()
         }
-        // The learning rate has no part in this cell.
+        // This cell does not use the learning rate.
         CellConfig::Unit(UnitCellConfig::Rider(cell)) => {
             UnitCellConfig::from(RiderTransferCompound { fast_lr: lr, ..cell }).into()
         }

@@ -6,7 +6,7 @@
 //!
 //! reads the four IDX files in `DIR` (plain or gzip) and writes four gzip files to `OUT`: the
 //! first 1000 training digits of each class, in the order of the file, and the whole test set.
-//! Without a time in them the files depend on nothing but the digits and the compressor.
+//! The files contain no time, so they depend only on the digits and the compressor.
 
 use std::env;
 use std::error::Error;

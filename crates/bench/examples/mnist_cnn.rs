@@ -2,8 +2,8 @@
 //!
 //! Two copies of one network train in lockstep on the same batches and the same noise. By default one has a perfect
 //! backward and the other an analog one; with `--mask` both are perfect, but the second masks saturated outputs. With
-//! `--train EPOCHS` one network is trained to convergence instead. The example `lockstep` is the comparison in its shortest
-//! form, and `ohmgrad train` trains such a network with checkpoints.
+//! `--train EPOCHS` one network is trained to convergence instead. The example `lockstep` is the comparison in its
+//! shortest form, and `ohmgrad train` trains such a network with checkpoints.
 //!
 //! ```text
 //! cargo run --release --example mnist_cnn
@@ -100,7 +100,7 @@ impl Run {
         Ok(Self { name, net: on_tiles(backward, args)?, optimizer, losses: vec![] })
     }
 
-    /// Makes a step, and gives its loss and, if they are wanted, the moments of its gradients.
+    /// Makes a step; returns its loss and, if `is_shown`, the moments of its gradients.
     fn step(&mut self, x: &Tensor, labels: &[usize], key: Key, is_shown: bool) -> (f32, [f64; 2]) {
         let tape = Tape::train(key);
         let loss = self.net.forward(tape.constant(x.clone())).cross_entropy(labels);

@@ -53,8 +53,8 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The median time of a call in seconds, over as many calls as fit into `seconds`, three at least, after a first one
-/// that does not count.
+/// The median time of a call in seconds: over as many calls as fit into `seconds`, at least three, without the first
+/// call.
 fn median_time(call: &mut dyn FnMut(), seconds: f64) -> f64 {
     call();
     let end = Instant::now() + Duration::from_secs_f64(seconds);

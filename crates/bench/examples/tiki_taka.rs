@@ -1,6 +1,6 @@
-//! A task that plain descent on asymmetric devices fails and Tiki-Taka solves: a layer learns a linear map.
+//! A layer learns a linear map on asymmetric devices: Tiki-Taka solves this task, and plain descent fails.
 //!
-//! Prints the error of the weights at the end of the training, by algorithm.
+//! Prints the error of the weights at the end of the training, for each algorithm.
 //!
 //! ```text
 //! cargo run --release --example tiki_taka -- --plot tiki_taka.svg
@@ -18,13 +18,13 @@ use serde_json::json;
 /// Learns a linear map on asymmetric devices, by plain descent and by versions of Tiki-Taka.
 #[derive(Parser)]
 struct Args {
-    /// Examples that are learnt from, one a step.
+    /// Training examples, one per step.
     #[arg(long, default_value_t = 20_000)]
     steps: usize,
     /// States of a device: the range of its weights over its step.
     #[arg(long, default_value_t = 20.0)]
     states: f32,
-    /// Spread of the devices' symmetry points: what is left of them after subtraction.
+    /// Spread of the devices' symmetry points after their inexact subtraction.
     #[arg(long, default_value_t = 0.0)]
     offset: f32,
     /// Learning rate.
@@ -44,7 +44,7 @@ fn main() -> Result<(), Failure> {
     let mut series = vec![];
     for (name, algorithm) in ALGORITHMS {
         let errors = task.errors(algorithm, Key::new(args.common.seed), |step| step % 200 == 0)?;
-        // The last tenth: the fluctuation of the weights is part of the error.
+        // The mean over the last tenth, as the fluctuation of the weights is part of the error.
         let end = mean(&errors[errors.len() - errors.len().div_ceil(10)..]);
         args.common.event(json!({ "algorithm": name, "error": end }));
         args.common.say(format!("{name:>6}  error of the weights {:5.1} %", 100.0 * end));

@@ -21,7 +21,7 @@ const OFFSETS: [f32; 6] = [0.5, 0.4, 0.3, 0.2, 0.1, 0.0];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
-    let folder = PathBuf::from(args.next().ok_or("give the folder of the pictures, as maps")?);
+    let folder = PathBuf::from(args.next().ok_or("give the folder for the pictures, such as maps")?);
     let steps: usize = args.next().map_or(Ok(20_000), |steps| steps.parse())?;
     std::fs::create_dir_all(&folder)?;
     let is_sampled = |step: usize| step >= steps - steps.div_ceil(10) && step.is_multiple_of(50);

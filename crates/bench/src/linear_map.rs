@@ -1,9 +1,9 @@
-//! A layer in asymmetric devices that learns a linear map from noisy examples: a task that plain descent fails and
-//! Tiki-Taka solves.
+//! A layer in asymmetric devices that learns a linear map from noisy examples: Tiki-Taka solves this task, and plain
+//! descent fails.
 //!
-//! The devices respond to pulses up and down alike at their symmetry points alone; elsewhere random pulses pull the weight
-//! there, and descent ends between the map and the symmetry points. Tiki-Taka collects gradients on a fast array and
-//! writes to the weights what remains of them.
+//! Steps up and down have equal sizes only at the symmetry point of a device. Elsewhere random pulses pull the weight
+//! towards this point, so descent ends between the map and the symmetry points. Tiki-Taka collects gradients on a fast
+//! array and transfers the collected values to the weights.
 
 use ohmgrad::analog::cell::{Algorithm, CellConfig, build_cell};
 use ohmgrad::analog::config::RpuConfig;
@@ -22,12 +22,12 @@ pub const ALGORITHMS: [(&str, Algorithm); 4] = [
 /// Inputs and outputs of the layer.
 const SIZE: usize = 20;
 
-/// Devices, and a training in them.
+/// Parameters of the devices and of a training in them.
 #[derive(Clone, Copy, Debug)]
 pub struct Task {
     /// States of a device: the range of its weights over its step.
     pub states: f32,
-    /// Standard deviation of what is left of the symmetry points after their subtraction, in units of the largest weight.
+    /// Standard deviation of the symmetry points after their inexact subtraction, in units of the largest weight.
     pub offset: f32,
     /// Learning rate.
     pub lr: f32,
@@ -36,8 +36,8 @@ pub struct Task {
 }
 
 impl Task {
-    /// Trains the layer, and gives the error of its weights before the steps that are sampled: root mean squares relative
-    /// to the map's.
+    /// Trains the layer; returns the error of its weights before each sampled step: the root mean square of the
+    /// difference from the map, relative to that of the map.
     ///
     /// # Errors
     /// If the devices cannot have these parameters.
@@ -50,7 +50,7 @@ impl Task {
         self.errors_of(self.cell(algorithm, 1), key, is_sampled)
     }
 
-    /// The cell of an algorithm, with its number of arrays where the algorithm lets it vary.
+    /// The cell and update parameters of an algorithm; only residual learning and plain descent use `arrays`.
     pub fn cell(&self, algorithm: Algorithm, arrays: usize) -> (CellConfig, UpdateParameters) {
         let device = DeviceConfig::from(SoftBoundsReference {
             dw_min: 2.0 / self.states,

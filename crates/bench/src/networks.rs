@@ -1,4 +1,4 @@
-//! Networks and hardware of several measurements.
+//! Networks and hardware that several measurements share.
 
 use ohmgrad::prelude::*;
 

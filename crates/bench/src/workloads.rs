@@ -13,7 +13,7 @@ use ohmgrad::tensor::product;
 
 use crate::networks::{self, hardware};
 
-/// A workload: its name and what prepares one call of it, with the samples that a call handles.
+/// A workload: its name, and a function that prepares it and returns the samples of a call and the call.
 pub type Workload = (&'static str, fn() -> (usize, Box<dyn FnMut()>));
 
 /// All workloads.
@@ -45,7 +45,7 @@ fn on_hardware(mut net: Sequential, backward: Option<BackwardIoParameters>) -> S
     net
 }
 
-/// One step after another, each with the next key.
+/// A call that makes one training step, each time with the next key.
 fn training(
     batch: usize,
     mut net: Sequential,
@@ -90,7 +90,7 @@ fn mlp(batch: usize, backward: Option<BackwardIoParameters>) -> (usize, Box<dyn 
     training(batch, on_hardware(mlp_net(), backward), Sgd::new(0.05), x, move |out| out.cross_entropy(&y))
 }
 
-/// The same network with weights that live in devices.
+/// Trains the network of [`mlp`] with weights that live in devices.
 fn pulsed(batch: usize, lr: f32, config: impl Into<RpuConfig>) -> (usize, Box<dyn FnMut()>) {
     let mut net = mlp_net();
     net.to_analog(config, Key::new(2)).expect("the configuration is valid");
@@ -98,7 +98,7 @@ fn pulsed(batch: usize, lr: f32, config: impl Into<RpuConfig>) -> (usize, Box<dy
     training(batch, net, Sgd::new(lr), x, move |out| out.cross_entropy(&y))
 }
 
-/// Trains of one length for all samples.
+/// Parameters for pulse trains of one length for all samples.
 fn long_trains() -> UpdateParameters {
     UpdateParameters { update_bl_management: false, ..Default::default() }
 }
@@ -126,7 +126,7 @@ fn lstm() -> (usize, Box<dyn FnMut()>) {
     (steps * batch, Box::new(call))
 }
 
-/// A chip is programmed, and read at six times with 10,000 rows each.
+/// Programs a chip, and reads it at six times with 10,000 rows each.
 fn drift_sweep() -> (usize, Box<dyn FnMut()>) {
     const TIMES: [f32; 6] = [1.0, 3600.0, 86_400.0, 2.6e6, 3.15e7, 3.15e8];
     let net = on_hardware(mlp_net(), Some(BackwardIoParameters::perfect()));

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::device::{DeviceArray, DeviceConfig, Pulses};
 use crate::update::{Pairs, Side, Statistics, Trains, UpdateParameters};
 
-/// The arrays of a cell, in the order of the configuration, and what their updates use.
+/// The arrays of a cell, in the order of the configuration, and the memory of their updates.
 #[derive(Clone, Debug)]
 pub(super) struct Arrays {
     pub(super) devices: Vec<DeviceArray>,
@@ -35,7 +35,7 @@ impl Arrays {
     }
 }
 
-/// Memory that updates of a tile use again and again.
+/// Memory that the updates of a tile reuse.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scratch {
     pub(super) trains: Trains,
@@ -45,7 +45,7 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Writes to one line of an array: `values` times a unit vector, at a rate.
+    /// Updates one line of an array by a pair: the values in `self.line`, and the unit vector that selects the line.
     pub(super) fn write(
         &mut self,
         device: &mut DeviceArray,

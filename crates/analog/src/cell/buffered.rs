@@ -1,8 +1,9 @@
 //! Version 2 of the transfer: a digital buffer H between the arrays.
 //!
-//! With the threshold `θ = thres_scale·g` of the granularity g written: `ω = H + read·|η·γₖ/γₖ₊₁|`,
-//! `n = trunc(ω/θ)` within ± the longest train; where n ≠ 0 the buffer keeps `momentum·ω`, or with `forget_buffer` off
-//! `ω − (1 − momentum)·n·θ`; the next array gets n steps of `step·g`. Source: aihwkit `rpu_buffered_transfer_device.cpp`.
+//! With the granularity g of the next array and the threshold `θ = thres_scale·g`: `ω = H + read·|η·γₖ/γₖ₊₁|`, and
+//! `n = trunc(ω/θ)`, cut to ± the longest train. If n ≠ 0 the buffer keeps `momentum·ω`, or with `forget_buffer` off
+//! `ω − (1 − momentum)·n·θ`. The next array gets n steps of `step·g`. Source: aihwkit
+//! `rpu_buffered_transfer_device.cpp`.
 
 use ohmgrad_tensor::Tensor;
 
@@ -32,7 +33,8 @@ impl BufferedTransferCompound {
 }
 
 impl Buffered {
-    /// Adds a line to the buffer; gives the rate at which what is left in the event is to be written, if anything is.
+    /// Adds the values of a read to the buffer and replaces them by those to write; returns the rate of the write, if
+    /// any.
     pub(super) fn event(&mut self, event: Event<'_>, gamma: &[f32]) -> Option<f32> {
         let Event { from, line, values, rate, granularities: [_, g], longest, .. } = event;
         let threshold = self.thres_scale * g;

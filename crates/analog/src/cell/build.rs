@@ -32,8 +32,10 @@ choices! {
     }
 }
 
-/// The cell and the update parameters with which an algorithm trains on devices; `io` is how the tile is read, `devices` the
-/// number of devices at a crosspoint for descent and of arrays (at least two) for residual learning.
+/// The cell and the update parameters with which an algorithm trains on devices.
+///
+/// `io` are the parameters of the tile's reads. `devices` is the number of devices at a crosspoint for `Sgd`, and of
+/// arrays (at least two) for `Residual`.
 ///
 /// ```
 /// use ohmgrad_analog::IoParameters;

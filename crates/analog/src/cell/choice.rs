@@ -16,7 +16,7 @@ use crate::device::DeviceConfig;
 pub enum WrittenCell {
     /// One device per crosspoint.
     Device(DeviceConfig),
-    /// Several.
+    /// Several devices.
     Unit(UnitCellConfig),
 }
 
@@ -83,8 +83,8 @@ impl Setting for WrittenCell {
 }
 
 parameters! {
-    /// Gradients are summed digitally; multiples of the granularity are written to the devices, row by row (Nandakumar et
-    /// al., Front. Neurosci. 14, 406 (2020)).
+    /// Gradients are summed digitally; multiples of the granularity are written to the devices, row by row (Nandakumar
+    /// et al., Front. Neurosci. 14, 406 (2020)).
     #[doc(alias = "MixedPrecisionCompound")]
     pub struct MixedPrecision {
         /// The device or cell that is written to.
@@ -170,7 +170,7 @@ impl CellConfig {
     /// Checks every field and the rules between them.
     ///
     /// # Errors
-    /// The first field that has a value it may not have, with what is allowed.
+    /// If a field has a value that it may not have; the error names the first such field and what is allowed.
     pub fn validate(&self) -> Result<(), Error> {
         match self {
             Self::Device(device) => device.validate(),
@@ -235,7 +235,7 @@ impl From<WrittenCell> for CellConfig {
     }
 }
 
-/// A class is read with what it leaves out at its defaults, and validated.
+/// Reads a class, with defaults for the fields that it leaves out, and validates it.
 macro_rules! deserializes {
     ($($config:ty),*) => { $(
         impl<'de> serde::Deserialize<'de> for $config {

@@ -1,12 +1,13 @@
-//! Version 3 of the transfer: lines of the fast array A are turned around from time to time.
+//! Version 3 of the transfer: choppers change the signs of the fast array's lines from time to time.
 //!
-//! Gradients reach A with the sign of their lines' choppers, and reads leave it with the same sign, so that gradients add
-//! up in the buffer H while the drift of A averages out. With the unit β (in weight) of the buffer, `λ = |η|/β`:
-//! `ω = H ± λ·read`, `n = trunc ω`. After its read a line turns with probability `in_chop_prob`, or in regular turns
-//! in the last of every `N = max(⌈1/in_chop_prob⌉, 2)` passes; output lines turn after each pass. With `auto_scale` the
-//! fast rate is `fast_lr·desired_bl·g/(m_x·m_d)` of running means of the largest inputs and gradients. With γ ≠ 0 the
-//! tile's weight is `γ₁C + γ₀·(c_d ⊗ c_x)·A`. Source: aihwkit `rpu_chopped_transfer_device.cpp`; in the last formula the
-//! reference takes the choppers of the wrong lines.
+//! Gradients reach the fast array A with the sign of their lines, and reads are multiplied by the same sign. So
+//! gradients add up in the buffer H, and offsets of A average out. With the unit β (in weight) of the buffer,
+//! `λ = |η|/β`: `ω = H ± λ·read`, `n = trunc ω`. The sign of a line changes after its read: with probability
+//! `in_chop_prob`, or regularly in the last of every `N = max(⌈1/in_chop_prob⌉, 2)` passes over all lines. The signs of
+//! the lines that cross them change after a pass, with `out_chop_prob`. With `auto_scale` the fast rate is
+//! `fast_lr·desired_bl·g/(m_x·m_d)`, where m_x and m_d are running means of the largest inputs and gradients. With
+//! γ ≠ 0 the tile's weight is `γ₁C + γ₀·(c_d ⊗ c_x)·A`. Source: aihwkit `rpu_chopped_transfer_device.cpp`; in the last
+//! formula the reference takes the choppers of the wrong lines.
 
 use ohmgrad_tensor::{Key, Tensor, random, rows};
 
@@ -31,32 +32,33 @@ pub(super) struct Options {
     pub(super) momentum: f32,
     pub(super) forget: bool,
     pub(super) no_buffer: bool,
-    /// Largest magnitude of the buffer after a write, in trains.
+    /// Largest magnitude of the buffer after a write, in units of the longest train; 0: no limit.
     pub(super) cap: f32,
     pub(super) auto_scale: bool,
     pub(super) auto_momentum: f32,
     pub(super) correct: bool,
 }
 
-/// References that reads are taken relative to.
+/// References that are subtracted from reads.
 #[derive(Clone, Debug)]
 pub(super) enum Reference {
     /// Version 3: none.
     Zero,
-    /// Version 4: the mean before the line's last turn.
+    /// Version 4: the mean before the line's last change of sign.
     Dynamic(Dynamic),
-    /// RIDER: a moving average, which is subtracted in the tile's weight too.
+    /// RIDER: a moving average, which is also subtracted in the tile's weight.
     Tracked(Rider),
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Chopped {
     options: Options,
-    /// Passes between two regular turns.
+    /// Passes between two regular changes of sign.
     turns: u64,
     buffer: Tensor,
-    /// 1 where a line that is read, or one that it crosses, is turned around.
+    /// 1 for each line that is read and has the sign −1, else 0.
     in_chopper: Tensor,
+    /// The same for the lines that cross them.
     out_chopper: Tensor,
     /// Passes over all lines.
     passes: u64,
@@ -104,7 +106,7 @@ impl DynamicTransferCompound {
 }
 
 impl Chopped {
-    /// The reference is made for the number of passes between two regular turns.
+    /// Makes the rule; `reference` takes the number of passes between two regular changes of sign.
     pub(super) fn new(
         options: Options,
         columns: bool,
@@ -126,14 +128,14 @@ impl Chopped {
         }
     }
 
-    /// The signs of the x lines and of the d lines: −1 where a line is turned around.
+    /// The choppers of the x lines and of the d lines: 1 for the sign −1, else 0.
     pub(super) fn signs(&self, columns: bool) -> (&[f32], &[f32]) {
         let (inward, outward) = (slice(&self.in_chopper), slice(&self.out_chopper));
         if columns { (inward, outward) } else { (outward, inward) }
     }
 
-    /// The fast array's rate for each of some pairs of a batch of `n`: `plain`, or by the running means, which they
-    /// advance. `scale` is the longest train times the granularity.
+    /// Appends the fast array's rate for each of these pairs of a batch of `n`: `plain`, or with `auto_scale` that of
+    /// the running means, which each pair updates. `scale` is the longest train times the granularity.
     pub(super) fn fast_rates(
         &mut self,
         pairs: Pairs<'_>,
@@ -164,7 +166,8 @@ impl Chopped {
         }
     }
 
-    /// Adds a line to the buffer; gives the rate at which what is left in the event is to be written, if anything is.
+    /// Adds the values of a read to the buffer and replaces them by those to write; returns the rate of the write, if
+    /// any.
     pub(super) fn event(&mut self, event: Event<'_>, gamma: &[f32]) -> Option<f32> {
         let Event { from, q, line, values, rate, granularities: [fast, slow], longest, key } = event;
         let o = &self.options;
@@ -227,7 +230,7 @@ impl Chopped {
         if at_once { Some(rate) } else { written.then_some(self.options.step * slow) }
     }
 
-    /// Turns lines around where it is their time, after the read of line q; `true` if it is that of q.
+    /// Changes the signs that are due after the read of line q; returns `true` if that of q changed.
     fn turn(&mut self, q: usize, key: Key) -> bool {
         let o = &self.options;
         let mut turns = false;
@@ -254,7 +257,7 @@ impl Chopped {
         turns
     }
 
-    /// The tile's weights where the fast array has a part in them: with the signs that its lines have now.
+    /// Computes the tile's weights from both arrays, with the present signs of the lines.
     pub(super) fn reduce(&self, weights: &mut Tensor, devices: &[DeviceArray], shared: &Shared) {
         let (x, d) = self.signs(shared.columns);
         if let Reference::Tracked(rider) = &self.reference {

@@ -23,21 +23,21 @@ use crate::device::DeviceConfig;
 use crate::update::UpdateParameters;
 
 choices! {
-    /// Which devices of a vector cell receive a pair's pulses.
+    /// Choice of the devices of a vector cell that receive the pulses of a pair.
     #[doc(alias = "VectorUnitCellUpdatePolicy")]
     pub enum UpdatePolicy {
         /// Each receives all pulses.
         All = "ALL",
         /// The one of `first_update_idx`.
         SingleFixed = "SINGLE_FIXED",
-        /// One after the other, from pair to pair; the first pair goes to device 1.
+        /// One after the other, from pair to pair, beginning with the one after `first_update_idx`.
         SingleSequential = "SINGLE_SEQUENTIAL",
-        /// One by chance, for each pair.
+        /// One at random, for each pair.
         SingleRandom = "SINGLE_RANDOM",
     }
 }
 
-/// A cell of several arrays: what a configuration gives its tiles.
+/// The configuration of a cell of several arrays, from which the cells of a tile are drawn.
 pub trait Compound: Debug + Send + Sync + std::panic::RefUnwindSafe {
     /// The devices of its arrays.
     fn devices(&self) -> &[DeviceConfig];
@@ -55,11 +55,12 @@ parameters! {
         /// The devices.
         unit_cell_devices: Vec<DeviceConfig> = vec![];
 
-        /// Which of them receive a pair's pulses. With the default weights the single policies learn at 1/n of the
-        /// rate, as in the reference: a pulse changes the weight by 1/n of the granularity.
+        /// Choice of those that receive the pulses of a pair. With the default weights the single policies learn at 1/n
+        /// of the rate, as in the reference: a pulse changes the weight by 1/n of the granularity.
         update_policy: UpdatePolicy = UpdatePolicy::All;
 
-        /// The device that is updated, and set, under `SINGLE_FIXED`.
+        /// The device that is updated, and set, under `SINGLE_FIXED`; under `SINGLE_SEQUENTIAL` the one before the
+        /// first.
         first_update_idx: usize = 0;
 
         /// The weights of the devices in the sum; empty: 1/n each.
@@ -70,16 +71,16 @@ parameters! {
 parameters! {
     /// A device and a reference device of the same kind, whose difference is the weight. Pulses reach the first alone.
     pub struct ReferenceUnitCell {
-        /// The device and its reference; one is taken for both.
+        /// The device and its reference; a single entry is used for both.
         unit_cell_devices: Vec<DeviceConfig> = vec![];
     }
 }
 
 parameters! {
-    /// A pair of devices that are pulsed up alone, one for each sign, with refresh.
+    /// A pair of devices that are only pulsed up, one for each sign, with refresh.
     #[doc(alias = "DifferenceUnitCell")]
     pub struct OneSidedUnitCell {
-        /// The device of which both are made.
+        /// The device, in the first entry; both of the pair are drawn from it.
         unit_cell_devices: Vec<DeviceConfig> = vec![];
 
         /// Period of refreshes, in batches or pairs; 0: none.
@@ -102,10 +103,10 @@ parameters! {
     }
 }
 
-/// Devices of a cell, at most; each is an array of the tile's size.
+/// Largest number of devices of a cell; each is an array of the tile's size.
 const MOST_DEVICES: usize = 1000;
 
-/// Cells of several devices need one or more.
+/// Checks that there are one or more devices, at most `MOST_DEVICES`, and that none is ideal.
 pub(super) fn check_devices(devices: &[DeviceConfig], at: &str) -> Result<(), Error> {
     let field = join(at, "unit_cell_devices");
     if !(1..=MOST_DEVICES).contains(&devices.len()) {
@@ -118,7 +119,7 @@ pub(super) fn check_devices(devices: &[DeviceConfig], at: &str) -> Result<(), Er
     }
 }
 
-/// Cells whose arrays exchange weights need two or more.
+/// Checks that there are two arrays or more, as transfers need.
 pub(super) fn two_or_more(n: usize, at: &str) -> Result<(), Error> {
     match n {
         0 | 1 => {
@@ -270,7 +271,7 @@ classes! {
 }
 
 impl UnitCellConfig {
-    /// The cell behind the trait that all share.
+    /// The configuration of the cell, as the trait that all share.
     pub fn compound(&self) -> &dyn Compound {
         self.object().expect("every unit cell is one")
     }
@@ -278,7 +279,7 @@ impl UnitCellConfig {
     /// Checks every field and the rules between them.
     ///
     /// # Errors
-    /// The first field that has a value it may not have, with what is allowed.
+    /// If a field has a value that it may not have; the error names the first such field and what is allowed.
     pub fn validate(&self) -> Result<(), Error> {
         self.check(Range::Any, "")
     }

@@ -1,8 +1,8 @@
-//! Version 4 of the transfer, AGAD: reads are taken relative to their mean before the line's last turn.
+//! Version 4 of the transfer, AGAD: reads are relative to their mean before the line's last change of sign.
 //!
-//! With the passes N between turns and `m = min(tail_weightening/N, 1)`: where a line turned after its last read, its
-//! reference becomes its mean, `π ← μ`; then the buffer gets `read − π` in the place of the read, and
-//! `μ ← (1 − m)μ + m·read`. Nothing is written before the pass N + 1. Source: aihwkit
+//! N is the number of passes between changes of sign, and `m = min(tail_weightening/N, 1)`. If the sign of a line
+//! changed after its last read, its reference becomes its mean, `π ← μ`. The buffer gets `read − π` instead of the
+//! read, and `μ ← (1 − m)μ + m·read`. The first N + 1 passes write nothing. Source: aihwkit
 //! `rpu_dynamic_transfer_device.cpp`.
 
 use ohmgrad_tensor::Tensor;
@@ -17,7 +17,7 @@ pub(super) struct Dynamic {
     correct: bool,
     mean: Tensor,
     reference: Tensor,
-    /// 1 for lines that turned after their last read.
+    /// 1 for lines whose sign changed after their last read.
     turned: Tensor,
 }
 
@@ -33,7 +33,7 @@ impl Dynamic {
         }
     }
 
-    /// Takes the reference from what was read, and advances the mean; gives the factor of the buffer.
+    /// Subtracts the reference from the values of a read, and updates the mean; returns the factor of the buffer.
     #[allow(clippy::too_many_arguments, reason = "what an event is made of")]
     pub(super) fn relative(
         &mut self,
@@ -60,7 +60,7 @@ impl Dynamic {
         lambda
     }
 
-    /// Notes whether a line turned after its read.
+    /// Records whether the sign of a line changed after its read.
     pub(super) fn turned(&mut self, q: usize, turned: bool) {
         self.turned.make_mut()[q] = f32::from(u8::from(turned));
     }

@@ -1,10 +1,10 @@
-//! Gradients that are summed digitally: `χ += η·dᵀx`, exact or of quantised x and d, and written when their sum is worth
-//! a pulse.
+//! Gradients that are summed digitally: `χ += η·dᵀx`, of exact or quantised x and d. Whole multiples of the granularity
+//! are written to the devices.
 //!
-//! After each period, with the first pair of the next batch, row by row: `m = trunc(χ/ε)` with the granularity ε, χ −= m·ε,
-//! then an update of the row with inputs m at the rate `ε·transfer_lr`, both managements on. A row that needs more pulses
-//! than the longest train is scaled down to it. Source: aihwkit `rpu_mixedprec_device.cpp`; other than there, each side is
-//! quantised whether or not the other is.
+//! A write follows the first pair of the batch after each period, row by row: `m = trunc(χ/ε)` with the granularity ε,
+//! χ −= m·ε, then an update of the row with inputs m at the rate `ε·transfer_lr`, with `update_management` and
+//! `update_bl_management`. A row that needs more pulses than the longest train is scaled down to it. Source: aihwkit
+//! `rpu_mixedprec_device.cpp`. Unlike there, x and d are quantised independently.
 
 use ohmgrad_tensor::rows::{self, Quantizer};
 use ohmgrad_tensor::{Key, Tensor};
@@ -24,7 +24,7 @@ pub(super) struct Mixed {
     row: u64,
     /// Batches since weights were set.
     batches: u64,
-    /// A pair, quantised; and what a row is written with.
+    /// A quantised pair; also the pair by which a row is written.
     x: Vec<f32>,
     d: Vec<f32>,
 }
@@ -102,7 +102,7 @@ impl Mixed {
         }
     }
 
-    /// Writes rows.
+    /// Writes the multiples of ε in the next rows of χ to the devices.
     fn write(&mut self, update: &Update<'_>, key: Key) {
         let [outs, ins] = [self.chi.shape()[0], self.chi.shape()[1]];
         let parameters = UpdateParameters { update_management: true, update_bl_management: true, ..*update.parameters };

@@ -5,7 +5,7 @@
 //! is its state, and [`presets`] has the reference's configurations. `docs/on-chip.md` is an introduction,
 //! `docs/devices.md` the reference.
 //!
-//! A cell is a state machine over arrays. Each is a file:
+//! A cell is a state machine over arrays. Each has a file:
 //!
 //! | cell | file |
 //! |---|---|
@@ -14,15 +14,16 @@
 //! | a pair, one for each sign, with refresh | `one_sided.rs` |
 //! | a fast array whose columns are transferred to a slow one (Tiki-Taka) | `transfer.rs` |
 //! | … through a digital buffer (version 2) | `buffered.rs` |
-//! | … with signs that are turned around by choppers (version 3) | `chopped.rs` |
+//! | … with choppers, which change the signs of lines (version 3) | `chopped.rs` |
 //! | … with a moving reference (version 4, AGAD) | `dynamic.rs` |
 //! | … over several arrays with a warm start (residual learning) | `residual.rs` |
 //! | … with a tracked symmetry point (RIDER) | `rider.rs` |
 //! | gradients that are summed digitally | `mixed_precision.rs` |
 //!
-//! What a user writes is in `config.rs`, `transfer_parameters.rs` with `transfer_rules.rs`, and `choice.rs`, for residual
-//! learning in its files; the reads between arrays in `read.rs`. Semantics are the reference's (aihwkit 1.1,
-//! `rpu_*_device.cpp`), or the papers' where it has no such cell; where they are left on purpose, the file of the cell says so.
+//! Configurations are in `config.rs`, `transfer_parameters.rs` with `transfer_rules.rs`, and `choice.rs`, those of
+//! residual learning in its files. The reads of transfers and refreshes are in `read.rs`. Semantics are those of the
+//! reference (aihwkit 1.1, `rpu_*_device.cpp`), or of the papers for cells that it does not have; the file of a cell
+//! lists deviations.
 
 mod arrays;
 mod buffered;
@@ -134,12 +135,12 @@ impl Cell {
         }))
     }
 
-    /// The weights that reads see, [out, in].
+    /// The tile weights [out, in], with which reads multiply.
     pub fn weights(&self) -> &Tensor {
         each!(&self.0, cell => cell.weights())
     }
 
-    /// Takes the weights that may have changed since the last call.
+    /// Takes the record of the weights that may have changed since the last call.
     pub(crate) fn take_changed(&mut self) -> Changed {
         match &mut self.0 {
             Kind::Single(cell) => cell.arrays.devices[0].take_changed(),
@@ -152,12 +153,13 @@ impl Cell {
         }
     }
 
-    /// The weight change by which pulses are counted.
+    /// The granularity from which the numbers of pulses follow.
     pub fn granularity(&self) -> f32 {
         each!(&self.0, cell => cell.granularity())
     }
 
-    /// Sets weights as far as the devices' bounds allow: arrays that only gradients reach become 0.
+    /// Sets weights as far as the devices' bounds allow. The digital sum of a mixed-precision cell becomes 0, and
+    /// so do all arrays of a transfer cell but the last.
     ///
     /// # Panics
     /// If `w` has another shape.
@@ -203,8 +205,8 @@ impl Cell {
         self.on_devices(key, |device, key| device.drift(delta_t, key));
     }
 
-    /// Resets each crosspoint of `count` columns from `start` on, cyclically (all if `None`), with a probability; of
-    /// transfer cells those of the fast array.
+    /// Resets each crosspoint of `count` columns from `start` on, cyclically (all if `None`), with a probability; in
+    /// transfer cells only the fast array is reset.
     pub fn reset_columns(&mut self, start: usize, count: Option<usize>, probability: f32, key: Key) {
         match &mut self.0 {
             Kind::Transfer(cell) => cell.reset_columns(start, count, probability, key),
@@ -235,8 +237,8 @@ impl Cell {
         }
     }
 
-    /// Ends the turn of the array that the warm start of a residual cell writes to, so that the next has its own; `false` if
-    /// there is no warm start or it is over.
+    /// Ends the turn of the array that the warm start of a residual cell writes to, and begins that of the next array;
+    /// returns `false` if there is no warm start or it is over.
     pub fn advance_warm_start(&mut self) -> bool {
         match &mut self.0 {
             Kind::Transfer(cell) => cell.advance_warm_start(),
@@ -296,23 +298,23 @@ impl Cell {
     }
 }
 
-/// A number from 0 to n − 1, of a key that is used for nothing else.
+/// A random number from 0 to n − 1; the key must be used for nothing else.
 pub(crate) fn below(n: usize, key: Key) -> usize {
     ((u128::from(key.to_words()[0]) * n as u128) >> 64) as usize
 }
 
-/// Draws an event of this probability; the key must serve nothing else.
+/// Returns `true` with this probability; the key must be used for nothing else.
 pub(crate) fn chance(probability: f32, key: Key) -> bool {
     ((key.to_words()[0] >> 40) as f32) < probability * (1u64 << 24) as f32
 }
 
-/// When the events of a period are due.
+/// The time between two transfers or refreshes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Period {
     Never,
     /// After this number of pairs.
     Pairs(u64),
-    /// After this number of batches of any size; fractions divide a batch.
+    /// After this number of batches of any size; a fraction is a part of a batch.
     Batches(f64),
 }
 
@@ -326,7 +328,8 @@ impl Period {
         }
     }
 
-    /// Returns `true` if an event follows the i-th of `n` pairs of a batch, after so many earlier batches and pairs.
+    /// Returns `true` if a period ends after the i-th of `n` pairs of a batch; `batches` and `pairs` count earlier
+    /// ones.
     pub(crate) fn is_due(self, batches: u64, pairs: u64, i: usize, n: usize) -> bool {
         match self {
             Self::Never => false,

@@ -1,10 +1,10 @@
-//! A pair of devices that are pulsed up alone, one for each sign: the weight is g⁺ − g⁻.
+//! A pair of devices that are only pulsed up, one for each sign: the weight is g⁺ − g⁻.
 //!
-//! Pulses up go up on g⁺, pulses down go up on g⁻, so that both grow. A refresh reads both, column by column; where the
-//! larger of a pair exceeds `refresh_upper_thres` and the smaller `refresh_lower_thres` (in units of `|w_max|`) both are
-//! reset and the difference is written to the larger one's, open loop. Source: aihwkit `rpu_onesided_device.cpp`; other
-//! than there, pulses are counted by the up step, which is the only one, and a refresh keeps the sign under every pulse
-//! type.
+//! Pulses up of the weight raise g⁺, pulses down raise g⁻, so both grow. A refresh reads both, column by column. Where
+//! the larger of a pair exceeds `refresh_upper_thres` and the smaller `refresh_lower_thres` (in units of `|w_max|`),
+//! both are reset, and the difference is written once, without a check, to the device that was larger. Source: aihwkit
+//! `rpu_onesided_device.cpp`. Unlike there, pulses are counted by the up step alone, and a refresh keeps the sign under
+//! every pulse type.
 
 use ohmgrad_tensor::{Key, Tensor};
 

@@ -1,6 +1,6 @@
 //! The reference's presets of configurations for training on the chip (aihwkit `presets/configs.py`), by its names.
 //!
-//! All read forward and backward through [`presets::io`](crate::presets::io); `docs/devices.md` has them in a table.
+//! All use [`presets::io`](crate::presets::io) for reads in both directions; `docs/devices.md` has them in a table.
 
 use super::{
     CellConfig, ChoppedTransferCompound, DynamicTransferCompound, MixedPrecision, OneSidedUnitCell, TransferCompound,
@@ -164,7 +164,7 @@ fn chopped(name: &str, fast_lr: f32, auto_granularity: f32, in_chop_prob: f32) -
     UnitCellConfig::from(cell).into()
 }
 
-/// Converters and noise without management.
+/// The parameters without noise management and bound management.
 pub(crate) fn unmanaged(io: IoParameters) -> IoParameters {
     IoParameters { noise_management: NoiseManagement::None, bound_management: BoundManagement::None, ..io }
 }

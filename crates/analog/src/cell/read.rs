@@ -1,7 +1,6 @@
 //! Reads of single columns and rows, by which weights are moved between arrays.
 //!
-//! The input is a unit vector, so that the product is the column itself: what is left of a read is the DAC's step at 1,
-//! noise and the ADC.
+//! The input is a unit vector, so the product is the line itself. The read adds the DAC's step at 1, noise and the ADC.
 
 use ohmgrad_tensor::{Key, Tensor};
 
@@ -17,8 +16,8 @@ pub(crate) enum Slice {
     Row(usize),
 }
 
-/// Reads a line of weights `w` [out, in] under the parameters of a transfer, to `out`: through converters and noise as
-/// [`Mvm`] does them, without fixed variations from output to output.
+/// Reads a line of weights `w` [out, in] into `out`, with the converters and noise of [`Mvm`]. Variations between
+/// outputs are drawn anew for each read.
 pub(super) fn read(w: &Tensor, line: Slice, io: &IoParameters, key: Key, out: &mut [f32]) {
     copy(w, line, out);
     if io.is_ideal() {

@@ -1,9 +1,10 @@
-//! Residual learning over several arrays, for devices of few states: each array holds what the others leave.
+//! Residual learning over several arrays, for devices of few states: each array corrects the error of those of larger
+//! weight.
 //!
-//! With arrays W⁽⁰⁾ … W⁽ᴺ⁾, which the configuration lists from the last to the first, the tile's weight is
-//! `Σ γⁿ·W⁽ⁿ⁾`. Gradients reach W⁽ᴺ⁾; after each period of W⁽ⁿ⁺¹⁾ a line of it is read and written to W⁽ⁿ⁾, as in
-//! version 1 (`transfer.rs`), with periods that grow and rates that shrink towards W⁽⁰⁾. A warm start writes the lines of
-//! W⁽ᴺ⁾ to W⁽⁰⁾ alone, then to W⁽¹⁾, and so on to W⁽ᴺ⁻¹⁾. Source: Li et al., arXiv:2510.02516, Algorithm 1 and appendix K.
+//! With arrays W⁽⁰⁾ … W⁽ᴺ⁾, which the configuration lists from the last to the first, the tile's weight is `Σ γⁿ·W⁽ⁿ⁾`.
+//! Gradients reach W⁽ᴺ⁾; after each period of W⁽ⁿ⁺¹⁾ a line of it is read and written to W⁽ⁿ⁾, as in version 1
+//! (`transfer.rs`), with periods that grow and rates that shrink towards W⁽⁰⁾. A warm start writes the lines of W⁽ᴺ⁾ to
+//! W⁽⁰⁾ alone, then to W⁽¹⁾, and so on to W⁽ᴺ⁻¹⁾. Source: Li et al., arXiv:2510.02516, Algorithm 1 and appendix K.
 
 use super::config::{Compound, check_devices, two_or_more};
 use super::presets::unmanaged;
@@ -26,7 +27,7 @@ parameters! {
         /// The arrays, from the one that receives the gradients, of the least weight, to the one of weight 1.
         unit_cell_devices: Vec<DeviceConfig> = vec![];
 
-        /// Weight of each array relative to the next; somewhat above one over the number of a device's states. 0: the
+        /// Weight of each array relative to the next; should be somewhat above 1/(number of states of a device). 0: the
         /// tile's weight is that of the last array.
         gamma: f32 = 0.5, [0.0..=1.0];
 
@@ -49,7 +50,8 @@ parameters! {
         /// Multiplies the learning rate by `fast_lr`; `false`: `fast_lr` is the rate itself.
         scale_fast_lr: bool = true;
 
-        /// Base of the rates of transfers: that of the last one is `transfer_lr` · `transfer_lr_growth`.
+        /// Base of the rates of transfers; the transfer to the last array has the rate
+        /// `transfer_lr · transfer_lr_growth`.
         transfer_lr: f32 = 0.1, [>= 0.0];
 
         /// Factor from the rate of one array's transfers to that of the array before it.
@@ -58,8 +60,8 @@ parameters! {
         /// Multiplies the rates of transfers by the learning rate.
         scale_transfer_lr: bool = false;
 
-        /// Length of each turn of the warm start, in batches or pairs, at whose end the next array is written to; 0: no
-        /// warm start. `advance_warm_start` ends a turn earlier.
+        /// Length of each turn of the warm start, in batches or pairs; each turn writes to another array. 0: no warm
+        /// start. `advance_warm_start` ends a turn earlier.
         warm_start: f32 = 0.0, [>= 0.0];
 
         /// Parameters of the read of a line. Noise and bound management are off: a unit vector needs none.
@@ -75,7 +77,7 @@ impl ResidualTransferCompound {
         let n = self.unit_cell_devices.len();
         Shared {
             devices: self.unit_cell_devices.clone(),
-            // The last is 1 for a gamma of 0 too.
+            // The last weight is 1 also if gamma is 0, as 0⁰ = 1.
             gamma: (0..n).map(|k| self.gamma.powi((n - 1 - k) as i32)).collect(),
             transfer_every: self.transfer_every,
             transfer_every_vec: (0..n)
@@ -107,7 +109,7 @@ impl Rules for ResidualTransferCompound {
     fn without_effect(&self, unused: &mut Unused<'_>) {
         unused.note("", &["scale_fast_lr"], self.fast_lr == 0.0, "fast_lr is 0");
         let pair = self.unit_cell_devices.len() == 2;
-        unused.note("", &["transfer_every_growth"], pair, "of two arrays one is transferred");
+        unused.note("", &["transfer_every_growth"], pair, "only one of two arrays is transferred");
         unused.read_of_lines("transfer_forward", &self.transfer_forward);
     }
 }
@@ -122,7 +124,7 @@ impl Compound for ResidualTransferCompound {
     }
 }
 
-/// The beginning of a training in which lines of the first array go to one other array at a time.
+/// The beginning of a training, in which lines of the first array are written to one other array at a time.
 #[derive(Clone, Debug)]
 pub(super) struct WarmStart {
     /// Length of a turn, in batches or pairs.
@@ -139,7 +141,7 @@ impl WarmStart {
         (length > 0.0).then_some(Self { length, arrays, done: 0, since: 0 })
     }
 
-    /// The array that is written to, until the warm start is over.
+    /// The array that is written to; `None` after the warm start.
     pub(super) fn target(&self) -> Option<usize> {
         (self.arrays - 1).checked_sub(self.done as usize).filter(|&target| target > 0)
     }
@@ -172,8 +174,8 @@ impl WarmStart {
 
 /// Detector of plateaus of a loss, by which the source ends the turns of a warm start.
 ///
-/// Of the first four turns each ends after an epoch whose loss is above that of the epoch before; a later one ends when of
-/// the last five changes two are increases. Losses before the turn do not count.
+/// Each of the first four turns ends after an epoch whose loss is above that of the epoch before. A later turn ends
+/// when at least two of the last five changes of the loss are increases. Losses before the turn do not count.
 ///
 /// ```
 /// use ohmgrad_analog::cell::LossPlateau;

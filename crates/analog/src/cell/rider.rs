@@ -1,11 +1,12 @@
-//! Residual learning with a tracked symmetry point, RIDER and E-RIDER: the fast array counts relative to its moving average,
+//! Residual learning with a tracked symmetry point, RIDER and E-RIDER: a reference is subtracted from the fast array,
 //! in the weight and in transfers.
 //!
-//! With the fast array P, the slow array W, choppers c and the reference Q̃ the tile's weight is `W + γ·c·(P − Q̃)`. Gradients
-//! reach P with the sign c. After the read of a line, W gets `β·c·(P − Q̃)`, through the buffer of version 4 or at once, and
-//! the moving average becomes `Q ← (1 − η)Q + ηP`, which tends to the symmetry point. A line that turns around takes
-//! `Q̃ ← Q` (E-RIDER); without choppers every line does after each read (RIDER). Source: Xiao et al., arXiv:2602.21321,
-//! Algorithms 2 and 3, tables 3 to 5. There Q̃ is an array that is programmed with Q; here it is exact.
+//! With the fast array P, the slow array W, choppers c and the reference Q̃ the tile's weight is `W + γ·c·(P − Q̃)`.
+//! Gradients reach P with the sign c. After the read of a line, W gets `β·c·(P − Q̃)`, through the buffer of version 4
+//! or at once, and the moving average becomes `Q ← (1 − η)Q + ηP`, which tends to the symmetry point. `Q̃ ← Q` follows
+//! when the sign of a line changes (E-RIDER), or without choppers after each read of the line (RIDER). Source: Xiao et
+//! al., arXiv:2602.21321, Algorithms 2 and 3, tables 3 to 5. There Q̃ is an array that is programmed with Q; here it is
+//! exact.
 
 use ohmgrad_tensor::Tensor;
 
@@ -24,14 +25,15 @@ use crate::device::{DeviceArray, DeviceConfig, slice};
 use crate::update::UpdateParameters;
 
 parameters! {
-    /// Residual learning with a tracked symmetry point: E-RIDER, and with `in_chop_prob` 0 RIDER. The fast array adds to the
-    /// weight what it has beyond its moving average, and transfers the same (Xiao et al., arXiv:2602.21321).
+    /// Residual learning with a tracked symmetry point: E-RIDER, and with `in_chop_prob` 0 RIDER. The weight and
+    /// transfers use the fast array minus a reference, which is taken from its moving average (Xiao et al.,
+    /// arXiv:2602.21321).
     #[doc(alias("RIDER", "E-RIDER"))]
     pub struct RiderTransferCompound {
         /// The fast array, which receives the gradients, and the slow one.
         unit_cell_devices: Vec<DeviceConfig> = vec![];
 
-        /// Weight of the fast array in the tile's.
+        /// Weight of the fast array in the tile weight.
         gamma: f32 = 0.1, [0.0..=1.0];
 
         /// Period of transfers, in batches or pairs.
@@ -43,8 +45,8 @@ parameters! {
         /// Reads columns, driven from the inputs; `false`: rows, driven from the outputs.
         transfer_columns: bool = true;
 
-        /// Rate of updates of the fast array: a factor of the learning rate, or with `scale_fast_lr` off the rate itself. 0:
-        /// the learning rate.
+        /// Rate of updates of the fast array: a factor of the learning rate, or with `scale_fast_lr` off the rate
+        /// itself. 0: the learning rate.
         fast_lr: f32 = 0.5, [>= 0.0];
 
         /// Multiplies the learning rate by `fast_lr`; `false`: `fast_lr` is the rate itself.
@@ -59,20 +61,20 @@ parameters! {
         /// Share η of a read in the moving average.
         reference_lr: f32 = 0.25, [0.0..=1.0];
 
-        /// Probability that a line's sign is turned around after its read; in regular turns the period is 1/probability
-        /// passes. 0: no line turns, and the reference is the moving average.
+        /// Probability that the sign of a line changes after its read; regular changes have a period of 1/probability
+        /// passes. 0: no changes, and the reference is the moving average.
         in_chop_prob: f32 = 0.05, [0.0..=1.0];
 
-        /// Draws turns at random; `false`: turns are regular.
+        /// Changes signs at random; `false`: at regular times.
         in_chop_random: bool = false;
 
-        /// Writes each value at once, by pulses of random number; `false`: through a buffer.
+        /// Writes each value at once, in a random number of pulses; `false`: through a buffer.
         no_buffer: bool = false;
 
-        /// Unit of the buffer, in units of the fast array's granularity; 0 is 1.
+        /// Unit of the buffer, in units of the fast array's granularity; 0 means 1.
         buffer_granularity: f32 = 1.0, [>= 0.0];
 
-        /// The number of pulses that a line collects between its reads; above 0 the buffer's unit is scaled to it.
+        /// Above 0: multiplies the unit of the buffer by `auto_granularity`/(number of lines · `transfer_every`).
         auto_granularity: f32 = 1000.0, [>= 0.0];
 
         /// Rate at which a pulse is written, in units of the granularity.
@@ -168,7 +170,7 @@ impl Compound for RiderTransferCompound {
 #[derive(Clone, Debug)]
 pub(super) struct Rider {
     eta: f32,
-    /// The reference follows the average after each read.
+    /// Sets the reference to the average after each read, not only after changes of sign.
     follows: bool,
     mean: Tensor,
     reference: Tensor,
@@ -179,7 +181,7 @@ impl Rider {
         Self { eta, follows, mean: Tensor::full(&shape, 0.0), reference: Tensor::full(&shape, 0.0) }
     }
 
-    /// Subtracts the reference from what was read, and advances the average.
+    /// Subtracts the reference from the values of a read, and updates the average.
     pub(super) fn relative(&mut self, values: &mut [f32], line: Slice, shape: [usize; 2]) {
         let (mean, reference) = (self.mean.make_mut(), slice(&self.reference));
         for (at, v) in places(line, shape).zip(values) {
@@ -188,7 +190,7 @@ impl Rider {
         }
     }
 
-    /// Takes the reference of a line after its read, where it is time.
+    /// Sets the reference of a line to the average after its read, if its sign changed or the reference follows.
     pub(super) fn was_read(&mut self, line: Slice, turned: bool, shape: [usize; 2]) {
         if turned || self.follows {
             let (mean, reference) = (slice(&self.mean), self.reference.make_mut());
@@ -196,7 +198,7 @@ impl Rider {
         }
     }
 
-    /// The tile's weights, with the signs of inputs and outputs.
+    /// Computes the tile's weights; `x` and `d` are the choppers of inputs and outputs.
     pub(super) fn reduce(
         &self,
         weights: &mut Tensor,

@@ -7,7 +7,7 @@ use ohmgrad_tensor::Tensor;
 pub enum Slot<'a> {
     /// An array that updates change.
     Array(&'a mut Tensor),
-    /// An array in which no training makes a NaN: what is drawn with the cell, and signs.
+    /// An array that training never makes NaN: values that are drawn with the cell, and signs.
     NeverNan(&'a mut Tensor),
     /// A number.
     Number(&'a mut f32),

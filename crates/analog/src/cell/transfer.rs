@@ -1,10 +1,11 @@
-//! A fast array A that receives the gradients, whose lines are read one after the other and written to a slow array, and
-//! so on to the last, C.
+//! Transfers: gradients reach the fast array A. Its lines are read one after the other and written to the next array,
+//! whose lines are transferred in the same way, and so on to the last array, C.
 //!
-//! The tile's weight is `Σ γₖ·wₖ`. After each period of array k a line q of it is read and array k + 1 updated by it; what
-//! lies between read and write is the [`Rule`]. Version 1 writes what it read, at the transfer rate. Source: aihwkit
-//! `rpu_transfer_device.cpp`; other than there, pulses are counted by the granularity of the array that receives them,
-//! periods in batches end where batches end, and of several columns each is reset after its own read.
+//! The tile's weight is `Σ γₖ·wₖ`. After each period of array k a line q of it is read and array k + 1 updated; the
+//! [`Rule`] computes the values to write from those of the read. Version 1 writes the values themselves, at the
+//! transfer rate. Source: aihwkit `rpu_transfer_device.cpp`. Unlike there, pulses are counted by the granularity of the
+//! array that receives them, periods in batches end where batches end, and each of several columns is reset after its
+//! own read.
 
 use ohmgrad_tensor::{Key, Tensor};
 
@@ -22,11 +23,11 @@ use crate::update::Side;
 /// Rules for the values between the read of a line and the write of the next array.
 #[derive(Clone, Debug)]
 pub(super) enum Rule {
-    /// Version 1: what was read is written.
+    /// Version 1: the values of the read are written.
     Direct,
     /// Version 2: a digital sum is written where it passes a threshold.
     Buffered(Buffered),
-    /// Versions 3 and 4, and RIDER: so, with signs that are turned around.
+    /// Versions 3 and 4, and RIDER: the same with choppers, which change the signs of lines.
     Chopped(Box<Chopped>),
 }
 
@@ -80,12 +81,12 @@ impl Transfer {
     ) -> Result<Self, Error> {
         let arrays = Arrays::draw(&shared.devices, [outs, ins], bias, key)?;
         let n = arrays.devices.len();
-        // The lines that there are to read, and how long each is.
+        // The number of lines that are read, and their length.
         let (lines, length) = if shared.columns { (ins, outs) } else { (outs, ins) };
         let mut every = shared.transfer_every_vec.clone();
         if every.is_empty() {
             let first = match shared.transfer_every {
-                // A fraction of the number of states, spread over the lines.
+                // Below 0: a fraction of the number of states, divided by the number of lines.
                 auto if auto < 0.0 => {
                     (-auto * arrays.devices[0].config().states() / lines as f32).round_ties_even().max(1.0)
                 }
@@ -117,13 +118,13 @@ impl Transfer {
         self.weights.as_ref().unwrap_or_else(|| self.arrays.devices[self.arrays.devices.len() - 1].weights())
     }
 
-    /// Those of the slow array, where the tile's weights are its.
+    /// Takes the record of the slow array if the tile's weights are its weights, else a record of all weights.
     pub(super) fn take_changed(&mut self) -> Changed {
         let slow = self.arrays.devices.last_mut().expect("two arrays or more");
         if self.weights.is_some() { Changed::all(slow.size()) } else { slow.take_changed() }
     }
 
-    /// That of the fast array.
+    /// The granularity of the fast array.
     pub(super) fn granularity(&self) -> f32 {
         self.arrays.devices[0].granularity(Pulses::Both)
     }
@@ -173,7 +174,7 @@ impl Transfer {
             self.arrays.devices[0].pulse(trains, Side::Both, key.fold("array").fold(0).fold(part.first()));
             for k in 0..sources {
                 if self.periods[k].is_due(self.batches, self.pairs, end - 1, n) {
-                    // The last array, where it transfers to itself, writes to itself.
+                    // The last array, if it is transferred, is written to itself.
                     let to = target.unwrap_or((k + 1).min(self.arrays.devices.len() - 1));
                     self.event([k, to], &update, key.fold("transfer").fold(k).fold(pairs.first() + end));
                 }
@@ -187,12 +188,12 @@ impl Transfer {
         self.reduce();
     }
 
-    /// Batches or pairs, as periods are counted.
+    /// The number of batches, or of pairs if periods are counted in pairs.
     fn now(&self) -> u64 {
         if self.shared.units_in_mbatch { self.batches } else { self.pairs }
     }
 
-    /// Ends the turn of the array that a warm start writes to; `false` without a warm start.
+    /// Ends the turn of the array that a warm start writes to; returns `false` if there is no warm start or it is over.
     pub(super) fn advance_warm_start(&mut self) -> bool {
         let now = self.now();
         self.warm_start.as_mut().is_some_and(|warm_start| warm_start.advance(now))
@@ -277,7 +278,7 @@ pub(super) fn places(line: Slice, [outs, ins]: [usize; 2]) -> impl Iterator<Item
     (0..n).map(move |i| first + i * step)
 }
 
-/// The factor between the weights of two neighbouring arrays, where both have one.
+/// `γₖ/γₖ₊₁` if both are above 0, else 1.
 pub(super) fn ratio(gamma: &[f32], k: usize) -> f32 {
     match gamma.get(k..k + 2) {
         Some(&[a, b]) if a > 0.0 && b > 0.0 => a / b,

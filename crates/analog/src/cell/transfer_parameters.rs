@@ -16,7 +16,7 @@ use crate::update::UpdateParameters;
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) devices: Vec<DeviceConfig>,
-    /// The weight of each array in the tile's.
+    /// The weight of each array in the tile weight.
     pub(super) gamma: Vec<f32>,
     pub(super) transfer_every: f32,
     pub(super) transfer_every_vec: Vec<f32>,
@@ -49,15 +49,15 @@ macro_rules! transfer_parameters {
                 /// The arrays, from the fast one that receives the gradients to the slow one.
                 unit_cell_devices: Vec<DeviceConfig> = vec![];
 
-                /// Weight of the arrays in the tile's: γ^(n−1) of the first to 1 of the last. 0: the tile's weight is
-                /// the slow array's.
+                /// Base γ of the arrays' weights in the tile weight, from γ^(n−1) for the first to 1 for the last. 0:
+                /// the tile weight is the slow array's.
                 gamma: f32 = 0.0;
 
-                /// Weights of the arrays in the tile's, instead of `gamma`.
+                /// Weights of the arrays in the tile weight, instead of `gamma`.
                 gamma_vec: Vec<f32> = vec![];
 
-                /// Period of transfers from the first array, in pairs or batches; 0: none. Later arrays' are longer by
-                /// the number of events that read an array once.
+                /// Period of transfers from the first array, in pairs or batches; 0: none. That of each later
+                /// array is longer by the factor (length of a line)/(lines that are read in one event).
                 transfer_every: f32 = 1.0;
 
                 /// Periods of the arrays' transfers, instead of `transfer_every`.
@@ -101,7 +101,7 @@ macro_rules! transfer_parameters {
         }
 
         impl $name {
-            /// Notes those of the fields that all transfer cells share that have no effect.
+            /// Notes fields without effect, among those that all transfer cells share.
             pub(super) fn shared_without_effect(&self, unused: &mut Unused<'_>) {
                 unused.note("", &["gamma"], !self.gamma_vec.is_empty(), "gamma_vec is given");
                 unused.note("", &["transfer_lr"], !self.transfer_lr_vec.is_empty(), "transfer_lr_vec is given");
@@ -112,7 +112,7 @@ macro_rules! transfer_parameters {
             pub(super) fn shared(&self) -> Shared {
                 let n = self.unit_cell_devices.len();
                 let gamma = match self.gamma_vec.as_slice() {
-                    // The last is 1 for a gamma of 0 too.
+                    // The last weight is 1 also if gamma is 0, as 0⁰ = 1.
                     [] => (0..n).map(|k| self.gamma.powi((n - 1 - k) as i32)).collect(),
                     gamma => gamma.to_vec(),
                 };
@@ -148,8 +148,8 @@ macro_rules! transfer_parameters {
 }
 
 transfer_parameters! {
-    /// Tiki-Taka: gradients go to a fast array, whose lines are read and written to a slow one (Gokmen & Haensch, Front.
-    /// Neurosci. 14, 103 (2020)).
+    /// Tiki-Taka: gradients go to a fast array, whose lines are read and written to a slow one (Gokmen & Haensch,
+    /// Front. Neurosci. 14, 103 (2020)).
     #[doc(alias("Tiki-Taka", "TTv1"))]
     [true true UpdateParameters::default()] [lines reset]
     pub struct TransferCompound {
@@ -197,18 +197,18 @@ macro_rules! chopped {
             $(#[$meta])*
             [false false UpdateParameters::single_pulse()] []
             pub struct $name {
-                /// Probability that a line's sign is turned around after its read; in regular turns the period is
+                /// Probability that the sign of a line changes after its read; regular changes have a period of
                 /// 1/probability passes.
                 in_chop_prob: f32 = 0.1, [0.0..=1.0];
 
-                /// Draws turns at random; `false`: turns are regular.
+                /// Changes signs at random, in version 4 besides regular changes; `false`: at regular times only.
                 in_chop_random: bool = $random;
 
-                /// Unit of the buffer, in units of the fast array's granularity; 0 is 1.
+                /// Unit of the buffer, in units of the fast array's granularity; 0 means 1.
                 buffer_granularity: f32 = 1.0, [>= 0.0];
 
-                /// The number of pulses that a line collects between its reads; above 0 the buffer's unit is scaled to
-                /// it.
+                /// Above 0: multiplies the unit of the buffer by `auto_granularity`/(number of lines ·
+                /// `transfer_every`).
                 auto_granularity: f32 = 0.0, [>= 0.0];
 
                 /// Rate at which a pulse is written, in units of the granularity.
@@ -227,7 +227,7 @@ macro_rules! chopped {
                 /// Momentum of these running means, per batch.
                 auto_momentum: f32 = 0.99, [0.0..=1.0];
 
-                /// Divides the rate of the transfer by the fast one, so that it is that of plain gradients.
+                /// Divides the rate of transfers by the fast rate, so that they have the size of plain gradients.
                 correct_gradient_magnitudes: bool = false;
 
                 $($own)*
@@ -237,11 +237,11 @@ macro_rules! chopped {
 }
 
 chopped! {
-    /// Tiki-Taka version 3: lines are turned around from time to time, so that the drift of the fast array
-    /// averages out; with `in_chop_prob` 0 it is version 2 (Rasch et al., arXiv:2303.04721).
+    /// Tiki-Taka version 3: the signs of lines change from time to time, so that offsets of the fast array
+    /// average out; with `in_chop_prob` 0 it is version 2 (Rasch et al., arXiv:2303.04721).
     #[doc(alias("c-TTv2", "TTv3"))]
     true pub struct ChoppedTransferCompound {
-        /// Probability that an output line's sign is turned around after each pass.
+        /// Probability that the sign of a line that crosses those read changes after each pass.
         out_chop_prob: f32 = 0.0, [0.0..=1.0];
 
         /// Writes each value at once, without a sum.
@@ -250,8 +250,8 @@ chopped! {
 }
 
 chopped! {
-    /// Tiki-Taka version 4, AGAD: as [`ChoppedTransferCompound`], and reads are taken relative to their mean before the
-    /// last turn, so that no symmetry point needs to be known (Rasch et al., arXiv:2303.04721).
+    /// Tiki-Taka version 4, AGAD: as [`ChoppedTransferCompound`], with reads relative to their mean before the last
+    /// change of sign, so that no symmetry point needs to be known (Rasch et al., arXiv:2303.04721).
     #[doc(alias("AGAD", "TTv4"))]
     false pub struct DynamicTransferCompound {
         /// Additional weight of the end of a period in the mean of the period.
@@ -260,7 +260,7 @@ chopped! {
         /// Largest magnitude of the buffer after a write, in units of the longest train; 0: no limit.
         buffer_cap: f32 = 0.0, [>= 0.0];
 
-        /// Counts each read less with its number in the period.
+        /// Divides each read by its number in the period, at most by one over the granularity.
         experimental_correct_accumulation: bool = false;
     }
 }

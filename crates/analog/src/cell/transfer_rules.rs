@@ -33,7 +33,7 @@ fn check(shared: &Shared, vectors: [&Vec<f32>; 3], at: &str) -> Result<(), Error
     Ok(())
 }
 
-/// Chopped cells have a fast array and a slow one.
+/// Checks that there are two arrays, a fast one and a slow one.
 pub(super) fn check_pair(devices: usize, at: &str) -> Result<(), Error> {
     match devices {
         2 => Ok(()),
@@ -41,7 +41,7 @@ pub(super) fn check_pair(devices: usize, at: &str) -> Result<(), Error> {
     }
 }
 
-/// Fields of the reference that chopped cells inherit and that do nothing there.
+/// Answers for fields that the reference's chopped cells inherit and do not use: only their defaults are accepted.
 fn chopped_absent(field: &str, value: &Value) -> Option<Result<(), &'static str>> {
     let same = |one: Value| if *value == one { Ok(()) } else { Err("chopped cells read one line per event") };
     match field {
@@ -63,7 +63,7 @@ macro_rules! positive_period {
     };
 }
 
-/// Notes those of the fields that both chopped cells share that have no effect.
+/// Notes fields without effect, among those that both chopped cells share.
 macro_rules! chopped_without_effect {
     ($self:expr, $unused:expr) => {
         $unused.note("", &["in_chop_random"], $self.in_chop_prob == 0.0, "in_chop_prob is 0");
@@ -129,7 +129,7 @@ impl Rules for DynamicTransferCompound {
         check_pair(shared.devices.len(), at)?;
         match self.in_chop_prob > 0.0 {
             true => Ok(()),
-            false => Err(invalid(&join(at, "in_chop_prob"), &self.in_chop_prob.get(), "above 0: a period has an end")),
+            false => Err(invalid(&join(at, "in_chop_prob"), &self.in_chop_prob.get(), "above 0, so that signs change")),
         }
     }
 

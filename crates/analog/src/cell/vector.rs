@@ -1,7 +1,7 @@
 //! Several devices per crosspoint, whose weighted sum is the weight; and a device with a reference that is subtracted.
 //!
-//! By the policy each pulse goes to all devices or, sample by sample, to one of them. Source: aihwkit
-//! `rpu_vector_device.cpp`; other than there, pulses are counted by the granularity of the device that receives them.
+//! The policy sends the pulses of each pair to all devices or to one of them. Source: aihwkit `rpu_vector_device.cpp`.
+//! Unlike there, pulses for one device are counted by its own granularity; those for all devices by the mean.
 
 use ohmgrad_tensor::{Key, Tensor};
 
@@ -42,7 +42,7 @@ impl Vector {
         &self.weights
     }
 
-    /// The mean over devices.
+    /// The mean of the devices' granularities.
     pub(super) fn granularity(&self) -> f32 {
         self.arrays.mean_granularity(Pulses::Both)
     }
@@ -51,7 +51,7 @@ impl Vector {
         self.index = index as u64;
     }
 
-    /// Each device is set to the weights, under a fixed choice the chosen one alone.
+    /// Sets each device to the weights; under `SingleFixed` only the chosen one.
     pub(super) fn set_weights(&mut self, w: &Tensor, key: Key) {
         for (k, device) in self.arrays.devices.iter_mut().enumerate() {
             if self.policy != UpdatePolicy::SingleFixed || k as u64 == self.index {
@@ -82,13 +82,13 @@ impl Vector {
             if self.policy == UpdatePolicy::All {
                 rates.resize(pairs.len(), rate);
             } else {
-                // A pair that another device receives is one at rate 0.
+                // For this device, pairs that another one receives have the rate 0.
                 rates.extend(chosen.iter().map(|&chosen| if chosen == k as f32 { rate } else { 0.0 }));
                 if rates.iter().all(|&rate| rate == 0.0) {
                     continue;
                 }
             }
-            // All devices see the same pulses where all receive them.
+            // Under `All` every device receives the same trains.
             if k == 0 || self.policy != UpdatePolicy::All {
                 let all = self.policy == UpdatePolicy::All;
                 let granularity = if all { mean } else { device.granularity(Pulses::Both) };

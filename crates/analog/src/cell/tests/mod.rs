@@ -161,7 +161,7 @@ fn train(cell: &mut Cell, steps: std::ops::Range<usize>) {
     }
 }
 
-/// All that a cell remembers, by name.
+/// The whole state of a cell, by name.
 fn state(cell: &Cell) -> Vec<(String, Vec<u64>)> {
     let mut pieces = vec![];
     cell.clone().state(&mut |name, slot| {
@@ -181,7 +181,7 @@ fn a_restored_state_continues_bit_for_bit() {
         let mut trained = new(&config, Key::new(1));
         trained.set_weights(&(&Tensor::normal(&SHAPE, Key::new(2)) * 0.1), Key::new(3));
         train(&mut trained, 0..5);
-        // Other hardware, and another past.
+        // Other hardware, after other updates.
         let mut restored = new(&config, Key::new(4));
         train(&mut restored, 0..2);
         let saved = state(&trained);
@@ -224,7 +224,7 @@ fn the_number_of_threads_does_not_matter() {
     }
 }
 
-/// An array of devices without variations, noise and bounds that matter.
+/// Devices without variations and noise, within bounds that they do not reach.
 fn ideal(dw_min: f32) -> ConstantStep {
     ConstantStep {
         dw_min,
@@ -260,7 +260,8 @@ fn the_mean_update_is_that_of_gradient_descent() {
                 cell.update(Update { pairs, rate: 0.02, parameters: &parameters, key });
                 sum += cell.weights();
             }
-            // Counts of k ≤ 8 pulses vary by less than 3; 5.5σ: of 144 means one is further off once in 200,000 keys.
+            // Standard deviations of counts of k ≤ 8 pulses are below 3. One of 144 means is beyond 5.5σ once in
+            // 200,000 keys.
             let allowed = 5.5 * 0.003 / (repeats as f32).sqrt();
             for (mean, wanted) in sum.map(|s| s / repeats as f32).iter().zip(wanted.iter()) {
                 assert!((mean - wanted).abs() < allowed, "{parameters}: {mean} {wanted}");
@@ -282,7 +283,7 @@ fn deterministic_updates_are_rounded_gradient_descent() {
         cell.update(Update { pairs, rate: 0.003, parameters: &parameters, key });
         for (at, w) in cell.weights().iter().enumerate() {
             let wanted = -0.003 * d.to_vec()[at / 4] * x.to_vec()[at % 4];
-            // Mean counts round both lines' counts too.
+            // `MeanCount` also rounds the counts of both lines.
             let pulses = if pulse_type == PulseType::MeanCount { 1.6 } else { 0.51 };
             assert!((w - wanted).abs() < pulses * 0.0001, "{pulse_type} {at}: {w} {wanted}");
         }
@@ -336,7 +337,7 @@ fn without_gamma_reads_see_the_slow_array() {
     assert!(cell.weights().shares_storage(cell.devices()[1].weights()));
 }
 
-/// The digital sum and the devices together have all gradients, for sure pulses without noise.
+/// The digital sum plus the weights hold all gradients, if pulses are deterministic and have no noise.
 #[test]
 fn mixed_precision_loses_no_gradient() {
     let parameters = UpdateParameters { pulse_type: PulseType::DeterministicImplicit, ..Default::default() };

@@ -6,7 +6,7 @@ fn perfect() -> IoParameters {
     IoParameters { is_perfect: true, ..Default::default() }
 }
 
-/// Pulses without randomness, so many that they resolve what is written.
+/// Deterministic pulses, in trains that are long enough to resolve the values that are written.
 fn sure() -> UpdateParameters {
     UpdateParameters { pulse_type: PulseType::DeterministicImplicit, desired_bl: 1000, ..Default::default() }
 }
@@ -44,7 +44,8 @@ fn the_weight_is_the_geometric_sum_of_the_arrays() {
         assert!(slow.iter().any(|&w| w != 0.0));
         for device in cell.devices() {
             let [low, high] = [f32::min, f32::max].map(|f| device.weights().iter().copied().reduce(f).unwrap());
-            // Spreads of 0.3 about the bounds −0.3 and 0.6: 153 × 3 crosspoints stay below four of them.
+            // The bounds −0.3 and 0.6 have relative spreads of 0.3: 153 × 3 crosspoints are within four standard
+            // deviations.
             assert!(low > -0.3 * 2.2 && high < 0.6 * 2.2, "{low} {high}");
         }
     }
@@ -59,7 +60,7 @@ fn without_gamma_the_last_array_alone_is_read() {
     assert_ne!(cell.devices()[0].weights().abs().max(), 0.0);
 }
 
-/// Ideal devices without transfers are gradient descent; with the weights γⁿ it is γᴺ times as fast.
+/// Without transfers, ideal devices follow gradient descent at γᴺ times the rate.
 #[test]
 fn without_transfers_ideal_devices_descend() {
     let parameters = sure();
@@ -145,8 +146,8 @@ fn later_turns_end_at_two_increases_of_five() {
     assert_eq!(ends, [8]);
 }
 
-/// A linear map from noisy examples, on devices of ten states that vary: more arrays come nearer, one by plain descent
-/// least.
+/// On varying devices of ten states, more arrays learn a linear map from noisy examples more exactly; plain descent on
+/// one array is worst.
 #[test]
 fn more_arrays_resolve_more_than_the_states_of_a_device() {
     let device = SoftBounds { dw_min: 0.2, w_max: 1.0, w_min: -1.0, ..Default::default() };
@@ -209,7 +210,7 @@ fn get(cell: &Cell, piece: &str) -> Vec<f32> {
     found
 }
 
-/// A gradient moves the tile's weight downhill by γ of the fast rate, however lines are turned.
+/// A gradient moves the tile's weight downhill at γ times the fast rate, for any signs of the lines.
 #[test]
 fn turned_lines_of_a_rider_cell_descend_too() {
     let parameters = sure();
@@ -253,14 +254,14 @@ fn a_read_of_a_rider_cell_writes_what_the_fast_array_has_beyond_its_reference() 
         let c = if i % SHAPE[1] % 2 == 1 { -1.0 } else { 1.0 };
         assert!((slow[i] - 0.5 * c * (p - q)).abs() < 0.00051);
         assert!((means[i] - (0.75 * mean + 0.25 * p)).abs() < 1e-6);
-        // Two regular turns of N = 2 passes end with the second: the first has changed nothing.
+        // Signs change in the last of N = 2 passes, so the first pass keeps the references.
         assert_eq!(references[i], *q);
     }
     cell.update(Update { pairs: Pairs::new(&x, &d), rate: 0.05, parameters: &parameters, key: Key::new(9) });
     assert_eq!(get(&cell, "reference"), get(&cell, "running_mean"));
 }
 
-/// Without gradients an offset of the fast array is forgotten: by RIDER after some reads, by E-RIDER after a turn.
+/// Without gradients an offset of the fast array is forgotten: by RIDER after some reads, by E-RIDER when signs change.
 #[test]
 fn an_offset_of_the_fast_array_becomes_the_reference() {
     for in_chop_prob in [0.0, 0.25] {

@@ -63,7 +63,7 @@ fn a_gradient_that_is_not_a_number_is_seen_in_the_weights() {
         for bad in [f32::NAN, f32::INFINITY] {
             for in_x in [true, false] {
                 let mut cell = new(&config, Key::new(1));
-                // What is transferred in the end has been through a buffer and, in version 4, through the first turns.
+                // Transfers pass through a buffer, and in version 4 begin after the first changes of sign.
                 for step in 0..200 {
                     let (mut x, mut d) = (x.clone(), d.clone());
                     if step == 0 {

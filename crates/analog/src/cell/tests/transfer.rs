@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn without_choppers_version_3_is_version_2() {
-    // A power of two: buffers in weights and in pulses have the same bits.
+    // With a power of two, buffers in weights and in pulses have the same bits.
     let device = DeviceConfig::from(ideal(1.0 / 256.0));
     let parameters = UpdateParameters { pulse_type: PulseType::DeterministicImplicit, ..Default::default() };
     let perfect = IoParameters { is_perfect: true, ..Default::default() };
@@ -35,7 +35,7 @@ fn without_choppers_version_3_is_version_2() {
 
 #[test]
 fn an_offset_of_the_fast_array_moves_a_dynamic_cell_no_further() {
-    // Without gradients, A rests where it was set; version 3 without turns writes it all the time.
+    // Without gradients, A stays where it was set; version 3 without changes of sign writes it again and again.
     let device = DeviceConfig::from(ideal(0.01));
     let config = DynamicTransferCompound {
         unit_cell_devices: vec![device.clone(), device],
