@@ -39,8 +39,8 @@ fn main() -> Result<(), ohmgrad::Error> {
     Ok(())
 }
 
-/// The relative residual after each product, from x = 0. In mixed precision it is computed anew after a number of steps
-/// of conjugate gradients, or when they have reduced it by a factor of 10.
+/// The relative residual after each product, from x = 0. In mixed precision the solver starts again from the exact
+/// residual after `steps` steps of conjugate gradients, or when they have reduced its own residual by a factor of 10.
 fn solve(a: &Tensor, b: &[f64], product: impl Fn(&[f64], usize) -> Vec<f64>, steps: Option<usize>) -> Vec<f64> {
     let residual = |x: &[f64]| sum(b, -1.0, &exact(a, x));
     let (mut x, mut residuals) = (vec![0.0; b.len()], vec![1.0]);

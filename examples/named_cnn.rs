@@ -1,7 +1,7 @@
 //! A convolutional network whose layers have names, loaded from weights that PyTorch saved, digitally and on tiles.
 //!
-//! `tests/checkpoint/make_pytorch_conv.py` made the file with `safetensors.torch.save_file(net.state_dict(), …)`, and
-//! printed the outputs that are compared with here.
+//! `tests/checkpoint/make_pytorch_conv.py` made the file with `safetensors.torch.save_file(net.state_dict(), …)`. It
+//! also printed PyTorch's outputs, with which those of this network are compared.
 //!
 //! ```text
 //! cargo run --release --example named_cnn

@@ -1,8 +1,9 @@
 //! The question: does a perfect backward, set by hand, change a training? And does the mask?
 //!
-//! A user of another simulator set `backward.is_perfect = True`, the documented default, and got other results. No two of
-//! its runs are alike, so the question has no answer there. Here one network is trained from one key five times, with the
-//! same noise in every forward read. Only the backward differs, and the losses are compared bit for bit.
+//! A user of another simulator set `backward.is_perfect = True`, the documented default, and got other results. No two
+//! of its runs are alike, so the question has no answer there. Here one network is trained from one key: digitally, and
+//! four times on tiles with the same noise in every forward read. Between these four only the backward differs, and the
+//! losses are compared bit for bit.
 //!
 //! ```text
 //! cargo run --release --example regression
@@ -19,7 +20,7 @@ use ohmgrad::prelude::*;
 use options::{Common, Failure};
 use serde_json::json;
 
-/// Trains one network from one key five times, with backward passes that differ, and compares the losses.
+/// Trains one network from one key, digitally and on tiles with four settings of the backward, and compares the losses.
 #[derive(Parser)]
 struct Args {
     /// Training steps of each run.
@@ -60,7 +61,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The losses of a training, digital or on tiles, of a network for a robot arm: from joint angles to the tool's position.
+/// The losses of a training, digital or on tiles; the network maps joint angles of a robot arm to the tool's position.
 fn train(run: &str, config: Option<InferenceRpuConfig>, args: &Args) -> Result<Vec<f32>, Failure> {
     let key = Key::new(args.common.seed);
     let data = robot_arm(4096, key.fold("data"));

@@ -10,7 +10,7 @@ use std::error::Error;
 use ohmgrad::plots::HeatMap;
 use ohmgrad::prelude::*;
 
-/// Output noise in units of the output at one full-scale input.
+/// Output noise, in units of the output of one full-scale input at a weight of 1.
 const NOISE: [f32; 5] = [0.0, 0.03, 0.06, 0.12, 0.24];
 const BITS: [i32; 5] = [8, 7, 6, 5, 4];
 /// Evaluations of each point, each with different noise of the reads.

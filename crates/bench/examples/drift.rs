@@ -110,9 +110,9 @@ fn main() -> Result<(), Failure> {
 
 type Named = (&'static str, &'static str, InferenceRpuConfig, Sequential);
 
-/// The network with the given weights; or without any, one that is trained digitally, unmapped and mapped, and a copy
-/// that is trained hardware-aware in the second half, with additive noise of a tenth of a tile's largest weight, drawn
-/// anew in each step, besides the noise of the reads.
+/// The network with the given weights; without any, a network that is trained digitally, unmapped and mapped, and a
+/// copy that is trained hardware-aware in the second half. In this half its weights have additive noise of a tenth of a
+/// tile's largest weight, drawn anew in each step, besides the noise of the reads.
 fn networks(args: &Args, config: &InferenceRpuConfig, mnist: &Mnist, key: Key) -> Result<Vec<Named>, Failure> {
     let layers = Sequential::new();
     let layers = match args.net {

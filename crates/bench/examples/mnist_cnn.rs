@@ -41,7 +41,7 @@ struct Args {
     /// Compare a perfect backward without and with the mask of saturated outputs; ends with test accuracies.
     #[arg(long)]
     mask: bool,
-    /// Range of the ADC; 0 switches it off, and with it the mask.
+    /// Bound of the ADC; 0: no bound, and so no saturated outputs to mask.
     #[arg(long, default_value_t = 12.0, allow_negative_numbers = true)]
     out_bound: f32,
     /// Train one network with Adam for N epochs instead.

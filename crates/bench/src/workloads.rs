@@ -13,7 +13,7 @@ use ohmgrad::tensor::product;
 
 use crate::networks::{self, hardware};
 
-/// A workload: its name, and a function that prepares it and returns the samples of a call and the call.
+/// A workload: its name, and a function that prepares it and returns the number of samples of a call, and the call.
 pub type Workload = (&'static str, fn() -> (usize, Box<dyn FnMut()>));
 
 /// All workloads.

@@ -1,9 +1,9 @@
 //! Version 2 of the transfer: a digital buffer H between the arrays.
 //!
-//! With the granularity g of the next array and the threshold `θ = thres_scale·g`: `ω = H + read·|η·γₖ/γₖ₊₁|`, and
-//! `n = trunc(ω/θ)`, cut to ± the longest train. If n ≠ 0 the buffer keeps `momentum·ω`, or with `forget_buffer` off
-//! `ω − (1 − momentum)·n·θ`. The next array gets n steps of `step·g`. Source: aihwkit
-//! `rpu_buffered_transfer_device.cpp`.
+//! With the rate η of the transfer, the granularity g of the next array, the threshold `θ = thres_scale·g`, and
+//! `ρ = γₖ/γₖ₊₁`, or 1 unless both are above 0: `ω = H + read·|η·ρ|`, and `n = trunc(ω/θ)`, cut to ± the longest train.
+//! If n ≠ 0 the buffer keeps `momentum·ω`, or with `forget_buffer` off `ω − (1 − momentum)·n·θ`. The next array gets n
+//! steps of `step·g`. Source: aihwkit `rpu_buffered_transfer_device.cpp`.
 
 use ohmgrad_tensor::Tensor;
 

@@ -1,4 +1,4 @@
-//! The choice of a cell: one device, several, or devices under a digital sum.
+//! The choice of a cell: one device, several, or devices with a digital sum of gradients.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::config::value::Value;
 use crate::config::{class, schema};
 use crate::device::DeviceConfig;
 
-/// Targets of a digital update: one device, or a cell whose arrays are pulsed directly.
+/// The device or cell to which [`MixedPrecision`] writes; transfer cells are not allowed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WrittenCell {
     /// One device per crosspoint.
@@ -162,7 +162,7 @@ pub enum CellConfig {
     Device(DeviceConfig),
     /// Several devices or arrays.
     Unit(UnitCellConfig),
-    /// Devices under a digital sum.
+    /// Devices with a digital sum of gradients.
     Mixed(MixedPrecision),
 }
 

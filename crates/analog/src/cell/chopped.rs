@@ -1,13 +1,13 @@
 //! Version 3 of the transfer: choppers change the signs of the fast array's lines from time to time.
 //!
 //! Gradients reach the fast array A with the sign of their lines, and reads are multiplied by the same sign. So
-//! gradients add up in the buffer H, and offsets of A average out. With the unit β (in weight) of the buffer,
-//! `λ = |η|/β`: `ω = H ± λ·read`, `n = trunc ω`. The sign of a line changes after its read: with probability
-//! `in_chop_prob`, or regularly in the last of every `N = max(⌈1/in_chop_prob⌉, 2)` passes over all lines. The signs of
-//! the lines that cross them change after a pass, with `out_chop_prob`. With `auto_scale` the fast rate is
-//! `fast_lr·desired_bl·g/(m_x·m_d)`, where m_x and m_d are running means of the largest inputs and gradients. With
-//! γ ≠ 0 the tile's weight is `γ₁C + γ₀·(c_d ⊗ c_x)·A`. Source: aihwkit `rpu_chopped_transfer_device.cpp`; in the last
-//! formula the reference takes the choppers of the wrong lines.
+//! gradients add up in the buffer H, and offsets of A average out. With η and ρ of `buffered.rs` and the unit β (in
+//! weight) of the buffer, `λ = |η·ρ|/β`: `ω = H ± λ·read`, `n = trunc ω`. The sign of a line changes after its read:
+//! with probability `in_chop_prob`, or regularly in the last of every `N = max(⌈1/in_chop_prob⌉, 2)` passes over all
+//! lines. The signs of the lines that cross them change after a pass, with `out_chop_prob`. With `auto_scale` the fast
+//! rate is `fast_lr·desired_bl·g/(m_x·m_d)`, where m_x and m_d are running means of the largest inputs and gradients.
+//! With γ ≠ 0 the tile's weight is `γ₁C + γ₀·(c_d ⊗ c_x)·A`. Source: aihwkit `rpu_chopped_transfer_device.cpp`; in the
+//! last formula the reference takes the choppers of the wrong lines.
 
 use ohmgrad_tensor::{Key, Tensor, random, rows};
 
@@ -46,7 +46,7 @@ pub(super) enum Reference {
     Zero,
     /// Version 4: the mean before the line's last change of sign.
     Dynamic(Dynamic),
-    /// RIDER: a moving average, which is also subtracted in the tile's weight.
+    /// RIDER: an earlier value of a moving average, which is also subtracted in the tile's weight.
     Tracked(Rider),
 }
 
@@ -134,8 +134,8 @@ impl Chopped {
         if columns { (inward, outward) } else { (outward, inward) }
     }
 
-    /// Appends the fast array's rate for each of these pairs of a batch of `n`: `plain`, or with `auto_scale` that of
-    /// the running means, which each pair updates. `scale` is the longest train times the granularity.
+    /// Appends the fast array's rate for each pair: `plain`, or with `auto_scale` the rate from the running means,
+    /// which each pair updates. `n` is the size of the batch, `scale` the longest train times the granularity.
     pub(super) fn fast_rates(
         &mut self,
         pairs: Pairs<'_>,

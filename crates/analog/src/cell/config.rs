@@ -59,8 +59,8 @@ parameters! {
         /// of the rate, as in the reference: a pulse changes the weight by 1/n of the granularity.
         update_policy: UpdatePolicy = UpdatePolicy::All;
 
-        /// The device that is updated, and set, under `SINGLE_FIXED`; under `SINGLE_SEQUENTIAL` the one before the
-        /// first.
+        /// The device that is updated and set under `SINGLE_FIXED`; under `SINGLE_SEQUENTIAL` the first pair updates
+        /// the device after it.
         first_update_idx: usize = 0;
 
         /// The weights of the devices in the sum; empty: 1/n each.
@@ -69,7 +69,7 @@ parameters! {
 }
 
 parameters! {
-    /// A device and a reference device of the same kind, whose difference is the weight. Pulses reach the first alone.
+    /// A device and a reference device, whose difference is the weight. Pulses reach the first alone.
     pub struct ReferenceUnitCell {
         /// The device and its reference; a single entry is used for both.
         unit_cell_devices: Vec<DeviceConfig> = vec![];
@@ -273,7 +273,7 @@ classes! {
 impl UnitCellConfig {
     /// The configuration of the cell, as the trait that all share.
     pub fn compound(&self) -> &dyn Compound {
-        self.object().expect("every unit cell is one")
+        self.object().expect("every unit cell is a compound")
     }
 
     /// Checks every field and the rules between them.

@@ -33,8 +33,8 @@ impl Dynamic {
         }
     }
 
-    /// Subtracts the reference from the values of a read, and updates the mean; returns the factor of the buffer.
-    #[allow(clippy::too_many_arguments, reason = "what an event is made of")]
+    /// Subtracts the reference from the values of a read, and updates the mean; returns the factor λ of these values.
+    #[allow(clippy::too_many_arguments, reason = "parts of the event and of the caller, which is borrowed already")]
     pub(super) fn relative(
         &mut self,
         mut lambda: f32,

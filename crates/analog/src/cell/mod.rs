@@ -110,7 +110,7 @@ macro_rules! each {
 }
 
 impl Cell {
-    /// Draws the cells of a tile, of weight 0. `bias` says whether the last column is one. Under
+    /// Draws the cells of a tile, of weight 0. `bias` is `true` if the last column is a bias. Under
     /// [`PulseType::None`](crate::update::PulseType::None) there is an ideal device instead of any cell.
     ///
     /// # Errors
@@ -205,8 +205,8 @@ impl Cell {
         self.on_devices(key, |device, key| device.drift(delta_t, key));
     }
 
-    /// Resets each crosspoint of `count` columns from `start` on, cyclically (all if `None`), with a probability; in
-    /// transfer cells only the fast array is reset.
+    /// Resets crosspoints, each with a probability, in `count` columns from `start` on, cyclically; `None`: in all
+    /// columns. In transfer cells only the fast array is reset.
     pub fn reset_columns(&mut self, start: usize, count: Option<usize>, probability: f32, key: Key) {
         match &mut self.0 {
             Kind::Transfer(cell) => cell.reset_columns(start, count, probability, key),
@@ -219,11 +219,11 @@ impl Cell {
         &self.arrays().devices
     }
 
-    /// Chooses the device of a vector or reference cell that is set and, under
-    /// [`UpdatePolicy::SingleFixed`], updated.
+    /// Chooses the device of a vector or reference cell that is set and updated under [`UpdatePolicy::SingleFixed`];
+    /// under `SingleSequential` the next pair updates the device after it.
     ///
     /// # Errors
-    /// If the cell has no such choice, or fewer devices.
+    /// If the cell is of another kind, or `index` is not below the number of its devices.
     pub fn set_update_index(&mut self, index: usize) -> Result<(), Error> {
         let devices = self.devices().len();
         let wrong = |allowed: String| invalid("hidden_update_index", &index.get(), allowed);
@@ -256,7 +256,7 @@ impl Cell {
         self.arrays().scratch.trains.sent()
     }
 
-    /// Counts of the pulses that were sent since the last call, and starts new ones.
+    /// Takes the counts of the pulses that were sent since the last call; counting starts anew.
     pub fn take_statistics(&mut self) -> Statistics {
         self.arrays_mut().scratch.trains.take_statistics()
     }
@@ -328,14 +328,14 @@ impl Period {
         }
     }
 
-    /// Returns `true` if a period ends after the i-th of `n` pairs of a batch; `batches` and `pairs` count earlier
-    /// ones.
+    /// Returns `true` if a period ends after the i-th of `n` pairs of a batch; `batches` and `pairs` are the numbers
+    /// before this batch.
     pub(crate) fn is_due(self, batches: u64, pairs: u64, i: usize, n: usize) -> bool {
         match self {
             Self::Never => false,
             Self::Pairs(every) => (pairs + i as u64 + 1).is_multiple_of(every),
             Self::Batches(every) => {
-                // Where parts of a batch are not binary fractions, the sum may fall just short of a whole period.
+                // Rounding may leave the quotient just below a whole number, as for a period of a third of a batch.
                 let periods = |i: usize| ((batches as f64 + i as f64 / n as f64) / every + 1e-9).floor();
                 periods(i + 1) > periods(i)
             }

@@ -3,8 +3,8 @@
 //! Pulses up of the weight raise g⁺, pulses down raise g⁻, so both grow. A refresh reads both, column by column. Where
 //! the larger of a pair exceeds `refresh_upper_thres` and the smaller `refresh_lower_thres` (in units of `|w_max|`),
 //! both are reset, and the difference is written once, without a check, to the device that was larger. Source: aihwkit
-//! `rpu_onesided_device.cpp`. Unlike there, pulses are counted by the up step alone, and a refresh keeps the sign under
-//! every pulse type.
+//! `rpu_onesided_device.cpp`. Unlike there, the granularity is that of the up step alone, and a refresh keeps the sign
+//! under every pulse type.
 
 use ohmgrad_tensor::{Key, Tensor};
 

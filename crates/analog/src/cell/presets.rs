@@ -131,7 +131,7 @@ fn device(name: &str) -> DeviceConfig {
     }
 }
 
-/// Both arrays of a transfer; soft bounds have their symmetry points subtracted there.
+/// Both arrays of a transfer cell; from those of `ReRamSB` the symmetry points are subtracted.
 fn pair(name: &str) -> Vec<DeviceConfig> {
     let device = match name {
         "ReRamSB" => SoftBoundsReference { subtract_symmetry_point: true, ..presets::reram_sb() }.into(),

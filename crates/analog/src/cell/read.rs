@@ -1,6 +1,7 @@
 //! Reads of single columns and rows, by which weights are moved between arrays.
 //!
-//! The input is a unit vector, so the product is the line itself. The read adds the DAC's step at 1, noise and the ADC.
+//! The input is a unit vector, so the exact product is the line itself. A read differs from it by the DAC's rounding of
+//! the input 1, by noise and by the ADC.
 
 use ohmgrad_tensor::{Key, Tensor};
 

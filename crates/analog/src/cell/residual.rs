@@ -24,7 +24,7 @@ parameters! {
     /// arXiv:2510.02516).
     #[doc(alias("multi-tile residual learning", "ResL"))]
     pub struct ResidualTransferCompound {
-        /// The arrays, from the one that receives the gradients, of the least weight, to the one of weight 1.
+        /// The arrays: the first receives the gradients and has the least weight, the last has weight 1.
         unit_cell_devices: Vec<DeviceConfig> = vec![];
 
         /// Weight of each array relative to the next; should be somewhat above 1/(number of states of a device). 0: the
@@ -64,7 +64,7 @@ parameters! {
         /// start. `advance_warm_start` ends a turn earlier.
         warm_start: f32 = 0.0, [>= 0.0];
 
-        /// Parameters of the read of a line. Noise and bound management are off: a unit vector needs none.
+        /// Parameters of the read of a line. Noise management and bound management are off: a unit vector needs none.
         transfer_forward: IoParameters = IoParameters::default();
 
         /// Parameters of the pulses that write the values to the next array.
@@ -146,7 +146,7 @@ impl WarmStart {
         (self.arrays - 1).checked_sub(self.done as usize).filter(|&target| target > 0)
     }
 
-    /// Begins the turn of the next array after so many batches or pairs; `false` if the warm start is over.
+    /// Begins the turn of the next array; returns `false` if the warm start was over. `now` counts batches or pairs.
     pub(super) fn advance(&mut self, now: u64) -> bool {
         let is_on = self.target().is_some();
         if is_on {

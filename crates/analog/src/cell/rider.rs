@@ -87,7 +87,7 @@ parameters! {
         /// share of it.
         forget_buffer: bool = true;
 
-        /// Parameters of the read of a line. Noise and bound management are off: a unit vector needs none.
+        /// Parameters of the read of a line. Noise management and bound management are off: a unit vector needs none.
         transfer_forward: IoParameters = IoParameters::default();
 
         /// Parameters of the pulses that write the values to the slow array.

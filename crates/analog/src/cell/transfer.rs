@@ -3,9 +3,9 @@
 //!
 //! The tile's weight is `Σ γₖ·wₖ`. After each period of array k a line q of it is read and array k + 1 updated; the
 //! [`Rule`] computes the values to write from those of the read. Version 1 writes the values themselves, at the
-//! transfer rate. Source: aihwkit `rpu_transfer_device.cpp`. Unlike there, pulses are counted by the granularity of the
-//! array that receives them, periods in batches end where batches end, and each of several columns is reset after its
-//! own read.
+//! transfer rate. Source: aihwkit `rpu_transfer_device.cpp`. Unlike there, numbers of pulses follow from the
+//! granularity of the array that receives them, periods in batches end where batches end, and each of several columns
+//! is reset after its own read.
 
 use ohmgrad_tensor::{Key, Tensor};
 
@@ -53,7 +53,7 @@ pub(super) struct Transfer {
     warm_start: Option<WarmStart>,
 }
 
-/// An event for a rule: the line that was read and the values to write.
+/// An event for a rule: a line that was read, with its values.
 pub(super) struct Event<'a> {
     /// The array that was read.
     pub(super) from: usize,

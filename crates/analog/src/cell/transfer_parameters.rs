@@ -89,8 +89,8 @@ macro_rules! transfer_parameters {
                 /// Multiplies the rates of transfers by the learning rate.
                 scale_transfer_lr: bool = true;
 
-                /// Parameters of the read of a line. Noise and bound management are off, as in the reference: a unit
-                /// vector needs none.
+                /// Parameters of the read of a line. Noise management and bound management are off, as in the
+                /// reference: a unit vector needs none.
                 transfer_forward: IoParameters = IoParameters::default();
 
                 /// Parameters of the pulses that write the values to the next array.
@@ -120,7 +120,7 @@ macro_rules! transfer_parameters {
                     [] => vec![self.transfer_lr; n],
                     rates => rates.to_vec(),
                 };
-                #[allow(unused_mut, reason = "some cells read one line per event and have no more to say")]
+                #[allow(unused_mut, reason = "the functions in `own_shared` change it; some cells have none")]
                 let mut shared = Shared {
                     devices: self.unit_cell_devices.clone(),
                     gamma,
@@ -241,7 +241,7 @@ chopped! {
     /// average out; with `in_chop_prob` 0 it is version 2 (Rasch et al., arXiv:2303.04721).
     #[doc(alias("c-TTv2", "TTv3"))]
     true pub struct ChoppedTransferCompound {
-        /// Probability that the sign of a line that crosses those read changes after each pass.
+        /// Probability of a change of sign after each pass, for the lines that cross those that are read.
         out_chop_prob: f32 = 0.0, [0.0..=1.0];
 
         /// Writes each value at once, without a sum.
@@ -254,7 +254,8 @@ chopped! {
     /// change of sign, so that no symmetry point needs to be known (Rasch et al., arXiv:2303.04721).
     #[doc(alias("AGAD", "TTv4"))]
     false pub struct DynamicTransferCompound {
-        /// Additional weight of the end of a period in the mean of the period.
+        /// Weight of the last reads of a period in its mean: a new read enters with the share
+        /// `tail_weightening`/(reads in the period), at most 1.
         tail_weightening: f32 = 5.0, [> 0.0];
 
         /// Largest magnitude of the buffer after a write, in units of the longest train; 0: no limit.

@@ -1,7 +1,8 @@
 //! Several devices per crosspoint, whose weighted sum is the weight; and a device with a reference that is subtracted.
 //!
 //! The policy sends the pulses of each pair to all devices or to one of them. Source: aihwkit `rpu_vector_device.cpp`.
-//! Unlike there, pulses for one device are counted by its own granularity; those for all devices by the mean.
+//! Unlike there, the number of pulses for one device follows from its own granularity; that for all devices follows
+//! from the mean.
 
 use ohmgrad_tensor::{Key, Tensor};
 

@@ -270,7 +270,7 @@ fn the_mean_update_is_that_of_gradient_descent() {
     }
 }
 
-/// The deterministic types are off by half a pulse at most.
+/// Of the types without random bits, `DETERMINISTIC_IMPLICIT` is off by half a pulse at most.
 #[test]
 fn deterministic_updates_are_rounded_gradient_descent() {
     let x = Tensor::from([[0.9, -0.4, 0.25, 0.6]]);

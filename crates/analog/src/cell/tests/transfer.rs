@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn without_choppers_version_3_is_version_2() {
-    // With a power of two, buffers in weights and in pulses have the same bits.
+    // With a granularity that is a power of two, buffers in weights and in pulses have the same bits.
     let device = DeviceConfig::from(ideal(1.0 / 256.0));
     let parameters = UpdateParameters { pulse_type: PulseType::DeterministicImplicit, ..Default::default() };
     let perfect = IoParameters { is_perfect: true, ..Default::default() };
