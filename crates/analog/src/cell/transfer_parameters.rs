@@ -57,7 +57,9 @@ macro_rules! transfer_parameters {
                 gamma_vec: Vec<f32> = vec![];
 
                 /// Period of transfers from the first array, in pairs or batches; 0: none. That of each later
-                /// array is longer by the factor (length of a line)/(lines that are read in one event).
+                /// array is longer by the factor (length of a line)/(lines that are read in one event). Below 0, which
+                /// versions 3 and 4 allow: the first period is |`transfer_every`| · (states of a device)/(number of
+                /// lines), at least 1.
                 transfer_every: f32 = 1.0;
 
                 /// Periods of the arrays' transfers, instead of `transfer_every`.
