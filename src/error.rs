@@ -10,7 +10,7 @@ use crate::tensor::{NpyError, ParseKeyError};
 /// Any error of the library: every other one converts into it, so that `?` takes all of them.
 ///
 /// The message is that of the error itself. [`source`](std::error::Error::source) gives its cause, such as the error of
-/// the operating system, which the message does not repeat.
+/// the operating system, which the message does not repeat; [`with_causes`] joins both.
 ///
 /// ```
 /// use ohmgrad::prelude::*;
@@ -57,4 +57,18 @@ pub enum Error {
     Plot(#[from] crate::plots::PlotError),
     /// Error of any other file.
     Io(#[from] std::io::Error),
+}
+
+/// The message of an error and those of its causes, for a person to read.
+///
+/// ```
+/// use ohmgrad::prelude::*;
+///
+/// let error = Tensor::read_npy("none.npy").unwrap_err();
+/// let message = ohmgrad::with_causes(&error);
+/// assert!(message.starts_with("none.npy: cannot be read or written: "));
+/// ```
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let messages = std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string);
+    messages.collect::<Vec<_>>().join(": ")
 }

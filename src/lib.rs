@@ -62,7 +62,7 @@ pub mod models {
 
 mod error;
 
-pub use error::Error;
+pub use error::{Error, with_causes};
 pub use models::Visit;
 
 /// The items that most programs need: `use ohmgrad::prelude::*`.

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
-use std::iter;
 
 use clap::Args;
 use serde_json::Value;
@@ -42,9 +41,7 @@ pub struct Failure(String);
 
 impl<E: Into<Box<dyn Error>>> From<E> for Failure {
     fn from(error: E) -> Self {
-        let error: Box<dyn Error> = error.into();
-        let messages = iter::successors(Some(&*error), |&error| error.source());
-        Self(messages.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+        Self(ohmgrad::with_causes(&*error.into()))
     }
 }
 

@@ -1,5 +1,5 @@
 //! A first network.
-#![allow(dead_code)] // `main` is for the reader; the test chooses the place of the picture
+#![allow(dead_code, reason = "`main` is for the reader; the test chooses the place of the picture")]
 
 // ANCHOR: program
 use std::f32::consts::TAU;

@@ -5,6 +5,8 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
+use ohmgrad::with_causes;
+
 /// The command line or a recipe is wrong.
 pub const MISTAKE: u8 = 2;
 /// Something failed: a file, a device, a time without data.
@@ -66,12 +68,6 @@ failed!(
     ohmgrad::models::data::DataError,
     ohmgrad::plots::PlotError
 );
-
-/// The message of an error and those of its causes, `a.npy: cannot be read or written: No such file or directory`.
-fn with_causes(error: &dyn Error) -> String {
-    let messages = std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string);
-    messages.collect::<Vec<_>>().join(": ")
-}
 
 /// `; did you mean …?` with the nearest of some names, if one is near.
 pub fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> String {

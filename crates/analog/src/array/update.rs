@@ -147,7 +147,7 @@ impl TileArray {
     /// [`Cell::advance_warm_start`].
     pub fn advance_warm_start(&mut self) -> bool {
         let cells = self.pulsed.iter_mut().flat_map(|pulsed| &mut pulsed.cells);
-        cells.filter_map(|cell| cell.advance_warm_start().then_some(())).count() > 0
+        cells.fold(false, |any, cell| cell.advance_warm_start() || any)
     }
 
     /// Takes the statistics of the pulses since the last call, tile by tile.

@@ -20,7 +20,7 @@ use crate::device::{DeviceArray, slice};
 use crate::update::Pairs;
 
 /// Configuration that all chopped cells share.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Options {
     pub(super) in_chop_prob: f32,
     pub(super) in_chop_random: bool,
@@ -68,50 +68,60 @@ pub(super) struct Chopped {
     reference: Reference,
 }
 
+/// The options of a configuration for which all of them have fields; the others are off.
 macro_rules! options {
-    ($config:expr, $out_chop_prob:expr, $no_buffer:expr, $cap:expr) => {
-        Options {
+    ($config:expr) => {
+        $crate::cell::chopped::Options {
             in_chop_prob: $config.in_chop_prob,
             in_chop_random: $config.in_chop_random,
-            out_chop_prob: $out_chop_prob,
             buffer_granularity: $config.buffer_granularity,
             auto_granularity: $config.auto_granularity,
             transfer_every: $config.transfer_every,
             step: $config.step,
             momentum: $config.momentum,
             forget: $config.forget_buffer,
-            no_buffer: $no_buffer,
-            cap: $cap,
-            auto_scale: $config.auto_scale,
-            auto_momentum: $config.auto_momentum,
-            correct: $config.correct_gradient_magnitudes,
+            ..Default::default()
         }
     };
 }
+pub(super) use options;
 
 impl ChoppedTransferCompound {
     pub(super) fn rule(&self, shape: [usize; 2]) -> Rule {
-        let options = options!(self, self.out_chop_prob, self.no_buffer, 0.0);
-        Rule::Chopped(Box::new(Chopped::new(options, self.transfer_columns, shape, |_| Reference::Zero)))
+        let options = Options {
+            out_chop_prob: self.out_chop_prob,
+            no_buffer: self.no_buffer,
+            auto_scale: self.auto_scale,
+            auto_momentum: self.auto_momentum,
+            correct: self.correct_gradient_magnitudes,
+            ..options!(self)
+        };
+        Rule::Chopped(Box::new(Chopped::new(options, self.transfer_columns, shape, |_, _| Reference::Zero)))
     }
 }
 
 impl DynamicTransferCompound {
     pub(super) fn rule(&self, shape: [usize; 2]) -> Rule {
-        let options = options!(self, 0.0, false, self.buffer_cap);
-        let lines = if self.transfer_columns { shape[1] } else { shape[0] };
-        let reference = |turns| Reference::Dynamic(Dynamic::new(self, turns, shape, lines));
+        let options = Options {
+            cap: self.buffer_cap,
+            auto_scale: self.auto_scale,
+            auto_momentum: self.auto_momentum,
+            correct: self.correct_gradient_magnitudes,
+            ..options!(self)
+        };
+        let reference = |turns, lines| Reference::Dynamic(Dynamic::new(self, turns, shape, lines));
         Rule::Chopped(Box::new(Chopped::new(options, self.transfer_columns, shape, reference)))
     }
 }
 
 impl Chopped {
-    /// Makes the rule; `reference` takes the number of passes between two regular changes of sign.
+    /// Makes the rule; `reference` takes the number of passes between two regular changes of sign, and the number of
+    /// lines that are read.
     pub(super) fn new(
         options: Options,
         columns: bool,
         [outs, ins]: [usize; 2],
-        reference: impl FnOnce(u64) -> Reference,
+        reference: impl FnOnce(u64, usize) -> Reference,
     ) -> Self {
         let (lines, length) = if columns { (ins, outs) } else { (outs, ins) };
         let turns = if options.in_chop_prob > 0.0 { ((1.0 / options.in_chop_prob).ceil() as u64).max(2) } else { 0 };
@@ -124,7 +134,7 @@ impl Chopped {
             means: [0.0; 2],
             fast_rate: 0.0,
             options,
-            reference: reference(turns),
+            reference: reference(turns, lines),
         }
     }
 

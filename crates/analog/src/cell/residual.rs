@@ -6,11 +6,11 @@
 //! (`transfer.rs`), with periods that grow and rates that shrink towards W⁽⁰⁾. A warm start writes the lines of W⁽ᴺ⁾ to
 //! W⁽⁰⁾ alone, then to W⁽¹⁾, and so on to W⁽ᴺ⁻¹⁾. Source: Li et al., arXiv:2510.02516, Algorithm 1 and appendix K.
 
-use super::config::{Compound, check_devices, two_or_more};
+use super::Slot;
+use super::config::{check_devices, two_or_more};
 use super::presets::unmanaged;
-use super::transfer::{Rule, Transfer};
-use super::transfer_parameters::Shared;
-use super::{Cell, Kind, Slot};
+use super::transfer::Rule;
+use super::transfer_parameters::{Shared, builds, powers};
 use crate::Error;
 use crate::config::IoParameters;
 use crate::config::section::{Rules, parameters};
@@ -77,8 +77,7 @@ impl ResidualTransferCompound {
         let n = self.unit_cell_devices.len();
         Shared {
             devices: self.unit_cell_devices.clone(),
-            // The last weight is 1 also if gamma is 0, as 0⁰ = 1.
-            gamma: (0..n).map(|k| self.gamma.powi((n - 1 - k) as i32)).collect(),
+            gamma: powers(self.gamma, n),
             transfer_every: self.transfer_every,
             transfer_every_vec: (0..n)
                 .map(|k| self.transfer_every * self.transfer_every_growth.powi(k as i32))
@@ -91,12 +90,16 @@ impl ResidualTransferCompound {
             reset_prob: 0.0,
             fast_lr: self.fast_lr,
             scale_fast_lr: self.scale_fast_lr,
-            transfer_lr: (0..n).map(|k| self.transfer_lr * self.transfer_lr_growth.powi((n - 1 - k) as i32)).collect(),
+            transfer_lr: powers(self.transfer_lr_growth, n).into_iter().map(|power| self.transfer_lr * power).collect(),
             scale_transfer_lr: self.scale_transfer_lr,
             warm_start: self.warm_start,
             forward: unmanaged(self.transfer_forward),
             update: self.transfer_update,
         }
+    }
+
+    fn rule(&self, _: [usize; 2]) -> Rule {
+        Rule::Direct
     }
 }
 
@@ -114,15 +117,7 @@ impl Rules for ResidualTransferCompound {
     }
 }
 
-impl Compound for ResidualTransferCompound {
-    fn devices(&self) -> &[DeviceConfig] {
-        &self.unit_cell_devices
-    }
-
-    fn build(&self, shape: [usize; 2], bias: bool, key: ohmgrad_tensor::Key) -> Result<Cell, Error> {
-        Ok(Cell(Kind::Transfer(Box::new(Transfer::new(self.shared(), Rule::Direct, shape, bias, key)?))))
-    }
-}
+builds!(ResidualTransferCompound);
 
 /// The beginning of a training, in which lines of the first array are written to one other array at a time.
 #[derive(Clone, Debug)]

@@ -10,13 +10,13 @@
 
 use ohmgrad_tensor::Tensor;
 
-use super::chopped::{Chopped, Options, Reference};
-use super::config::{Compound, check_devices};
+use super::chopped::{Chopped, Options, Reference, options};
+use super::config::check_devices;
 use super::presets::unmanaged;
-use super::transfer::{Rule, Transfer, places};
-use super::transfer_parameters::Shared;
+use super::transfer::{Rule, places};
+use super::transfer_parameters::{Shared, builds};
 use super::transfer_rules::check_pair;
-use super::{Cell, Kind, Slice, Slot};
+use super::{Slice, Slot};
 use crate::Error;
 use crate::config::IoParameters;
 use crate::config::section::{Rules, parameters};
@@ -119,24 +119,9 @@ impl RiderTransferCompound {
     }
 
     fn rule(&self, shape: [usize; 2]) -> Rule {
-        let options = Options {
-            in_chop_prob: self.in_chop_prob,
-            in_chop_random: self.in_chop_random,
-            out_chop_prob: 0.0,
-            buffer_granularity: self.buffer_granularity,
-            auto_granularity: self.auto_granularity,
-            transfer_every: self.transfer_every,
-            step: self.step,
-            momentum: self.momentum,
-            forget: self.forget_buffer,
-            no_buffer: self.no_buffer,
-            cap: 0.0,
-            auto_scale: false,
-            auto_momentum: 0.0,
-            correct: false,
-        };
+        let options = Options { no_buffer: self.no_buffer, ..options!(self) };
         let rider = Rider::new(self.reference_lr, self.in_chop_prob == 0.0, shape);
-        Rule::Chopped(Box::new(Chopped::new(options, self.transfer_columns, shape, |_| Reference::Tracked(rider))))
+        Rule::Chopped(Box::new(Chopped::new(options, self.transfer_columns, shape, |_, _| Reference::Tracked(rider))))
     }
 }
 
@@ -155,16 +140,7 @@ impl Rules for RiderTransferCompound {
     }
 }
 
-impl Compound for RiderTransferCompound {
-    fn devices(&self) -> &[DeviceConfig] {
-        &self.unit_cell_devices
-    }
-
-    fn build(&self, shape: [usize; 2], bias: bool, key: ohmgrad_tensor::Key) -> Result<Cell, Error> {
-        let rule = self.rule(shape);
-        Ok(Cell(Kind::Transfer(Box::new(Transfer::new(self.shared(), rule, shape, bias, key)?))))
-    }
-}
+builds!(RiderTransferCompound);
 
 /// The moving average of the fast array's reads, and the reference that is taken from it.
 #[derive(Clone, Debug)]

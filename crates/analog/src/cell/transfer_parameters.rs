@@ -1,10 +1,7 @@
 //! Configurations of transfer cells: aihwkit `TransferCompound` and its successors, with the shared parameters listed
 //! once.
 
-use super::config::Compound;
 use super::presets::unmanaged;
-use super::transfer::Transfer;
-use super::{Cell, Kind};
 use crate::Error;
 use crate::config::IoParameters;
 use crate::config::section::parameters;
@@ -35,6 +32,11 @@ pub(super) struct Shared {
     pub(super) warm_start: f32,
     pub(super) forward: IoParameters,
     pub(super) update: UpdateParameters,
+}
+
+/// The powers of a base from the (n − 1)-th to 1, also of the base 0, as 0⁰ = 1.
+pub(super) fn powers(base: f32, n: usize) -> Vec<f32> {
+    (0..n as i32).rev().map(|exponent| base.powi(exponent)).collect()
 }
 
 macro_rules! transfer_parameters {
@@ -114,16 +116,14 @@ macro_rules! transfer_parameters {
             pub(super) fn shared(&self) -> Shared {
                 let n = self.unit_cell_devices.len();
                 let gamma = match self.gamma_vec.as_slice() {
-                    // The last weight is 1 also if gamma is 0, as 0⁰ = 1.
-                    [] => (0..n).map(|k| self.gamma.powi((n - 1 - k) as i32)).collect(),
+                    [] => powers(self.gamma, n),
                     gamma => gamma.to_vec(),
                 };
                 let transfer_lr = match self.transfer_lr_vec.as_slice() {
                     [] => vec![self.transfer_lr; n],
                     rates => rates.to_vec(),
                 };
-                #[allow(unused_mut, reason = "the functions in `own_shared` change it; some cells have none")]
-                let mut shared = Shared {
+                let shared = Shared {
                     devices: self.unit_cell_devices.clone(),
                     gamma,
                     transfer_every: self.transfer_every,
@@ -142,7 +142,7 @@ macro_rules! transfer_parameters {
                     forward: unmanaged(self.transfer_forward),
                     update: self.transfer_update,
                 };
-                $(self.$own_shared(&mut shared);)*
+                $(let shared = self.$own_shared(shared);)*
                 shared
             }
         }
@@ -153,7 +153,7 @@ transfer_parameters! {
     /// Tiki-Taka: gradients go to a fast array, whose lines are read and written to a slow one (Gokmen & Haensch,
     /// Front. Neurosci. 14, 103 (2020)).
     #[doc(alias("Tiki-Taka", "TTv1"))]
-    [true true UpdateParameters::default()] [lines reset]
+    [true true UpdateParameters::default()] [lines]
     pub struct TransferCompound {
         /// Lines that are read in one event, cyclically.
         n_reads_per_transfer: usize = 1;
@@ -269,34 +269,42 @@ chopped! {
 }
 
 impl TransferCompound {
-    fn lines(&self, shared: &mut Shared) {
-        (shared.reads, shared.random_selection) = (self.n_reads_per_transfer, self.random_selection);
-    }
-
-    fn reset(&self, shared: &mut Shared) {
-        shared.reset_prob = self.with_reset_prob;
+    fn lines(&self, shared: Shared) -> Shared {
+        Shared {
+            reads: self.n_reads_per_transfer,
+            random_selection: self.random_selection,
+            reset_prob: self.with_reset_prob,
+            ..shared
+        }
     }
 }
 
 impl BufferedTransferCompound {
-    fn lines(&self, shared: &mut Shared) {
-        (shared.reads, shared.random_selection) = (self.n_reads_per_transfer, self.random_selection);
+    fn lines(&self, shared: Shared) -> Shared {
+        Shared { reads: self.n_reads_per_transfer, random_selection: self.random_selection, ..shared }
     }
 }
 
+/// [`Compound`] of transfer cells, from their functions `shared` and `rule`.
 macro_rules! builds {
     ($($name:ident)*) => { $(
-        impl Compound for $name {
+        impl $crate::cell::Compound for $name {
             fn devices(&self) -> &[DeviceConfig] {
                 &self.unit_cell_devices
             }
 
-            fn build(&self, shape: [usize; 2], bias: bool, key: ohmgrad_tensor::Key) -> Result<Cell, Error> {
-                let rule = self.rule(shape);
-                Ok(Cell(Kind::Transfer(Box::new(Transfer::new(self.shared(), rule, shape, bias, key)?))))
+            fn build(
+                &self,
+                shape: [usize; 2],
+                bias: bool,
+                key: ohmgrad_tensor::Key,
+            ) -> Result<$crate::cell::Cell, Error> {
+                let transfer = $crate::cell::transfer::Transfer::new(self.shared(), self.rule(shape), shape, bias, key)?;
+                Ok($crate::cell::Cell($crate::cell::Kind::Transfer(Box::new(transfer))))
             }
         }
     )* };
 }
+pub(super) use builds;
 
 builds!(TransferCompound BufferedTransferCompound ChoppedTransferCompound DynamicTransferCompound);

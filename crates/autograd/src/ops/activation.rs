@@ -1,6 +1,6 @@
 //! Activation functions.
 //!
-//! Functions without a struct of their own share [`Activation`], which holds their derivative.
+//! Most functions use the struct [`Activation`], which holds their derivative.
 
 use ohmgrad_tensor::Scalar;
 

@@ -120,15 +120,7 @@ fn merge(table: &mut Table, fields: Table) {
 
 /// The path of the field that an error is about.
 fn place(error: &Error) -> String {
-    let field = match error {
-        Error::InvalidField { field, .. } | Error::UnknownValue { field, .. } | Error::Unsupported { field, .. } => {
-            field.clone()
-        }
-        Error::UnknownField { field, section, .. } if section.is_empty() => field.clone(),
-        Error::UnknownField { field, section, .. } => format!("{section}.{field}"),
-        _ => return "hardware".into(),
-    };
-    format!("hardware.{field}")
+    error.field().map_or_else(|| "hardware".into(), |field| format!("hardware.{field}"))
 }
 
 /// The message of an error, with the field's path in a recipe.
