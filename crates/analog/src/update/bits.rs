@@ -85,26 +85,33 @@ impl Line {
 
 /// Computes `largest` and `mask` of each line; returns `true` if the bits of any line are random.
 fn thresholds(probability: &[f32], largest: &mut [u32], mask: &mut [u32]) -> bool {
-    const HALF: f32 = 2_147_483_648.0;
+    const WORDS: f32 = 4_294_967_296.0;
     vectorized(
         #[inline(always)]
         || {
             let mut random = 0;
             for ((&p, largest), mask) in probability.iter().zip(largest.iter_mut()).zip(mask.iter_mut()) {
                 // Exact in f32: the factor is a power of two, and numbers above 2²⁴ are whole.
-                let threshold = (p * (2.0 * HALF)).ceil();
-                let upper = threshold >= HALF;
-                let low = (if upper { threshold - HALF } else { threshold }) as i32 as u32;
-                let word = low.wrapping_sub(1).wrapping_add(if upper { 1 << 31 } else { 0 });
+                let threshold = (p * WORDS).ceil();
                 // NaN is never set.
                 let (ever, sure) = (p > 0.0, p >= 1.0);
-                *largest = if sure { u32::MAX } else { word };
+                *largest = if sure { u32::MAX } else { whole(threshold).wrapping_sub(1) };
                 *mask = if ever { u32::MAX } else { 0 };
                 random |= u32::from(ever & !sure);
             }
             random != 0
         },
     )
+}
+
+/// A whole number below 2³² as an integer, by halves of 16 bits: a cast that saturates would not become vector code.
+#[inline(always)]
+fn whole(number: f32) -> u32 {
+    // The last bits of 2²³ + n are those of n.
+    const SHIFT: f32 = 8_388_608.0;
+    let half = |number: f32| (number + SHIFT).to_bits() & 0xffff;
+    let upper = (number / 65_536.0).floor();
+    half(upper) << 16 | half(number - upper * 65_536.0)
 }
 
 /// Calls `f` with the place of each bit that is set, in order.
@@ -164,6 +171,13 @@ impl Normals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_are_exact() {
+        for number in [0u32, 1, 2, 65_535, 65_536, 65_537, 0xff_ffff, 0x8000_0000, 0xffff_ff00, 0x1234_5600] {
+            assert_eq!(whole(number as f32), number);
+        }
+    }
 
     #[test]
     fn bits_have_their_probabilities() {

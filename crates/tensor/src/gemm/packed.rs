@@ -3,7 +3,6 @@
 //! The operand is packed into panels of a few vectors of columns; each is multiplied with tiles of rows. The left
 //! operand is not packed: the matrices of networks have tens to thousands of rows, so a copy costs more than it saves.
 
-use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -11,6 +10,7 @@ use super::kernels::{AVX2, AVX512, KernelTile, Kernels, LINE, ROWS, SIDE, transp
 use super::{Left, Offsets, PARALLEL, Parts, Strided};
 use crate::parallel;
 use crate::simd::{self, Level};
+use crate::storage::{self, Storage};
 
 /// The most terms of a panel that are multiplied at once, so that they stay in the first-level cache.
 const STRETCH: usize = 256;
@@ -24,13 +24,32 @@ const PAGE: usize = 1 << 10;
 /// Distance of rows in the copy of a stretch of a left operand.
 const COPY_STRIDE: usize = STRETCH + LINE;
 
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line(#[expect(dead_code, reason = "it is written and read through pointers")] [f32; LINE]);
+/// Memory for elements that begin on a cache line, with unspecified content.
+struct Buffer(Storage<f32>);
 
-thread_local! {
-    /// Free buffers, which the next packings use: a few operands may be packed at once.
-    static SCRATCH: RefCell<Vec<Vec<Line>>> = const { RefCell::new(vec![]) };
+impl Buffer {
+    /// Memory for at least this number of elements.
+    fn new(elements: usize) -> Self {
+        Self(Storage::new(storage::with_capacity(elements + LINE)))
+    }
+
+    /// All elements.
+    fn elements(&mut self) -> &mut [MaybeUninit<f32>] {
+        let free = self.0.spare_capacity_mut();
+        let first = to_line(free.as_ptr().cast());
+        &mut free[first..]
+    }
+
+    /// The place of the first element.
+    fn start(&self) -> *const f32 {
+        let free = self.0.as_ptr();
+        free.wrapping_add(to_line(free))
+    }
+}
+
+/// Elements from a place to the next cache line.
+fn to_line(place: *const f32) -> usize {
+    place.align_offset(LINE * size_of::<f32>())
 }
 
 /// The kernels of this process's [`Level`], if it has some.
@@ -45,16 +64,9 @@ fn kernels() -> Option<&'static Kernels> {
 /// A packed right operand: its elements, ordered by panel of columns, then by term of the sums, then by column.
 pub(super) struct Packed {
     kernels: &'static Kernels,
-    lines: Vec<Line>,
+    panels: Buffer,
     terms: usize,
     columns: usize,
-}
-
-/// Returns the buffer to the free ones of the thread that drops it.
-impl Drop for Packed {
-    fn drop(&mut self) {
-        keep(std::mem::take(&mut self.lines));
-    }
 }
 
 impl Packed {
@@ -67,8 +79,8 @@ impl Packed {
         b.check(terms, columns);
         let lanes = kernels.lanes;
         let size = columns.checked_next_multiple_of(lanes).and_then(|width| width.checked_mul(terms));
-        let lines = scratch(size.expect("a matrix to pack fits into memory"));
-        let mut packed = Self { kernels, lines, terms, columns };
+        let panels = Buffer::new(size.expect("a matrix to pack fits into memory"));
+        let mut packed = Self { kernels, panels, terms, columns };
         if terms > 0 {
             packed.fill(b);
         }
@@ -78,16 +90,14 @@ impl Packed {
     /// Writes all panels.
     fn fill(&mut self, b: Strided<'_, f32>) {
         let (kernels, terms) = (self.kernels, self.terms);
-        // SAFETY: a line is LINE elements without padding.
-        let mut free =
-            unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * LINE) };
+        let mut free = self.panels.elements();
         let mut parts = vec![];
         for panel in panels(kernels, 0..self.columns) {
             let (part, rest) = free.split_at_mut(panel.width(kernels) * terms);
             free = rest;
             parts.push((panel, part));
         }
-        let fill = |(panel, part): (Panel, &mut [f32])| panel.pack(kernels, b, 0..terms, part);
+        let fill = |(panel, part): (Panel, &mut [MaybeUninit<f32>])| panel.pack(kernels, b, 0..terms, part);
         match terms * self.columns < PARALLEL {
             true => parts.into_iter().for_each(fill),
             false => parallel::for_each(parts, fill),
@@ -104,7 +114,7 @@ impl Packed {
             let first = panel.columns.start * self.terms + terms.start * panel.width(self.kernels);
             // SAFETY: the caller's promise; each panel holds its columns' elements for all terms.
             unsafe {
-                let b = self.lines.as_ptr().cast::<f32>().add(first);
+                let b = self.panels.start().add(first);
                 let c = out.as_mut_ptr().cast::<f32>().add(panel.columns.start);
                 panel.multiply(self.kernels, (left, rows), (here, terms.start > 0), b, (c, stride));
             }
@@ -115,18 +125,15 @@ impl Packed {
             }
             return;
         }
-        let mut lines = scratch(rows * COPY_STRIDE);
+        let mut copy = Buffer::new(rows * COPY_STRIDE);
         let here: Vec<usize> = (0..STRETCH.min(self.terms)).collect();
         for terms in stretches(self.terms) {
-            // SAFETY: a line is LINE elements without padding, and there are enough of them.
-            let copy = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), rows * COPY_STRIDE) };
-            copy_left(a, &places[terms.clone()], copy);
+            let copy = copy_left(a, &places[terms.clone()], &mut copy.elements()[..rows * COPY_STRIDE]);
             let left = Left { data: copy, rows: Offsets::Stride(COPY_STRIDE), terms: Offsets::Stride(1) };
             for panel in panels(self.kernels, 0..self.columns) {
                 multiply(&panel, left, &here[..terms.len()], &terms);
             }
         }
-        keep(lines);
     }
 
     /// Returns `true` if a left operand is copied, stretch by stretch. If its terms are pages apart, each is on a cache
@@ -137,8 +144,9 @@ impl Packed {
     }
 }
 
-/// Copies the terms at `places` of a transposed left operand to rows that are [`COPY_STRIDE`] apart.
-fn copy_left(a: Left<'_, f32>, places: &[usize], copy: &mut [f32]) {
+/// Copies the terms at `places` of a transposed left operand to rows that are [`COPY_STRIDE`] apart, with zeros between
+/// them.
+fn copy_left<'a>(a: Left<'_, f32>, places: &[usize], copy: &'a mut [MaybeUninit<f32>]) -> &'a [f32] {
     let (rows, n, data) = (copy.len() / COPY_STRIDE, places.len(), &a.data[places[0]..]);
     let Offsets::Stride(term) = a.terms else { unreachable!("terms of a transposed operand have a stride") };
     Left { data, rows: Offsets::Stride(1), terms: a.terms }.check(rows, n);
@@ -147,16 +155,19 @@ fn copy_left(a: Left<'_, f32>, places: &[usize], copy: &mut [f32]) {
         for i in (0..whole_rows).step_by(SIDE) {
             // SAFETY: kernels exist only where there is AVX; the sizes were just checked, and the copy has all rows.
             unsafe {
-                let target = copy.as_mut_ptr().add(i * COPY_STRIDE + j);
+                let target = copy.as_mut_ptr().cast::<f32>().add(i * COPY_STRIDE + j);
                 transpose(data.as_ptr().add(j * term + i), term, target, COPY_STRIDE);
             }
         }
     }
     for i in 0..rows {
         for j in if i < whole_rows { whole_terms } else { 0 }..n {
-            copy[i * COPY_STRIDE + j] = data[i + j * term];
+            copy[i * COPY_STRIDE + j].write(data[i + j * term]);
         }
+        copy[i * COPY_STRIDE + n..(i + 1) * COPY_STRIDE].fill(MaybeUninit::new(0.0));
     }
+    // SAFETY: the loops wrote n elements of each row, and the last one the others.
+    unsafe { std::slice::from_raw_parts(copy.as_ptr().cast(), copy.len()) }
 }
 
 /// The product of `a` [rows, terms] with `b` [terms, columns], written to all of `out`, row-major; `false` at a level
@@ -185,17 +196,15 @@ pub(super) fn product(
     let work = |rows: Range<usize>, panel: Panel| {
         let width = panel.width(kernels);
         let a = Left::from(Strided { data: &a.data[rows.start * a.row..], ..a });
-        let mut lines = scratch(width * STRETCH.min(terms));
+        let mut buffer = Buffer::new(width * STRETCH.min(terms));
         for terms in stretches(terms) {
-            // SAFETY: a line is LINE elements without padding, and there are enough of them.
-            let packed = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), width * terms.len()) };
+            let packed = &mut buffer.elements()[..width * terms.len()];
             panel.pack(kernels, b, terms.clone(), packed);
             let adds = terms.start > 0;
             let c = target.at(rows.start * columns + panel.columns.start);
             // SAFETY: the sizes were checked. Each call has its own rows or columns of the result.
-            unsafe { panel.multiply(kernels, (a, rows.len()), (&places[terms], adds), packed.as_ptr(), (c, columns)) };
+            unsafe { panel.multiply(kernels, (a, rows.len()), (&places[terms], adds), buffer.start(), (c, columns)) };
         }
-        keep(lines);
     };
     match parts {
         Parts::One => panels(kernels, 0..columns).for_each(|panel| work(0..rows, panel)),
@@ -207,18 +216,6 @@ pub(super) fn product(
         }),
     }
     true
-}
-
-/// Gives lines back for the next packing on this thread.
-fn keep(lines: Vec<Line>) {
-    const MOST: usize = 4;
-    // A thread that ends has no list left.
-    let _ = SCRATCH.try_with(|kept| {
-        let mut kept = kept.borrow_mut();
-        if kept.len() < MOST {
-            kept.push(lines);
-        }
-    });
 }
 
 /// Even parts of rows or columns, which begin at the beginnings of cache lines.
@@ -237,15 +234,6 @@ impl Target {
     fn at(&self, element: usize) -> *mut f32 {
         self.0.wrapping_add(element)
     }
-}
-
-/// A buffer of at least this number of elements, with unspecified content.
-fn scratch(elements: usize) -> Vec<Line> {
-    let mut lines = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
-    if lines.len() * LINE < elements {
-        lines.resize(elements.div_ceil(LINE), Line([0.0; LINE]));
-    }
-    lines
 }
 
 /// Even stretches of the terms of sums; they depend on the number of terms alone.
@@ -279,21 +267,21 @@ impl Panel {
     }
 
     /// Writes some terms of this panel to `target`: for each its columns, filled up with zeros to the width.
-    fn pack(&self, kernels: &Kernels, b: Strided<'_, f32>, terms: Range<usize>, target: &mut [f32]) {
+    fn pack(&self, kernels: &Kernels, b: Strided<'_, f32>, terms: Range<usize>, target: &mut [MaybeUninit<f32>]) {
         let (width, used) = (self.width(kernels), self.columns.len());
         let n = terms.len();
         assert!(target.len() == n * width, "product: {} elements for {n} terms of {width}", target.len());
         let b = Strided { data: &b.data[terms.start * b.row + self.columns.start * b.column..], ..b };
         b.check(n, used);
         if used < width {
-            target.chunks_exact_mut(width).for_each(|target| target[used..].fill(0.0));
+            target.chunks_exact_mut(width).for_each(|target| target[used..].fill(MaybeUninit::new(0.0)));
         } else if b.column == 1 {
             // SAFETY: the sizes were just checked. The kernels are those of this processor.
-            return unsafe { kernels.copies[self.vectors - 1](b.data.as_ptr(), n, b.row, target.as_mut_ptr()) };
+            return unsafe { kernels.copies[self.vectors - 1](b.data.as_ptr(), n, b.row, target.as_mut_ptr().cast()) };
         }
         if b.column == 1 {
             for (p, target) in target.chunks_exact_mut(width).enumerate() {
-                target[..used].copy_from_slice(&b.data[p * b.row..][..used]);
+                target[..used].write_copy_of_slice(&b.data[p * b.row..][..used]);
             }
             return;
         }
@@ -303,14 +291,14 @@ impl Panel {
             for p in (0..whole_terms).step_by(SIDE) {
                 // SAFETY: kernels exist only where there is AVX; the sizes were just checked.
                 unsafe {
-                    let target = target.as_mut_ptr().add(p * width + j);
+                    let target = target.as_mut_ptr().cast::<f32>().add(p * width + j);
                     transpose(b.data.as_ptr().add(j * b.column + p), b.column, target, width);
                 }
             }
         }
         for j in 0..used {
             for p in if j < whole_columns { whole_terms } else { 0 }..n {
-                target[p * width + j] = b.data[p * b.row + j * b.column];
+                target[p * width + j].write(b.data[p * b.row + j * b.column]);
             }
         }
     }
