@@ -34,7 +34,7 @@ impl fmt::Display for Mismatch {
 
 impl std::error::Error for Mismatch {}
 
-/// Compares the gradients of `f` at `inputs` with central differences, to 1e-6 of the largest entry.
+/// Compares the gradients of `f` at `inputs` with central differences, to 1e-6 of the largest entry (at least 1).
 ///
 /// The output of `f` is weighted with fixed random numbers and summed. Randomness inside of `f` is the same at every
 /// evaluation, because it depends on the tape's key alone.

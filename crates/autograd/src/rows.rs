@@ -10,8 +10,8 @@ use crate::var::Var;
 
 impl<T: Scalar> Tape<T> {
     /// Returns `true` if an operation on this tape may have combined rows (entries of the first axis) of a value that
-    /// depends on more than parameters. The rows of a data set then can't be computed in blocks. The answer errs on the
-    /// side of `true`: two transpositions that undo each other count.
+    /// depends on more than parameters. The rows of a data set then can't be computed in blocks. Two transpositions
+    /// that undo each other count; a reshape that joins whole rows, or a product with a weight from data, does not.
     ///
     /// ```
     /// use ohmgrad_autograd::{Tape, Var};

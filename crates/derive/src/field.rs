@@ -55,8 +55,8 @@ impl<'a> Field<'a> {
         Ok((!skip).then_some(Self { member, ty: &field.ty, place, buffer }))
     }
 
-    /// The code that visits the field, which is bound to `value`, with `method` (`visit` or `visit_mut`) and its type
-    /// `slot`.
+    /// The code that visits the field, which is bound to `value`, with `method` (`visit` or `visit_mut`), whose slots
+    /// have the type `slot`.
     pub fn visit(&self, value: &Ident, method: &TokenStream, slot: &TokenStream, root: &TokenStream) -> TokenStream {
         let ty = self.ty;
         let path = match &self.place {

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | the random numbers of the mutations | `dice.rs` |
 //! | single mutations | `mutate.rs` |
-//! | a megabyte of one thing at a place where the format allows it | `flood.rs` |
+//! | a megabyte of one repeated item at several places | `flood.rs` |
 //! | mutations of an archive's content, and the correction of lengths and checksums | `pack.rs` |
 //! | a reader with its seeds, and limits of its memory and time | `reader.rs` |
 

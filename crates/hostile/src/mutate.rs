@@ -92,7 +92,7 @@ fn binary_field(bytes: &mut [u8], at: usize, dice: &mut Dice) {
     bytes[at..].iter_mut().zip(value.to_le_bytes()).take(width).for_each(|(byte, new)| *byte = new);
 }
 
-/// Doubles, empties, removes, nests or swaps the text between two brackets, with the brackets.
+/// Doubles, empties, removes, nests or replaces the text between two brackets, with the brackets.
 fn group(bytes: &mut Vec<u8>, at: usize, dice: &mut Dice) {
     let Some(range) = balanced(bytes, at) else { return };
     let whole = bytes[range.clone()].to_vec();

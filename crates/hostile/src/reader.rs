@@ -23,7 +23,7 @@ const AT_ONCE: usize = 600;
 /// machine.
 const IN_ALL: usize = 3000;
 
-/// Bytes that a reader may allocate for any file, by default.
+/// Bytes that a reader may have allocated at once for any file, by default; in all, `IN_ALL / AT_ONCE` times as many.
 const ALWAYS: usize = 256 << 10;
 
 /// The limit of time for a file. It finds work that allocates nothing: for a megabyte, a linear reader takes
@@ -67,7 +67,7 @@ impl Reader {
         Self { file, ..self }
     }
 
-    /// The same reader, which may allocate `always` bytes for a file of any size.
+    /// The same reader, which may have `always` bytes allocated at once for a file of any size.
     pub fn with_always(self, always: usize) -> Self {
         Self { always, ..self }
     }

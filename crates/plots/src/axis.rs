@@ -10,7 +10,7 @@ pub enum Scale {
     Linear,
     /// By their logarithm, with ticks at powers of ten; on short axes also between them, as 0.03, 0.1, 0.3.
     Log,
-    /// Seconds, by their logarithm, with ticks at a second, a minute, an hour, …, ten years.
+    /// Seconds, by their logarithm, with ticks at a second, a minute, an hour, …, a hundred years.
     Time,
 }
 

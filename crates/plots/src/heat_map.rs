@@ -180,7 +180,7 @@ const CELL: (f64, f64) = (96.0, 44.0);
 const LEAST_CELL: (f64, f64) = (24.0, 14.0);
 const UNKNOWN: RGBColor = RGBColor(238, 238, 238);
 
-/// A colour between dark blue and light yellow (five colours of viridis), light for large shares.
+/// A colour between dark purple and yellow (five colours of viridis), light for large shares.
 fn colour(share: f64) -> RGBColor {
     const STOPS: [[f64; 3]; 5] =
         [[68.0, 1.0, 84.0], [59.0, 82.0, 139.0], [33.0, 145.0, 140.0], [94.0, 201.0, 98.0], [253.0, 231.0, 37.0]];

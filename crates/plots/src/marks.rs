@@ -8,7 +8,7 @@ use crate::layout::Canvas;
 use crate::{Figure, Mark, Series};
 
 /// Colours that can be told apart with any kind of colour vision (Okabe and Ito, *Color universal design*, 2008), dark
-/// ones first.
+/// ones first, and a dark grey.
 const COLORS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),

@@ -42,7 +42,7 @@ fn all_levels() {
     }
 }
 
-/// The same at the level of this process: for each side the best of many rounds in turn.
+/// The rates at the level of this process: the products take turns, and the best of many rounds counts for each.
 fn this_level() {
     for [m, k, n] in [[256, 512, 512], [64, 784, 256], [32, 128, 128], [36_864, 288, 64]] {
         let (x, w, wt) = (normal([m, k]), normal([k, n]), normal([n, k]));

@@ -8,7 +8,7 @@ use crate::scalar::Scalar;
 use crate::shape::{self, Dims};
 use crate::simd::vectorized;
 
-/// Elements of one task: for fewer, starting another thread costs more than it saves.
+/// The most elements of one task. A smaller array is one task: another thread would cost more than it saves.
 const PARALLEL: usize = 1 << 13;
 
 /// Elements of a cache line of `f32`.

@@ -9,8 +9,9 @@ use thiserror::Error;
 ///
 /// Randomness here has no state that advances. A program starts from one `Key::new(seed)` and derives a key for each
 /// purpose with [`fold`](Key::fold); equal paths of folds give equal keys, on every machine, in every thread and in any
-/// order. The keys folded from one parent with different integers, both negative or both not, are always different; any
-/// two other paths collide with the probability of two random 128-bit numbers. Not for cryptography.
+/// order. Different integers under one parent always give different keys, except a negative one and one of at least
+/// 2³²; these, and any two other paths, collide with at most the probability of two random 64-bit numbers. Not for
+/// cryptography.
 ///
 /// ```
 /// use ohmgrad_tensor::Key;

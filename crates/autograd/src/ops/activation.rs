@@ -1,6 +1,6 @@
 //! Activation functions.
 //!
-//! Most functions use the struct [`Activation`], which holds their derivative.
+//! GELU, SiLU and softplus share the struct [`Activation`], which holds their derivative.
 
 use ohmgrad_tensor::Scalar;
 

@@ -1,7 +1,7 @@
 //! The innermost loops: a tile of rows and columns of a product, held in vector registers.
 //!
-//! Every element of the result is one chain of fused multiply-adds in the order of the inner dimension. So it does not
-//! depend on the tile that it is computed in, nor on the width of the vectors.
+//! The sum of each element is one chain of fused multiply-adds in the order of the terms; the sum over earlier terms is
+//! added at its end. So it depends neither on the tile that it is computed in, nor on the width of the vectors.
 
 /// Most rows that a tile has.
 pub(super) const ROWS: usize = 8;
@@ -173,8 +173,8 @@ pub(super) const AVX512: Kernels = Kernels {
 };
 
 /// Up to six rows by two vectors: 12 of 16 registers hold sums, 2 the right operand, 1 the left one. (Four rows by
-/// three vectors would need 17.) A single vector takes eight rows: two multiply-adds per cycle, each of four cycles,
-/// need eight sums.
+/// three vectors would need all 16, and put a sum on the stack.) A single vector takes eight rows: two multiply-adds
+/// per cycle, each of four cycles, need eight sums.
 pub(super) const AVX2: Kernels = Kernels {
     lanes: 8,
     tiles: tiles!(avx2: 1: [1 2 3 4 5 6 7 8], 2: [1 2 3 4 5 6],),

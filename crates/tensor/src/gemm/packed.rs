@@ -1,7 +1,8 @@
 //! The right operand of a product of f32 matrices, packed for the vector units of x86.
 //!
 //! The operand is packed into panels of a few vectors of columns; each is multiplied with tiles of rows. The left
-//! operand is not packed: the matrices of networks have tens to thousands of rows, so a copy costs more than it saves.
+//! operand is copied only if its terms are pages apart: for the tens to thousands of rows of a network's matrices, any
+//! other copy costs more than it saves.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;

@@ -48,7 +48,7 @@ pub fn for_each_part_of_two<T: Send, U: Send>(
     on_parts_of_two(a, b, &f);
 }
 
-/// Work on the part of a number, and on the part of the other slice that goes with it.
+/// Work on a part, given its number, and on the part of the other slice that goes with it.
 type OnTwo<'f, T, U> = dyn Fn(usize, &mut [T], &mut [U]) + Sync + 'f;
 
 fn on_parts_of_two<T: Send, U: Send>(

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Time for which an idle thread polls for a job before it returns to the pool, where it may sleep.
 const IDLE_LIMIT: Duration = Duration::from_micros(200);
 
-/// A job: work that each thread does once, and the last panic of it.
+/// A job: the work, which all threads that are awake call, and its last panic.
 struct Job<'a> {
     work: &'a (dyn Fn(usize) + Sync),
     panic: Mutex<Option<Box<dyn Any + Send>>>,
@@ -29,7 +29,7 @@ static JOB: AtomicPtr<Job<'static>> = AtomicPtr::new(ptr::null_mut());
 /// The number of jobs so far, with the running one.
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
-/// Threads that poll for jobs or work on one.
+/// Threads of the pool that poll for jobs, work on one, or are being woken.
 static AWAKE: AtomicUsize = AtomicUsize::new(0);
 
 /// Threads that may hold a reference to the running job.

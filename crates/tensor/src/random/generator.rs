@@ -6,8 +6,8 @@ use crate::Key;
 
 impl Key {
     /// A generator for crates that draw from a [`rand::Rng`](https://docs.rs/rand), such as `rand_distr`: Xoshiro256++
-    /// (Blackman & Vigna 2021). Its words are those of this key on every machine; the samples that a crate makes from
-    /// them may change with its version.
+    /// (Blackman & Vigna 2021). A key gives the same words on every machine; the samples that a crate makes from them
+    /// may change with its version.
     ///
     /// ```
     /// use ohmgrad_tensor::Key;
