@@ -1,4 +1,4 @@
-//! Agreement with the reference simulator, case by case; and that the runner can tell when there is none.
+//! Agreement with the reference simulator, case by case, and tests that the runner finds disagreement.
 
 #[path = "conformance/mod.rs"]
 mod conformance;

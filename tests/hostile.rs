@@ -1,7 +1,8 @@
 //! Files from anywhere: every reader ends in a typed error or a value, in time and memory that the file's size bounds.
 //!
-//! What is done to files, and what reading one may cost, is in the crate `ohmgrad-hostile`, which counts the allocations of
-//! a thread. `OHMGRAD_FUZZ=600..100000` goes on where the tests stop. The readers of the program are tested in its crate.
+//! The crate `ohmgrad-hostile` defines the damage to files and the allowed cost of reading one, and counts the
+//! allocations of a thread. `OHMGRAD_FUZZ=600..100000` goes on where the tests stop. The readers of the program are
+//! tested in its crate.
 
 use std::fs;
 use std::ops::Range;
@@ -164,7 +165,8 @@ fn configurations() {
     ]);
 }
 
-/// The configurations of the reference in `tests/aihwkit` that begin so, in one of both forms; those that hold one alone.
+/// The files of `tests/aihwkit` with one configuration each, in the form with the extension `form`; if `pulsed`, those
+/// whose names begin so, else the others.
 fn of_the_reference(pulsed: bool, form: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aihwkit");
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -216,7 +218,7 @@ fn metrics() {
     let go_on = |file| {
         let (fit, checkpoint) = (fit.clone(), checkpoint.clone());
         let read = move |path: &Path| fit(Trainer::new(3, 2, Key::new(9)).with_metrics(path), Some(&checkpoint));
-        // Lines that are none are removed, as those that a killed process broke.
+        // Lines that are not valid are removed, as are those that a killed process broke.
         Reader::new("metrics", if file == "m.csv" { csv.clone() } else { lines.clone() }, read).of_file(file).mending()
     };
     check(vec![go_on("m.csv"), go_on("m.jsonl")]);

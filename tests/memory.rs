@@ -53,7 +53,7 @@ fn patches_in_memory_do_not_grow_with_their_number() {
             let patches = batch * height * width;
             let [inputs, outputs, unfolded] = [CHANNELS, OUTS, CHANNELS * KERNEL * KERNEL].map(|n| 4 * patches * n);
             let [forward, backward] = pool.install(|| peaks(layer, [batch, CHANNELS, height, width]));
-            // The product, and its sum with the bias; the gradient of the input, and what there is of the output's.
+            // Forward: the product, and its sum with the bias. Backward: gradients of the input and of the product.
             let allowed = [2 * outputs, inputs + outputs].map(|bytes| bytes + THREADS * BLOCKS);
             assert!(allowed.iter().all(|&bytes| bytes < unfolded / 8));
             for (what, bytes, allowed) in [("forward", forward, allowed[0]), ("backward", backward, allowed[1])] {

@@ -30,7 +30,7 @@ fn read_over_exact(key: Key) -> Result<Vec<Series>, ohmgrad::analog::Error> {
     // One output with 32 equal weights, and 400 rows of equal inputs: the exact output goes from −20 to 20.
     let w = Tensor::full(&[1, 32], 0.625);
     let x = Tensor::from_fn(&[400, 32], |at| (at[0] as f32 - 200.0) / 200.0);
-    // Without noise management, so that inputs reach the array as they are.
+    // Without noise management, so that inputs reach the DAC unscaled.
     let with = |bound_management| IoParameters {
         noise_management: NoiseManagement::None,
         bound_management,

@@ -26,7 +26,8 @@ struct Deviation {
 }
 
 impl Check {
-    /// The value that is furthest beyond what is allowed, if one is; or that nothing was compared.
+    /// A message about the value that is furthest beyond what is allowed, or that nothing was compared; `None` if the
+    /// case holds.
     pub fn failure(&self) -> Option<String> {
         if self.values == 0 {
             return Some("nothing to compare".into());
@@ -62,10 +63,10 @@ impl Deviation {
     }
 }
 
-/// Every value within 1e-5 of the largest expected one.
+/// Allows each value an error of 1e-5 times the largest expected magnitude.
 ///
-/// But a sum taken in another order can make a rounding tie fall the other way: one value in a hundred (at least one) may
-/// be off by a converter's step, `step(i)` at the i-th value.
+/// But a sum taken in another order can make a rounding tie fall the other way: one value in a hundred (at least one)
+/// may also be off by a converter's step, `step(i)` at the i-th value.
 pub fn exact(yours: &Tensor, expected: &Numbers, step: impl Fn(usize) -> f64) -> Result<Check, String> {
     let values = expected.of_shape("output", yours.shape())?;
     let near = 1e-5 * largest(values);
@@ -80,7 +81,7 @@ pub fn exact(yours: &Tensor, expected: &Numbers, step: impl Fn(usize) -> f64) ->
     Ok(check)
 }
 
-/// Every value of an array within 1e-5 of the array's largest expected one.
+/// Allows each value of an array an error of 1e-5 times the array's largest expected magnitude.
 pub fn near(check: &mut Check, what: &str, yours: &Tensor, expected: &Numbers) -> Result<(), String> {
     let values = expected.of_shape(what, yours.shape())?;
     for (i, &yours) in yours.iter().enumerate() {
@@ -116,8 +117,8 @@ pub struct Expected<'a> {
 impl Expected<'_> {
     /// Compares the moments over draws of our own, [R, …].
     ///
-    /// A mean may be off by 5 standard errors (falsely so once in 1.7 million), a standard deviation by 8: it need not be
-    /// Gaussian.
+    /// A mean may be off by 5 standard errors, which chance alone exceeds once in 1.7 million; a standard deviation by
+    /// 8, because draws need not be Gaussian.
     pub fn moments(&self, check: &mut Check, draws: &Tensor) -> Result<(), String> {
         let shape = &draws.shape()[1..];
         let means = self.moments.mean.of_shape(self.what, shape)?;
@@ -134,8 +135,8 @@ impl Expected<'_> {
         Ok(())
     }
 
-    /// Compares the distribution of draws of our own, [R, …], with quantiles of the reference's at the shares `at`: so
-    /// many of our draws, up to 5 standard errors, must lie below or at each of them.
+    /// Compares the distribution of draws of our own, [R, …], with quantiles of the reference's at the shares `at`: the
+    /// share of our draws up to each quantile must be that of the reference, up to 5 standard errors.
     ///
     /// Where outputs are codes of an ADC, a quantile is the code at which the share is passed.
     pub fn quantiles(&self, check: &mut Check, draws: &Tensor, at: &[f64], quantiles: &Numbers) -> Result<(), String> {
@@ -185,7 +186,7 @@ mod tests {
         Numbers { shape: vec![values.len()], values: values.to_vec() }
     }
 
-    /// Returns `true` if 0, 1, …, `n` − 1 pass for themselves with the first few changed, the step being 0.5.
+    /// Returns `true` if the values 0, 1, …, `n` − 1 pass at a step of 0.5 after `changes` are added to the first ones.
     fn passes(n: usize, changes: &[f32]) -> bool {
         let expected: Vec<f64> = (0..n).map(|i| i as f64).collect();
         let mut yours = numbers(&expected).tensor();

@@ -1,4 +1,4 @@
-//! Networks that were trained elsewhere, on chips: their accuracy over time.
+//! The accuracy over time of chips, programmed with networks that were trained elsewhere.
 
 use ohmgrad::analog::InferenceRpuConfig;
 use ohmgrad::models::data::Mnist;
@@ -55,7 +55,7 @@ pub fn check(case: &Case) -> Result<Check, String> {
     let ages = accuracy_over_time(&net, &test, &times, CHIPS, key).map_err(|error| error.to_string())?;
     let mut check = Check::default();
     for (expected, yours) in drift.expected.iter().zip(ages) {
-        // Five standard errors of the difference: falsely so once in 1.7 million, were the spreads known exactly.
+        // Five standard errors of the difference; with exact spreads, chance alone exceeds them once in 1.7 million.
         let error = (1.0 / drift.chips as f64 + 1.0 / CHIPS as f64).sqrt();
         let allowed = 5.0 * expected.std.max(yours.std()) * error + 0.002;
         check.value(|| format!("accuracy at {} s", expected.t), yours.mean(), expected.mean, allowed);

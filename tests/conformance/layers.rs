@@ -239,7 +239,7 @@ fn load(layer: &mut dyn Layer, mut params: BTreeMap<String, Numbers>) -> Result<
     }
     for (name, slot) in layer.slots_mut() {
         match slot {
-            // Cases whose batch norm has a momentum do not mention what it then does not use.
+            // Cases of a batch norm with a momentum may leave out the count of batches, which it does not use.
             SlotMut::Buffer(_) if name == "num_batches_tracked" && !counted => {}
             SlotMut::Buffer(buffer) => set(&name, buffer)?,
             SlotMut::Param(_) | SlotMut::Affine(_) => {}
@@ -324,7 +324,7 @@ impl Args {
             layer.momentum =
                 serde_json::from_value(momentum).map_err(|error| format!("argument `momentum`: {error}"))?;
         }
-        // In evaluation there are no gradients here: frozen statistics are the same with them.
+        // Evaluation tapes have no gradients; frozen statistics give the same outputs on a training tape.
         layer.frozen = mode == Mode::Eval;
         if !self.get("affine")?.unwrap_or(true) {
             layer = layer.without_affine();

@@ -30,7 +30,7 @@ use compare::Check;
 /// One file.
 struct Case {
     name: String,
-    /// Where the file is, and others that it speaks of.
+    /// The folder of the file, and of other files that it names.
     folder: PathBuf,
     content: Value,
 }
@@ -64,8 +64,8 @@ impl Case {
         }
     }
 
-    /// Products have no `op` but a direction; that of devices is an `operation`. A family of many operations is named
-    /// before the point.
+    /// The operation: the field `op`, in cases of devices `operation`; a case with neither and a `direction` is a
+    /// product. A family of many operations is named before the point.
     fn op(&self) -> &str {
         let product = if self.content.get("direction").is_some() { "mvm" } else { "" };
         let op = self.content.get("op").or_else(|| self.content.get("operation"));

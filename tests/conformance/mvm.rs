@@ -101,9 +101,9 @@ impl Product {
 
 /// The largest distance of two neighbouring ADC codes, in units of the outputs of a row; 0 without an ADC.
 ///
-/// Outputs are codes times the row's scale s and reduction r. Bound management doubles r no longer than until the outputs
-/// fit: s·r is either the scale of the first round, or less than twice what brings the largest output to the bound. The
-/// worst case, all inputs meeting the largest weight, is a scale too.
+/// Outputs are codes times the row's scale s and reduction r. Bound management doubles r only until the outputs fit, so
+/// s·r is either the scale of the first round, or less than twice what brings the largest output to the bound. Some
+/// kinds of management use the scale of the worst case, in which all inputs meet the largest weight.
 fn code_distance(io: &IoParameters, inputs: &Numbers, row: usize, outputs: &[f64]) -> f64 {
     let Some(step) = io.out_step().filter(|_| !io.is_ideal()) else { return 0.0 };
     let (step, bound, out_scale) = (f64::from(step), f64::from(io.out_bound), f64::from(io.out_scale.abs()));

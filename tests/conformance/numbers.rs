@@ -24,7 +24,7 @@ impl Numbers {
         &self.values[i * width..(i + 1) * width]
     }
 
-    /// Where the i-th number is, as `[1, 2]`; nothing for a single number.
+    /// The place of the i-th number, as `[1, 2]`; empty for a single number.
     pub fn place(&self, mut i: usize) -> String {
         let mut indices = vec![0; self.shape.len()];
         for (index, size) in indices.iter_mut().zip(&self.shape).rev() {

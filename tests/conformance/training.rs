@@ -13,7 +13,7 @@ use crate::conformance::Case;
 use crate::conformance::compare::{Check, Expected, Moments};
 use crate::conformance::numbers::Numbers;
 
-/// Of the largest |mean| + std of an array: some gradients come from rare events.
+/// The slack, as a fraction of the largest |mean| + std of an array, because some gradients come from rare events.
 const SLACK: f64 = 1e-3;
 
 #[derive(Deserialize)]
@@ -127,7 +127,7 @@ struct Results {
 /// The measures of one run.
 struct Run {
     losses: Vec<f32>,
-    /// The spread of all parameters' first gradients together.
+    /// The standard deviation of the first gradients of all weights and biases together.
     gradient_std: f32,
     trained: BTreeMap<String, Tensor>,
 }

@@ -74,7 +74,7 @@ struct Mapped {
 }
 
 impl Mapped {
-    /// Compares the weights that tiles store, and their scales; no scales are ones.
+    /// Compares the weights that tiles store, and their scales; missing scales count as 1.
     fn check(&self, tiles: &TileArray) -> Result<Check, String> {
         let ([tile], w) = (tiles.tiles(), &tiles.weight.value) else { return Err("more tiles than one".into()) };
         let ones = Tensor::full(&[1, 1], 1.0);
@@ -82,7 +82,7 @@ impl Mapped {
         let mut check = Check::default();
         near(&mut check, "tile weight", &(w / scales), &self.tile_weights)?;
         match &self.scales {
-            // One for all is as good as the same for each.
+            // One scale for all outputs equals the same scale for each.
             Some(expected) if expected.shape != [scales.len()] => {
                 let each = scales.broadcast_to(&[w.shape()[0], 1]);
                 near(&mut check, "scale", &each.reshape(&[each.len()]), expected)?;

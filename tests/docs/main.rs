@@ -48,7 +48,7 @@ fn chapters() -> Vec<PathBuf> {
     entries(&root().join("docs")).into_iter().filter(|path| has_extension(path, "md")).collect()
 }
 
-/// The book, and the pages at the root that say how things are.
+/// The pages of the book, `README.md` and `CONTRIBUTING.md`.
 fn pages() -> Vec<PathBuf> {
     chapters().into_iter().chain(["README.md", "CONTRIBUTING.md"].map(|name| root().join(name))).collect()
 }

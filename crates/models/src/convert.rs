@@ -156,7 +156,7 @@ pub trait Network: Visit {
     }
 
     /// Gives all tiles another configuration, in place. They keep scales, input ranges, running means, the variations
-    /// of directions whose spreads stay the same, and on a chip programmed weights and drift; see
+    /// of each direction whose spreads stay the same, and on a chip programmed weights and drift; see
     /// [`TileArray::set_config`](ohmgrad_analog::TileArray::set_config). Digital weights stay where they are.
     ///
     /// ```
@@ -179,8 +179,9 @@ pub trait Network: Visit {
     /// ```
     ///
     /// # Errors
-    /// If the configuration is not valid, or does not fit one of the tiles: it has another cut or mapping, or on a chip
-    /// other devices. The network is then as it was.
+    /// If the configuration is not valid, or does not fit one of the tiles: it has another cut or mapping, other
+    /// devices that train by pulses, or on a chip another noise model or drift compensation. The network is then as it
+    /// was.
     fn set_config(&mut self, config: impl Into<RpuConfig>) -> Result<(), Error> {
         let config = config.into();
         self.set_config_with(|_| Some(&config))

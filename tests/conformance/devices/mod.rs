@@ -26,7 +26,7 @@ struct OnChip {
     config: Config,
 }
 
-/// Names are the reference's, under which files call a class's name `type`.
+/// The configuration of a case, which calls the name of a class `class`; our files call it `type` ([`typed`]).
 #[derive(Deserialize)]
 struct Config {
     class: String,
@@ -66,7 +66,7 @@ fn judge(
     let mut check = Check::default();
     for (name, expected) in expected {
         let ours = arrays.get(name.as_str()).ok_or_else(|| format!("no array `{name}`"))?;
-        // In these operations each entry of the first axis is a different time.
+        // In all other operations each entry of the first axis is a different time.
         let by_checkpoint = !["rank1_update", "on_chip_training"].contains(&operation);
         match tolerance.relative {
             Some(relative) => tolerance::exact(&mut check, &name, ours, &expected, relative)?,

@@ -19,7 +19,7 @@ fn update(cell: &mut Cell, (x, d): (&Tensor, &Tensor), rate: f32, p: &UpdatePara
     cell.update(Update { pairs: Pairs::new(x, d), rate, parameters: p, key });
 }
 
-/// Sure pulses on all crosspoints.
+/// `count` pulses on all crosspoints, each with probability 1.
 fn pulses(cell: &mut Cell, up: bool, count: usize, p: &UpdateParameters, key: Key) {
     let [outs, ins] = [cell.weights().shape()[0], cell.weights().shape()[1]];
     let (x, d) = (Tensor::full(&[count, ins], -1.0), Tensor::full(&[count, outs], if up { 1.0 } else { -1.0 }));

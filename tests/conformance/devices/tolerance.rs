@@ -61,7 +61,7 @@ fn same_length(name: &str, ours: usize, expected: usize) -> Result<(), String> {
     if ours == expected { Ok(()) } else { Err(format!("{name}: {ours} numbers, expected {expected}")) }
 }
 
-/// Every entry within a fraction of the array's largest.
+/// Allows each entry an error of `relative` times the array's largest expected magnitude.
 pub fn exact(check: &mut Check, name: &str, ours: &Draws, expected: &Value, relative: f64) -> Result<(), String> {
     let expected = flat(expected);
     same_length(name, ours.values.len(), expected.len())?;

@@ -33,7 +33,7 @@ pub struct Training {
 }
 
 impl Training {
-    /// The losses and trained weights of so many runs.
+    /// The losses and trained weights of `draws` runs.
     pub fn run(&self, draws: usize, key: Key) -> Result<Arrays, String> {
         let (net, config) = (network(&self.net, &self.init)?, self.config()?);
         let one = |draw: usize| self.one(net.clone(), &config, key.fold(draw));
@@ -54,7 +54,7 @@ impl Training {
             backward.insert("mask_saturated".into(), true.into());
         }
         let mut config = typed(&config.into());
-        // Class names of compounds are those of sections of our own here.
+        // Here this compound is a struct, which has no `type`.
         if let Some(Value::Object(device)) = config.get_mut("device")
             && device.get("type").is_some_and(|name| name == "MixedPrecisionCompound")
         {

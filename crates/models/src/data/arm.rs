@@ -6,14 +6,14 @@ use ohmgrad_tensor::{Key, Tensor};
 
 use super::Dataset;
 
-/// The Denavit–Hartenberg parameters of a UR5 in metres and quarter turns, as its maker published them (Universal Robots,
-/// "DH parameters for calculations of kinematics and dynamics").
+/// The Denavit–Hartenberg parameters of a UR5 in metres and quarter turns, as its maker published them (Universal
+/// Robots, "DH parameters for calculations of kinematics and dynamics").
 const A: [f64; 6] = [0.0, -0.425, -0.39225, 0.0, 0.0, 0.0];
 const D: [f64; 6] = [0.089159, 0.0, 0.0, 0.10915, 0.09465, 0.0823];
 const ALPHA: [f64; 6] = [1.0, 0.0, 0.0, 1.0, -1.0, 0.0];
 
-/// Poses of a UR5, a robot arm with six joints: the joint angles, uniform within ±90° and divided by 90°, and the position
-/// of the tool in metres.
+/// Poses of a UR5, a robot arm with six joints: the joint angles, uniform within ±90° and divided by 90°, and the
+/// position of the tool in metres.
 ///
 /// ```
 /// use ohmgrad_models::data::robot_arm;

@@ -7,8 +7,8 @@ use super::{Activation, LayerNorm, Linear, MultiHeadAttention};
 use crate::module::Module;
 use crate::visit::Visit;
 
-/// Attention, then two fully connected layers, each added to its input and followed by a layer norm (Vaswani et al.
-/// 2017); for sequences [batch, time, width].
+/// Attention, then a pair of fully connected layers (Vaswani et al. 2017), for sequences [batch, time, width]. The
+/// attention is added to its input and followed by a layer norm, and so is the pair.
 ///
 /// Parameters are named as in PyTorch's `nn.TransformerEncoderLayer`. All four weights move onto tiles with the
 /// network.

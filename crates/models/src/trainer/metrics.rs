@@ -142,7 +142,7 @@ impl Metrics {
                     let what = format!("has the columns {there}, this epoch has {header}");
                     return Err(io::Error::new(ErrorKind::InvalidData, what));
                 }
-                // New files and devices have no first line.
+                // New files, and files that are not regular (a pipe), have no first line.
                 None if is_first => self.lines.append(&header)?,
                 _ => {}
             }

@@ -1,6 +1,6 @@
 //! A training loop for what most programs do: epochs, evaluation, progress, metrics, checkpoints, resuming, early stop.
 //!
-//! A loop of ten lines can do the same; the crate `ohmgrad` documents one.
+//! A loop of ten lines trains too; the crate `ohmgrad` documents one.
 
 mod error;
 mod metrics;
@@ -100,7 +100,8 @@ impl Trainer {
 
     /// Writes a line for each epoch to a file: the fields of [`Epoch`] as CSV if its name ends in `.csv`, else as JSON
     /// (with null for NaN). A resumed training goes on in the file, without lines that a killed process left incomplete
-    /// and those of epochs that are repeated. The file of another training is set aside as `NAME.1.EXTENSION`.
+    /// and those of epochs that are repeated. The file of another training is set aside under the first free name of
+    /// `NAME.1.EXTENSION`, `NAME.2.EXTENSION`, ….
     pub fn with_metrics(mut self, path: impl Into<PathBuf>) -> Self {
         self.metrics.push(Metrics::at(path.into()));
         self
