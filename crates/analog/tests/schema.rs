@@ -27,7 +27,7 @@ fn the_file_is_up_to_date() {
     assert!(file.trim_end() == made, "run: cargo run --release --example config_schema > docs/config.schema.json");
 }
 
-/// Presets, and what is read from the reference.
+/// Presets, and configurations imported from the reference.
 fn configs() -> Vec<InferenceRpuConfig> {
     let mut configs = vec![
         InferenceRpuConfig::default(),
@@ -46,7 +46,7 @@ fn configs() -> Vec<InferenceRpuConfig> {
     configs
 }
 
-/// The paths of all fields that a file says.
+/// The paths of all fields in a file.
 fn paths(value: &Value, at: &str) -> Vec<String> {
     let Value::Object(fields) = value else { return vec![at.to_owned()] };
     let below = |(field, value): (&String, &Value)| paths(value, &format!("{at}.{field}"));

@@ -61,9 +61,9 @@ pub struct TileArray {
     /// out] if column-wise.
     pub out_scaling: Option<Param>,
     /// The running means of AVERAGE_ABS_MAX, [tiles, 2], forward and backward: below 0 before the first row; without
-    /// elements where they are not used.
+    /// elements if neither this configuration nor an earlier one uses them.
     pub averages: Param,
-    /// The input range of each tile, if the configuration has them.
+    /// The input range of each tile, if this configuration or an earlier one has them.
     pub input_ranges: Option<InputRanges>,
     pub(crate) hardware: Hardware,
     /// The devices, if the weight trains by pulses.

@@ -143,8 +143,7 @@ impl TileArray {
         self.pulsed.iter_mut().flat_map(|pulsed| &mut pulsed.cells).for_each(Cell::count_pulses);
     }
 
-    /// Ends the turn of the array that each cell's warm start writes to; `false` if no cell has one that is not over. See
-    /// [`Cell::advance_warm_start`].
+    /// Calls [`Cell::advance_warm_start`] for each cell; returns `false` if no cell has a warm start or all are over.
     pub fn advance_warm_start(&mut self) -> bool {
         let cells = self.pulsed.iter_mut().flat_map(|pulsed| &mut pulsed.cells);
         cells.fold(false, |any, cell| cell.advance_warm_start() || any)

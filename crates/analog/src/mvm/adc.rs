@@ -9,7 +9,7 @@ use ohmgrad_tensor::{Key, Tensor};
 use super::Pattern;
 use crate::config::{BoundManagement, IoParameters};
 
-/// Converts the rows `y` [n, out] in place; returns `true` for each row that stayed inside the bound.
+/// Converts the rows `y` [n, out] in place; returns `true` for each row that counts as inside the bound.
 pub(super) fn convert(io: &IoParameters, pattern: &Pattern, y: &mut Tensor, numbers: &[usize], key: Key) -> Vec<bool> {
     let Quantizer { step, bound } = converter(io);
     let slope = (!pattern.out_nonlinearity.is_empty() || io.r_series > 0.0).then(|| slope_factor(io, pattern));

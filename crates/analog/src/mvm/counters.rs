@@ -10,7 +10,7 @@ use ohmgrad_tensor::Tensor;
 use super::rounds::{Probe, Round};
 use crate::config::{IoParameters, MvType};
 
-/// Largest number of codes that are counted one by one; the rounding of a converter with more is negligible.
+/// Largest number of steps of a converter whose codes are counted one by one; the rounding of finer ones is negligible.
 const MOST_CODES: usize = 1 << 14;
 
 /// The value 1 in the fixed-point numbers of [`Converted`].

@@ -43,7 +43,7 @@ pub use straight_through::Linearised;
 pub enum Direction {
     /// `W·x`, driven from the inputs.
     Forward,
-    /// `Wᵀ·d`, driven from the outputs. There is no bound management.
+    /// `Wᵀ·d`, driven from the outputs. Backward parameters have no bound management.
     Backward,
 }
 
@@ -70,10 +70,10 @@ const BLOCK: usize = 1 << 15;
 impl Mvm<'_> {
     /// Reads each row of `x` [batch, in] through weights [out, in], giving [batch, out].
     ///
-    /// A row with NaN, or with infinity under a noise management that scales by the largest magnitude, gives NaN in all
-    /// outputs; without noise management an infinite input is cut to the DAC's range. Bound management always ends.
-    /// Under AVERAGE_ABS_MAX the running mean starts with the first row; [`read_scaled`](Self::read_scaled) takes
-    /// scales that continue one.
+    /// A row with NaN, or with an infinity that makes its noise-management scale infinite, gives NaN in all outputs;
+    /// other infinite inputs are cut to the DAC's range. Bound management always ends. Under AVERAGE_ABS_MAX the
+    /// running mean starts with the first row; [`read_scaled`](Self::read_scaled) takes scales that continue an earlier
+    /// mean.
     ///
     /// # Panics
     /// If `x` and `w` do not fit, or the pattern is one of another size.

@@ -38,7 +38,8 @@ pub(super) fn scale(io: &IoParameters, row: &[f32], average: &mut Average) -> f3
     }
 }
 
-/// The scale that keeps outputs inside the bound even if all inputs of one sign meet the largest weight.
+/// The scale that keeps outputs inside the bound even if all inputs of one sign meet weights of `nm_assumed_wmax`, as
+/// far as `max_bm_res` allows.
 pub(super) fn np_sum(io: &IoParameters, row: &[f32]) -> f32 {
     let top = rows::abs_max(row);
     let top = if io.nm_thres > 0.0 && top > io.nm_thres { io.nm_thres } else { top };
@@ -58,11 +59,11 @@ pub(super) fn np_sum(io: &IoParameters, row: &[f32]) -> f32 {
     larger(top, sum)
 }
 
-/// Returns `true` if a row with this scale is not read and gives zeros, because a read would give noise alone. The same
-/// holds for rows so small that the reciprocal of their scale is infinite (below 3e-39), which the reference turns into
-/// NaN.
+/// Returns `true` if a row with this scale is not read and gives zeros: one of zeros, whose read would be noise alone;
+/// under MAX, one without positive inputs; and one so small that the reciprocal of its scale is infinite (below 3e-39),
+/// which the reference turns into NaN.
 ///
-/// Where the DAC adds noise, rows of zeros are read forward but not backward, as in the reference.
+/// Where the DAC adds noise, rows of the first two kinds are read forward but not backward, as in the reference.
 pub(super) fn is_silent(io: &IoParameters, scale: f32, direction: Direction) -> bool {
     let noisy = io.inp_noise > 0.0 && direction == Direction::Forward;
     let vanishes = scale <= 0.0 && !noisy || scale > 0.0 && scale.recip().is_infinite();

@@ -1,10 +1,10 @@
 //! The derivative of a read as ordinary automatic differentiation gives it, with roundings that pass gradients straight
 //! through.
 //!
-//! A row is read as `y = o/f`, `o = C(W·p + noise)`, `p = D(f·x)` with C the ADC, D the DAC, f = 1/(σ·ρ), σ the scale
-//! of noise management and ρ the last reduction of bound management. The gradient is 0 where a converter cuts;
-//! asymmetries are factors; noise is a constant. σ is a function of the row, so the gradient of the largest input has a
-//! further term through σ. Source: aihwkit `analog_mvm.py`, `UniformQuantize` in `tiles/utils.py`.
+//! A row is read as `y = out_scale·o/f`, `o = C(W·p + noise)`, `p = D(f·x)` with C the ADC, D the DAC, f = 1/(σ·ρ), σ
+//! the scale of noise management and ρ the last reduction of bound management. The gradient is 0 where a converter
+//! cuts; asymmetries are factors; noise is a constant. Where σ is a function of the row, the gradient of the largest
+//! input has a further term through σ. Source: aihwkit `analog_mvm.py`, `UniformQuantize` in `tiles/utils.py`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -87,7 +87,8 @@ impl Probe for DerivativeProbe<'_> {
     const LOOKS: bool = true;
     const WANTS_SUMS: bool = true;
 
-    /// A row that is not read is a constant. Only a row of zeros passes gradients, as reads near it do.
+    /// A row that is not read has constant outputs and passes no gradients; a row of zeros passes them, as reads near
+    /// it do.
     fn silent(&self, row: usize) {
         if self.row(row).iter().any(|&x| x != 0.0) {
             let mut found = self.found();

@@ -18,7 +18,7 @@ use crate::config::ConverterConfig;
 use crate::config::section::{Rules, parameters};
 use crate::config::setting::{Setting, invalid, join};
 
-/// The two characterisations: of two devices in parallel, and of one.
+/// One of the two characterisations: of two devices in parallel, or of one.
 struct Fit {
     g_max: f32,
     t_0: f32,

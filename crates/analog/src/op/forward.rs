@@ -11,8 +11,8 @@ use crate::observed::Counting;
 use crate::tile::{Call, Contents, Reader, modifier_key};
 
 impl TileArray {
-    /// The product of rows `x` [batch, in] with the weight, as the tape operation [`AnalogMvm`](crate::AnalogMvm); with
-    /// an analog bias that is given here.
+    /// The product of rows `x` [batch, in] with the weight, as the tape operation [`AnalogMvm`](crate::AnalogMvm).
+    /// `bias` is used only if the tiles hold one.
     ///
     /// # Panics
     /// If `x` does not fit the weight, or the tiles hold a bias and none is given.

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::tile::{Grid, Hardware, Rectangle, Tile, grid, out_scaling, running_mean};
 use tensors::{Tensors, never_nan, wrong};
 
-/// The whole state of a [`TileArray`], except the identities of its parameters.
+/// The whole state of a [`TileArray`], except the identities of its parameters and a calibration under way.
 ///
 /// A restored array computes the same as the original, noise included, bit for bit:
 ///

@@ -23,7 +23,7 @@ pub(crate) fn is_found(mean: f32) -> bool {
     mean.is_nan() || mean >= 0.0
 }
 
-/// The mean that evaluations use, if training has found one.
+/// The mean that evaluations use, if training has found one other than 0.
 pub(crate) fn of_evaluation(averages: &Tensor, tile: usize, direction: Direction) -> Option<f32> {
     (!averages.is_empty()).then(|| averages[[tile, direction as usize]]).filter(|&mean| is_found(mean) && mean != 0.0)
 }

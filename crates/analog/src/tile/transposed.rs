@@ -122,7 +122,8 @@ impl<'a> Transposed<'a> {
         }
     }
 
-    /// `d·W` by the digital layer's own function, one product for each column.
+    /// `d·W` by the digital layer's own function: one product for each column, or for each tile and sample if a
+    /// modifier is drawn per sample.
     fn product(&self, group: usize, d: &[Tensor], first: usize, out_scale: f32, of_tile: Option<OfTile<'_>>) -> Tensor {
         let Reader { hardware, contents, call: &Call { rows_per_sample, .. }, .. } = *self.reader;
         let (grid, (w, _)) = (&hardware.grid, contents.logical());

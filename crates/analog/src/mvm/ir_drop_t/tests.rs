@@ -79,7 +79,7 @@ fn perfect_wires_and_whole_pulses_are_a_product() {
     let (w, v) = (Tensor::normal(&[3, 13], Key::new(1)), codes(5, 13, 2));
     let exact = product::linear(&v, &w);
     for mv_type in [PulseMode::OnePass, PulseMode::SplitMode, PulseMode::BitWise] {
-        // By rounding, some pulses of k steps are on at the k-th too, which adds at most 1/63 of the weight.
+        // By rounding, some pulses of k steps are on at the k-th step too, which adds at most 1/63 of the weight.
         let off = (&read(IrDropT { mv_type, ..timed }, &w, &v) - &exact).abs().max();
         let most = w.abs().sum() / 63.0 * if mv_type == PulseMode::SplitMode { 9.0 } else { 1.0 };
         assert!(off < most && (off < 1e-5 || mv_type != PulseMode::BitWise), "{mv_type}: {off}");

@@ -166,7 +166,7 @@ fn other_keys_make_other_chips() {
 }
 
 /// The two noises of a pair fall on one device when the weights are converted anew, and the largest noisy weight sets the
-/// scale: a matrix and its rows drift differently.
+/// scale: a row alone drifts differently from the same row in a matrix.
 #[test]
 fn programmed_weights_are_converted_anew() {
     let model = Pcm { prog_noise_scale: 0.0, read_noise_scale: 0.0, ..Default::default() };
