@@ -96,7 +96,7 @@ parameters! {
         /// Rows that are written each time; below 0: all.
         n_rows_per_transfer: i64 = -1;
 
-        /// Begins each transfer with a random row.
+        /// Begins each write with a random row.
         random_row: bool = false;
 
         /// Unit of the values that are written; 0: the granularity of the devices.

@@ -68,7 +68,7 @@ pub(super) struct Chopped {
     reference: Reference,
 }
 
-/// The options of a configuration for which all of them have fields; the others are off.
+/// Options from the fields that all chopped configurations have; the other options are off.
 macro_rules! options {
     ($config:expr) => {
         $crate::cell::chopped::Options {

@@ -34,7 +34,7 @@ pub(super) struct Shared {
     pub(super) update: UpdateParameters,
 }
 
-/// The powers of a base from the (n − 1)-th to 1, also of the base 0, as 0⁰ = 1.
+/// The powers of a base with the exponents n − 1 to 0; 0⁰ is 1.
 pub(super) fn powers(base: f32, n: usize) -> Vec<f32> {
     (0..n as i32).rev().map(|exponent| base.powi(exponent)).collect()
 }

@@ -41,7 +41,8 @@ pub(super) fn check_pair(devices: usize, at: &str) -> Result<(), Error> {
     }
 }
 
-/// Answers for fields that the reference's chopped cells inherit and do not use: only their defaults are accepted.
+/// [`Rules::absent`] for fields that the reference's chopped cells inherit and do not use: only their defaults are
+/// accepted.
 fn chopped_absent(field: &str, value: &Value) -> Option<Result<(), &'static str>> {
     let same = |one: Value| if *value == one { Ok(()) } else { Err("chopped cells read one line per event") };
     match field {

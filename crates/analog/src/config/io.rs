@@ -120,7 +120,7 @@ directions! {
         /// reference).
         w_noise_type: WeightNoise = WeightNoise::None;
 
-        /// Factor on the IR drop along the wires of the inputs; 0: none, 1: the IR drop for `ir_drop_g_ratio`.
+        /// Factor on the IR drop along the wire of each output; 0: none, 1: the IR drop for `ir_drop_g_ratio`.
         ir_drop: f32 = 0.0, [>= 0.0];
 
         /// Conductance of the wire from one cell to the next, as a multiple of a device's largest conductance. The

@@ -50,7 +50,8 @@ choices! {
         /// The row is read again with its inputs halved, until no output passes the bound or a
         /// limit is reached (`max_bm_factor`, `max_bm_res`).
         Iterative = "ITERATIVE",
-        /// As `Iterative`, but the second round uses the scale of [`NoiseManagement::AbsMaxNpSum`].
+        /// As `Iterative`, but the second round uses the scale of [`NoiseManagement::AbsMaxNpSum`]; without noise
+        /// management its inputs stay the same.
         IterativeWorstCase = "ITERATIVE_WORST_CASE",
     }
     absent {

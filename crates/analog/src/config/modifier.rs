@@ -63,7 +63,8 @@ parameters! {
         /// Draws the noise for each sample of the batch anew. ADD_NORMAL and MULT_NORMAL only.
         per_batch_sample: bool = false;
 
-        /// The step of Q; ≤ 0: no rounding. Unlike that of converters it is never a number of steps.
+        /// The step of Q; ≤ 0: no rounding, and DOREFA changes nothing. Unlike that of converters it is never a number
+        /// of steps.
         res: f32 = 0.0;
 
         /// Rounds Q stochastically: up with a probability equal to the fraction of the step.

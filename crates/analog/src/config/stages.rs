@@ -66,7 +66,7 @@ impl Stage {
             // without it.
             Self::IrDropOverTime { .. } => true,
             Self::TwoPasses | Self::LastHitDecides => false,
-            // The calibrated slope of these stages acts in the ADC.
+            // The ADC applies the nonlinearity, the asymmetry, and the calibrated slope of the series resistance.
             Self::SeriesResistance | Self::OutputNonlinearity | Self::OutputAsymmetry => false,
         }
     }

@@ -126,7 +126,7 @@ impl DeviceArray {
         self.wear.as_ref()
     }
 
-    /// Takes the weights that have changed since the last call.
+    /// Takes the record of the weights that may have changed since the last call.
     pub(crate) fn take_changed(&mut self) -> Changed {
         std::mem::replace(&mut self.changed, Changed::none(self.shape[0]))
     }

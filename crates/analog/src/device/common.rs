@@ -165,8 +165,8 @@ macro_rules! device_parameters {
                 /// Largest magnitude of the value of a stuck device.
                 corrupt_devices_range: f32 = 0.1, [>= 0.0];
 
-                /// Leaves the last column, the bias, without variations and with bounds a hundred times as wide. Needs
-                /// an analog bias.
+                /// Leaves steps and bounds of the last column, the bias, without variations, and makes these bounds a
+                /// hundred times as wide. Needs an analog bias.
                 perfect_bias: bool = false;
 
                 /// Standard deviation of the random walk of a weight after each optimizer step.

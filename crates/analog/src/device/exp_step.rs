@@ -63,7 +63,7 @@ impl Rules for ExpStep {
 }
 
 impl ExpStep {
-    /// The size of a step up and down, in units of the mean step, at `z`.
+    /// The size of a step up or down, in units of the mean step, at `z`.
     #[inline(always)]
     fn sizes(&self, z: f32, up: bool) -> f32 {
         let size = match up {

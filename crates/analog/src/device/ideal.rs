@@ -12,7 +12,7 @@ parameters! {
         /// Standard deviation of the random walk of a weight after each optimizer step.
         diffusion: f32 = 0.0, [>= 0.0];
 
-        /// Number of optimizer steps after which a weight has decayed to about 1/e; 0: no decay.
+        /// Number of optimizer steps after which a weight has decayed to about 1/e; 1 or less: no decay.
         lifetime: f32 = 0.0, [>= 0.0];
 
         /// Standard deviation of the weight after a reset.

@@ -16,20 +16,21 @@ use crate::config::setting::{Setting, invalid, join};
 use crate::config::unused::Unused;
 
 device_parameters! {
-    /// Soft bounds, given by the number of pulses.
+    /// Soft bounds, given by the number of pulses. The parameters are nominal: as in the reference, `up_down` changes
+    /// the weaker direction alone, which makes steps larger. By default `p_max` pulses lead from −1 to 1.36.
     #[derive(Copy)]
     #[doc(alias = "SoftBoundsPmaxDevice")]
     [hidden] pub struct SoftBoundsPmax {
-        /// Pulses from `range_min` to `range_max`.
+        /// Nominal number of pulses from `range_min` to `range_max`.
         p_max: u32 = 1000;
 
-        /// Saturation per pulse: after p pulses a fraction `1 − e^(−alpha·p)` of the way to the bound is done.
+        /// Nominal saturation per pulse: after p pulses a fraction `1 − e^(−alpha·p)` of the way to the bound is done.
         alpha: f32 = 0.0005, [> 0.0];
 
         /// Weight before the first pulse.
         range_min: f32 = -1.0, [<= 0.0];
 
-        /// Weight after `p_max` pulses.
+        /// Nominal weight after `p_max` pulses.
         range_max: f32 = 1.0, [>= 0.0];
 
         /// Multiplies the whole step by the noise; `false`: its constant part alone.

@@ -244,7 +244,7 @@ pub(crate) fn none() -> Value {
     get(Class::Empty(NONE))
 }
 
-/// The schemas of all classes; `type` may be left out for the one that is chosen.
+/// The schemas of all classes; `type` may be left out for the chosen one, if it has fields.
 pub(crate) fn schema<C: Classes>(target: &C, range: Range) -> Value {
     let class = |name: &&str| match (target.class(), C::named(name).class()) {
         (Class::Section(now, section), _) if now == *name => schema::class(name, section.schema(range), false),

@@ -14,7 +14,7 @@
 /// impl Rules for Clip {}
 /// ```
 ///
-/// A field whose name is a Rust keyword has another name in files: `kind as "type": Kind = Kind::None;`.
+/// A field may have another name in files, such as a Rust keyword: `kind as "type": Kind = Kind::None;`.
 ///
 /// Fields may be sections themselves. Rules between fields go into [`Rules`].
 macro_rules! parameters {

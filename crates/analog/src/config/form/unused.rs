@@ -1,4 +1,5 @@
-//! Fields that differ from their default and have no effect. Each section names its fields in `Rules::without_effect`.
+//! Fields that differ from their default and have no effect. Sections name such fields in `Rules::without_effect`;
+//! `config/warnings.rs` names those of inference.
 
 use std::fmt;
 

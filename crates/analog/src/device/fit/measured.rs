@@ -26,8 +26,8 @@ impl Experiment {
     }
 
     /// Reads experiments from a table with commas. Each row is a measurement: the number of pulses so far (pulses down
-    /// decrease it), and the conductance of each of one or more devices. A first line without numbers is a header.
-    /// Conductances become weights, from −1 for the least to 1 for the greatest of the table.
+    /// decrease it), and the conductance of each of one or more devices. A first line that is not all numbers is a
+    /// header. Conductances become weights, from −1 for the least to 1 for the greatest of the table.
     ///
     /// ```
     /// use ohmgrad_analog::device::fit::Experiment;
