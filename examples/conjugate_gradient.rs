@@ -24,7 +24,7 @@ fn main() -> Result<(), ohmgrad::Error> {
     let hardware = InferenceRpuConfig { mapping, ..Default::default() };
     let tiles = AnalogMatrix::new(a.clone(), &hardware, key.fold("hardware"))?;
     let read = |p: &[f64], key: Key| -> Vec<f64> {
-        // A residual shrinks far below the least f32, so it is read as a vector of length 1.
+        // Each vector is read at length 1; the magnitude of a residual, which shrinks, stays in f64.
         let norm = dot(p, p).sqrt();
         let scaled: Vec<f32> = p.iter().map(|p| (p / norm) as f32).collect();
         wide(&tiles.matvec(&Tensor::from(scaled), key)).iter().map(|y| y * norm).collect()

@@ -28,7 +28,7 @@ import math
 import os
 import sys
 
-# What calls leave behind in an object, and is no parameter.
+# Attributes that calls leave in an object, and that are no parameters.
 LEFT_BEHIND = {"scale_ratio"}
 
 
@@ -52,7 +52,7 @@ def node(value):
         return {"opaque": repr(value)}
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]
-        # What was set on the object without being a field of it is worth a note to the reader.
+        # Attributes that are not fields of the class; the import lists them as notes.
         names += [name for name in vars(value) if name not in names]
     else:
         names = list(vars(value))

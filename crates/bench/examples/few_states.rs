@@ -2,9 +2,9 @@
 //!
 //! The task is that of the example `tiki_taka`: a layer learns a linear map from noisy examples. Residual learning adds
 //! arrays whose weights in the sum are smaller and smaller, so that the weight has more states than a device; E-RIDER
-//! adds the fast array's deviation from its moving average. Prints the error of the weights at the end, for each
-//! algorithm at the best of several rates: the root mean square of the difference from the map, relative to that of the
-//! map.
+//! adds the fast array's deviation from its moving average. Prints the error of the weights at the end (the root mean
+//! square of their difference from the map, relative to that of the map), for each algorithm at the best of several
+//! rates.
 //!
 //! ```text
 //! cargo run --release --example few_states

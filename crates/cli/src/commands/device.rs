@@ -114,7 +114,7 @@ fn change(device: &DeviceConfig, w: f32, pulse: i32) -> f32 {
 fn respond(device: &DeviceConfig, args: &DeviceArgs) -> Outcome<Vec<Vec<f32>>> {
     let key = Key::new(args.seed);
     let (devices, pulses) = (args.devices as usize, args.pulses as usize);
-    // Both lines are set at the one time of the train: a pulse for every device.
+    // Trains of length 1 with a pulse on both lines: one coincidence for every device.
     let p =
         UpdateParameters { desired_bl: 1, update_bl_management: false, update_management: false, ..Default::default() };
     let mut cell = Cell::new(&device.clone().into(), &p, [devices, 1], false, key.fold("devices"))?;

@@ -34,7 +34,7 @@ pub struct ExplainArgs {
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8192))]
     outputs: u32,
     /// For a model: take the inputs of its layers from the test rows, instead of Gaussian ones. Convolutions and
-    /// recurrent layers keep Gaussian inputs.
+    /// layers of sequences keep Gaussian inputs.
     #[arg(long)]
     on_data: bool,
     /// Number of reads to average over.

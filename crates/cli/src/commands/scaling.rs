@@ -20,7 +20,7 @@ use crate::table::Table;
 #[derive(Args)]
 #[command(after_help = "Example:\n  ohmgrad scaling --threads 1 --plot scaling.svg")]
 pub struct ScalingArgs {
-    /// The largest size of both, 32 times a power of two: sizes are doubled from 32 on.
+    /// The largest size of the tile and of the batch, at most: sizes are doubled from 32 on.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(32..=65_536))]
     most: u32,
     /// The picture, .svg or .png.

@@ -44,7 +44,7 @@ fn pair(x: Tensor, y: Tensor, labels: bool, file: &str) -> Outcome<(Tensor, Goal
     let (rows, goals) = (x.shape().first().copied().unwrap_or(0), y.shape().first().copied().unwrap_or(0));
     if x.rank() < 2 || rows != goals {
         return wrong(format!(
-            "inputs of shape {:?} and targets of shape {:?}: must have equally many rows",
+            "inputs of shape {:?} and targets of shape {:?}: must have equally many rows, and inputs at least two axes",
             x.shape(),
             y.shape()
         ));

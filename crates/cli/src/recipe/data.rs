@@ -51,7 +51,7 @@ pub enum Source {
 /// The columns, arrays or files of the inputs, and those that are to be predicted.
 #[derive(Clone, Debug)]
 pub struct Columns {
-    /// The inputs; empty: all columns that are not predicted.
+    /// The inputs; empty: all other columns of a table, the array `x`, or the file `x.npy`.
     pub inputs: Vec<String>,
     /// The classes, if these are predicted.
     pub label: Option<String>,

@@ -25,7 +25,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The name of its files, and of its network in tables of numbers.
+    /// The name of its files, and of its network in CSV and JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Digital => "digital",

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::common::Folder;
 
-/// Written into a copy of a page: says on the page itself how it was laid out.
+/// A script for a copy of a page, which writes the measured layout into the page.
 const MEASURE: &str = r#"<script>
 addEventListener("load", () => {
   const all = selector => [...document.querySelectorAll(selector)];

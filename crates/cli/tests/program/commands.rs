@@ -1,4 +1,4 @@
-//! The commands that look at a trained network, driven as a user does.
+//! All commands but those of the other files (`train`, `sweep`, `merge`, `compare`, `completions`, `man`), and recipes.
 
 use super::common::{Folder, QUICK};
 
@@ -126,7 +126,7 @@ fn import_brings_devices_along() {
     assert_eq!(toml["backward"]["out_noise"].as_float(), Some(0.2));
     let explained = folder.ok(&["explain", "chip.toml"]);
     assert!(explained.contains("on the chip, trains of up to 10 pulses"), "{explained}");
-    // With a field that does nothing, it says so.
+    // `explain` warns of a field without effect.
     folder.write("idle.toml", &(folder.text("chip.toml").replace("lifetime_dtod = 0.0", "lifetime_dtod = 0.5")));
     let output = folder.run(&["explain", "idle.toml"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -258,7 +258,7 @@ fn devices_are_drawn_and_fitted() {
     let folder = Folder::new();
     folder.ok(&["device", "ReRamES", "--pulses", "100", "--devices", "5", "--plot", "es.svg"]);
     assert!(folder.text("es.svg").contains("<svg"));
-    // Steps that grow smaller towards the bounds, from −1 up to 1 and back.
+    // Steps up that grow smaller towards 1, then steps down that grow smaller towards −1.
     let (mut w, mut table) = (-0.9_f64, String::from("pulse,g\n"));
     for i in 0..400 {
         let pulse = if i < 200 { i } else { 400 - i };

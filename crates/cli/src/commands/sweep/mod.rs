@@ -36,9 +36,9 @@ const MOST_CHIPS: usize = 1_000_000;
 /// Compute every point of a grid of fields, each on the same number of chips with the same keys, so that differences
 /// are paired.
 ///
-/// For a grid of hardware alone, one network is trained and programmed under each point; for any other grid, one is
-/// trained for each point. Finished chips are kept: `ohmgrad sweep --resume FOLDER` continues. On a cluster, --part
-/// cuts a sweep into parts, and `ohmgrad merge` puts them together.
+/// For a grid of hardware alone, one network is trained and programmed at each point; for any other grid, and for
+/// training on the chip, one is trained for each point. Finished chips are kept: `ohmgrad sweep --resume FOLDER`
+/// continues. On a cluster, --part cuts a sweep into parts, and `ohmgrad merge` puts them together.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  ohmgrad sweep mnist.toml --grid forward.out_noise=0,0.02,0.06 --grid mapping.max_input_size=128,256,512\n  ohmgrad sweep --model runs/mnist --grid noise_model.prog_noise_scale=0,0.5,1,2\n  ohmgrad sweep mnist.toml --grid training.lr=1e-3,2e-3 --trainings 5\n  ohmgrad sweep --resume runs/mnist-sweep"
@@ -81,7 +81,7 @@ pub struct SweepArgs {
 
 /// Put the parts of a sweep together, and make its table, CSV files, plot and page.
 ///
-/// Exit code 3 says that some points are missing.
+/// Exit code 3 says that some chips are missing.
 #[derive(Args)]
 #[command(after_help = "Example:\n  ohmgrad merge part-1 part-2 part-3 --out sweep")]
 pub struct MergeArgs {

@@ -17,7 +17,7 @@ use crate::table::{Table, csv};
 /// The scores of a chip: its training and its number, and a score for each time.
 type Scored = ((usize, usize), Vec<f64>);
 
-/// Independent values from those of chips, by training. For several trainings they are the means over their chips,
+/// Independent values: those of the chips of one training, or, for several trainings, the mean over the chips of each,
 /// because chips of one training are correlated.
 fn independent(values: impl Iterator<Item = (usize, f64)>) -> Vec<f64> {
     let mut trainings: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
@@ -152,7 +152,7 @@ impl Results<'_> {
             }
         };
         let factor = if self.metric == Metric::Accuracy { 100.0 } else { 1.0 };
-        // Nothing is between names: their error bars stand side by side.
+        // No line connects names, so the error bars of several times stand side by side.
         let beside =
             |time: usize| if are_numbers { 0.0 } else { 0.08 * (time as f64 - (self.times.len() - 1) as f64 / 2.0) };
         let band = |(time, &t): (usize, &f64)| {
