@@ -166,7 +166,7 @@ fn configurations() {
 }
 
 /// The files of `tests/aihwkit` with one configuration each, in the form with the extension `form`; if `pulsed`, those
-/// whose names begin so, else the others.
+/// whose names begin with "pulsed", else the others.
 fn of_the_reference(pulsed: bool, form: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aihwkit");
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -1,6 +1,7 @@
-//! Accuracy of a network on phase-change chips over ten years: with its weights as they are, with weights mapped to the
-//! range of the devices, and trained hardware-aware. Trains the network digitally, and a copy hardware-aware in the
-//! second half of the training; programs chips; lets them drift. The command `ohmgrad drift` does this for any recipe.
+//! Accuracy of a network on phase-change chips over ten years: with its weights as they are, with weights scaled so
+//! that the largest of each tile is 1, and trained hardware-aware. Trains the network digitally, and a copy
+//! hardware-aware in the second half of the training; programs chips; lets them drift. The command `ohmgrad drift` does
+//! this for any recipe.
 //!
 //! ```text
 //! cargo run --release --example drift -- --plot drift
@@ -144,7 +145,7 @@ fn networks(args: &Args, config: &InferenceRpuConfig, mnist: &Mnist, key: Key) -
     as_they_are.mapping.weight_scaling_omega = 0.0;
     Ok(vec![
         ("unmapped", "weights as they are", as_they_are, plain.clone()),
-        ("digital", "mapped to the devices' range", config.clone(), plain),
+        ("digital", "mapped", config.clone(), plain),
         ("hardware_aware", "mapped, trained hardware-aware", config.clone(), aware),
     ])
 }

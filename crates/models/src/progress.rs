@@ -3,8 +3,8 @@
 #[cfg(feature = "progress")]
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A progress bar on standard error, with rate, remaining time and a message. There is no bar if that is not a
-/// terminal, or without the feature `progress`.
+/// A progress bar on standard error, with rate, remaining time and a message. There is no bar if standard error is not
+/// a terminal, or without the feature `progress`.
 #[derive(Debug)]
 pub struct Progress {
     #[cfg(feature = "progress")]

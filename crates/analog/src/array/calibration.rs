@@ -253,7 +253,7 @@ mod tests {
             }
             cache.slice(1, 1..2).iter().for_each(|&row| counts[row as usize] += 1);
         }
-        // 1000 each with a standard error of 22; one key in 40000 would fail.
+        // 1000 each with a standard error of 22; one key in 29,000 would fail.
         assert!(counts.iter().all(|&count| (count as f32 - 1000.0).abs() < 100.0), "{counts:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Setting mapping scales anew, so that weights that training has moved fill the devices' range again.
+//! Setting mapping scales anew, so that the largest tile weight is `remapped_wmax` again after training has moved it.
 //!
 //! With q = s·a (mapping times learned scales) and M = max|w|/`remapped_wmax`, w the tile weights of the whole tile or
 //! of one output, the new s is M·q. Channel-wise, a positive `max_scale_range` limits it to

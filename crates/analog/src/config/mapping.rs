@@ -3,14 +3,14 @@
 use super::form::section::{Rules, parameters};
 
 parameters! {
-    /// Mapping of a logical weight: cutting it into tiles, and scaling it to their range (aihwkit `mapping.py`).
+    /// Mapping of a logical weight: cutting it into tiles, and scaling the weights of each (aihwkit `mapping.py`).
     ///
     /// A side longer than its limit is cut into the fewest parts that fit; their sizes differ by at most one.
     ///
     /// ```
     /// use ohmgrad_analog::config::MappingParameter;
     ///
-    /// // Each output's weights use the whole range ±1 of the devices; a matrix of any size stays on one tile.
+    /// // The largest tile weight of each output is 1; a matrix of any size stays on one tile.
     /// let mapping = MappingParameter {
     ///     weight_scaling_omega: 1.0,
     ///     weight_scaling_columnwise: true,

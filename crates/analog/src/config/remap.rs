@@ -19,9 +19,9 @@ choices! {
 }
 
 parameters! {
-    /// Remapping: new mapping scales after each step of an optimizer, so that weights keep to the devices' range
-    /// (aihwkit `inference.py`). The logical weight stays the same. Learned output scales move into the weight, and are
-    /// 1 afterwards.
+    /// Remapping: new mapping scales after each step of an optimizer, so that the largest tile weight is
+    /// `remapped_wmax` (aihwkit `inference.py`). The logical weight stays the same. Learned output scales move into the
+    /// weight, and are 1 afterwards.
     #[derive(Copy)]
     pub struct WeightRemapParameter {
         /// The type of the remapping.

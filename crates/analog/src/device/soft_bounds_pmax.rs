@@ -16,8 +16,9 @@ use crate::config::setting::{Setting, invalid, join};
 use crate::config::unused::Unused;
 
 device_parameters! {
-    /// Soft bounds, given by the number of pulses. The parameters are nominal: as in the reference, `up_down` changes
-    /// the weaker direction alone, which makes steps larger. By default `p_max` pulses lead from −1 to 1.36.
+    /// Soft bounds, given by the number of pulses. The parameters are nominal: as in the reference, `up_down` makes
+    /// only the weaker direction smaller, so steps are larger than the nominal ones. By default `p_max` pulses lead
+    /// from −1 to 1.36.
     #[derive(Copy)]
     #[doc(alias = "SoftBoundsPmaxDevice")]
     [hidden] pub struct SoftBoundsPmax {

@@ -59,11 +59,11 @@ pub(super) fn np_sum(io: &IoParameters, row: &[f32]) -> f32 {
     larger(top, sum)
 }
 
-/// Returns `true` if a row with this scale is not read and gives zeros: one of zeros, whose read would be noise alone;
-/// under MAX, one without positive inputs; and one so small that the reciprocal of its scale is infinite (below 3e-39),
-/// which the reference turns into NaN.
+/// Returns `true` if a row with this scale is not read and gives zeros. With noise management on, this holds for scales
+/// ≤ 0 (of rows of zeros, whose reads would be noise alone; under MAX of rows without positive inputs), and for scales
+/// whose reciprocal is infinite (below 3e-39), which the reference turns into NaN.
 ///
-/// Where the DAC adds noise, rows of the first two kinds are read forward but not backward, as in the reference.
+/// Where the DAC adds noise, rows with scales ≤ 0 are read forward but not backward, as in the reference.
 pub(super) fn is_silent(io: &IoParameters, scale: f32, direction: Direction) -> bool {
     let noisy = io.inp_noise > 0.0 && direction == Direction::Forward;
     let vanishes = scale <= 0.0 && !noisy || scale > 0.0 && scale.recip().is_infinite();

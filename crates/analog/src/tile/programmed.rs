@@ -51,8 +51,9 @@ impl std::fmt::Display for WeakReadout {
         let Self { tile, signal, noise } = self;
         write!(
             f,
-            "tile {tile}: the readout for drift compensation has mean magnitude {signal:.4} over noise of {noise:.4}, so \
-             that α is too small; weights mapped with weight_scaling_omega = 1 give the strongest"
+            "tile {tile}: the mean magnitude of the weights is {signal:.4}, and that of the noise in the readout for \
+             drift compensation is {noise:.4}, so that α is too small; mapping with weight_scaling_omega = 1 makes the \
+             readout stronger"
         )
     }
 }

@@ -1,10 +1,12 @@
 //! Length and scales of the trains of one sample.
 //!
 //! With the granularity g, the rate η, the largest magnitudes X of x and D of d, `D′ = um_grad_scale·D` and
-//! `k = η·X·D′/g`, the most pulses that a crosspoint needs: `BL = min(⌈k⌉, desired_bl)` under length management, else
-//! `desired_bl`; `A = B = √(η/(g·BL))`. Update management multiplies A by `√(X/D′)` and B by `√(D′/X)`; where k exceeds
-//! `desired_bl`, it lowers D′, so that large d saturate and x does not. A line's probability is `B·|x|` or `A·|d|`.
-//! Source: aihwkit `rpu_pulsed_meta_parameter.cpp`; all in f32 and in its order, because ⌈k⌉ depends on the last bit.
+//! `k = η·X·D′/g`, the most pulses that a crosspoint needs: `BL = min(⌈k⌉, desired_bl)` under `update_bl_management`,
+//! else `desired_bl`; `A = B = √(η/(g·BL))`. With both `update_bl_management` and `fixed_bl` off and η/g above
+//! `desired_bl`, `BL = ⌈η/g⌉` and `A = B = 1`. `update_management` multiplies A by `√(X/D′)` and B by `√(D′/X)`; where
+//! k exceeds `desired_bl`, it lowers D′, so that large d saturate and x does not. A line's probability is `B·|x|` or
+//! `A·|d|`. Source: aihwkit `rpu_pulsed_meta_parameter.cpp`; all in f32 and in its order, because ⌈k⌉ depends on the
+//! last bit.
 
 use super::UpdateParameters;
 use super::parameters::MAX_BL;
@@ -18,7 +20,7 @@ pub struct Lines {
     pub a: f32,
     /// Probability of an x line per unit of x.
     pub b: f32,
-    /// The most pulses that a crosspoint needs; 0 without management.
+    /// The most pulses that a crosspoint needs; 0 without `update_management`.
     pub k: f32,
 }
 

@@ -44,7 +44,7 @@ parameters! {
         /// Length of the trains in pulses, at least 1; with `update_bl_management` the greatest length.
         desired_bl: u32 = 31;
 
-        /// Keeps the length `desired_bl` without management; `false` makes longer trains for large rates.
+        /// Keeps the length `desired_bl` without `update_bl_management`; `false` makes longer trains for large rates.
         fixed_bl: bool = true;
 
         /// Derives the length of each sample's trains from its largest `|x|` and `|d|`. Switches `update_management`
@@ -101,7 +101,8 @@ impl Rules for UpdateParameters {
 pub(crate) const MAX_BL: u32 = 1 << 20;
 
 impl UpdateParameters {
-    /// One pulse, which is certain if the change is at least the granularity; for writes of transfer compounds.
+    /// One pulse, for writes of transfer compounds: if the rate of a write is the granularity, the pulse is certain for
+    /// changes of at least the granularity.
     pub fn single_pulse() -> Self {
         Self { desired_bl: 1, update_bl_management: false, update_management: false, ..Default::default() }
     }

@@ -116,7 +116,7 @@ fn words(rpu: &RpuConfig) -> String {
             "array",
             match io.w_noise_type {
                 WeightNoise::None => "no noise on the weights".into(),
-                _ => format!("noise on the weights, {} of the largest weight", io.w_noise),
+                _ => format!("noise on the weights, {} in units of the tile weights", io.w_noise),
             },
         );
         line("output noise", format!("{} in units of the array's output", io.out_noise));
@@ -265,7 +265,7 @@ fn mean_square(x: &Tensor) -> f64 {
 fn table(columns: &[(String, Shares)], reads: u32) -> Table {
     let mut table = Table {
         title: format!(
-            "errors of up to {reads} reads, of the exact product; inputs are Gaussian unless they are said to be data"
+            "errors of up to {reads} reads, relative to the exact product; inputs are Gaussian unless marked as data"
         ),
         head: std::iter::once("share of the variance".to_owned())
             .chain(columns.iter().map(|(name, _)| name.clone()))

@@ -152,7 +152,7 @@ fn chips(
     let (metric, times) = (Metric::of(&recipe.data), &recipe.chips.times);
     let mut all = vec![];
     for (phase, mut net) in networks {
-        // Mapped anew, so that the trained weights use the whole range of the devices.
+        // Mapped anew: training has changed the largest weight of each tile.
         on_tiles(&mut net, recipe, key)?;
         let work: Vec<(String, usize)> = (0..count).map(|i| (format!("{} {i}", phase.name()), i)).collect();
         let of_chip = |&i: &usize| chip(&net, &data.test, times, key.fold("chips"), i);

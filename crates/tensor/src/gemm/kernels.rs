@@ -1,7 +1,8 @@
 //! The innermost loops: a tile of rows and columns of a product, held in vector registers.
 //!
-//! The sum of each element is one chain of fused multiply-adds in the order of the terms; the sum over earlier terms is
-//! added at its end. So it depends neither on the tile that it is computed in, nor on the width of the vectors.
+//! The sum of each element over a stretch of terms is one chain of fused multiply-adds in their order, to which the sum
+//! over earlier stretches is added. So it depends neither on the tile that it is computed in, nor on the width of the
+//! vectors.
 
 /// Most rows that a tile has.
 pub(super) const ROWS: usize = 8;

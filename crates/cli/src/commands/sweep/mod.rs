@@ -362,7 +362,7 @@ pub fn run(args: &SweepArgs, output: Output) -> Outcome<u8> {
         None => Sweep::create(args, ranks)?,
     };
     let place = sweep.folder.path().display();
-    say_on_interrupt(format!("finished points are kept: `ohmgrad sweep --resume {place}` goes on"));
+    say_on_interrupt(format!("finished chips are kept: `ohmgrad sweep --resume {place}` goes on"));
     sweep.recipe.hardware.rpu.warnings().iter().for_each(|note| warn(format!("hardware.{note}")));
     let mut pieces = sweep.pieces();
     output.event(&json!({ "event": "start", "folder": sweep.folder.path(), "pieces": pieces.len() }));
