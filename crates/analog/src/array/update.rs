@@ -65,6 +65,14 @@ pub struct CallPairs {
     pub(crate) scaling: Option<Tensor>,
 }
 
+impl CallPairs {
+    /// Returns `true` if the update uses the rows as they are.
+    fn is_as_used(&self) -> bool {
+        let is_changed = self.ranges.is_some() || self.scaling.is_some();
+        matches!(self.im2col, Im2col::Rows { .. }) && !is_changed && self.x.is_contiguous() && self.d.is_contiguous()
+    }
+}
+
 /// Counts of the pulses that were sent to the tiles of a tile array since the statistics were last taken.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStatistics {
@@ -123,12 +131,11 @@ impl TileArray {
         for number in 0..self.tiles().len() {
             let tile = &self.tiles()[number];
             let lambda = tile.lr_compensation(&self.config().mapping).recip();
-            self.pairs(number, lambda, &calls, &mut memory);
-            let (ins, outs, key) = (tile.ins.len(), tile.outs.len(), key.fold(tile.site).fold("update"));
+            let key = key.fold(tile.site).fold("update");
+            let pairs = self.pairs(number, lambda, &calls, &mut memory);
             let pulsed = self.pulsed.as_mut().expect("checked above");
             let parameters = pulsed.parameters;
             let cell = &mut pulsed.cells[number];
-            let pairs = Pairs::from_slices(&memory.x, ins, &memory.d, outs);
             cell.update(Update { pairs, rate: rate * lambda, parameters: &parameters, key });
             cell.after_step(key.fold("after step"));
         }
@@ -146,7 +153,9 @@ impl TileArray {
     /// Calls [`Cell::advance_warm_start`] for each cell; returns `false` if no cell has a warm start or all are over.
     pub fn advance_warm_start(&mut self) -> bool {
         let cells = self.pulsed.iter_mut().flat_map(|pulsed| &mut pulsed.cells);
-        cells.fold(false, |any, cell| cell.advance_warm_start() || any)
+        let mut any = false;
+        cells.for_each(|cell| any |= cell.advance_warm_start());
+        any
     }
 
     /// Takes the statistics of the pulses since the last call, tile by tile.
@@ -204,14 +213,20 @@ impl TileArray {
         (weight.contiguous(), bias)
     }
 
-    /// Collects the inputs and output gradients of a tile in all calls, row by row; the gradients are divided by s·λ.
-    fn pairs(&self, number: usize, lambda: f32, calls: &[&CallPairs], memory: &mut PairMemory) {
+    /// The inputs of a tile and the output gradients, divided by s·λ, of all calls. They stay where one call of a linear
+    /// layer left them if nothing changes them, else they are collected in `memory`.
+    fn pairs<'a>(&self, number: usize, lambda: f32, calls: &[&'a CallPairs], memory: &'a mut PairMemory) -> Pairs<'a> {
         let (grid, tile) = (&self.hardware.grid, &self.tiles()[number]);
         let column = grid.column_of(number);
+        let divisor = tile.scales.as_ref().map(|s| &s.t() * lambda);
+        if let ([call], None, false) = (calls, &divisor, grid.has_bias)
+            && call.is_as_used()
+        {
+            return Pairs::of_columns(&call.x, tile.ins.clone(), &call.d, column.outs_of(tile));
+        }
         let PairMemory { x: xs, d: ds } = memory;
         xs.clear();
         ds.clear();
-        let divisor = tile.scales.as_ref().map(|s| &s.t() * lambda);
         for call in calls {
             let range = call.ranges.as_ref().map(|ranges| ranges[number]);
             let learned = call.scaling.as_ref();
@@ -230,5 +245,6 @@ impl TileArray {
                 }
             });
         }
+        Pairs::from_slices(xs, tile.ins.len(), ds, tile.outs.len())
     }
 }

@@ -35,9 +35,11 @@ impl Single {
     pub(super) fn update(&mut self, Update { pairs, rate, parameters, key, .. }: Update<'_>) {
         if self.arrays.devices[0].is_ideal() {
             // One product for the whole batch.
-            let [x, d] = pairs.all();
-            let x = Tensor::from_vec(x.to_vec(), &[pairs.len(), pairs.ins()]);
-            let d = Tensor::from_vec(d.iter().map(|d| -rate * d).collect(), &[pairs.len(), pairs.outs()]);
+            let n = pairs.len();
+            let x = (0..n).flat_map(|i| pairs.x(i)).copied();
+            let d = (0..n).flat_map(|i| pairs.d(i)).map(|d| -rate * d);
+            let x = Tensor::from_vec(x.collect(), &[n, pairs.ins()]);
+            let d = Tensor::from_vec(d.collect(), &[n, pairs.outs()]);
             return self.arrays.devices[0].add(&linear_weight_gradient(&d, &x));
         }
         let granularity = self.granularity();

@@ -11,6 +11,7 @@
 use ohmgrad_tensor::{Key, parallel, vectorized};
 
 use super::bits::{MOST, Normals};
+use super::counts::{count, word};
 use super::trains::{Stretch, Trains};
 use crate::device::{Crosspoint, Step};
 use crate::noise::at_least;
@@ -108,42 +109,6 @@ pub(crate) fn pulse<S: Step>(step: &S, job: Job<'_>) {
     }
 }
 
-/// Adds the number of pulses at each crosspoint to `wear`, row by row.
-pub(crate) fn count_pulses(trains: &Trains, side: Side, wear: &mut [f32]) {
-    let counted = |n: i32| match side {
-        Side::Both => n.abs(),
-        Side::Up => n.max(0),
-        Side::DownAsUp => (-n).max(0),
-    };
-    for (number, wear) in wear.chunks_exact_mut(trains.ins.max(1)).enumerate() {
-        let string = trains.string_of(number);
-        for stretch in &trains.stretches {
-            match *stretch {
-                // No pulses.
-                Stretch::Exact { .. } => {}
-                Stretch::Lists { from, to } => {
-                    for time in (from..to).filter(|time| string[time / 32] >> (time % 32) & 1 == 1) {
-                        let [a, b, c] = [0, 1, 2].map(|k| trains.starts[2 * time + k] as usize);
-                        let negative = trains.d_negative[trains.sample_of[time] as usize * trains.outs + number];
-                        for (range, up) in [(a..b, negative), (b..c, !negative)] {
-                            let count = counted(if up { 1 } else { -1 }) as f32;
-                            trains.columns[range].iter().for_each(|&j| wear[j as usize] += count);
-                        }
-                    }
-                }
-                Stretch::Bits { .. } | Stretch::Counts { .. } => {
-                    let mut counts = [0i32; CHUNK];
-                    for (part, wear) in wear.chunks_mut(CHUNK).enumerate() {
-                        let counts = &mut counts[..wear.len()];
-                        count(stretch, trains, string, number, part * CHUNK, counts);
-                        wear.iter_mut().zip(counts).for_each(|(wear, n)| *wear += counted(*n) as f32);
-                    }
-                }
-            }
-        }
-    }
-}
-
 struct Row<'a, S> {
     step: &'a S,
     w: &'a mut [f32],
@@ -202,21 +167,15 @@ impl<S: Step> Row<'_, S> {
             (Side::Up, true) | (Side::DownAsUp, false) => true,
             _ => return,
         };
-        let (step, sigma, own_arrays) = (self.step, self.sigma, self.step.arrays().len());
+        let (step, sigma) = (self.step, self.sigma);
         for columns in columns.chunks(CHUNK) {
             let xi = if sigma > 0.0 { noise.take(columns.len()) } else { &ZEROS[..columns.len()] };
             let n = self.w.len();
-            let part = self.part(0, n);
-            for (&j, &xi) in columns.iter().zip(xi) {
-                let j = j as usize;
-                // One check for all arrays, which have the length n.
-                if j >= n {
-                    break;
-                }
-                let at = part.crosspoint(j, own_arrays);
-                let new = if up { step.up(part.w[j], &at, sigma * xi) } else { step.down(part.w[j], &at, sigma * xi) };
-                let (low, high) = step.bounds(&at);
-                part.w[j] = clip(new, low, high);
+            let mut part = self.part(0, n);
+            // A loop for each direction: a test within would cost as much as a pulse.
+            match up {
+                true => part.each(columns, xi, |w, at, xi| step.up(w, at, sigma * xi), step),
+                false => part.each(columns, xi, |w, at, xi| step.down(w, at, sigma * xi), step),
             }
             if let Some(touched) = &mut self.touched {
                 columns.iter().for_each(|&j| touched[j as usize] = f32::NAN);
@@ -338,6 +297,22 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
+    /// One pulse at each listed column, within the bounds.
+    #[inline(always)]
+    fn each(&mut self, columns: &[u32], xi: &[f32], pulse: impl Fn(f32, &Crosspoint, f32) -> f32, step: &impl Step) {
+        let n = self.w.len();
+        for (&j, &xi) in columns.iter().zip(xi) {
+            let j = j as usize;
+            // One check for all arrays, which have the length n.
+            if j >= n {
+                break;
+            }
+            let at = self.crosspoint(j, step.arrays().len());
+            let (low, high) = step.bounds(&at);
+            self.w[j] = clip(pulse(self.w[j], &at, xi), low, high);
+        }
+    }
+
     #[inline(always)]
     fn crosspoint(&self, j: usize, own_arrays: usize) -> Crosspoint {
         Crosspoint {
@@ -352,43 +327,6 @@ impl Part<'_> {
             ],
         }
     }
-}
-
-/// The pulses of a sample on consecutive columns of a row, up where positive.
-#[inline(always)]
-fn count(stretch: &Stretch, trains: &Trains, string: &[u32], number: usize, first: usize, counts: &mut [i32]) {
-    let n = counts.len();
-    match *stretch {
-        Stretch::Bits { sample, from, length, words } => {
-            let sign = if trains.d_negative[sample * trains.outs + number] { -1 } else { 1 };
-            counts.fill(0);
-            for w in 0..length.div_ceil(32) {
-                let d = word(string, from, length, w);
-                let x = &trains.x_words[words + w * trains.ins + first..][..n];
-                for (count, &x) in counts.iter_mut().zip(x) {
-                    *count += (x & d).count_ones() as i32;
-                }
-            }
-            let signs = &trains.x_signs[words + first..][..n];
-            counts.iter_mut().zip(signs).for_each(|(count, &s)| *count *= s * sign);
-        }
-        Stretch::Counts { x, d } => {
-            let d = trains.values[d + number];
-            for (count, &x) in counts.iter_mut().zip(&trains.values[x + first..][..n]) {
-                *count = (d * x).round_ties_even() as i32;
-            }
-        }
-        Stretch::Lists { .. } | Stretch::Exact { .. } => unreachable!("nothing to count"),
-    }
-}
-
-/// The bits of a row at times `32·w…` of a sample that starts at time `from`.
-#[inline(always)]
-fn word(string: &[u32], from: usize, length: usize, w: usize) -> u32 {
-    let (at, shift) = ((from + w * 32) / 32, (from + w * 32) % 32);
-    let bits = string[at] >> shift | if shift > 0 { string[at + 1] << (32 - shift) } else { 0 };
-    let left = length - w * 32;
-    if left < 32 { bits & ((1 << left) - 1) } else { bits }
 }
 
 /// A weight within its bounds; NaN stays NaN, which `f32::min` would lose.

@@ -19,13 +19,59 @@ pub(super) struct Line {
     largest: Vec<u32>,
     /// Ones, or 0 for a line that is never set.
     mask: Vec<u32>,
-    /// The bits, [word, line], with 32 times in a word.
-    pub(super) words: Vec<u32>,
+    /// The bits, [word, line], with 32 times in a word; lines are filled up to a multiple of [`LANES`].
+    words: Vec<u32>,
+    /// For each [`LANES`] of `words` a mask of those that are not 0.
+    set: Vec<u32>,
 }
 
 impl Line {
+    /// Sets the probabilities to the magnitudes of values times a factor.
+    pub(super) fn scale(&mut self, values: &[f32], factor: f32) {
+        self.probability.resize(values.len(), 0.0);
+        let probability = self.probability.as_mut_slice();
+        vectorized(
+            #[inline(always)]
+            || probability.iter_mut().zip(values).for_each(|(p, v)| *p = factor * v.abs()),
+        );
+    }
+
     /// Bits of all lines at `length` times.
     pub(super) fn draw(&mut self, length: usize, key: Key) {
+        self.draw_words(length, key);
+        self.set.resize(self.words.len() / LANES, 0);
+        let (set, words) = (self.set.as_mut_slice(), self.words.as_slice());
+        vectorized(
+            #[inline(always)]
+            || {
+                for (set, words) in set.iter_mut().zip(words.as_chunks::<LANES>().0) {
+                    let ones = words.map(|word| u8::from(word != 0));
+                    let [low, high] =
+                        [0, 8].map(|first| mask(ones[first..first + 8].try_into().expect("half of a block")));
+                    *set = low | high << 8;
+                }
+            },
+        );
+    }
+
+    /// The bits of the lines at 32 times: for each 32 times a list of words, one for each line.
+    pub(super) fn words(&self) -> impl Iterator<Item = &[u32]> {
+        let lines = self.probability.len();
+        self.words.chunks_exact(lines.next_multiple_of(LANES).max(1)).map(move |words| &words[..lines])
+    }
+
+    /// Calls `f` with the number and the bits of each line that is set at 32 times, in order; the times are those of the
+    /// `w`-th words.
+    #[inline(always)]
+    pub(super) fn each_set(&self, w: usize, mut f: impl FnMut(usize, u32)) {
+        let blocks = self.probability.len().div_ceil(LANES);
+        let (set, words) = (&self.set[w * blocks..][..blocks], self.words[w * blocks * LANES..].chunks_exact(LANES));
+        for (block, (&set, words)) in set.iter().zip(words).enumerate() {
+            each_bit(set, |l| f(block * LANES + l, words[l]));
+        }
+    }
+
+    fn draw_words(&mut self, length: usize, key: Key) {
         let n = self.probability.len();
         let padded = n.next_multiple_of(LANES);
         self.largest.resize(padded, 0);
@@ -114,6 +160,13 @@ fn whole(number: f32) -> u32 {
     half(upper) << 16 | half(number - upper * 65_536.0)
 }
 
+/// A mask of the bytes that are 1; all others are 0.
+#[inline(always)]
+fn mask(ones: [u8; 8]) -> u32 {
+    // Byte k, times 2 to the power of 56 − 7k, becomes bit 56 + k of the product.
+    (u64::from_le_bytes(ones).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+}
+
 /// Calls `f` with the place of each bit that is set, in order.
 #[inline(always)]
 pub(super) fn each_bit(mut bits: u32, mut f: impl FnMut(usize)) {
@@ -173,6 +226,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn masks_have_a_bit_for_each_byte() {
+        for bits in 0..256 {
+            assert_eq!(mask(std::array::from_fn(|k| (bits >> k & 1) as u8)), bits);
+        }
+    }
+
+    #[test]
     fn whole_numbers_are_exact() {
         for number in [0u32, 1, 2, 65_535, 65_536, 65_537, 0xff_ffff, 0x8000_0000, 0xffff_ff00, 0x1234_5600] {
             assert_eq!(whole(number as f32), number);
@@ -185,9 +245,8 @@ mod tests {
         let mut line = Line { probability: p.repeat(3), ..Default::default() };
         let length = 100_001;
         line.draw(length, Key::new(6));
-        let padded = line.probability.len().next_multiple_of(LANES);
         for (j, &p) in line.probability.iter().enumerate() {
-            let count: u32 = line.words.chunks(padded).map(|words| words[j].count_ones()).sum();
+            let count: u32 = line.words().map(|words| words[j].count_ones()).sum();
             let p = if p.is_nan() { 0.0 } else { f64::from(p.min(1.0)) };
             let n = length as f64;
             // 5σ: at most one key in 70,000 has a line that is further off.

@@ -9,6 +9,7 @@
 //! | the length of a sample's trains and the probabilities of its lines | `lines.rs` |
 //! | the bits of a line | `bits.rs` |
 //! | the trains of all lines in the form that rows need, and the counts of the dense pulse types | `trains.rs` |
+//! | the numbers of pulses at crosspoints | `counts.rs` |
 //! | the application of pulses to rows of devices | `apply.rs` |
 //!
 //! Samples follow one another, each on the weights that the one before it left. Within a sample all pulses of a
@@ -17,6 +18,7 @@
 
 mod apply;
 mod bits;
+mod counts;
 mod lines;
 mod parameters;
 mod statistics;
@@ -26,7 +28,8 @@ use std::ops::Range;
 
 use ohmgrad_tensor::Tensor;
 
-pub(crate) use apply::{Job, Side, clip, count_pulses, pulse};
+pub(crate) use apply::{Job, Side, clip, pulse};
+pub(crate) use counts::count_pulses;
 pub use lines::{Lines, lines};
 pub use parameters::{PulseType, UpdateParameters};
 pub use statistics::Statistics;
@@ -39,6 +42,11 @@ pub struct Pairs<'a> {
     d: &'a [f32],
     ins: usize,
     outs: usize,
+    /// Distances from each row of x, and of d, to the next.
+    strides: [usize; 2],
+    /// The number of pairs.
+    number: usize,
+    /// The number of the first pair within its step.
     first: usize,
 }
 
@@ -54,8 +62,24 @@ impl<'a> Pairs<'a> {
             x.shape(),
             d.shape()
         );
-        let slice = |t: &'a Tensor| t.as_slice().expect("pairs are contiguous");
-        Self { x: slice(x), d: slice(d), ins: x.shape()[1], outs: d.shape()[1], first: 0 }
+        Self::of_columns(x, 0..x.shape()[1], d, 0..d.shape()[1])
+    }
+
+    /// Pairs of some columns of inputs [n, …] and of output gradients [n, …], which are contiguous.
+    pub(crate) fn of_columns(x: &'a Tensor, ins: Range<usize>, d: &'a Tensor, outs: Range<usize>) -> Self {
+        let slice = |t: &'a Tensor, first: usize| match t.is_empty() {
+            true => &[][..],
+            false => &t.as_slice().expect("pairs are contiguous")[first..],
+        };
+        Self {
+            x: slice(x, ins.start),
+            d: slice(d, outs.start),
+            ins: ins.len(),
+            outs: outs.len(),
+            strides: [x.shape()[1], d.shape()[1]],
+            number: x.shape()[0],
+            first: 0,
+        }
     }
 
     /// Pairs in memory, one after the other.
@@ -70,12 +94,12 @@ impl<'a> Pairs<'a> {
             x.len(),
             d.len()
         );
-        Self { x, d, ins, outs, first: 0 }
+        Self { x, d, ins, outs, strides: [ins, outs], number: n, first: 0 }
     }
 
     /// The number of pairs.
     pub fn len(&self) -> usize {
-        self.x.len() / self.ins.max(1)
+        self.number
     }
 
     /// Returns `true` if there are none.
@@ -95,17 +119,12 @@ impl<'a> Pairs<'a> {
 
     /// The inputs of the i-th pair.
     pub fn x(&self, i: usize) -> &'a [f32] {
-        &self.x[i * self.ins..(i + 1) * self.ins]
+        &self.x[i * self.strides[0]..][..self.ins]
     }
 
     /// The output gradients of the i-th pair.
     pub fn d(&self, i: usize) -> &'a [f32] {
-        &self.d[i * self.outs..(i + 1) * self.outs]
-    }
-
-    /// The inputs of all pairs, and their output gradients.
-    pub(crate) fn all(&self) -> [&'a [f32]; 2] {
-        [self.x, self.d]
+        &self.d[i * self.strides[1]..][..self.outs]
     }
 
     /// The number of the first pair within its step; each pair's bits depend on its own number.
@@ -115,9 +134,12 @@ impl<'a> Pairs<'a> {
 
     /// Consecutive pairs, which keep their numbers.
     pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        let [x, d] = self.strides.map(|stride| range.start * stride);
         Self {
-            x: &self.x[range.start * self.ins..range.end * self.ins],
-            d: &self.d[range.start * self.outs..range.end * self.outs],
+            // Nothing is left for no pairs.
+            x: self.x.get(x..).unwrap_or_default(),
+            d: self.d.get(d..).unwrap_or_default(),
+            number: range.len(),
             first: self.first + range.start,
             ..*self
         }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use ohmgrad_tensor::{Key, rows};
 
-use super::bits::{LANES, Line, each_bit};
+use super::bits::{Line, each_bit};
 use super::parameters::step;
 use super::{Pairs, PulseType, Statistics, UpdateParameters, lines};
 use crate::device::Changed;
@@ -110,7 +110,10 @@ impl Trains {
             let (x_chopped, d_chopped) = (chopped.map(|c| c.0), chopped.map(|c| c.1));
             let around = rate < 0.0;
             let start = i * self.outs;
-            self.d_negative.extend(d.iter().enumerate().map(|(row, &d)| (d < 0.0) ^ sign(d_chopped, row) ^ around));
+            self.d_negative.extend(d.iter().map(|&d| (d < 0.0) ^ around));
+            if let Some(chopped) = d_chopped {
+                self.d_negative[start..].iter_mut().zip(chopped).for_each(|(negative, &c)| *negative ^= c != 0.0);
+            }
             if matches!(p.pulse_type, PulseType::None | PulseType::NoneWithDevice) {
                 let values = self.values.len();
                 self.values.extend(x.iter().enumerate().map(|(j, &x)| if sign(x_chopped, j) { -x } else { x }));
@@ -245,8 +248,7 @@ impl Trains {
         };
         let sides = [(&mut self.scratch.x, x, lines.b, x_res, "x"), (&mut self.scratch.d, d, lines.a, d_res, "d")];
         for (line, values, factor, res, side) in sides {
-            line.probability.clear();
-            line.probability.extend(values.iter().map(|v| factor * v.abs()));
+            line.scale(values, factor);
             let dither = p.sto_round.then(|| key.fold("rounding").fold(side));
             line.round(step(res), dither);
         }
@@ -286,10 +288,7 @@ impl Trains {
         self.starts.resize(2 * self.sample_of.len() + 1, last);
         if coincidences > 0 {
             let words = self.x_words.len();
-            let padded = self.ins.next_multiple_of(LANES);
-            for words in self.scratch.x.words.chunks_exact(padded) {
-                self.x_words.extend_from_slice(&words[..self.ins]);
-            }
+            self.scratch.x.words().for_each(|words| self.x_words.extend_from_slice(words));
             // Parallel to x_words, so that one offset finds both; samples of more than a word need their signs once.
             self.x_signs.resize(words, 0);
             self.x_signs.extend((0..self.ins).map(|j| if negative(j) { 1 } else { -1 }));
@@ -300,42 +299,33 @@ impl Trains {
 
     /// Sets the bits of d lines in their rows' strings, from a time on, and counts how many are set at each time.
     fn set_rows(&mut self, from: usize) {
-        let padded = self.outs.next_multiple_of(LANES);
-        for (w, words) in self.scratch.d.words.chunks_exact(padded).enumerate() {
+        let Scratch { d, counts, .. } = &mut self.scratch;
+        for w in 0..d.words().count() {
             let (word, shift) = ((from + w * 32) / 32, (from + w * 32) % 32);
-            for (row, &bits) in words[..self.outs].iter().enumerate() {
-                if bits == 0 {
-                    continue;
-                }
+            d.each_set(w, |row, bits| {
                 let at = row * self.string + word;
                 self.strings[at] |= bits << shift;
                 if shift > 0 {
                     // A string has a word more than its times need.
                     self.strings[at + 1] |= bits >> (32 - shift);
                 }
-                each_bit(bits, |k| self.scratch.counts[3 * (w * 32 + k) + 2] += 1);
-            }
+                each_bit(bits, |k| counts[3 * (w * 32 + k) + 2] += 1);
+            });
         }
     }
 
     /// Finds the x lines that are set at all, and counts how many are at each time: of positive x, of negative x.
     fn find_columns(&mut self, negative: impl Fn(usize) -> bool) {
         let Scratch { x, hits, ends, counts, .. } = &mut self.scratch;
-        let (mut found, padded) = (0, self.ins.next_multiple_of(LANES));
-        hits.resize(x.words.len(), (0, 0));
+        hits.clear();
         ends.clear();
-        for (w, words) in x.words.chunks_exact(padded).enumerate() {
-            let first = found;
-            // Without a branch, which could not be predicted.
-            for (j, &bits) in words[..self.ins].iter().enumerate() {
-                hits[found] = (j as u32, bits);
-                found += usize::from(bits != 0);
-            }
-            for &(j, bits) in &hits[first..found] {
-                let class = usize::from(negative(j as usize));
+        for w in 0..x.words().count() {
+            x.each_set(w, |j, bits| {
+                hits.push((j as u32, bits));
+                let class = usize::from(negative(j));
                 each_bit(bits, |k| counts[3 * (w * 32 + k) + class] += 1);
-            }
-            ends.push(found);
+            });
+            ends.push(hits.len());
         }
     }
 
