@@ -204,20 +204,33 @@ impl Normals {
     #[inline(always)]
     pub(super) fn take(&mut self, n: usize) -> &[f32] {
         if self.to - self.from < n {
-            self.buffer.copy_within(self.from..self.to, 0);
-            (self.from, self.to) = (0, self.to - self.from);
-            // No closure: it would be compiled without the vector instructions.
-            if self.lanes.is_none() {
-                self.lanes = Some(Lanes::new(self.key));
-            }
-            let lanes = self.lanes.as_mut().expect("opened above");
-            while self.to < n {
-                self.buffer[self.to..self.to + 2 * LANES].copy_from_slice(&lanes.normals());
-                self.to += 2 * LANES;
-            }
+            self.fill(n);
         }
         self.from += n;
         &self.buffer[self.from - n..self.from]
+    }
+
+    /// Draws samples until there are `n`. One function for the loops of all devices: in each of them it would be the
+    /// larger part.
+    #[inline(never)]
+    fn fill(&mut self, n: usize) {
+        self.buffer.copy_within(self.from..self.to, 0);
+        (self.from, self.to) = (0, self.to - self.from);
+        let Self { key, lanes, buffer, to, .. } = self;
+        vectorized(
+            #[inline(always)]
+            || {
+                // No closure: it would be compiled without the vector instructions.
+                if lanes.is_none() {
+                    *lanes = Some(Lanes::new(*key));
+                }
+                let lanes = lanes.as_mut().expect("opened above");
+                while *to < n {
+                    buffer[*to..*to + 2 * LANES].copy_from_slice(&lanes.normals());
+                    *to += 2 * LANES;
+                }
+            },
+        );
     }
 }
 
