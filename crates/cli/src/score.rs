@@ -1,10 +1,15 @@
 //! The score of a network on data: accuracy, or the error of a regression.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use ohmgrad::autograd::Var;
-use ohmgrad::models::AtTime;
+use ohmgrad::models::{AtTime, predict_rows};
 use ohmgrad::prelude::*;
 
 use crate::data::Goal;
+use crate::failure::Outcome;
+use crate::ranks::Ranks;
 use crate::recipe::{DataRecipe, Source};
 
 /// Loss and score of a network.
@@ -104,7 +109,43 @@ pub fn loss<'t>(y: Var<'t>, goal: &Goal) -> Var<'t> {
 
 /// Loss and score on data; reads draw from `key`, as the library's `accuracy` does.
 pub fn score(net: &dyn Module, set: &Dataset<Goal>, key: Key) -> Score {
-    let outputs = predict(net, &set.x, key);
+    score_of(predict(net, &set.x, key), set, key)
+}
+
+/// The [`score`] at all ranks of a team, of which each computes the outputs for its share of the rows.
+pub fn shared_score(net: &dyn Module, set: &Dataset<Goal>, key: Key, team: Ranks) -> Outcome<Score> {
+    let (rows, count) = (set.x.shape()[0], team.count());
+    // A single row does not show that a network combines rows.
+    if count == 1 || rows < 2 * count {
+        return Ok(score(net, set, key));
+    }
+    let share = rows * team.rank() / count..rows * (team.rank() + 1) / count;
+    let own = predict_rows(net, &set.x, share, key);
+    let parts = Mutex::new(BTreeMap::new());
+    team.collect(
+        |give| own.iter().try_for_each(|own| give(team.rank(), own.iter().copied().map(f64::from).collect())),
+        |rank, outputs| {
+            parts.lock().expect("no thread panics with the lock").insert(rank, outputs);
+            Ok(())
+        },
+    )?;
+    let [value, loss] = team.share_numbers(|| {
+        let outputs: Vec<f32> =
+            parts.into_inner().expect("as above").into_values().flatten().map(|v| v as f32).collect();
+        let score = match own {
+            Some(own) => {
+                let shape = [&[rows], &own.shape()[1..]].concat();
+                score_of(Tensor::from_vec(outputs, &shape), set, key)
+            }
+            // The network has to be computed at once.
+            None => score(net, set, key),
+        };
+        [score.value, score.loss]
+    });
+    Ok(Score { value, loss })
+}
+
+fn score_of(outputs: Tensor, set: &Dataset<Goal>, key: Key) -> Score {
     let tape = Tape::eval(key);
     let loss = f64::from(loss(tape.constant(outputs.clone()), &set.y).item());
     let value = match &set.y {

@@ -1,5 +1,7 @@
 //! Evaluation of a network on data that it was not trained on.
 
+use std::ops::Range;
+
 use ohmgrad_autograd::{Param, Tape};
 use ohmgrad_tensor::{Array, Key, Tensor};
 
@@ -20,6 +22,22 @@ pub(crate) const BATCH: usize = 256;
 pub fn predict(net: &dyn Module, x: &Tensor, key: Key) -> Tensor {
     let mut outputs = vec![];
     in_blocks(net, x, || Tape::eval(key), BATCH, |_, y| outputs.push(y));
+    joined(outputs)
+}
+
+/// The outputs of [`predict`] for some rows of `x` alone, for work that is shared by several processes; `None` if the
+/// network has to be computed at once.
+///
+/// # Panics
+/// If there are no such rows.
+pub fn predict_rows(net: &dyn Module, x: &Tensor, rows: Range<usize>, key: Key) -> Option<Tensor> {
+    assert!(!rows.is_empty(), "predict_rows: no rows");
+    let mut outputs = vec![];
+    blocks_of(net, x, rows, &|| Tape::eval(key), BATCH, &mut |_, y| outputs.push(y)).then(|| joined(outputs))
+}
+
+/// The outputs of all blocks.
+fn joined(mut outputs: Vec<Tensor>) -> Tensor {
     if outputs.len() == 1 { outputs.remove(0) } else { Array::concat(&outputs, 0) }
 }
 
@@ -32,21 +50,35 @@ pub(crate) fn in_blocks(
     mut each: impl FnMut(&Tape, Tensor),
 ) {
     let rows = x.shape().first().copied().unwrap_or(0);
-    for start in (0..rows).step_by(size).take_while(|_| rows > size) {
-        let (tape, end) = (tape().rows_from(start), rows.min(start + size));
-        let y = net.forward(tape.constant(x.slice(0, start..end))).value();
-        if tape.combines_rows() || !keeps_state(net, &tape) || y.shape().first() != Some(&(end - start)) {
-            assert!(start == 0, "a network that combines rows of some inputs alone can't be evaluated in blocks");
-            break;
-        }
-        each(&tape, y);
-        if end == rows {
-            return;
-        }
+    if rows > size && blocks_of(net, x, 0..rows, &tape, size, &mut each) {
+        return;
     }
     let tape = tape();
     let y = net.forward(tape.constant(x.clone())).value();
     each(&tape, y);
+}
+
+/// Calls `each` with the tape and the output of each block of some rows; returns `false` if the first block shows that
+/// rows can't be separated.
+fn blocks_of(
+    net: &dyn Module,
+    x: &Tensor,
+    rows: Range<usize>,
+    tape: &dyn Fn() -> Tape,
+    size: usize,
+    each: &mut dyn FnMut(&Tape, Tensor),
+) -> bool {
+    for start in rows.clone().step_by(size) {
+        let (tape, end) = (tape().rows_from(start), rows.end.min(start + size));
+        let y = net.forward(tape.constant(x.slice(0, start..end))).value();
+        if tape.combines_rows() || !keeps_state(net, &tape) || y.shape().first() != Some(&(end - start)) {
+            let is_first = start == rows.start;
+            assert!(is_first, "a network that combines rows of some inputs alone can't be evaluated in blocks");
+            return false;
+        }
+        each(&tape, y);
+    }
+    true
 }
 
 /// Returns `true` if a forward left all state as it was. A running mean that changes in evaluation makes each row

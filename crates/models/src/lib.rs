@@ -54,7 +54,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, EpochState, Restored, Tiles, T
 pub use chip::{Chip, Weak};
 pub use convert::Network;
 pub use diagnostics::{Diagnostics, TileDiagnostics, diagnose};
-pub use evaluate::{accuracy, confusion_matrix, predict};
+pub use evaluate::{accuracy, confusion_matrix, predict, predict_rows};
 #[cfg(feature = "fusion")]
 pub use fusion::{FusionError, FusionExport, fusion_export, fusion_import};
 pub use gradcheck::{ModuleMismatch, gradcheck_module};

@@ -20,7 +20,7 @@ use crate::run::folder::{Folder, RECIPE};
 use crate::run::model::start;
 use crate::run::report::{Report, counted, draw, losses, over_time};
 use crate::run::training::{Phase, Trained, history, on_tiles, train};
-use crate::score::{Metric, mean_and_half, score, spread};
+use crate::score::{Metric, mean_and_half, shared_score, spread};
 use crate::table::{Table, csv};
 
 /// Train a network by a recipe, put it on tiles, and follow its chips over time.
@@ -84,7 +84,7 @@ pub fn run(args: &TrainArgs, output: Output) -> Outcome<u8> {
     let (train_rows, test_rows) = (data.train.len(), data.test.len());
     output.say(format!("{train_rows} rows for training, {test_rows} for testing; {}", recipe.hardware.rpu.reads()));
     let trained = train(&recipe, &data, &folder, ranks, output)?;
-    let entries = evaluate(&recipe, &data, &trained)?;
+    let entries = evaluate(&recipe, &data, &trained, ranks)?;
     let metric = Metric::of(&recipe.data);
     for Entry { name, value, loss, .. } in &entries {
         output.event(&json!({ "event": "evaluation", "network": name, metric.name(): value, "loss": loss }));
@@ -116,19 +116,21 @@ pub fn read(path: Option<&Path>, sets: &[String]) -> Outcome<Recipe> {
     }
 }
 
-fn evaluate(recipe: &Recipe, data: &Data, trained: &Trained) -> Outcome<Vec<Entry>> {
+fn evaluate(recipe: &Recipe, data: &Data, trained: &Trained, ranks: Ranks) -> Outcome<Vec<Entry>> {
     let key = recipe.key();
-    let entry = |name, title, net: &Sequential| {
-        let score = score(net, &data.test, key.fold("test"));
-        Entry { name, title, value: score.value, loss: score.loss }
+    let entry = |name, title, net: &Sequential| -> Outcome<Entry> {
+        let score = shared_score(net, &data.test, key.fold("test"), ranks)?;
+        Ok(Entry { name, title, value: score.value, loss: score.loss })
     };
     let mut there = trained.digital.clone();
     on_tiles(&mut there, recipe, key)?;
-    let mut entries =
-        vec![entry("digital", "digital", &trained.digital), entry("on_tiles", "digital weights put on tiles", &there)];
-    entries.extend(
-        trained.hardware_aware.as_ref().map(|net| entry("hardware_aware", recipe.title(Phase::HardwareAware), net)),
-    );
+    let mut entries = vec![
+        entry("digital", "digital", &trained.digital)?,
+        entry("on_tiles", "digital weights put on tiles", &there)?,
+    ];
+    if let Some(net) = &trained.hardware_aware {
+        entries.push(entry("hardware_aware", recipe.title(Phase::HardwareAware), net)?);
+    }
     Ok(entries)
 }
 

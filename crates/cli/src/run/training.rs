@@ -13,7 +13,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::ranks::Ranks;
 use crate::recipe::Recipe;
-use crate::score::{Metric, score};
+use crate::score::{Metric, shared_score};
 
 /// The trainings, by the names of their files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,11 +126,8 @@ impl Course<'_> {
         team.wait();
         let held = data.validation.as_ref().unwrap_or(&data.test);
         let evaluate = |net: &Sequential, key: Key| {
-            let [value, loss] = team.share_numbers(|| {
-                let score = score(net, held, key);
-                [score.value, score.loss]
-            });
-            Evaluation::from(value).with("evaluation_loss", loss)
+            let score = shared_score(net, held, key, team).expect("ranks of a team exchange their outputs");
+            Evaluation::from(score.value).with("evaluation_loss", score.loss)
         };
         let of = if data.validation.is_some() { "validation" } else { "test" };
         let result = trainer.fit_with(

@@ -134,8 +134,16 @@ proptest! {
             }
             let mut outputs = vec![];
             in_blocks(&net, &x, || Tape::eval(key), size, |_, y| outputs.push(y));
-            let blocks = if outputs.len() == 1 { outputs.remove(0) } else { Array::concat(&outputs, 0) };
-            prop_assert_eq!(bits(&blocks), bits(&whole(&net, &x, key)), "{} in blocks of {}", name, size);
+            let whole = bits(&whole(&net, &x, key));
+            prop_assert_eq!(bits(&joined(outputs)), whole.clone(), "{} in blocks of {}", name, size);
+            let (rows, cut) = (shape[0], size.min(shape[0] - 2));
+            if cut > 1 {
+                let parts = [0..cut, cut..rows].map(|part| predict_rows(&net, &x, part, key));
+                prop_assert_eq!(parts[0].is_some(), parts[1].is_some(), "{}", name);
+                if let [Some(first), Some(last)] = parts {
+                    prop_assert_eq!(bits(&joined(vec![first, last])), whole, "{} cut at {}", name, cut);
+                }
+            }
         }
     }
 }
