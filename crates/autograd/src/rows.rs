@@ -11,7 +11,8 @@ use crate::var::Var;
 impl<T: Scalar> Tape<T> {
     /// Returns `true` if an operation on this tape may have combined rows (entries of the first axis) of a value that
     /// depends on more than parameters. The rows of a data set then can't be computed in blocks. Two transpositions
-    /// that undo each other count; a reshape that joins whole rows, or a product with a weight from data, does not.
+    /// that undo each other count, and so does a product with any matrix that is not made of parameters alone; a reshape
+    /// that joins the pieces into which another one has split the rows does not.
     ///
     /// ```
     /// use ohmgrad_autograd::{Tape, Var};
@@ -51,23 +52,30 @@ impl<'t, T: Scalar> Var<'t, T> {
 
     /// Returns `true` if the value depends on more than parameters.
     pub(crate) fn has_rows(self) -> bool {
-        self.tape().nodes()[self.index()].rows
+        self.pieces() > 0
     }
 
-    /// States that this value has rows of data, as the result of a look-up does.
-    pub(crate) fn for_rows(self) -> Self {
-        self.tape().inner.borrow_mut().nodes[self.index()].rows = true;
+    /// The number of entries of the first axis that are pieces of one row of data; 0 without rows of data.
+    pub(crate) fn pieces(self) -> usize {
+        self.tape().nodes()[self.index()].pieces
+    }
+
+    /// States that rows of data are in so many pieces.
+    pub(crate) fn in_pieces(self, pieces: usize) -> Self {
+        self.tape().inner.borrow_mut().nodes[self.index()].pieces = pieces;
         self
     }
 }
 
-/// Returns `true` if a reshape from one shape to another keeps the elements of a row together: the first axis stays, is
-/// joined with those behind it, or is split.
-pub(crate) fn keeps_rows(from: &[usize], to: &[usize]) -> bool {
+/// The pieces of rows after a reshape from one shape to another, which may split rows into more pieces, or join pieces;
+/// `None` if it joins rows, or cuts them at other places.
+pub(crate) fn reshaped(from: &[usize], to: &[usize], pieces: usize) -> Option<usize> {
     match (from.first(), to.first()) {
-        (Some(&from), Some(&to)) => from == to || (from > 0 && to % from == 0) || (to > 0 && from % to == 0),
-        (None, _) => true,
-        (Some(_), None) => false,
+        (Some(from), Some(to)) if from == to => Some(pieces),
+        (Some(&from), Some(&to)) if from > 0 && to % from == 0 => Some(pieces * (to / from)),
+        (Some(&from), Some(&to)) if to > 0 && from % to == 0 && pieces % (from / to) == 0 => Some(pieces / (from / to)),
+        (None, _) => Some(pieces),
+        _ => None,
     }
 }
 
@@ -87,7 +95,7 @@ mod tests {
     #[test]
     fn operations_within_a_row_combine_none() {
         assert!(!combined(|x, w| {
-            let y = x.reshape(&[12, 4]).matmul(w.t()).reshape(&[6, 2, 6]).tril(1).cumsum(2);
+            let y = x.reshape(&[24, 2]).reshape(&[12, 4]).matmul(w.t()).reshape(&[6, 2, 6]).tril(1).cumsum(2);
             y.transpose(1, 2).softmax(2).layer_norm(2, None, None, 1e-5).slice(1, 0..3).sum_axes(&[1, 2]);
             x.max_pool(&[PoolWindow::new(2)]).max_axes(&[1])
         }));
@@ -100,7 +108,7 @@ mod tests {
 
     #[test]
     fn operations_across_rows_are_noted() {
-        let all: [for<'t> fn(Var<'t>, Var<'t>) -> Var<'t>; 16] = [
+        let all: [for<'t> fn(Var<'t>, Var<'t>) -> Var<'t>; 20] = [
             |x, _| x.sum(),
             |x, _| x.mean_axes(&[0, 2]),
             |x, _| x.max_axes(&[0]),
@@ -117,6 +125,10 @@ mod tests {
             |x, _| x.max_pool(&[PoolWindow::new(2); 3]),
             |x, w| w.t().matmul(x.reshape(&[6, 8])),
             |x, _| x.reshape(&[4, 12]),
+            |x, _| x.reshape(&[3, 16]),
+            |x, _| x.reshape(&[12, 4]).reshape(&[3, 16]),
+            |x, _| x.reshape(&[6, 8]).linear(x.reshape(&[6, 8])),
+            |x, w| x.reshape(&[12, 4]).matmul(w.t()).matmul(x.reshape(&[6, 8])),
         ];
         for (i, f) in all.into_iter().enumerate() {
             assert!(combined(f), "{i}");

@@ -85,8 +85,9 @@ pub(crate) struct Node<T: Scalar> {
     pub wants: bool,
     /// Keeps the gradient for [`Gradients::wrt`](crate::Gradients::wrt).
     pub keep: bool,
-    /// `true` if the value depends on more than parameters, so that its first axis may be that of a batch.
-    pub rows: bool,
+    /// The number of entries of the first axis that are pieces of one row of data; 0 if the value depends on parameters
+    /// alone.
+    pub pieces: usize,
 }
 
 pub(crate) enum Kind<T: Scalar> {
@@ -253,7 +254,7 @@ impl<T: Scalar> Tape<T> {
         let mut node = Node::leaf(value, Kind::Unrecorded, false);
         {
             let nodes = &self.inner.borrow().nodes;
-            node.rows = parents.is_empty() || parents.iter().any(|p| nodes[p.index()].rows);
+            node.pieces = parents.iter().map(|p| nodes[p.index()].pieces).max().unwrap_or(1);
             node.wants = self.training && parents.iter().any(|p| nodes[p.index()].wants);
         }
         if self.training {
@@ -314,8 +315,8 @@ impl<T: Scalar> Node<T> {
     fn leaf(value: Array<T>, kind: Kind<T>, wants: bool) -> Self {
         let keep = wants && matches!(kind, Kind::Variable);
         let shape = value.shape().into();
-        let rows = !matches!(kind, Kind::Param(_));
-        Self { value: Some(value), shape, parents: SmallVec::new(), kind, wants, keep, rows }
+        let pieces = usize::from(!matches!(kind, Kind::Param(_)));
+        Self { value: Some(value), shape, parents: SmallVec::new(), kind, wants, keep, pieces }
     }
 
     #[track_caller]

@@ -15,9 +15,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     /// If an operand has fewer than two axes, the inner dimensions differ, or the batches do not broadcast.
     #[track_caller]
     pub fn matmul(self, other: Self) -> Self {
-        // Rows of the right operand are summed over, unless they are a batch of matrices. If the left operand has rows,
-        // the right one counts as a weight.
-        other.combines(!self.has_rows() && other.shape().len() == 2);
+        // Rows of the right operand are summed over, unless they are a batch of matrices.
+        other.combines(other.shape().len() == 2);
         self.tape().push(self.value().matmul(&other.value()), &[self, other], MatMul)
     }
 }
@@ -62,7 +61,8 @@ impl<'t, T: Scalar> Var<'t, T> {
             rows[1],
             weight_shape[1]
         );
-        self.tape().push(product::linear(&x, &w), &[self, weight], Linear)
+        // Each output has all rows of the weight.
+        weight.combines(true).tape().push(product::linear(&x, &w), &[self, weight], Linear)
     }
 }
 

@@ -7,7 +7,7 @@ use ohmgrad_tensor::{Array, Scalar};
 use smallvec::SmallVec;
 
 use crate::back::{Back, Op};
-use crate::rows::keeps_rows;
+use crate::rows::reshaped;
 use crate::tape::Tape;
 use crate::var::Var;
 
@@ -125,7 +125,8 @@ impl<'t, T: Scalar> Var<'t, T> {
     #[track_caller]
     pub fn reshape(self, shape: &[impl Signed]) -> Self {
         let value = self.value().reshape(shape);
-        self.combines(!keeps_rows(&self.shape(), value.shape())).tape().push(value, &[self], Reshape)
+        let pieces = reshaped(&self.shape(), value.shape(), self.pieces());
+        self.combines(pieces.is_none()).tape().push(value, &[self], Reshape).in_pieces(pieces.unwrap_or(self.pieces()))
     }
 
     /// The axes from `first` to the last as one: `x.flatten(1)` makes a row of each sample.

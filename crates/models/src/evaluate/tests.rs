@@ -136,7 +136,7 @@ proptest! {
             in_blocks(&net, &x, || Tape::eval(key), size, |_, y| outputs.push(y));
             let whole = bits(&whole(&net, &x, key));
             prop_assert_eq!(bits(&joined(outputs)), whole.clone(), "{} in blocks of {}", name, size);
-            let (rows, cut) = (shape[0], size.min(shape[0] - 2));
+            let (rows, cut) = (shape[0], size.min(shape[0].saturating_sub(2)));
             if cut > 1 {
                 let parts = [0..cut, cut..rows].map(|part| predict_rows(&net, &x, part, key));
                 prop_assert_eq!(parts[0].is_some(), parts[1].is_some(), "{}", name);
