@@ -70,11 +70,11 @@ impl<'t, T: Scalar> Var<'t, T> {
 /// The pieces of rows after a reshape from one shape to another, which may split rows into more pieces, or join pieces;
 /// `None` if it joins rows, or cuts them at other places.
 pub(crate) fn reshaped(from: &[usize], to: &[usize], pieces: usize) -> Option<usize> {
-    match (from.first(), to.first()) {
-        (Some(from), Some(to)) if from == to => Some(pieces),
-        (Some(&from), Some(&to)) if from > 0 && to % from == 0 => Some(pieces * (to / from)),
-        (Some(&from), Some(&to)) if to > 0 && from % to == 0 && pieces % (from / to) == 0 => Some(pieces / (from / to)),
-        (None, _) => Some(pieces),
+    let Some(&from) = from.first() else { return Some(pieces) };
+    match *to.first()? {
+        to if from == to || from * to == 0 => Some(pieces),
+        to if to.is_multiple_of(from) => Some(pieces * (to / from)),
+        to if from.is_multiple_of(to) && pieces.is_multiple_of(from / to) => Some(pieces / (from / to)),
         _ => None,
     }
 }

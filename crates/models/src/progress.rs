@@ -28,6 +28,17 @@ impl Progress {
         Self {}
     }
 
+    /// Advances the bar by steps that were done before, whose time is not known.
+    pub fn skip(&self, steps: usize) {
+        #[cfg(feature = "progress")]
+        {
+            self.bar.inc(steps as u64);
+            self.bar.reset_eta();
+        }
+        #[cfg(not(feature = "progress"))]
+        let _ = steps;
+    }
+
     /// Advances the bar by one step; `message` is shown beside it.
     pub fn step(&self, message: impl FnOnce() -> String) {
         #[cfg(feature = "progress")]

@@ -27,9 +27,10 @@ impl TileArray {
     /// weight, under another `weight_scaling_omega`.
     ///
     /// # Panics
-    /// If `omega` is negative or not finite.
+    /// If `omega` is negative or not finite, or the weight is programmed onto a chip.
     pub fn remap_weights(&mut self, omega: f32, bias: Option<&mut Tensor>) {
         assert!(omega >= 0.0 && omega.is_finite(), "remap_weights: omega is {omega}");
+        assert!(self.programmed().is_none(), "remap_weights: the weight is programmed onto a chip");
         let mapping = MappingParameter { weight_scaling_omega: omega, ..self.config().mapping };
         let mut bias = bias;
         self.fold_out_scaling(bias.as_deref_mut());

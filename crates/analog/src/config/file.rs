@@ -158,9 +158,12 @@ impl InferenceRpuConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::config::{BackwardIoParameters, IoParameters, MappingParameter, NoiseManagement};
     use crate::config::{WeightModifier, WeightModifierParameter};
+    use crate::noise::DriftCompensation;
 
     fn toml_error(text: &str) -> String {
         InferenceRpuConfig::from_toml_str(text).unwrap_err().to_string()
@@ -306,6 +309,16 @@ mod tests {
 
     #[test]
     fn custom_classes_have_no_form_in_files() {
+        let method: Arc<dyn DriftCompensation> = Arc::new(crate::noise::Global);
+        let config = InferenceRpuConfig { drift_compensation: method.into(), ..Default::default() };
+        let error = "drift_compensation = Global: a class that the program defines has no form in files";
+        for written in [config.to_json_string(), config.to_toml_string()] {
+            assert_eq!(written.unwrap_err().to_string(), error);
+        }
+    }
+
+    #[test]
+    fn files_hold_valid_configurations_alone() {
         let mut config = InferenceRpuConfig::default();
         config.forward.out_scale = f32::NAN;
         assert!(config.to_json_string().is_err());

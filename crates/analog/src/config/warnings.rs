@@ -91,13 +91,18 @@ impl Unused<'_> {
         self.note(at, &["out_noise_std"], io.out_noise == 0.0, off("out_noise", 0.0));
 
         let management = io.noise_management;
-        let uncapped = matches!(management, NoiseManagement::None | NoiseManagement::AverageAbsMax);
-        self.note(at, &["nm_thres"], uncapped, format!("noise_management is {management}"));
         let bounded = io.out_bound > 0.0 && io.bound_management != BoundManagement::None;
-        let worst_case = bounded && io.bound_management == BoundManagement::IterativeWorstCase;
-        let sums = management == NoiseManagement::AbsMaxNpSum;
-        let reason = "noise_management is not ABS_MAX_NP_SUM and bound_management not ITERATIVE_WORST_CASE";
-        self.note(at, &["nm_assumed_wmax"], !sums && !worst_case, reason);
+        // The second round scales by the sums of magnitudes, if inputs are scaled at all.
+        let unscaled = management == NoiseManagement::None;
+        let worst_case = bounded && io.bound_management == BoundManagement::IterativeWorstCase && !unscaled;
+        let sums = management == NoiseManagement::AbsMaxNpSum || worst_case;
+        let uncapped = unscaled || management == NoiseManagement::AverageAbsMax && !worst_case;
+        self.note(at, &["nm_thres"], uncapped, format!("noise_management is {management}"));
+        let reason = match unscaled {
+            true => "noise_management is NONE",
+            false => "noise_management is not ABS_MAX_NP_SUM and bound_management not ITERATIVE_WORST_CASE",
+        };
+        self.note(at, &["nm_assumed_wmax"], !sums, reason);
         let averages = management == NoiseManagement::AverageAbsMax;
         self.note(at, &["nm_decay"], !averages, "noise_management is not AVERAGE_ABS_MAX");
 
@@ -144,6 +149,7 @@ impl Unused<'_> {
         self.note(at, &["split_mode_bit_shift"], !split, format!("mv_type is {}", timed.mv_type));
         let bits = timed.mv_type == PulseMode::BitWise;
         self.note(at, &["ir_drop_time_step_resolution_scale"], bits, "mv_type is BIT_WISE");
+        self.note(at, &["ir_drop_time_step_resolution_scale"], ideal && !bits, "ir_drop is 0");
         let quiet = !timed.apply_xdep_pcm_read_noise;
         self.note(at, &["xdep_pcm_read_noise_scale"], quiet, "apply_xdep_pcm_read_noise is off");
     }
@@ -195,7 +201,8 @@ impl Unused<'_> {
         self.note(at, &["std_dev"], !noisy && kind != Kind::PcmNoise, &reason);
         self.note(at, &["res", "sto_round"], !rounds, &reason);
         self.note(at, &["sto_round"], rounds && modifier.res <= 0.0, "res is off");
-        self.note(at, &["dorefa_clip"], kind != Kind::Dorefa || modifier.res <= 0.0, &reason);
+        self.note(at, &["dorefa_clip"], kind != Kind::Dorefa, &reason);
+        self.note(at, &["dorefa_clip"], kind == Kind::Dorefa && modifier.res <= 0.0, "res is off");
         self.note(at, &["coeffs"], !relative, &reason);
         self.note(at, &["g_max"], !conductances, &reason);
         let of_pcm = [

@@ -8,33 +8,35 @@ use super::{Goal, Read};
 use crate::failure::{Failure, Outcome, did_you_mean};
 use crate::recipe::Columns;
 
-/// Reads arrays of an `.npz` file; `NAME_test`, if it is there, has the rows for testing.
+/// Reads arrays of an `.npz` file; those with names `NAME_test`, if they are there, have the rows for testing.
 pub fn read_npz(path: &Path, columns: &Columns) -> Outcome<Read> {
     let arrays = Tensor::read_npz(path).map_err(Failure::mistaken)?;
-    let find = |name: &str| arrays.get(name).cloned();
     let get = |name: &str| {
-        find(name).ok_or_else(|| {
+        arrays.get(name).cloned().ok_or_else(|| {
             let names: Vec<&str> = arrays.keys().map(String::as_str).collect();
             let (near, there) = (did_you_mean(name, names.iter().copied()), names.join(", "));
             Failure::mistake(format!("{}: has no array `{name}`{near}; it has {there}", path.display()))
         })
     };
-    let (inputs, goal) = names(columns, "x");
-    let (inputs_test, goal_test) = (find(&format!("{inputs}_test")), find(&format!("{goal}_test")));
+    let (inputs, goal) = names(columns);
     let rows = |x, y| pair(x, y, columns.label.is_some(), &path.display().to_string());
-    let test = inputs_test.zip(goal_test).map(|(x, y)| rows(x, y)).transpose()?;
+    let test_names = [&inputs, &goal].map(|name| format!("{name}_test"));
+    let test = match test_names.iter().any(|name| arrays.contains_key(name)) {
+        true => Some(rows(get(&test_names[0])?, get(&test_names[1])?)?),
+        false => None,
+    };
     Ok(Read { train: rows(get(&inputs)?, get(&goal)?)?, test })
 }
 
 /// Reads two `.npy` files.
 pub fn read_npy(columns: &Columns) -> Outcome<Read> {
-    let (inputs, goal) = names(columns, "x.npy");
+    let (inputs, goal) = names(columns);
     let get = |name: &str| Tensor::read_npy(name).map_err(Failure::mistaken);
     Ok(Read { train: pair(get(&inputs)?, get(&goal)?, columns.label.is_some(), &inputs)?, test: None })
 }
 
-fn names(columns: &Columns, inputs: &str) -> (String, String) {
-    let inputs = columns.inputs.first().cloned().unwrap_or_else(|| inputs.into());
+fn names(columns: &Columns) -> (String, String) {
+    let inputs = columns.inputs.first().cloned().unwrap_or_else(|| "x".into());
     let goal = columns.label.clone().or_else(|| columns.targets.first().cloned());
     (inputs, goal.expect("a recipe has one of them"))
 }

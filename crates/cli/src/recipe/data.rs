@@ -164,7 +164,11 @@ fn columns(section: &mut Section<'_>) -> Outcome<Columns> {
     }
 }
 
-fn files(columns: Columns, folder: &Path) -> Columns {
+/// The columns as files of a folder, with the file of the inputs if none is named.
+fn files(mut columns: Columns, folder: &Path) -> Columns {
+    if columns.inputs.is_empty() {
+        columns.inputs.push("x.npy".into());
+    }
     let file = |name: String| resolve(folder, &name).display().to_string();
     Columns {
         inputs: columns.inputs.into_iter().map(file).collect(),

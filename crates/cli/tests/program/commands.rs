@@ -217,9 +217,18 @@ fn tables_and_arrays_are_data() {
     folder.ok(&["train", "npz.toml", "--out", "npz"]);
     x.write_npy(folder.path("x.npy")).unwrap();
     y.write_npy(folder.path("y.npy")).unwrap();
-    folder.write("npy.toml", &recipe("source = \"npy\"\ninputs = \"x.npy\"\nlabel = \"y.npy\"", 2));
-    folder.ok(&["train", "npy.toml", "--out", "npy"]);
+    std::fs::create_dir(folder.path("arrays")).unwrap();
+    for name in ["x.npy", "y.npy"] {
+        std::fs::rename(folder.path(name), folder.path(&format!("arrays/{name}"))).unwrap();
+    }
+    // Files stand beside the recipe, the one that is not named too.
+    folder.write("arrays/npy.toml", &recipe("source = \"npy\"\nlabel = \"y.npy\"", 2));
+    folder.ok(&["train", "arrays/npy.toml", "--out", "npy"]);
     folder.ok(&["evaluate", "npy"]);
+    Tensor::write_npz(folder.path("half.npz"), &[("x", &x), ("y", &y), ("x_test", &x)]).unwrap();
+    folder.write("half.toml", &recipe("source = \"npz\"\npath = \"half.npz\"\nlabel = \"y\"", 2));
+    let error = folder.fails(&["train", "half.toml"]).1;
+    assert!(error.contains("half.npz: has no array `y_test`; did you mean"), "{error}");
 }
 
 #[test]

@@ -206,6 +206,7 @@ impl Trainer {
     ) -> Result<Vec<Epoch>, TrainerError> {
         let (key, per_epoch) = (self.state.key, self.begin(net, data)?);
         let progress = Progress::new("training", self.epochs * per_epoch);
+        progress.skip(self.state.step);
         let (mut history, mut best) = (vec![], None);
         for epoch in self.state.epoch..self.epochs {
             if epoch > 0 && self.has_ended() {

@@ -14,6 +14,11 @@ const CASES: &[(&str, &str)] = &[
     ("forward = { nm_decay = 0.1, nm_assumed_wmax = 0.5 }", "forward.nm_assumed_wmax forward.nm_decay"),
     ("forward = { bound_management = 'ITERATIVE_WORST_CASE', nm_assumed_wmax = 0.5, max_bm_factor = 4 }", ""),
     (
+        "forward = { bound_management = 'ITERATIVE_WORST_CASE', noise_management = 'NONE', nm_assumed_wmax = 0.5 }",
+        "forward.nm_assumed_wmax",
+    ),
+    ("forward = { bound_management = 'ITERATIVE_WORST_CASE', noise_management = 'AVERAGE_ABS_MAX', nm_thres = 2 }", ""),
+    (
         "forward = { bound_management = 'NONE', max_bm_res = 0.5, max_bm_factor = 4, bm_test_negative_bound = false }",
         "forward.max_bm_res forward.max_bm_factor forward.bm_test_negative_bound",
     ),
@@ -43,6 +48,10 @@ const CASES: &[(&str, &str)] = &[
     ),
     (
         "forward.ir_drop_t = { mv_type = 'BIT_WISE', ir_drop_time_step_resolution_scale = 2 }",
+        "forward.ir_drop_t.ir_drop_time_step_resolution_scale",
+    ),
+    (
+        "forward.ir_drop_t = { ir_drop = 0, ir_drop_time_step_resolution_scale = 2 }",
         "forward.ir_drop_t.ir_drop_time_step_resolution_scale",
     ),
     ("forward.ir_drop_t = { adc_quantization = false, adc_frequency = 1 }", "forward.ir_drop_t.adc_frequency"),
@@ -95,6 +104,7 @@ const CASES: &[(&str, &str)] = &[
         "modifier = { type = 'DISCRETIZE', std_dev = 0.1, res = 0.1, dorefa_clip = 1, coeffs = [1], g_max = 20 }",
         "modifier.std_dev modifier.dorefa_clip modifier.coeffs modifier.g_max",
     ),
+    ("modifier = { type = 'DOREFA', dorefa_clip = 1 }", "modifier.dorefa_clip modifier.type"),
     ("modifier = { type = 'DISCRETIZE', sto_round = true }", "modifier.sto_round modifier.type"),
     (
         "modifier = { type = 'COPY', enable_during_test = true, copy_last_column = true, rel_to_actual_wmax = false }",
