@@ -11,8 +11,8 @@ use crate::var::Var;
 impl<T: Scalar> Tape<T> {
     /// Returns `true` if an operation on this tape may have combined rows (entries of the first axis) of a value that
     /// depends on more than parameters. The rows of a data set then can't be computed in blocks. Two transpositions
-    /// that undo each other count, and so does a product with any matrix that is not made of parameters alone; a reshape
-    /// that joins the pieces into which another one has split the rows does not.
+    /// that undo each other count, and so does a product whose right operand is a matrix that depends on more than
+    /// parameters; a reshape that joins the pieces into which another one has split the rows does not.
     ///
     /// ```
     /// use ohmgrad_autograd::{Tape, Var};

@@ -26,7 +26,7 @@ pub fn predict(net: &dyn Module, x: &Tensor, key: Key) -> Tensor {
 }
 
 /// The outputs of [`predict`] for some rows of `x` alone, for work that is shared by several processes; `None` if the
-/// network has to be computed at once.
+/// network has to be computed at once, which a single row may not show.
 ///
 /// # Panics
 /// If there are no such rows.
@@ -73,7 +73,7 @@ fn blocks_of(
         let y = net.forward(tape.constant(x.slice(0, start..end))).value();
         if tape.combines_rows() || !keeps_state(net, &tape) || y.shape().first() != Some(&(end - start)) {
             let is_first = start == rows.start;
-            assert!(is_first, "a network that combines rows of some inputs alone can't be evaluated in blocks");
+            assert!(is_first, "a network that combines rows only for some inputs can't be evaluated in blocks");
             return false;
         }
         each(&tape, y);

@@ -66,7 +66,7 @@ pub struct CallPairs {
 }
 
 impl CallPairs {
-    /// Returns `true` if the update uses the rows as they are.
+    /// Returns `true` if no patches, input ranges or learned scales change the rows, and these are contiguous.
     fn is_as_used(&self) -> bool {
         let is_changed = self.ranges.is_some() || self.scaling.is_some();
         matches!(self.im2col, Im2col::Rows { .. }) && !is_changed && self.x.is_contiguous() && self.d.is_contiguous()

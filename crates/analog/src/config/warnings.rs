@@ -92,7 +92,7 @@ impl Unused<'_> {
 
         let management = io.noise_management;
         let bounded = io.out_bound > 0.0 && io.bound_management != BoundManagement::None;
-        // The second round scales by the sums of magnitudes, if inputs are scaled at all.
+        // Under ITERATIVE_WORST_CASE the second round has the scale of ABS_MAX_NP_SUM, unless inputs are not scaled.
         let unscaled = management == NoiseManagement::None;
         let worst_case = bounded && io.bound_management == BoundManagement::IterativeWorstCase && !unscaled;
         let sums = management == NoiseManagement::AbsMaxNpSum || worst_case;
@@ -100,7 +100,7 @@ impl Unused<'_> {
         self.note(at, &["nm_thres"], uncapped, format!("noise_management is {management}"));
         let reason = match unscaled {
             true => "noise_management is NONE",
-            false => "noise_management is not ABS_MAX_NP_SUM and bound_management not ITERATIVE_WORST_CASE",
+            false => "noise_management is not ABS_MAX_NP_SUM and ITERATIVE_WORST_CASE is not in use",
         };
         self.note(at, &["nm_assumed_wmax"], !sums, reason);
         let averages = management == NoiseManagement::AverageAbsMax;

@@ -16,9 +16,9 @@ use crate::config::setting::{Setting, invalid, join};
 use crate::config::unused::Unused;
 
 device_parameters! {
-    /// Soft bounds, given by the number of pulses. The parameters are nominal: as in the reference, `up_down` makes
-    /// only the weaker direction smaller, so steps are larger than the nominal ones. By default `p_max` pulses lead
-    /// from −1 to 1.36.
+    /// Soft bounds, given by the number of pulses. The parameters are nominal: they assume steps of
+    /// dw_min·(1 ± up_down)/2 at a weight of 0. As in the reference, the steps are larger: dw_min in the stronger
+    /// direction, dw_min·(1 − |up_down|) in the weaker one. By default `p_max` pulses lead from −1 to 1.36.
     #[derive(Copy)]
     #[doc(alias = "SoftBoundsPmaxDevice")]
     [hidden] pub struct SoftBoundsPmax {

@@ -19,7 +19,7 @@ pub(super) struct Line {
     largest: Vec<u32>,
     /// Ones, or 0 for a line that is never set.
     mask: Vec<u32>,
-    /// The bits, [word, line], with 32 times in a word; lines are filled up to a multiple of [`LANES`].
+    /// The bits, [word, line], with 32 times in a word; the number of lines is rounded up to a multiple of [`LANES`].
     words: Vec<u32>,
     /// For each [`LANES`] of `words` a mask of those that are not 0.
     set: Vec<u32>,
@@ -54,14 +54,13 @@ impl Line {
         );
     }
 
-    /// The bits of the lines at 32 times: for each 32 times a list of words, one for each line.
+    /// The bits of all lines: for each 32 times a list with one word for each line.
     pub(super) fn words(&self) -> impl Iterator<Item = &[u32]> {
         let lines = self.probability.len();
         self.words.chunks_exact(lines.next_multiple_of(LANES).max(1)).map(move |words| &words[..lines])
     }
 
-    /// Calls `f` with the number and the bits of each line that is set at 32 times, in order; the times are those of the
-    /// `w`-th words.
+    /// Calls `f` with the number and the `w`-th word of each line, in order; lines whose word is 0 are left out.
     #[inline(always)]
     pub(super) fn each_set(&self, w: usize, mut f: impl FnMut(usize, u32)) {
         let blocks = self.probability.len().div_ceil(LANES);
@@ -210,8 +209,7 @@ impl Normals {
         &self.buffer[self.from - n..self.from]
     }
 
-    /// Draws samples until there are `n`. One function for the loops of all devices: in each of them it would be the
-    /// larger part.
+    /// Draws samples until there are `n`. Not inlined: it would be the larger part of the code of each device's loop.
     #[inline(never)]
     fn fill(&mut self, n: usize) {
         self.buffer.copy_within(self.from..self.to, 0);
@@ -220,7 +218,7 @@ impl Normals {
         vectorized(
             #[inline(always)]
             || {
-                // No closure: it would be compiled without the vector instructions.
+                // Not `get_or_insert_with`: its closure would be compiled without the vector instructions.
                 if lanes.is_none() {
                     *lanes = Some(Lanes::new(*key));
                 }

@@ -136,7 +136,7 @@ impl<'a> Pairs<'a> {
     pub(crate) fn part(&self, range: Range<usize>) -> Self {
         let [x, d] = self.strides.map(|stride| range.start * stride);
         Self {
-            // Nothing is left for no pairs.
+            // An empty range may start beyond the end of the memory.
             x: self.x.get(x..).unwrap_or_default(),
             d: self.d.get(d..).unwrap_or_default(),
             number: range.len(),

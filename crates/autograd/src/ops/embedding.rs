@@ -54,7 +54,7 @@ impl<'t, T: Scalar> Var<'t, T> {
             panic!("embedding: row {row} is not below the {} rows of a table {shape:?}", shape[0]);
         }
         let op = Embedding { rows: rows.to_vec(), padding };
-        // The caller may have joined the indices of any number of rows.
+        // A row of data may have any number of the indices, so a reshape may join any number of entries.
         self.tape().push(self.value().take_rows(rows), &[self], op).in_pieces(rows.len().max(1))
     }
 }

@@ -61,7 +61,7 @@ impl<'t, T: Scalar> Var<'t, T> {
             rows[1],
             weight_shape[1]
         );
-        // Each output has all rows of the weight.
+        // Each row of the result uses all rows of the weight.
         weight.combines(true).tape().push(product::linear(&x, &w), &[self, weight], Linear)
     }
 }

@@ -164,7 +164,7 @@ fn columns(section: &mut Section<'_>) -> Outcome<Columns> {
     }
 }
 
-/// The columns as files of a folder, with the file of the inputs if none is named.
+/// The columns as files of a folder; the inputs are in `x.npy` if no file is named.
 fn files(mut columns: Columns, folder: &Path) -> Columns {
     if columns.inputs.is_empty() {
         columns.inputs.push("x.npy".into());
