@@ -67,6 +67,9 @@ pub struct Mvm<'a> {
 /// Elements of a block of rows that goes through all stages while it is in cache.
 const BLOCK: usize = 1 << 15;
 
+/// Multiply-adds of a read below which it is left to one thread.
+const SHARED: usize = 1 << 20;
+
 impl Mvm<'_> {
     /// Reads each row of `x` [batch, in] through weights [out, in], giving [batch, out].
     ///
@@ -158,8 +161,7 @@ impl Mvm<'_> {
         };
         // Reads over time take all rows of a batch at once. Others take an even number of blocks, so that two threads
         // finish together.
-        let most = (BLOCK / ins.max(outs).max(1)).max(8);
-        let size = if self.timed.is_some() { batch } else { batch.div_ceil(blocks(batch, most)).max(8) };
+        let size = if self.timed.is_some() { batch } else { batch.div_ceil(blocks([batch, ins, outs])).max(8) };
         let y = parallel::build(batch * outs, size * outs, |first, out| {
             rounds.read(first / outs..(first + out.len()) / outs, out)
         });
@@ -167,10 +169,11 @@ impl Mvm<'_> {
     }
 }
 
-/// The number of blocks for `rows` rows, with at most `most` rows each: one, or an even number.
-fn blocks(rows: usize, most: usize) -> usize {
+/// The number of blocks of a read: an even one, or one if two threads would not pay.
+fn blocks([rows, ins, outs]: [usize; 3]) -> usize {
+    let most = (BLOCK / ins.max(outs).max(1)).max(8);
     match rows.div_ceil(most) {
-        0 | 1 => 1,
+        0 | 1 if rows < 32 || rows * ins * outs < SHARED => 1,
         blocks => blocks.next_multiple_of(2),
     }
 }
