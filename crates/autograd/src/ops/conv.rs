@@ -47,7 +47,8 @@ impl<'t, T: Scalar> Var<'t, T> {
         );
         let y = im2col.linear(&x, &as_matrix(&w), b.as_ref());
         let inputs: Vec<Self> = [self, weight].into_iter().chain(bias).collect();
-        self.tape().push(y, &inputs, Convolution { im2col, has_bias: bias.is_some() })
+        // Each row of the result uses the whole weight.
+        weight.combines(true).tape().push(y, &inputs, Convolution { im2col, has_bias: bias.is_some() })
     }
 }
 
