@@ -26,7 +26,8 @@ pub fn predict(net: &dyn Module, x: &Tensor, key: Key) -> Tensor {
 }
 
 /// The outputs of [`predict`] for some rows of `x` alone, for work that is shared by several processes; `None` if the
-/// network has to be computed at once, which a single row may not show.
+/// network has to be computed at once. A range of one row may not show this; the outputs are then those of this row
+/// alone.
 ///
 /// # Panics
 /// If there are no such rows.

@@ -67,7 +67,7 @@ pub struct Mvm<'a> {
 /// Elements of a block of rows that goes through all stages while it is in cache.
 const BLOCK: usize = 1 << 15;
 
-/// Multiply-adds of a read below which it is left to one thread.
+/// The fewest multiply-adds for which a read that fits into one block is divided between two threads.
 const SHARED: usize = 1 << 20;
 
 impl Mvm<'_> {
@@ -169,7 +169,7 @@ impl Mvm<'_> {
     }
 }
 
-/// The number of blocks of a read: an even one, or one if two threads would not pay.
+/// The number of blocks of a read: 1 if a second thread would not pay, otherwise an even number.
 fn blocks([rows, ins, outs]: [usize; 3]) -> usize {
     let most = (BLOCK / ins.max(outs).max(1)).max(8);
     match rows.div_ceil(most) {
