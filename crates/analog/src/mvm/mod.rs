@@ -159,7 +159,7 @@ impl Mvm<'_> {
             fused: !P::LOOKS && self.timed.is_none() && io.has_fused_adc() && self.pattern.is_uniform_at_adc(),
             probe,
         };
-        // Reads over time take all rows of a batch at once. Others take an even number of blocks, so that two threads
+        // Reads over time take all rows of a batch at once. Others take blocks of equal sizes, so that two threads
         // finish together.
         let size = if self.timed.is_some() { batch } else { batch.div_ceil(blocks([batch, ins, outs])).max(8) };
         let y = parallel::build(batch * outs, size * outs, |first, out| {
