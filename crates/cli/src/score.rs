@@ -9,7 +9,7 @@ use ohmgrad::prelude::*;
 
 use crate::data::Goal;
 use crate::failure::Outcome;
-use crate::ranks::Ranks;
+use crate::ranks::{Ranks, part};
 use crate::recipe::{DataRecipe, Source};
 
 /// Loss and score of a network.
@@ -119,8 +119,7 @@ pub fn shared_score(net: &dyn Module, set: &Dataset<Goal>, key: Key, team: Ranks
     if count == 1 || rows < 2 * count {
         return Ok(score(net, set, key));
     }
-    let share = rows * team.rank() / count..rows * (team.rank() + 1) / count;
-    let own = predict_rows(net, &set.x, share, key);
+    let own = predict_rows(net, &set.x, part(rows, team.rank(), count), key);
     let parts = Mutex::new(BTreeMap::new());
     team.collect(
         |give| own.iter().try_for_each(|own| give(team.rank(), own.iter().copied().map(f64::from).collect())),

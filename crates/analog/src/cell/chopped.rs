@@ -199,7 +199,7 @@ impl Chopped {
         match &mut self.reference {
             Reference::Zero => {}
             Reference::Dynamic(dynamic) => {
-                lambda = dynamic.relative(lambda, values, line, q, self.passes, fast, shape);
+                lambda = dynamic.relative(lambda, values, line, q, self.passes, fast);
             }
             Reference::Tracked(rider) => rider.relative(values, line, shape),
         }

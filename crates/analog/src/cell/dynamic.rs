@@ -34,7 +34,6 @@ impl Dynamic {
     }
 
     /// Subtracts the reference from the values of a read, and updates the mean; returns the factor λ of these values.
-    #[allow(clippy::too_many_arguments, reason = "parts of the event and of the caller, which is borrowed already")]
     pub(super) fn relative(
         &mut self,
         mut lambda: f32,
@@ -43,8 +42,8 @@ impl Dynamic {
         q: usize,
         passes: u64,
         granularity: f32,
-        shape: [usize; 2],
     ) -> f32 {
+        let shape = [self.mean.shape()[0], self.mean.shape()[1]];
         let turned = std::mem::take(&mut self.turned.make_mut()[q]) != 0.0;
         let (mean, reference) = (self.mean.make_mut(), self.reference.make_mut());
         for (at, v) in places(line, shape).zip(values) {

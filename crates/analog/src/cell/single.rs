@@ -36,10 +36,9 @@ impl Single {
         if self.arrays.devices[0].is_ideal() {
             // One product for the whole batch.
             let n = pairs.len();
-            let x = (0..n).flat_map(|i| pairs.x(i)).copied();
-            let d = (0..n).flat_map(|i| pairs.d(i)).map(|d| -rate * d);
-            let x = Tensor::from_vec(x.collect(), &[n, pairs.ins()]);
-            let d = Tensor::from_vec(d.collect(), &[n, pairs.outs()]);
+            let [x, d]: [Vec<&[f32]>; 2] = [(0..n).map(|i| pairs.x(i)).collect(), (0..n).map(|i| pairs.d(i)).collect()];
+            let x = Tensor::from_vec(x.concat(), &[n, pairs.ins()]);
+            let d = Tensor::from_vec(d.concat(), &[n, pairs.outs()]) * -rate;
             return self.arrays.devices[0].add(&linear_weight_gradient(&d, &x));
         }
         let granularity = self.granularity();

@@ -14,6 +14,7 @@ mod link;
 mod link;
 mod pack;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -34,6 +35,11 @@ enum Topic {
     Share = 1,
     /// The result of a piece of work.
     Work,
+}
+
+/// The rows of the i-th of `parts` consecutive parts of `rows` rows, which are as even as possible.
+pub fn part(rows: usize, i: usize, parts: usize) -> Range<usize> {
+    rows * i / parts..rows * (i + 1) / parts
 }
 
 /// A function that takes the result of a piece of work: its index, and numbers.

@@ -3,11 +3,13 @@
 //! The pieces depend on the batch and the recipe alone, each row has the noise that it has in the whole batch, and sums
 //! follow a binary tree over the pieces. So the bits are those of one process, for any number of ranks.
 
+use std::ops::Range;
+
 use ohmgrad::models::data::{Batch, Targets};
 use ohmgrad::prelude::*;
 
 use crate::data::Goal;
-use crate::ranks::Ranks;
+use crate::ranks::{Ranks, part};
 use crate::score::loss;
 
 /// The loss of a batch and its gradients. `pieces` is a power of two, and a multiple of the number of ranks; a batch
@@ -25,7 +27,7 @@ pub fn gradients(net: &Sequential, batch: &Batch<Goal>, key: Key, pieces: usize,
     let mut sums = vec![];
     let mut last = None;
     for piece in each * team.rank()..each * (team.rank() + 1) {
-        let (first, end) = (rows * piece / pieces, rows * (piece + 1) / pieces);
+        let Range { start: first, end } = part(rows, piece, pieces);
         let tape = Tape::train(key).rows_from(first);
         let y = net.forward(tape.constant(batch.x.slice(0, first..end)));
         let own = loss(y, &batch.y.select(&(first..end).collect::<Vec<_>>()));
