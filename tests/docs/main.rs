@@ -8,6 +8,7 @@ mod paths;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// The root of the repository.
 fn root() -> &'static Path {
@@ -21,13 +22,16 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The files below a folder, without what is built or hidden.
+/// Returns `true` for names that may be those of files and folders of the repository: neither hidden nor in
+/// `.gitignore`, where builds and runs are.
+fn is_kept(name: &str) -> bool {
+    static IGNORED: LazyLock<String> = LazyLock::new(|| text(&root().join(".gitignore")));
+    !name.starts_with('.') && !IGNORED.lines().any(|line| line.trim_matches('/') == name)
+}
+
+/// The files of the repository below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let visible = |path: &PathBuf| {
-        let name = name(path);
-        name != "target" && !name.starts_with('.')
-    };
-    let found = entries(folder).into_iter().filter(visible);
+    let found = entries(folder).into_iter().filter(|path| is_kept(&name(path)));
     found.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{code, entries, files, name, pages, root, sources, text};
+use super::{code, entries, files, is_kept, name, pages, root, sources, text};
 
 /// The folders that a path may start from: the root, `crates`, and the sources of each crate.
 fn bases() -> Vec<PathBuf> {
@@ -24,7 +24,7 @@ fn is_path(text: &str, bases: &[PathBuf]) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     let folder = text.split_once('/').is_some_and(|(first, _)| {
         let is_folder = |base: &PathBuf| base.join(first).is_dir();
-        !first.is_empty() && first != "target" && !first.starts_with('.') && bases.iter().any(is_folder)
+        !first.is_empty() && is_kept(first) && bases.iter().any(is_folder)
     });
     text.chars().all(plain) && !text.starts_with(['/', '.']) && (folder || text.ends_with(".rs"))
 }
@@ -66,7 +66,7 @@ fn pages_that_sources_name_exist() {
 #[test]
 fn missing_paths_are_found() {
     let page = "`crates/analog/src/op.rs`, `analog/src/op/mod.rs` and `mvm/{dac,none}.rs`, `elsewhere.rs`, `dac.rs`,
-        `tests/gone/`, `y/x`, `--plot`
+        `tests/gone/`, `y/x`, `runs/mine`, `target/mine`, `--plot`
         ```
         `crates/in/a/block.rs`
         ```";
