@@ -9,7 +9,10 @@ use ohmgrad_tensor::rows::{self, Quantizer};
 use ohmgrad_tensor::{Key, vectorized};
 
 /// Number of parallel generators, and so of lines that are drawn together.
-pub(super) const LANES: usize = 16;
+const LANES: usize = 16;
+
+/// Number of lines in a mask.
+pub(super) const BLOCK: usize = 64;
 
 /// All lines of one side of a sample.
 #[derive(Clone, Debug, Default)]
@@ -17,12 +20,12 @@ pub(super) struct Line {
     pub(super) probability: Vec<f32>,
     /// The largest random word that sets the bit.
     largest: Vec<u32>,
-    /// Ones, or 0 for a line that is never set.
+    /// 1, or 0 for a line that is never set.
     mask: Vec<u32>,
-    /// The bits, [word, line], with 32 times in a word; the number of lines is rounded up to a multiple of [`LANES`].
-    words: Vec<u32>,
-    /// For each [`LANES`] of `words` a mask of those that are not 0.
-    set: Vec<u32>,
+    /// The bits as bytes, [time, line], with lines up to a multiple of [`BLOCK`].
+    bytes: Vec<u8>,
+    /// The bits as masks, [time, block].
+    masks: Vec<u64>,
 }
 
 impl Line {
@@ -36,82 +39,70 @@ impl Line {
         );
     }
 
-    /// Bits of all lines at `length` times.
-    pub(super) fn draw(&mut self, length: usize, key: Key) {
-        self.draw_words(length, key);
-        self.set.resize(self.words.len() / LANES, 0);
-        let (set, words) = (self.set.as_mut_slice(), self.words.as_slice());
+    /// The number of lines with a probability above the limit.
+    pub(super) fn above(&self, limit: f32) -> u64 {
+        let probability = self.probability.as_slice();
         vectorized(
             #[inline(always)]
-            || {
-                for (set, words) in set.iter_mut().zip(words.as_chunks::<LANES>().0) {
-                    let ones = words.map(|word| u8::from(word != 0));
-                    let [low, high] =
-                        [0, 8].map(|first| mask(ones[first..first + 8].try_into().expect("half of a block")));
-                    *set = low | high << 8;
-                }
-            },
-        );
+            || probability.iter().map(|&p| u32::from(p > limit)).sum::<u32>().into(),
+        )
     }
 
-    /// The bits of all lines: for each 32 times a list with one word for each line.
-    pub(super) fn words(&self) -> impl Iterator<Item = &[u32]> {
-        let lines = self.probability.len();
-        self.words.chunks_exact(lines.next_multiple_of(LANES).max(1)).map(move |words| &words[..lines])
-    }
-
-    /// Calls `f` with the number and the `w`-th word of each line, in order; lines whose word is 0 are left out.
+    /// The lines that are set at a time, as masks of blocks of [`BLOCK`] lines.
     #[inline(always)]
-    pub(super) fn each_set(&self, w: usize, mut f: impl FnMut(usize, u32)) {
-        let blocks = self.probability.len().div_ceil(LANES);
-        let (set, words) = (&self.set[w * blocks..][..blocks], self.words[w * blocks * LANES..].chunks_exact(LANES));
-        for (block, (&set, words)) in set.iter().zip(words).enumerate() {
-            each_bit(set, |l| f(block * LANES + l, words[l]));
-        }
+    pub(super) fn masks(&self, time: usize) -> &[u64] {
+        let blocks = self.probability.len().div_ceil(BLOCK);
+        &self.masks[time * blocks..][..blocks]
     }
 
-    fn draw_words(&mut self, length: usize, key: Key) {
+    /// 1 for each line that is set at a time, 0 for each other.
+    #[inline(always)]
+    pub(super) fn bytes(&self, time: usize) -> &[u8] {
+        let lines = self.probability.len();
+        &self.bytes[time * lines.next_multiple_of(BLOCK)..][..lines]
+    }
+
+    /// Draws the bits of all lines at as many times as `wanted` has. Where it is 0, no bit is set.
+    pub(super) fn draw(&mut self, wanted: &[u32], key: Key) {
         let n = self.probability.len();
-        let padded = n.next_multiple_of(LANES);
-        self.largest.resize(padded, 0);
-        self.mask.resize(padded, 0);
+        let (drawn, padded) = (n.next_multiple_of(LANES), n.next_multiple_of(BLOCK));
+        self.largest.resize(drawn, 0);
+        self.mask.resize(drawn, 0);
         self.largest[n..].fill(0);
         self.mask[n..].fill(0);
         let random = thresholds(&self.probability, &mut self.largest, &mut self.mask);
-        let words = length.div_ceil(32);
-        self.words.clear();
-        if !random {
-            for w in 0..words {
-                let ones = if (w + 1) * 32 <= length { u32::MAX } else { (1 << (length % 32)) - 1 };
-                self.words.extend(self.mask.iter().map(|mask| mask & ones));
-            }
-            return;
-        }
-        self.words.resize(words * padded, 0);
-        let (largest, mask, out) = (self.largest.as_slice(), self.mask.as_slice(), self.words.as_mut_slice());
+        self.bytes.clear();
+        self.bytes.resize(padded * wanted.len(), 0);
+        let (largest, mask, bytes) = (self.largest.as_slice(), self.mask.as_slice(), self.bytes.as_mut_slice());
         vectorized(
             #[inline(always)]
             || {
+                if !random {
+                    for (bytes, _) in
+                        bytes.chunks_exact_mut(padded.max(1)).zip(wanted).filter(|(_, wanted)| **wanted != 0)
+                    {
+                        bytes.iter_mut().zip(mask).for_each(|(byte, mask)| *byte = u8::from(*mask != 0));
+                    }
+                    return;
+                }
                 let mut lanes = Lanes::new(key);
-                for block in (0..padded).step_by(LANES) {
-                    let top: &[u32; LANES] = largest[block..block + LANES].try_into().expect("a block");
-                    let mask: &[u32; LANES] = mask[block..block + LANES].try_into().expect("a block");
-                    for w in 0..words {
-                        let mut bits = [0u32; LANES];
-                        for k in 0..(length - w * 32).min(32) {
-                            let random = lanes.words();
+                let blocks = largest.as_chunks::<LANES>().0.iter().zip(mask.as_chunks::<LANES>().0);
+                for (block, (&top, &mask)) in blocks.enumerate() {
+                    for (time, &wanted) in wanted.iter().enumerate() {
+                        let random = lanes.words();
+                        if wanted != 0 {
+                            let mut ones = [0; LANES];
                             for l in 0..LANES {
-                                bits[l] |= u32::from(random[l] <= top[l]) << k;
+                                ones[l] = u32::from(random[l] <= top[l]) & mask[l];
                             }
-                        }
-                        let out = &mut out[w * padded + block..w * padded + block + LANES];
-                        for l in 0..LANES {
-                            out[l] = bits[l] & mask[l];
+                            bytes[time * padded + block * LANES..][..LANES].copy_from_slice(&ones.map(|one| one as u8));
                         }
                     }
                 }
             },
         );
+        self.masks.clear();
+        self.masks.extend(self.bytes.as_chunks().0.iter().map(mask_of));
     }
 
     /// Rounds probabilities to multiples of `res`, if above 0: to the nearest, or stochastically.
@@ -141,7 +132,7 @@ fn thresholds(probability: &[f32], largest: &mut [u32], mask: &mut [u32]) -> boo
                 // NaN is never set.
                 let (ever, sure) = (p > 0.0, p >= 1.0);
                 *largest = if sure { u32::MAX } else { whole(threshold).wrapping_sub(1) };
-                *mask = if ever { u32::MAX } else { 0 };
+                *mask = u32::from(ever);
                 random |= u32::from(ever & !sure);
             }
             random != 0
@@ -161,14 +152,19 @@ fn whole(number: f32) -> u32 {
 
 /// A mask of the bytes that are 1; all others are 0.
 #[inline(always)]
-fn mask(ones: [u8; 8]) -> u32 {
-    // Byte k, times 2 to the power of 56 − 7k, becomes bit 56 + k of the product.
-    (u64::from_le_bytes(ones).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+pub(super) fn mask_of(bytes: &[u8; BLOCK]) -> u64 {
+    let mut mask = 0;
+    for (k, bytes) in bytes.as_chunks().0.iter().enumerate() {
+        // Byte l, times 2 to the power of 56 − 7l, becomes bit 56 + l of the product.
+        let bits = u64::from_le_bytes(*bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        mask |= bits << (8 * k);
+    }
+    mask
 }
 
 /// Calls `f` with the place of each bit that is set, in order.
 #[inline(always)]
-pub(super) fn each_bit(mut bits: u32, mut f: impl FnMut(usize)) {
+pub(super) fn each_bit(mut bits: u64, mut f: impl FnMut(usize)) {
     while bits != 0 {
         f(bits.trailing_zeros() as usize);
         bits &= bits - 1;
@@ -237,13 +233,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn masks_have_a_bit_for_each_byte() {
-        for bits in 0..256 {
-            assert_eq!(mask(std::array::from_fn(|k| (bits >> k & 1) as u8)), bits);
-        }
-    }
-
-    #[test]
     fn whole_numbers_are_exact() {
         for number in [0u32, 1, 2, 65_535, 65_536, 65_537, 0xff_ffff, 0x8000_0000, 0xffff_ff00, 0x1234_5600] {
             assert_eq!(whole(number as f32), number);
@@ -255,9 +244,11 @@ mod tests {
         let p = [0.0, 1e-3, 0.25, 0.5, 0.999, 1.0, 2.0, f32::NAN];
         let mut line = Line { probability: p.repeat(3), ..Default::default() };
         let length = 100_001;
-        line.draw(length, Key::new(6));
+        line.draw(&vec![1; length], Key::new(6));
         for (j, &p) in line.probability.iter().enumerate() {
-            let count: u32 = line.words().map(|words| words[j].count_ones()).sum();
+            let count: u32 = (0..length).map(|time| u32::from(line.bytes(time)[j])).sum();
+            let of_masks: u64 = (0..length).map(|time| line.masks(time)[j / BLOCK] >> (j % BLOCK) & 1).sum();
+            assert_eq!(u64::from(count), of_masks);
             let p = if p.is_nan() { 0.0 } else { f64::from(p.min(1.0)) };
             let n = length as f64;
             // 5σ: at most one key in 70,000 has a line that is further off.

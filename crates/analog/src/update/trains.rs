@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-use ohmgrad_tensor::{Key, rows};
+use ohmgrad_tensor::{Key, rows, vectorized};
 
-use super::bits::{Line, each_bit};
+use super::bits::{BLOCK, Line, each_bit, mask_of};
 use super::parameters::step;
 use super::{Pairs, PulseType, Statistics, UpdateParameters, lines};
 use crate::device::Changed;
@@ -68,11 +68,10 @@ struct Scratch {
     lengths: Vec<Option<lines::Lines>>,
     x: Line,
     d: Line,
-    /// Numbers of lines that are set at each time: x lines of positive x, those of negative x, d lines.
-    counts: Vec<u32>,
-    /// x lines that are set, with their bits, for one word of times after the other; those of a word end at `ends`.
-    hits: Vec<(u32, u32)>,
-    ends: Vec<usize>,
+    /// The number of d lines that are set at each time. Where it is 0, no x line gives a pulse.
+    rows: Vec<u32>,
+    /// A mask of the lines with negative x, for each block of x lines.
+    negative: Vec<u64>,
 }
 
 impl Trains {
@@ -110,7 +109,12 @@ impl Trains {
             let (x_chopped, d_chopped) = (chopped.map(|c| c.0), chopped.map(|c| c.1));
             let around = rate < 0.0;
             let start = i * self.outs;
-            self.d_negative.extend(d.iter().map(|&d| (d < 0.0) ^ around));
+            self.d_negative.resize(start + self.outs, false);
+            let negative = &mut self.d_negative[start..];
+            vectorized(
+                #[inline(always)]
+                || negative.iter_mut().zip(d).for_each(|(negative, &d)| *negative = (d < 0.0) ^ around),
+            );
             if let Some(chopped) = d_chopped {
                 self.d_negative[start..].iter_mut().zip(chopped).for_each(|(negative, &c)| *negative ^= c != 0.0);
             }
@@ -132,20 +136,30 @@ impl Trains {
                 continue;
             }
             let sample = key.fold(pairs.first() + i);
-            self.probabilities(p, x, d, lines, sample);
-            let (xs, ds) = (&mut self.scratch.x, &mut self.scratch.d);
+            let ds = &mut self.scratch.d;
+            let (x_res, d_res) = match p.pulse_type {
+                PulseType::DeterministicImplicit => (p.x_res_implicit, p.d_res_implicit),
+                _ => (p.res, p.res),
+            };
+            let dither = |side: &str| p.sto_round.then(|| sample.fold("rounding").fold(side));
+            ds.scale(d, lines.a);
+            ds.round(step(d_res), dither("d"));
             self.statistics.length += u64::from(lines.bl);
             self.statistics.k += f64::from(lines.k);
-            let above = |limit: f32| ds.probability.iter().map(|&p| u32::from(p > limit)).sum::<u32>().into();
-            let lines_above: [u64; 2] = [0.0, 1.0 + 1e-5].map(above);
-            self.statistics.d_lines += lines_above[0];
-            self.statistics.d_clipped += lines_above[1];
-            let bl = lines.bl as f32;
+            self.statistics.d_lines += ds.above(0.0);
+            self.statistics.d_clipped += ds.above(1.0 + 1e-5);
+            let (bl, length) = (lines.bl as f32, lines.bl as usize);
+            let is_stochastic = matches!(p.pulse_type, PulseType::Stochastic | PulseType::StochasticCompressed);
+            if is_stochastic && !self.draw_rows(i, length, sample.fold("d")) {
+                continue;
+            }
+            let Scratch { x: xs, d: ds, rows, .. } = &mut self.scratch;
+            xs.scale(x, lines.b);
+            xs.round(step(x_res), dither("x"));
             match p.pulse_type {
                 PulseType::Stochastic | PulseType::StochasticCompressed => {
-                    xs.draw(lines.bl as usize, sample.fold("x"));
-                    ds.draw(lines.bl as usize, sample.fold("d"));
-                    self.place(i, x, x_chopped, lines.bl as usize);
+                    xs.draw(rows, sample.fold("x"));
+                    self.place(i, x, x_chopped, length);
                     continue;
                 }
                 PulseType::MeanCount => {
@@ -240,20 +254,6 @@ impl Trains {
         self.work = 0;
     }
 
-    /// The probabilities of all lines of a sample, rounded if the pulse type has a resolution.
-    fn probabilities(&mut self, p: &UpdateParameters, x: &[f32], d: &[f32], lines: lines::Lines, key: Key) {
-        let (x_res, d_res) = match p.pulse_type {
-            PulseType::DeterministicImplicit => (p.x_res_implicit, p.d_res_implicit),
-            _ => (p.res, p.res),
-        };
-        let sides = [(&mut self.scratch.x, x, lines.b, x_res, "x"), (&mut self.scratch.d, d, lines.a, d_res, "d")];
-        for (line, values, factor, res, side) in sides {
-            line.scale(values, factor);
-            let dither = p.sto_round.then(|| key.fold("rounding").fold(side));
-            line.round(step(res), dither);
-        }
-    }
-
     /// Returns `true` if a sample has so many coincidences that they are counted over whole rows.
     fn counts_bits(&self, coincidences: u64) -> bool {
         #[cfg(test)]
@@ -263,96 +263,125 @@ impl Trains {
         2 * coincidences > (self.ins * self.outs) as u64
     }
 
-    /// Stores the drawn bits of sample `i` for the rows, as lists or as words.
-    fn place(&mut self, i: usize, x: &[f32], x_chopped: Option<&[f32]>, length: usize) {
+    /// Draws the d lines of sample `i`, sets their bits in the strings of their rows, and counts how many are set at each
+    /// time. Returns `false` if none is: then there are no pulses, whatever the x lines would be.
+    fn draw_rows(&mut self, i: usize, length: usize, key: Key) -> bool {
         let from = self.sample_of.len();
         self.sample_of.resize(from + length, i as u32);
-        let negative = |j: usize| (x[j] < 0.0) ^ x_chopped.is_some_and(|c| c[j] != 0.0);
-        self.scratch.counts.clear();
-        self.scratch.counts.resize(3 * length, 0);
-        self.set_rows(from);
-        self.find_columns(negative);
-        let counts = self.scratch.counts.chunks_exact(3);
-        let coincidences: u64 = counts.map(|c| u64::from(c[0] + c[1]) * u64::from(c[2])).sum();
+        let Scratch { d, rows, .. } = &mut self.scratch;
+        rows.clear();
+        rows.resize(length, 1);
+        d.draw(rows, key);
+        let mut any = false;
+        for (time, count) in rows.iter_mut().enumerate() {
+            *count = 0;
+            let (word, bit) = ((from + time) / 32, (from + time) % 32);
+            for (block, &mask) in d.masks(time).iter().enumerate() {
+                *count += mask.count_ones();
+                each_bit(mask, |l| self.strings[(block * BLOCK + l) * self.string + word] |= 1 << bit);
+            }
+            any |= *count > 0;
+        }
+        if !any {
+            self.list_nothing();
+        }
+        any
+    }
+
+    /// Ends the lists of the newest times, which have no columns.
+    fn list_nothing(&mut self) {
+        let last = *self.starts.last().expect("starts with 0");
+        self.starts.resize(2 * self.sample_of.len() + 1, last);
+    }
+
+    /// Stores the x lines of sample `i`, whose d lines are the last that were drawn, for the rows: as lists or as words.
+    fn place(&mut self, i: usize, x: &[f32], x_chopped: Option<&[f32]>, length: usize) {
+        let from = self.sample_of.len() - length;
+        let Scratch { x: lines, rows, negative, .. } = &mut self.scratch;
+        signs(x, x_chopped, negative);
+        let set = |time| lines.masks(time).iter().map(|mask| u64::from(mask.count_ones())).sum::<u64>();
+        let times = rows.iter().enumerate().filter(|(_, rows)| **rows > 0);
+        let coincidences = times.map(|(time, &rows)| set(time) * u64::from(rows)).sum();
         self.statistics.coincidences += coincidences;
         self.work += coincidences;
         if coincidences > 0 && !self.counts_bits(coincidences) {
-            self.list_columns(negative);
+            self.list_columns();
             match self.stretches.last_mut() {
                 Some(Stretch::Lists { to, .. }) => *to = from + length,
                 _ => self.stretches.push(Stretch::Lists { from, to: from + length }),
             }
             return;
         }
-        let last = *self.starts.last().expect("starts with 0");
-        self.starts.resize(2 * self.sample_of.len() + 1, last);
+        self.list_nothing();
         if coincidences > 0 {
             let words = self.x_words.len();
-            self.scratch.x.words().for_each(|words| self.x_words.extend_from_slice(words));
+            self.keep_words(length);
             // Parallel to x_words, so that one offset finds both; samples of more than a word need their signs once.
             self.x_signs.resize(words, 0);
-            self.x_signs.extend((0..self.ins).map(|j| if negative(j) { 1 } else { -1 }));
+            let negative = &self.scratch.negative;
+            self.x_signs.extend((0..self.ins).map(|j| (negative[j / BLOCK] >> (j % BLOCK) & 1) as i32 * 2 - 1));
             self.x_signs.resize(self.x_words.len(), 0);
             self.stretches.push(Stretch::Bits { sample: i, from, length, words });
         }
     }
 
-    /// Sets the bits of d lines in their rows' strings, from a time on, and counts how many are set at each time.
-    fn set_rows(&mut self, from: usize) {
-        let Scratch { d, counts, .. } = &mut self.scratch;
-        for w in 0..d.words().count() {
-            let (word, shift) = ((from + w * 32) / 32, (from + w * 32) % 32);
-            d.each_set(w, |row, bits| {
-                let at = row * self.string + word;
-                self.strings[at] |= bits << shift;
-                if shift > 0 {
-                    // A string has a word more than its times need.
-                    self.strings[at + 1] |= bits >> (32 - shift);
+    /// Lists the columns that are set at each time of the sample: those of positive x, then those of negative x.
+    fn list_columns(&mut self) {
+        let Scratch { x, rows, negative, .. } = &self.scratch;
+        for (time, &rows) in rows.iter().enumerate() {
+            for is_negative in [false, true] {
+                if rows > 0 {
+                    for (block, (&mask, &negative)) in x.masks(time).iter().zip(negative).enumerate() {
+                        let class = if is_negative { negative } else { !negative };
+                        each_bit(mask & class, |l| self.columns.push((block * BLOCK + l) as u32));
+                    }
                 }
-                each_bit(bits, |k| counts[3 * (w * 32 + k) + 2] += 1);
-            });
+                self.starts.push(self.columns.len() as u32);
+            }
         }
     }
 
-    /// Finds the x lines that are set at all, and counts how many are at each time: of positive x, of negative x.
-    fn find_columns(&mut self, negative: impl Fn(usize) -> bool) {
-        let Scratch { x, hits, ends, counts, .. } = &mut self.scratch;
-        hits.clear();
-        ends.clear();
-        for w in 0..x.words().count() {
-            x.each_set(w, |j, bits| {
-                hits.push((j as u32, bits));
-                let class = usize::from(negative(j));
-                each_bit(bits, |k| counts[3 * (w * 32 + k) + class] += 1);
-            });
-            ends.push(hits.len());
+    /// Stores the bits of x lines as words of 32 times, [word, line].
+    fn keep_words(&mut self, length: usize) {
+        for first in (0..length).step_by(32) {
+            let words = self.x_words.len();
+            self.x_words.resize(words + self.ins, 0);
+            let (x, words) = (&self.scratch.x, &mut self.x_words[words..]);
+            vectorized(
+                #[inline(always)]
+                || {
+                    for time in first..length.min(first + 32) {
+                        let lines = words.iter_mut().zip(x.bytes(time));
+                        lines.for_each(|(word, &byte)| *word |= u32::from(byte) << (time - first));
+                    }
+                },
+            );
         }
     }
+}
 
-    /// Lists the columns that were found, time by time.
-    fn list_columns(&mut self, negative: impl Fn(usize) -> bool) {
-        let Scratch { hits, ends, counts, .. } = &mut self.scratch;
-        // Counts become the places where the next column of each list goes.
-        let mut start = *self.starts.last().expect("starts with 0");
-        for c in counts.chunks_exact_mut(3) {
-            for class in &mut c[..2] {
-                start += std::mem::replace(class, start);
-                self.starts.push(start);
+/// Sets `negative` to the mask of negative x in each block of lines, where chopped lines have the other sign.
+fn signs(x: &[f32], chopped: Option<&[f32]>, negative: &mut Vec<u64>) {
+    negative.clear();
+    negative.resize(x.len().div_ceil(BLOCK), 0);
+    vectorized(
+        #[inline(always)]
+        || {
+            turn(x, negative, |x| x < 0.0);
+            if let Some(chopped) = chopped {
+                turn(chopped, negative, |c| c != 0.0);
             }
-        }
-        self.columns.resize(start as usize, 0);
-        let mut first = 0;
-        for (w, &end) in ends.iter().enumerate() {
-            for &(j, bits) in &hits[first..end] {
-                let class = usize::from(negative(j as usize));
-                each_bit(bits, |k| {
-                    let place = &mut counts[3 * (w * 32 + k) + class];
-                    self.columns[*place as usize] = j;
-                    *place += 1;
-                });
-            }
-            first = end;
-        }
+        },
+    );
+}
+
+/// Turns the bit of each value for which `is` returns `true`.
+#[inline(always)]
+fn turn(values: &[f32], masks: &mut [u64], is: impl Fn(f32) -> bool) {
+    let (blocks, rest) = values.as_chunks::<BLOCK>();
+    masks.iter_mut().zip(blocks).for_each(|(mask, values)| *mask ^= mask_of(&values.map(|value| u8::from(is(value)))));
+    if let Some(mask) = masks.get_mut(blocks.len()) {
+        rest.iter().enumerate().for_each(|(l, &value)| *mask ^= u64::from(is(value)) << l);
     }
 }
 

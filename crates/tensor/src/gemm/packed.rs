@@ -288,12 +288,15 @@ impl Panel {
         }
         let whole = |n: usize| if b.row == 1 { n - n % SIDE } else { 0 };
         let (whole_columns, whole_terms) = (whole(used), whole(n));
-        for j in (0..whole_columns).step_by(SIDE) {
-            for p in (0..whole_terms).step_by(SIDE) {
-                // SAFETY: kernels exist only where there is AVX; the sizes were just checked.
-                unsafe {
-                    let target = target.as_mut_ptr().cast::<f32>().add(p * width + j);
-                    transpose(b.data.as_ptr().add(j * b.column + p), b.column, target, width);
+        // A cache line of each column at a time: all columns of some terms lie side by side in the target.
+        for line in (0..whole_terms).step_by(LINE) {
+            for j in (0..whole_columns).step_by(SIDE) {
+                for p in (line..whole_terms.min(line + LINE)).step_by(SIDE) {
+                    // SAFETY: kernels exist only where there is AVX; the sizes were just checked.
+                    unsafe {
+                        let target = target.as_mut_ptr().cast::<f32>().add(p * width + j);
+                        transpose(b.data.as_ptr().add(j * b.column + p), b.column, target, width);
+                    }
                 }
             }
         }
