@@ -21,11 +21,9 @@ pub struct DeviceArray {
     w: Tensor,
     /// The weights that reads use, where writes have noise.
     visible: Option<Tensor>,
-    /// Bounds and steps; empty for ideal devices.
-    max: Tensor,
-    min: Tensor,
-    up: Tensor,
-    down: Tensor,
+    /// The upper and the lower bound, the step up and the step down of each crosspoint, [out, in, 4]; empty for ideal
+    /// devices. Side by side, they are on one cache line when a pulse needs them.
+    crosspoints: Tensor,
     own: Vec<Tensor>,
     /// The share of a weight that remains after one step of decay; `None` without decay.
     decay: Option<Tensor>,
@@ -73,16 +71,16 @@ impl DeviceArray {
         let clocks = (drift.nu != 0.0 || drift.w_noise_std > 0.0 || drift.nu_k != 0.0)
             .then(|| Clocks::new(draw.values("drift", |xi| drift.nu * (1.0 + drift.nu_dtod * xi)), &shape));
         let Draw { max, min, up, down, own, .. } = draw;
-        let bounds = |values: Vec<f32>| if step.is_ideal() { Tensor::full(&[0, 0], 0.0) } else { array(values) };
+        let crosspoints = match step.is_ideal() {
+            true => Tensor::full(&[0, 0, 4], 0.0),
+            false => Tensor::from_fn(&[rows, columns, 4], |i| [&max, &min, &up, &down][i[2]][i[0] * columns + i[1]]),
+        };
         let mut devices = Self {
             common: c,
             shape,
             w: zeros.clone(),
             visible: (c.write_noise() > 0.0).then(|| zeros.clone()),
-            max: bounds(max),
-            min: bounds(min),
-            up: bounds(up),
-            down: bounds(down),
+            crosspoints,
             own: own.into_iter().map(array).collect(),
             decay,
             diffusion,
@@ -225,7 +223,7 @@ impl DeviceArray {
         let columns = self.shape[1];
         let (mut xi, mut mask) = (vec![0.0; columns], vec![false; columns]);
         let (reset, sigma) = (self.reset.as_ref().map(slice), self.common.reset_std);
-        let (max, min) = (slice(&self.max), slice(&self.min));
+        let crosspoints = each(&self.crosspoints);
         for (row, w) in self.w.make_mut().chunks_exact_mut(columns.max(1)).enumerate() {
             which(row, &mut mask);
             if !mask.contains(&true) {
@@ -235,7 +233,7 @@ impl DeviceArray {
             for (j, w) in w.iter_mut().enumerate().filter(|(j, w)| mask[*j] && !w.is_nan()) {
                 let i = row * columns + j;
                 let new = reset.map_or(0.0, |reset| reset[i]) + sigma * xi[j];
-                *w = if max.is_empty() { new } else { clip(new, min[i], max[i]) };
+                *w = within(crosspoints, i, new);
             }
         }
         self.show(key.fold("written"));
@@ -245,8 +243,8 @@ impl DeviceArray {
     pub fn drift(&mut self, delta_t: f32, key: Key) {
         let Some(mut clocks) = self.clocks.take() else { return };
         self.changed = Changed::all(self.shape);
-        let (max, min) = (slice(&self.max), slice(&self.min));
-        let within = |i: usize, w: f32| if max.is_empty() { w } else { clip(w, min[i], max[i]) };
+        let crosspoints = each(&self.crosspoints);
+        let within = |i: usize, w: f32| within(crosspoints, i, w);
         clocks.advance(&self.common.drift, &mut self.w, delta_t, within, key.fold("drift"));
         self.clocks = Some(clocks);
         self.show(key.fold("written"));
@@ -270,10 +268,7 @@ impl DeviceArray {
             side,
             w: self.w.make_mut(),
             visible: self.visible.as_mut().map(|v| (v.make_mut(), self.common.write_noise())),
-            max: slice(&self.max),
-            min: slice(&self.min),
-            up: slice(&self.up),
-            down: slice(&self.down),
+            crosspoints: each(&self.crosspoints),
             own,
             sigma: self.common.dw_min_std,
             key,
@@ -294,10 +289,14 @@ impl DeviceArray {
         let mut piece = |name: &str, slot: cell::Slot<'_>| f(&format!("{path}{name}"), slot);
         let names = self.config.step().arrays();
         piece("weight", cell::Slot::Array(&mut self.w));
-        for (name, tensor) in
-            [("max", &mut self.max), ("min", &mut self.min), ("up", &mut self.up), ("down", &mut self.down)]
-        {
-            piece(name, cell::Slot::NeverNan(tensor));
+        for (k, name) in ["max", "min", "up", "down"].into_iter().enumerate() {
+            let values = self.crosspoints.select(2, k).contiguous();
+            let mut visited = values.clone();
+            piece(name, cell::Slot::NeverNan(&mut visited));
+            if !visited.shares_storage(&values) {
+                let crosspoints = self.crosspoints.make_mut().as_chunks_mut::<4>().0;
+                crosspoints.iter_mut().zip(visited.iter()).for_each(|(crosspoint, value)| crosspoint[k] = *value);
+            }
         }
         names.iter().zip(&mut self.own).for_each(|(name, tensor)| piece(name, cell::Slot::NeverNan(tensor)));
         self.visible.iter_mut().for_each(|tensor| piece("visible", cell::Slot::Array(tensor)));
@@ -317,9 +316,9 @@ impl DeviceArray {
     }
 
     fn clip(&mut self) {
-        let (max, min) = (slice(&self.max), slice(&self.min));
-        if !max.is_empty() {
-            self.w.make_mut().iter_mut().zip(max.iter().zip(min)).for_each(|(w, (max, min))| *w = clip(*w, *min, *max));
+        let crosspoints = each(&self.crosspoints);
+        if !crosspoints.is_empty() {
+            self.w.make_mut().iter_mut().zip(crosspoints).for_each(|(w, [max, min, ..])| *w = clip(*w, *min, *max));
         }
     }
 
@@ -335,6 +334,16 @@ impl DeviceArray {
             });
         }
     }
+}
+
+/// The bounds and steps of each crosspoint.
+fn each(crosspoints: &Tensor) -> &[[f32; 4]] {
+    slice(crosspoints).as_chunks().0
+}
+
+/// A weight within the bounds of crosspoint `i`.
+fn within(crosspoints: &[[f32; 4]], i: usize, w: f32) -> f32 {
+    crosspoints.get(i).map_or(w, |&[max, min, ..]| clip(w, min, max))
 }
 
 pub(crate) fn slice(t: &Tensor) -> &[f32] {

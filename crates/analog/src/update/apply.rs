@@ -36,10 +36,8 @@ pub struct Job<'a> {
     pub(crate) w: &'a mut [f32],
     /// The weights that reads use, where they differ, and the standard deviation of the difference.
     pub(crate) visible: Option<(&'a mut [f32], f32)>,
-    pub(crate) max: &'a [f32],
-    pub(crate) min: &'a [f32],
-    pub(crate) up: &'a [f32],
-    pub(crate) down: &'a [f32],
+    /// The bounds and steps of each crosspoint: max, min, up, down.
+    pub(crate) crosspoints: &'a [[f32; 4]],
     pub(crate) own: [&'a [f32]; 3],
     /// Noise of a step from cycle to cycle.
     pub(crate) sigma: f32,
@@ -60,7 +58,7 @@ type Rows<'a> = dyn Fn(usize, &mut [f32], Option<&mut [f32]>, f32) + Sync + 'a;
 
 /// Applies the pulses to all rows.
 pub(crate) fn pulse<S: Step>(step: &S, job: Job<'_>) {
-    let Job { trains, side, w, visible, max, min, up, down, own, sigma, key } = job;
+    let Job { trains, side, w, visible, crosspoints, own, sigma, key } = job;
     let (ins, outs) = (trains.ins, trains.outs);
     if trains.is_empty() || ins == 0 || outs == 0 {
         return;
@@ -81,10 +79,7 @@ pub(crate) fn pulse<S: Step>(step: &S, job: Job<'_>) {
                         step,
                         w,
                         touched: visible.as_deref_mut().map(|v| &mut v[i * ins..(i + 1) * ins]),
-                        max: &max[range.clone()],
-                        min: &min[range.clone()],
-                        up: &up[range.clone()],
-                        down: &down[range.clone()],
+                        crosspoints: &crosspoints[range.clone()],
                         own: std::array::from_fn(|k| if k < own_arrays { &own[k][range.clone()] } else { &[][..] }),
                         sigma,
                         side,
@@ -114,10 +109,7 @@ struct Row<'a, S> {
     w: &'a mut [f32],
     /// The weights that reads use; NaN where a pulse came, until they are drawn anew.
     touched: Option<&'a mut [f32]>,
-    max: &'a [f32],
-    min: &'a [f32],
-    up: &'a [f32],
-    down: &'a [f32],
+    crosspoints: &'a [[f32; 4]],
     own: [&'a [f32]; 3],
     sigma: f32,
     side: Side,
@@ -151,10 +143,7 @@ impl<S: Step> Row<'_, S> {
         let own_arrays = self.step.arrays().len();
         Part {
             w: &mut self.w[first..][..n],
-            max: &self.max[first..][..n],
-            min: &self.min[first..][..n],
-            up: &self.up[first..][..n],
-            down: &self.down[first..][..n],
+            crosspoints: &self.crosspoints[first..][..n],
             own: std::array::from_fn(|k| if k < own_arrays { &self.own[k][first..][..n] } else { &[][..] }),
         }
     }
@@ -289,10 +278,7 @@ impl<S: Step> Row<'_, S> {
 /// Arrays of consecutive columns of a row.
 struct Part<'a> {
     w: &'a mut [f32],
-    max: &'a [f32],
-    min: &'a [f32],
-    up: &'a [f32],
-    down: &'a [f32],
+    crosspoints: &'a [[f32; 4]],
     own: [&'a [f32]; 3],
 }
 
@@ -315,11 +301,12 @@ impl Part<'_> {
 
     #[inline(always)]
     fn crosspoint(&self, j: usize, own_arrays: usize) -> Crosspoint {
+        let [max, min, up, down] = self.crosspoints[j];
         Crosspoint {
-            max: self.max[j],
-            min: self.min[j],
-            up: self.up[j],
-            down: self.down[j],
+            max,
+            min,
+            up,
+            down,
             own: [
                 if own_arrays > 0 { self.own[0][j] } else { 0.0 },
                 if own_arrays > 1 { self.own[1][j] } else { 0.0 },
