@@ -74,6 +74,9 @@ pub(crate) fn pulse<S: Step>(step: &S, job: Job<'_>) {
                 let mut normals = Normals::none();
                 for (i, w) in w.chunks_exact_mut(ins).enumerate() {
                     let number = part * rows + i;
+                    if !trains.reaches_row(number) {
+                        continue;
+                    }
                     let range = number * ins..(number + 1) * ins;
                     let mut row = Row {
                         step,

@@ -221,11 +221,16 @@ impl Trains {
 
     /// Adds the crosspoints that the pulses may change: all of them if a sample has values instead of bits.
     pub(crate) fn mark(&self, changed: &mut Changed) {
-        let drawn = |stretch: &Stretch| matches!(stretch, Stretch::Lists { .. } | Stretch::Bits { .. });
-        match self.stretches.iter().all(drawn) {
-            true => changed.add(self.reach.clone(), |row| self.string_of(row).iter().any(|&bits| bits != 0)),
+        match self.values.is_empty() {
+            true => changed.add(self.reach.clone(), |row| self.reaches_row(row)),
             false => *changed = Changed::all([self.outs, self.ins]),
         }
+    }
+
+    /// Returns `false` if no pulse reaches the row.
+    #[inline(always)]
+    pub(super) fn reaches_row(&self, row: usize) -> bool {
+        !self.values.is_empty() || self.string_of(row).iter().any(|&bits| bits != 0)
     }
 
     /// The bits of a row at all times.
