@@ -111,6 +111,21 @@ impl<T: Clone + Send + Sync> Array<T> {
         self.is_contiguous().then(|| &self.data[self.offset..self.offset + self.len()])
     }
 
+    /// The elements of a row of a matrix (rank 2), if they lie in storage without gaps, as they do in the columns
+    /// `slice(1, …)` of a contiguous matrix.
+    ///
+    /// # Panics
+    /// If the array is not a matrix, or has no such row.
+    #[track_caller]
+    pub fn row_slice(&self, row: usize) -> Option<&[T]> {
+        assert!(self.rank() == 2 && row < self.shape[0], "row {row} of shape {:?}", self.shape);
+        let width = self.shape[1];
+        (width <= 1 || self.strides[1] == 1).then(|| match width {
+            0 => &[],
+            _ => &self.data[self.offset + row * self.strides[0]..][..width],
+        })
+    }
+
     /// Returns `true` if the elements lie in storage in row-major order without gaps.
     pub fn is_contiguous(&self) -> bool {
         let mut expected = 1;
@@ -356,6 +371,14 @@ mod tests {
         let b = a.clone();
         a.make_mut()[0] = 7.0;
         assert_eq!((a[[0]], b[[0]]), (7.0, 5.0));
+    }
+
+    #[test]
+    fn rows_of_columns_are_slices_but_those_of_a_transpose_are_not() {
+        let a = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+        assert_eq!(a.slice(1, 1..3).row_slice(1), Some(&[5.0, 6.0][..]));
+        assert_eq!(a.slice(1, 3..3).row_slice(1), Some(&[][..]));
+        assert_eq!((a.t().row_slice(2), a.t().slice(1, 1..2).row_slice(2)), (None, Some(&[6.0][..])));
     }
 
     #[test]

@@ -73,7 +73,10 @@ impl DeviceArray {
         let Draw { max, min, up, down, own, .. } = draw;
         let crosspoints = match step.is_ideal() {
             true => Tensor::full(&[0, 0, 4], 0.0),
-            false => Tensor::from_fn(&[rows, columns, 4], |i| [&max, &min, &up, &down][i[2]][i[0] * columns + i[1]]),
+            false => {
+                let values = (0..max.len()).flat_map(|i| [max[i], min[i], up[i], down[i]]).collect();
+                Tensor::from_vec(values, &[rows, columns, 4])
+            }
         };
         let mut devices = Self {
             common: c,
@@ -223,7 +226,7 @@ impl DeviceArray {
         let columns = self.shape[1];
         let (mut xi, mut mask) = (vec![0.0; columns], vec![false; columns]);
         let (reset, sigma) = (self.reset.as_ref().map(slice), self.common.reset_std);
-        let crosspoints = each(&self.crosspoints);
+        let crosspoints = by_crosspoint(&self.crosspoints);
         for (row, w) in self.w.make_mut().chunks_exact_mut(columns.max(1)).enumerate() {
             which(row, &mut mask);
             if !mask.contains(&true) {
@@ -243,8 +246,8 @@ impl DeviceArray {
     pub fn drift(&mut self, delta_t: f32, key: Key) {
         let Some(mut clocks) = self.clocks.take() else { return };
         self.changed = Changed::all(self.shape);
-        let crosspoints = each(&self.crosspoints);
-        let within = |i: usize, w: f32| within(crosspoints, i, w);
+        let crosspoints = by_crosspoint(&self.crosspoints);
+        let within = |i, w| within(crosspoints, i, w);
         clocks.advance(&self.common.drift, &mut self.w, delta_t, within, key.fold("drift"));
         self.clocks = Some(clocks);
         self.show(key.fold("written"));
@@ -268,7 +271,7 @@ impl DeviceArray {
             side,
             w: self.w.make_mut(),
             visible: self.visible.as_mut().map(|v| (v.make_mut(), self.common.write_noise())),
-            crosspoints: each(&self.crosspoints),
+            crosspoints: by_crosspoint(&self.crosspoints),
             own,
             sigma: self.common.dw_min_std,
             key,
@@ -290,7 +293,8 @@ impl DeviceArray {
         let names = self.config.step().arrays();
         piece("weight", cell::Slot::Array(&mut self.w));
         for (k, name) in ["max", "min", "up", "down"].into_iter().enumerate() {
-            let values = self.crosspoints.select(2, k).contiguous();
+            let view = self.crosspoints.select(2, k);
+            let values = Tensor::from_vec(view.to_vec(), view.shape());
             let mut visited = values.clone();
             piece(name, cell::Slot::NeverNan(&mut visited));
             if !visited.shares_storage(&values) {
@@ -316,7 +320,7 @@ impl DeviceArray {
     }
 
     fn clip(&mut self) {
-        let crosspoints = each(&self.crosspoints);
+        let crosspoints = by_crosspoint(&self.crosspoints);
         if !crosspoints.is_empty() {
             self.w.make_mut().iter_mut().zip(crosspoints).for_each(|(w, [max, min, ..])| *w = clip(*w, *min, *max));
         }
@@ -337,7 +341,7 @@ impl DeviceArray {
 }
 
 /// The bounds and steps of each crosspoint.
-fn each(crosspoints: &Tensor) -> &[[f32; 4]] {
+fn by_crosspoint(crosspoints: &Tensor) -> &[[f32; 4]] {
     slice(crosspoints).as_chunks().0
 }
 

@@ -135,12 +135,12 @@ impl Mvm<'_> {
             let y = product::linear(x, w);
             return if io.out_scale == 1.0 { y } else { &y * io.out_scale };
         }
-        let x = x.contiguous();
+        let x = if batch == 0 || x.row_slice(0).is_some() { x } else { &x.contiguous() };
         let ins = x.shape()[1];
         let running;
         let scales = match scales {
             None if io.noise_management == NoiseManagement::AverageAbsMax => {
-                running = Self::running_scales(io, &x, &mut None);
+                running = Self::running_scales(io, x, &mut None);
                 Some(running.as_slice())
             }
             scales => scales,
@@ -151,7 +151,7 @@ impl Mvm<'_> {
         );
         let rounds = Rounds {
             mvm: self,
-            x: x.as_slice().expect("made contiguous above"),
+            x,
             ins,
             outs,
             devices: prepared.operands(),

@@ -65,7 +65,8 @@ impl Probe for Unprobed {
 /// Parameters and operands that all blocks of a batch of rows share.
 pub(super) struct Rounds<'a, P> {
     pub mvm: &'a Mvm<'a>,
-    pub x: &'a [f32],
+    /// The inputs, [batch, in], each row without gaps.
+    pub x: &'a Tensor,
     pub ins: usize,
     pub outs: usize,
     /// Operands for positive and for negative inputs, where these are read apart.
@@ -79,7 +80,7 @@ pub(super) struct Rounds<'a, P> {
 
 impl<'a, P: Probe> Rounds<'a, P> {
     pub fn row(&self, row: usize) -> &'a [f32] {
-        &self.x[row * self.ins..(row + 1) * self.ins]
+        self.x.row_slice(row).expect("rows without gaps")
     }
 
     /// Reads a block of rows until each is accepted, and writes all of `out`.

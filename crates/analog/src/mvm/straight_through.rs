@@ -125,8 +125,7 @@ impl Probe for DerivativeProbe<'_> {
 }
 
 fn row_of(matrix: &Tensor, row: usize) -> &[f32] {
-    let width = matrix.shape()[1];
-    &matrix.as_slice().expect("contiguous rows")[row * width..][..width]
+    matrix.row_slice(row).expect("rows without gaps")
 }
 
 fn row_mut(matrix: &mut Tensor, row: usize) -> &mut [f32] {

@@ -20,9 +20,9 @@ pub(super) struct Line {
     pub(super) probability: Vec<f32>,
     /// The largest random word that sets the bit.
     largest: Vec<u32>,
-    /// 1, or 0 for a line that is never set.
-    mask: Vec<u32>,
-    /// The bits as bytes, [time, line], with lines up to a multiple of [`BLOCK`].
+    /// 1 for a line that can be set, 0 for one that never is.
+    ever: Vec<u32>,
+    /// The bits as bytes, [time, line], with lines up to a multiple of [`BLOCK`]: vector code makes them faster than bits.
     bytes: Vec<u8>,
     /// The bits as masks, [time, block].
     masks: Vec<u64>,
@@ -62,40 +62,40 @@ impl Line {
         &self.bytes[time * lines.next_multiple_of(BLOCK)..][..lines]
     }
 
-    /// Draws the bits of all lines at as many times as `wanted` has. Where it is 0, no bit is set.
+    /// Draws the bits of all lines. `wanted` has a number for each time; where it is 0, no bit is set. Bits at other times
+    /// do not depend on it.
     pub(super) fn draw(&mut self, wanted: &[u32], key: Key) {
         let n = self.probability.len();
         let (drawn, padded) = (n.next_multiple_of(LANES), n.next_multiple_of(BLOCK));
         self.largest.resize(drawn, 0);
-        self.mask.resize(drawn, 0);
+        self.ever.resize(drawn, 0);
         self.largest[n..].fill(0);
-        self.mask[n..].fill(0);
-        let random = thresholds(&self.probability, &mut self.largest, &mut self.mask);
+        self.ever[n..].fill(0);
+        let is_random = thresholds(&self.probability, &mut self.largest, &mut self.ever);
         self.bytes.clear();
         self.bytes.resize(padded * wanted.len(), 0);
-        let (largest, mask, bytes) = (self.largest.as_slice(), self.mask.as_slice(), self.bytes.as_mut_slice());
+        let (largest, ever, bytes) = (self.largest.as_slice(), self.ever.as_slice(), self.bytes.as_mut_slice());
         vectorized(
             #[inline(always)]
             || {
-                if !random {
-                    for (bytes, _) in
-                        bytes.chunks_exact_mut(padded.max(1)).zip(wanted).filter(|(_, wanted)| **wanted != 0)
-                    {
-                        bytes.iter_mut().zip(mask).for_each(|(byte, mask)| *byte = u8::from(*mask != 0));
+                if !is_random {
+                    let times = bytes.chunks_exact_mut(padded.max(1)).zip(wanted);
+                    for (bytes, _) in times.filter(|(_, wanted)| **wanted != 0) {
+                        bytes.iter_mut().zip(ever).for_each(|(byte, ever)| *byte = *ever as u8);
                     }
                     return;
                 }
                 let mut lanes = Lanes::new(key);
-                let blocks = largest.as_chunks::<LANES>().0.iter().zip(mask.as_chunks::<LANES>().0);
-                for (block, (&top, &mask)) in blocks.enumerate() {
+                let groups = largest.as_chunks::<LANES>().0.iter().zip(ever.as_chunks::<LANES>().0);
+                for (group, (&top, &ever)) in groups.enumerate() {
                     for (time, &wanted) in wanted.iter().enumerate() {
-                        let random = lanes.words();
+                        let words = lanes.words();
                         if wanted != 0 {
                             let mut ones = [0; LANES];
                             for l in 0..LANES {
-                                ones[l] = u32::from(random[l] <= top[l]) & mask[l];
+                                ones[l] = u32::from(words[l] <= top[l]) & ever[l];
                             }
-                            bytes[time * padded + block * LANES..][..LANES].copy_from_slice(&ones.map(|one| one as u8));
+                            bytes[time * padded + group * LANES..][..LANES].copy_from_slice(&ones.map(|one| one as u8));
                         }
                     }
                 }
@@ -119,21 +119,21 @@ impl Line {
     }
 }
 
-/// Computes `largest` and `mask` of each line; returns `true` if the bits of any line are random.
-fn thresholds(probability: &[f32], largest: &mut [u32], mask: &mut [u32]) -> bool {
+/// Computes `largest` and `ever` of each line; returns `true` if the bits of any line are random.
+fn thresholds(probability: &[f32], largest: &mut [u32], ever: &mut [u32]) -> bool {
     const WORDS: f32 = 4_294_967_296.0;
     vectorized(
         #[inline(always)]
         || {
             let mut random = 0;
-            for ((&p, largest), mask) in probability.iter().zip(largest.iter_mut()).zip(mask.iter_mut()) {
+            for ((&p, largest), ever) in probability.iter().zip(largest.iter_mut()).zip(ever.iter_mut()) {
                 // Exact in f32: the factor is a power of two, and numbers above 2²⁴ are whole.
                 let threshold = (p * WORDS).ceil();
                 // NaN is never set.
-                let (ever, sure) = (p > 0.0, p >= 1.0);
+                let (can, sure) = (p > 0.0, p >= 1.0);
                 *largest = if sure { u32::MAX } else { whole(threshold).wrapping_sub(1) };
-                *mask = u32::from(ever);
-                random |= u32::from(ever & !sure);
+                *ever = u32::from(can);
+                random |= u32::from(can & !sure);
             }
             random != 0
         },
@@ -236,6 +236,32 @@ mod tests {
     fn whole_numbers_are_exact() {
         for number in [0u32, 1, 2, 65_535, 65_536, 65_537, 0xff_ffff, 0x8000_0000, 0xffff_ff00, 0x1234_5600] {
             assert_eq!(whole(number as f32), number);
+        }
+    }
+
+    #[test]
+    fn a_draw_depends_on_its_own_lines_and_times_alone() {
+        let draw = |line: &mut Line, lines: usize, wanted: &[u32]| {
+            line.probability = (0..lines).map(|j| (j % 7) as f32 / 5.0).collect();
+            line.draw(wanted, Key::new(8));
+            (line.bytes.clone(), line.masks.clone())
+        };
+        let (mut used, all) = (Line::default(), [1; 70]);
+        draw(&mut used, 300, &all);
+        let (bytes, masks) = draw(&mut used, 70, &all[..31]);
+        assert_eq!((bytes.clone(), masks.clone()), draw(&mut Line::default(), 70, &all[..31]));
+        let wanted: Vec<u32> = (0..31).map(|time| time % 3).collect();
+        let (some, of_some) = draw(&mut used, 70, &wanted);
+        for (time, wanted) in wanted.iter().enumerate() {
+            let (line, mask) = (time * 128..(time + 1) * 128, time * 2..(time + 1) * 2);
+            let kept = *wanted != 0;
+            assert!(bytes[line.clone()].contains(&1));
+            assert!(
+                some[line.clone()].iter().zip(&bytes[line]).all(|(some, all)| *some == if kept { *all } else { 0 })
+            );
+            assert!(
+                of_some[mask.clone()].iter().zip(&masks[mask]).all(|(some, all)| *some == if kept { *all } else { 0 })
+            );
         }
     }
 

@@ -32,7 +32,7 @@ pub struct Trains {
     pub(super) ins: usize,
     pub(super) outs: usize,
     pub(super) stretches: Vec<Stretch>,
-    /// The columns set at each time, positive x first.
+    /// The columns set at each time, positive x first; none at times when no d line is set.
     pub(super) columns: Vec<u32>,
     /// The start of the columns of each time: two entries a time, for positive and for negative x.
     pub(super) starts: Vec<u32>,
@@ -69,8 +69,8 @@ struct Scratch {
     x: Line,
     d: Line,
     /// The number of d lines that are set at each time. Where it is 0, no x line gives a pulse.
-    rows: Vec<u32>,
-    /// A mask of the lines with negative x, for each block of x lines.
+    d_set: Vec<u32>,
+    /// Masks of the lines whose x is negative, after chopping, for each block of x lines.
     negative: Vec<u64>,
 }
 
@@ -99,6 +99,7 @@ impl Trains {
             times += lines.map_or(0, |lines| lines.bl as usize);
             self.scratch.lengths.push(lines);
         }
+        // A word more than the times need: the bits of a sample may begin within a word.
         self.string = times.div_ceil(32) + 1;
         self.strings.clear();
         self.strings.resize(self.string * self.outs, 0);
@@ -153,12 +154,12 @@ impl Trains {
             if is_stochastic && !self.draw_rows(i, length, sample.fold("d")) {
                 continue;
             }
-            let Scratch { x: xs, d: ds, rows, .. } = &mut self.scratch;
+            let Scratch { x: xs, d: ds, d_set, .. } = &mut self.scratch;
             xs.scale(x, lines.b);
             xs.round(step(x_res), dither("x"));
             match p.pulse_type {
                 PulseType::Stochastic | PulseType::StochasticCompressed => {
-                    xs.draw(rows, sample.fold("x"));
+                    xs.draw(d_set, sample.fold("x"));
                     self.place(i, x, x_chopped, length);
                     continue;
                 }
@@ -227,7 +228,7 @@ impl Trains {
         }
     }
 
-    /// Returns `false` if no pulse reaches the row.
+    /// Returns `false` if the row gets no pulse, because its d line is never set.
     #[inline(always)]
     pub(super) fn reaches_row(&self, row: usize) -> bool {
         !self.values.is_empty() || self.string_of(row).iter().any(|&bits| bits != 0)
@@ -273,27 +274,27 @@ impl Trains {
     fn draw_rows(&mut self, i: usize, length: usize, key: Key) -> bool {
         let from = self.sample_of.len();
         self.sample_of.resize(from + length, i as u32);
-        let Scratch { d, rows, .. } = &mut self.scratch;
-        rows.clear();
-        rows.resize(length, 1);
-        d.draw(rows, key);
-        let mut any = false;
-        for (time, count) in rows.iter_mut().enumerate() {
+        let Scratch { d, d_set, .. } = &mut self.scratch;
+        d_set.clear();
+        // d lines are drawn at all times.
+        d_set.resize(length, 1);
+        d.draw(d_set, key);
+        for (time, count) in d_set.iter_mut().enumerate() {
             *count = 0;
             let (word, bit) = ((from + time) / 32, (from + time) % 32);
             for (block, &mask) in d.masks(time).iter().enumerate() {
                 *count += mask.count_ones();
                 each_bit(mask, |l| self.strings[(block * BLOCK + l) * self.string + word] |= 1 << bit);
             }
-            any |= *count > 0;
         }
+        let any = d_set.iter().any(|&count| count > 0);
         if !any {
             self.list_nothing();
         }
         any
     }
 
-    /// Ends the lists of the newest times, which have no columns.
+    /// Gives the newest times lists without columns.
     fn list_nothing(&mut self) {
         let last = *self.starts.last().expect("starts with 0");
         self.starts.resize(2 * self.sample_of.len() + 1, last);
@@ -302,11 +303,10 @@ impl Trains {
     /// Stores the x lines of sample `i`, whose d lines are the last that were drawn, for the rows: as lists or as words.
     fn place(&mut self, i: usize, x: &[f32], x_chopped: Option<&[f32]>, length: usize) {
         let from = self.sample_of.len() - length;
-        let Scratch { x: lines, rows, negative, .. } = &mut self.scratch;
+        let Scratch { x: xs, d_set, negative, .. } = &mut self.scratch;
         signs(x, x_chopped, negative);
-        let set = |time| lines.masks(time).iter().map(|mask| u64::from(mask.count_ones())).sum::<u64>();
-        let times = rows.iter().enumerate().filter(|(_, rows)| **rows > 0);
-        let coincidences = times.map(|(time, &rows)| set(time) * u64::from(rows)).sum();
+        let x_set = |time| xs.masks(time).iter().map(|mask| u64::from(mask.count_ones())).sum::<u64>();
+        let coincidences = d_set.iter().enumerate().map(|(time, &d_set)| x_set(time) * u64::from(d_set)).sum();
         self.statistics.coincidences += coincidences;
         self.work += coincidences;
         if coincidences > 0 && !self.counts_bits(coincidences) {
@@ -332,14 +332,12 @@ impl Trains {
 
     /// Lists the columns that are set at each time of the sample: those of positive x, then those of negative x.
     fn list_columns(&mut self) {
-        let Scratch { x, rows, negative, .. } = &self.scratch;
-        for (time, &rows) in rows.iter().enumerate() {
+        let Scratch { x, d_set, negative, .. } = &self.scratch;
+        for time in 0..d_set.len() {
             for is_negative in [false, true] {
-                if rows > 0 {
-                    for (block, (&mask, &negative)) in x.masks(time).iter().zip(negative).enumerate() {
-                        let class = if is_negative { negative } else { !negative };
-                        each_bit(mask & class, |l| self.columns.push((block * BLOCK + l) as u32));
-                    }
+                for (block, (&mask, &negative)) in x.masks(time).iter().zip(negative).enumerate() {
+                    let class = if is_negative { negative } else { !negative };
+                    each_bit(mask & class, |l| self.columns.push((block * BLOCK + l) as u32));
                 }
                 self.starts.push(self.columns.len() as u32);
             }
@@ -365,24 +363,24 @@ impl Trains {
     }
 }
 
-/// Sets `negative` to the mask of negative x in each block of lines, where chopped lines have the other sign.
+/// Sets `negative` to masks of the lines whose x is negative, after chopping.
 fn signs(x: &[f32], chopped: Option<&[f32]>, negative: &mut Vec<u64>) {
     negative.clear();
     negative.resize(x.len().div_ceil(BLOCK), 0);
     vectorized(
         #[inline(always)]
         || {
-            turn(x, negative, |x| x < 0.0);
+            flip(x, negative, |x| x < 0.0);
             if let Some(chopped) = chopped {
-                turn(chopped, negative, |c| c != 0.0);
+                flip(chopped, negative, |c| c != 0.0);
             }
         },
     );
 }
 
-/// Turns the bit of each value for which `is` returns `true`.
+/// Flips the bit of each value for which `is` returns `true`.
 #[inline(always)]
-fn turn(values: &[f32], masks: &mut [u64], is: impl Fn(f32) -> bool) {
+fn flip(values: &[f32], masks: &mut [u64], is: impl Fn(f32) -> bool) {
     let (blocks, rest) = values.as_chunks::<BLOCK>();
     masks.iter_mut().zip(blocks).for_each(|(mask, values)| *mask ^= mask_of(&values.map(|value| u8::from(is(value)))));
     if let Some(mask) = masks.get_mut(blocks.len()) {

@@ -288,7 +288,7 @@ impl Panel {
         }
         let whole = |n: usize| if b.row == 1 { n - n % SIDE } else { 0 };
         let (whole_columns, whole_terms) = (whole(used), whole(n));
-        // A cache line of each column at a time: all columns of some terms lie side by side in the target.
+        // As many terms as a cache line has: a line of each column is read whole, and what is written is contiguous.
         for line in (0..whole_terms).step_by(LINE) {
             for j in (0..whole_columns).step_by(SIDE) {
                 for p in (line..whole_terms.min(line + LINE)).step_by(SIDE) {
