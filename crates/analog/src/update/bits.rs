@@ -152,7 +152,7 @@ fn whole(number: f32) -> u32 {
 
 /// A mask of the bytes that are 1; all others are 0.
 #[inline(always)]
-pub(super) fn mask_of(bytes: &[u8; BLOCK]) -> u64 {
+fn mask_of(bytes: &[u8; BLOCK]) -> u64 {
     let mut mask = 0;
     for (k, bytes) in bytes.as_chunks().0.iter().enumerate() {
         // Byte l, times 2 to the power of 56 − 7l, becomes bit 56 + l of the product.
@@ -160,6 +160,31 @@ pub(super) fn mask_of(bytes: &[u8; BLOCK]) -> u64 {
         mask |= bits << (8 * k);
     }
     mask
+}
+
+/// Sets `negative` to masks of the lines whose x is negative, after chopping.
+pub(super) fn signs(x: &[f32], chopped: Option<&[f32]>, negative: &mut Vec<u64>) {
+    negative.clear();
+    negative.resize(x.len().div_ceil(BLOCK), 0);
+    vectorized(
+        #[inline(always)]
+        || {
+            flip(x, negative, |x| x < 0.0);
+            if let Some(chopped) = chopped {
+                flip(chopped, negative, |c| c != 0.0);
+            }
+        },
+    );
+}
+
+/// Flips the bit of each value for which `is` returns `true`.
+#[inline(always)]
+fn flip(values: &[f32], masks: &mut [u64], is: impl Fn(f32) -> bool) {
+    let (blocks, rest) = values.as_chunks::<BLOCK>();
+    masks.iter_mut().zip(blocks).for_each(|(mask, values)| *mask ^= mask_of(&values.map(|value| u8::from(is(value)))));
+    if let Some(mask) = masks.get_mut(blocks.len()) {
+        rest.iter().enumerate().for_each(|(l, &value)| *mask ^= u64::from(is(value)) << l);
+    }
 }
 
 /// Calls `f` with the place of each bit that is set, in order.

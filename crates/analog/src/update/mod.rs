@@ -7,7 +7,7 @@
 //! |---|---|
 //! | what a user writes | `parameters.rs` |
 //! | the length of a sample's trains and the probabilities of its lines | `lines.rs` |
-//! | the bits of a line | `bits.rs` |
+//! | the bits of lines, and masks of them | `bits.rs` |
 //! | the trains of all lines in the form that rows need, and the counts of the dense pulse types | `trains.rs` |
 //! | the numbers of pulses at crosspoints | `counts.rs` |
 //! | the application of pulses to rows of devices | `apply.rs` |

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use ohmgrad_tensor::{Key, rows, vectorized};
 
-use super::bits::{BLOCK, Line, each_bit, mask_of};
+use super::bits::{BLOCK, Line, each_bit, signs};
 use super::parameters::step;
 use super::{Pairs, PulseType, Statistics, UpdateParameters, lines};
 use crate::device::Changed;
@@ -360,31 +360,6 @@ impl Trains {
                 },
             );
         }
-    }
-}
-
-/// Sets `negative` to masks of the lines whose x is negative, after chopping.
-fn signs(x: &[f32], chopped: Option<&[f32]>, negative: &mut Vec<u64>) {
-    negative.clear();
-    negative.resize(x.len().div_ceil(BLOCK), 0);
-    vectorized(
-        #[inline(always)]
-        || {
-            flip(x, negative, |x| x < 0.0);
-            if let Some(chopped) = chopped {
-                flip(chopped, negative, |c| c != 0.0);
-            }
-        },
-    );
-}
-
-/// Flips the bit of each value for which `is` returns `true`.
-#[inline(always)]
-fn flip(values: &[f32], masks: &mut [u64], is: impl Fn(f32) -> bool) {
-    let (blocks, rest) = values.as_chunks::<BLOCK>();
-    masks.iter_mut().zip(blocks).for_each(|(mask, values)| *mask ^= mask_of(&values.map(|value| u8::from(is(value)))));
-    if let Some(mask) = masks.get_mut(blocks.len()) {
-        rest.iter().enumerate().for_each(|(l, &value)| *mask ^= u64::from(is(value)) << l);
     }
 }
 
