@@ -247,8 +247,8 @@ impl DeviceArray {
         let Some(mut clocks) = self.clocks.take() else { return };
         self.changed = Changed::all(self.shape);
         let crosspoints = by_crosspoint(&self.crosspoints);
-        let within = |i, w| within(crosspoints, i, w);
-        clocks.advance(&self.common.drift, &mut self.w, delta_t, within, key.fold("drift"));
+        let cut = |i, w| within(crosspoints, i, w);
+        clocks.advance(&self.common.drift, &mut self.w, delta_t, cut, key.fold("drift"));
         self.clocks = Some(clocks);
         self.show(key.fold("written"));
     }
@@ -294,6 +294,7 @@ impl DeviceArray {
         piece("weight", cell::Slot::Array(&mut self.w));
         for (k, name) in ["max", "min", "up", "down"].into_iter().enumerate() {
             let view = self.crosspoints.select(2, k);
+            // Copied in any case, so that a visitor's array is known to be another by its storage.
             let values = Tensor::from_vec(view.to_vec(), view.shape());
             let mut visited = values.clone();
             piece(name, cell::Slot::NeverNan(&mut visited));

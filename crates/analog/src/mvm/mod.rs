@@ -152,7 +152,6 @@ impl Mvm<'_> {
         let rounds = Rounds {
             mvm: self,
             x,
-            ins,
             outs,
             devices: prepared.operands(),
             scales,

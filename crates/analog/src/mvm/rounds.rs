@@ -67,7 +67,6 @@ pub(super) struct Rounds<'a, P> {
     pub mvm: &'a Mvm<'a>,
     /// The inputs, [batch, in], each row without gaps.
     pub x: &'a Tensor,
-    pub ins: usize,
     pub outs: usize,
     /// Operands for positive and for negative inputs, where these are read apart.
     pub devices: [&'a Operands; 2],
@@ -127,7 +126,7 @@ impl<'a, P: Probe> Rounds<'a, P> {
         let factors: Vec<f32> = pending.iter().map(|p| p.factor(io)).collect();
         let numbers: Vec<usize> = pending.iter().map(|p| first_row + p.row).collect();
         let inputs = |i: usize| (self.row(pending[i].row), factors[i]);
-        let driven = dac::drive(io, pending.len(), self.ins, inputs, &numbers, key);
+        let driven = dac::drive(io, pending.len(), self.x.shape()[1], inputs, &numbers, key);
         let is_final = |p: &Pending, inside: bool| inside || bound_management::gives_up(io, p.reduction);
         let mut i = 0..pending.len();
         if self.fused {

@@ -137,30 +137,25 @@ impl Trains {
                 continue;
             }
             let sample = key.fold(pairs.first() + i);
-            let ds = &mut self.scratch.d;
+            let (xs, ds) = (&mut self.scratch.x, &mut self.scratch.d);
             let (x_res, d_res) = match p.pulse_type {
                 PulseType::DeterministicImplicit => (p.x_res_implicit, p.d_res_implicit),
                 _ => (p.res, p.res),
             };
             let dither = |side: &str| p.sto_round.then(|| sample.fold("rounding").fold(side));
+            xs.scale(x, lines.b);
+            xs.round(step(x_res), dither("x"));
             ds.scale(d, lines.a);
             ds.round(step(d_res), dither("d"));
             self.statistics.length += u64::from(lines.bl);
             self.statistics.k += f64::from(lines.k);
             self.statistics.d_lines += ds.above(0.0);
             self.statistics.d_clipped += ds.above(1.0 + 1e-5);
-            let (bl, length) = (lines.bl as f32, lines.bl as usize);
-            let is_stochastic = matches!(p.pulse_type, PulseType::Stochastic | PulseType::StochasticCompressed);
-            if is_stochastic && !self.draw_rows(i, length, sample.fold("d")) {
-                continue;
-            }
-            let Scratch { x: xs, d: ds, d_set, .. } = &mut self.scratch;
-            xs.scale(x, lines.b);
-            xs.round(step(x_res), dither("x"));
+            let bl = lines.bl as f32;
             match p.pulse_type {
                 PulseType::Stochastic | PulseType::StochasticCompressed => {
-                    xs.draw(d_set, sample.fold("x"));
-                    self.place(i, x, x_chopped, length);
+                    self.draw_rows(i, lines.bl as usize, sample.fold("d"));
+                    self.draw_columns(i, x, x_chopped, sample.fold("x"));
                     continue;
                 }
                 PulseType::MeanCount => {
@@ -270,8 +265,8 @@ impl Trains {
     }
 
     /// Draws the d lines of sample `i`, sets their bits in the strings of their rows, and counts how many are set at each
-    /// time. Returns `false` if none is: then there are no pulses, whatever the x lines would be.
-    fn draw_rows(&mut self, i: usize, length: usize, key: Key) -> bool {
+    /// time.
+    fn draw_rows(&mut self, i: usize, length: usize, key: Key) {
         let from = self.sample_of.len();
         self.sample_of.resize(from + length, i as u32);
         let Scratch { d, d_set, .. } = &mut self.scratch;
@@ -287,11 +282,6 @@ impl Trains {
                 each_bit(mask, |l| self.strings[(block * BLOCK + l) * self.string + word] |= 1 << bit);
             }
         }
-        let any = d_set.iter().any(|&count| count > 0);
-        if !any {
-            self.list_nothing();
-        }
-        any
     }
 
     /// Gives the newest times lists without columns.
@@ -300,10 +290,16 @@ impl Trains {
         self.starts.resize(2 * self.sample_of.len() + 1, last);
     }
 
-    /// Stores the x lines of sample `i`, whose d lines are the last that were drawn, for the rows: as lists or as words.
-    fn place(&mut self, i: usize, x: &[f32], x_chopped: Option<&[f32]>, length: usize) {
-        let from = self.sample_of.len() - length;
+    /// Draws the x lines of sample `i`, whose d lines are the last that were drawn, and stores them for the rows: as lists
+    /// or as words. No x line is drawn if no d line is set, because there are no pulses then.
+    fn draw_columns(&mut self, i: usize, x: &[f32], x_chopped: Option<&[f32]>, key: Key) {
         let Scratch { x: xs, d_set, negative, .. } = &mut self.scratch;
+        if d_set.iter().all(|&count| count == 0) {
+            return self.list_nothing();
+        }
+        let length = d_set.len();
+        let from = self.sample_of.len() - length;
+        xs.draw(d_set, key);
         signs(x, x_chopped, negative);
         let x_set = |time| xs.masks(time).iter().map(|mask| u64::from(mask.count_ones())).sum::<u64>();
         let coincidences = d_set.iter().enumerate().map(|(time, &d_set)| x_set(time) * u64::from(d_set)).sum();
